@@ -1,0 +1,64 @@
+/** The adapters by the scheme of the URL. Only the one that is needed is loaded, and its driver with it. */
+
+import type { LoadLimits } from './engine/load.ts';
+import type { Database } from './engine/ports.ts';
+import { type AdapterName, withLoginOf } from './server-url.ts';
+
+/** What an adapter is asked for beside the port: everything that is different before a database is open. */
+export interface Adapter {
+  /** The table and the clauses. Rejects with BAD_USAGE. A schema of null is for the opened database to find. */
+  readChange(asked: AskedChange): {
+    readonly table: { readonly schema: string | null; readonly table: string };
+    readonly clauses: string;
+  };
+  /** Connects. Rejects with BAD_USAGE, ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+  open(url: string, options: OpenOptions, signal: AbortSignal): Promise<OpenDatabase>;
+}
+
+export interface AskedChange {
+  readonly alter: string;
+  readonly table: string | null;
+  /** Database of the URL's path. */
+  readonly database: string | null;
+}
+
+export interface OpenOptions {
+  readonly password: string | null;
+  readonly defaultsFile: string | null;
+  readonly home: string | null;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly maxRunningThreads: number;
+  readonly replicas: { readonly urls: readonly string[]; readonly maxLagMs: number };
+  readonly load: LoadLimits;
+}
+
+export interface OpenDatabase extends Database {
+  /** The schema in which a name without one is found. Absent where `readChange` leaves none open. */
+  findSchema?(table: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Loads an adapter. */
+export async function loadAdapter(name: AdapterName): Promise<Adapter> {
+  switch (name) {
+    case 'mysql': {
+      const [{ readChange }, { openDatabase }] = await Promise.all([
+        import('./mysql/asked-change.ts'),
+        import('./mysql/database.ts'),
+      ]);
+      return { readChange, open: (url, options, signal) => openDatabase(url, withReplicas(url, options), signal) };
+    }
+    case 'postgres': {
+      const [{ readChange }, { openDatabase }] = await Promise.all([
+        import('./postgres/asked-change.ts'),
+        import('./postgres/database.ts'),
+      ]);
+      return { readChange, open: (url, options, signal) => openDatabase(url, withReplicas(url, options), signal) };
+    }
+  }
+}
+
+/** What a replica's URL leaves open is as with the server. */
+function withReplicas(url: string, options: OpenOptions): OpenOptions {
+  const { urls, maxLagMs } = options.replicas;
+  return { ...options, replicas: { urls: urls.map((replica) => withLoginOf(replica, url)), maxLagMs } };
+}

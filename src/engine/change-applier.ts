@@ -1,0 +1,346 @@
+/** Brings changed rows up to date in the shadow: one flush at a time, each behind its visibility barrier (rules 4 to 9). */
+
+import type { PendingChange } from './change-map.ts';
+import { older } from './change-map.ts';
+import type { ChangeReceiver } from './change-receiver.ts';
+import { MigrationError } from './errors.ts';
+import type { KeyRange, Position, RowKey } from './model.ts';
+import type { RowWriter, TablePair } from './ports.ts';
+import type { RangesInFlight } from './ranges-in-flight.ts';
+import { retry, type RetryContext } from './retry.ts';
+import { type Condition, forEachParallel } from './tasks.ts';
+
+/** Rounds of widening a batch by rows in its way before the migration stops. Each round is a whole look at both tables. */
+const WIDEN_ROUNDS_MAX = 25;
+
+export interface ApplierOptions {
+  readonly applyWorkers: number;
+  /** Pause between flushes while little is pending and nobody waits, milliseconds. Bounds both lag and the number of small statements. */
+  readonly flushIntervalMs: number;
+}
+
+/** A flush that runs now. */
+export interface RunningFlush {
+  readonly number: number;
+  hasPassedBarrier: boolean;
+}
+
+interface Pick {
+  readonly entries: ReadonlyMap<RowKey, PendingChange>;
+  readonly position: Position;
+  readonly reach: Position;
+  readonly inFlight: ReadonlySet<KeyRange>;
+  readonly flush: RunningFlush;
+}
+
+/**
+ * A flush goes: pick (in one tick: map, position, reach, ranges in flight) → hold back keys of ranges in flight, or wait for
+ * these ranges where the key order is not known → barrier: everything up to `reach` is visible → discard keys that a later
+ * chunk will read → delete all keys of the batch from the shadow → insert those that are not deletes → position moves on,
+ * not past a key that was held back. A chunk that registers while a flush runs waits for that flush's barrier.
+ */
+export class ChangeApplier {
+  readonly #receiver: ChangeReceiver;
+  readonly #ranges: RangesInFlight;
+  readonly #pair: TablePair;
+  readonly #options: ApplierOptions;
+  readonly #context: RetryContext;
+  /** Shared with the receiver: what it takes in is news for the flusher too. */
+  readonly #changed: Condition;
+  #running: RunningFlush | null = null;
+  #isHeld = false;
+  #finishedNumber = 0;
+  #demandedNumber = 0;
+  /** What went in through the session of a cutover, whose transaction may still be undone. */
+  #undecided: ReadonlyMap<RowKey, PendingChange>[] = [];
+  #applied: Position;
+  #keysApplied = 0;
+  /** Keys that the last flush put back: another one at once would only do so again. */
+  #keysHeldBack = 0;
+
+  constructor(
+    parts: { receiver: ChangeReceiver; ranges: RangesInFlight; pair: TablePair },
+    options: ApplierOptions,
+    context: RetryContext,
+  ) {
+    this.#receiver = parts.receiver;
+    this.#changed = parts.receiver.progressed;
+    this.#ranges = parts.ranges;
+    this.#pair = parts.pair;
+    this.#options = options;
+    this.#context = context;
+    this.#applied = parts.receiver.received;
+  }
+
+  /** Everything up to here is in the shadow. */
+  get applied(): Position {
+    return this.#applied;
+  }
+
+  get keysApplied(): number {
+    return this.#keysApplied;
+  }
+
+  /** The flush that runs at this moment, for a chunk that registers now. */
+  get running(): RunningFlush | null {
+    return this.#running;
+  }
+
+  /** Resolves once that flush has passed its barrier (rule 3: that flush, not whichever runs). */
+  async barrierPassed(flush: RunningFlush, signal: AbortSignal): Promise<void> {
+    while (!flush.hasPassedBarrier) await this.#changed.changed(signal);
+  }
+
+  /** Hands keys over to be read again, in this tick. They are in the shadow once a flush picked after this has finished. */
+  reRead(keys: readonly RowKey[]): void {
+    for (const key of keys) this.#receiver.map.addReRead(key);
+    this.#changed.notify();
+  }
+
+  /** Demands a flush that is picked after this call, waits until it has finished, and says its number. */
+  async flushPickedAfterNow(signal: AbortSignal): Promise<number> {
+    const number = (this.#running?.number ?? this.#finishedNumber) + 1;
+    this.#demandedNumber = Math.max(this.#demandedNumber, number);
+    this.#changed.notify();
+    while (this.#finishedNumber < number) await this.#changed.changed(signal);
+    return number;
+  }
+
+  /** Flushes whenever something is there, until the signal aborts. */
+  async flushContinuously(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      while (this.#isHeld || !this.#hasWork()) await this.#changed.changed(signal);
+      await this.flushOnce(this.#pair, signal);
+      if (!this.#isUrgent()) await this.#rest(signal);
+    }
+  }
+
+  /** Stops flushing and waits until none runs (rule 12). */
+  async hold(signal: AbortSignal): Promise<void> {
+    this.#isHeld = true;
+    this.#changed.notify();
+    while (this.#running !== null) await this.#changed.changed(signal);
+  }
+
+  /** Goes on after a cutover attempt that did not swap: what its drain wrote may have been undone with it. */
+  release(): void {
+    // The newest first: what is in the map already decides.
+    for (const entries of this.#undecided.splice(0).toReversed()) this.#putBack(entries);
+    this.#isHeld = false;
+    this.#changed.notify();
+  }
+
+  /**
+   * One flush through `writer`. Called by `flushContinuously`, and by the cutover with the locked writer while held; the position
+   * then stays, because only the swap makes what was written last.
+   */
+  async flushOnce(writer: RowWriter, signal: AbortSignal): Promise<void> {
+    const pick = this.#pick();
+    try {
+      const heldFrom = await this.#flush(pick, writer, signal);
+      const limit = older(pick.position, heldFrom) ?? pick.position;
+      if (writer !== this.#pair) this.#undecided.push(pick.entries);
+      else if (limit.order > this.#applied.order) this.#applied = limit;
+      this.#finishedNumber = pick.flush.number;
+    } catch (error) {
+      // The next flush, if there is one, must find them again: the drain of a failed cutover attempt is one that goes on.
+      this.#putBack(pick.entries);
+      throw error;
+    } finally {
+      this.#running = null;
+      this.#changed.notify();
+    }
+  }
+
+  #putBack(entries: ReadonlyMap<RowKey, PendingChange>): void {
+    for (const [key, entry] of entries) this.#receiver.map.putBack(key, entry);
+  }
+
+  /** In one tick (rule 4). */
+  #pick(): Pick {
+    const flush: RunningFlush = { number: this.#receiver.countPick(), hasPassedBarrier: false };
+    this.#running = flush;
+    const pick: Pick = {
+      entries: this.#receiver.map.take(),
+      position: this.#receiver.received,
+      reach: this.#receiver.reach,
+      inFlight: this.#ranges.snapshot(),
+      flush,
+    };
+    this.#changed.notify();
+    return pick;
+  }
+
+  /** Says the oldest place to resume of the keys that were held back, or null. */
+  async #flush(pick: Pick, writer: RowWriter, signal: AbortSignal): Promise<Position | null> {
+    const held = this.#pair.compareKeys === undefined ? null : this.#holdBack(pick);
+    this.#keysHeldBack = held === null ? 0 : pick.entries.size - held.free.size;
+    if (held === null) await this.#ranges.ended(pick.inFlight, signal);
+    const batch = held?.free ?? pick.entries;
+    if (pick.entries.size > 0) await this.#awaitVisible(pick.reach, signal);
+    pick.flush.hasPassedBarrier = true;
+    this.#changed.notify();
+    const keys = [...batch.keys()].filter((key) => batch.get(key)?.kind === 're-read' || !this.#ranges.isAboveWatermark(key));
+    const startedAt = this.#context.clock.now();
+    const widened = await this.#bringUpToDate(keys, batch, writer, signal);
+    if (keys.length > 0) {
+      this.#keysApplied += keys.length;
+      this.#context.observer({
+        kind: 'changes-applied',
+        keys: keys.length,
+        durationMs: this.#context.clock.now() - startedAt,
+        widened,
+      });
+    }
+    return held?.heldFrom ?? null;
+  }
+
+  /** Puts the keys of ranges in flight back into the map. */
+  #holdBack(pick: Pick): { readonly free: ReadonlyMap<RowKey, PendingChange>; readonly heldFrom: Position | null } {
+    if (pick.inFlight.size === 0) return { free: pick.entries, heldFrom: null };
+    const free = new Map<RowKey, PendingChange>();
+    let heldFrom: Position | null = null;
+    for (const [key, entry] of pick.entries) {
+      if (this.#ranges.isOutside(key, pick.inFlight)) {
+        free.set(key, entry);
+      } else {
+        this.#receiver.map.putBack(key, entry);
+        heldFrom = older(heldFrom, entry.resumeFrom);
+      }
+    }
+    return { free, heldFrom };
+  }
+
+  async #awaitVisible(reach: Position, signal: AbortSignal): Promise<void> {
+    await retry('waiting for visibility', () => this.#receiver.stream.awaitVisible(reach, signal), this.#context, signal);
+  }
+
+  /** Delete phase, wholly before the insert phase (rule 7). Says by how many rows batches were widened. */
+  async #bringUpToDate(
+    keys: readonly RowKey[],
+    batch: ReadonlyMap<RowKey, PendingChange>,
+    writer: RowWriter,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const workers = writer === this.#pair ? this.#options.applyWorkers : 1;
+    await forEachParallel(
+      parts(keys, writer.keysPerStatement),
+      workers,
+      (part, inner) => this.#delete(part, writer, inner),
+      signal,
+    );
+    const present = keys.filter((key) => batch.get(key)?.kind !== 'delete');
+    const collided: (readonly RowKey[])[] = [];
+    await forEachParallel(
+      parts(present, writer.keysPerStatement),
+      workers,
+      async (part, inner) => {
+        if ((await this.#insert(part, writer, inner)) === 'collided') collided.push(part);
+      },
+      signal,
+    );
+    let widened = 0;
+    // One after the other: widening takes rows of other parts into this one.
+    for (const part of collided) widened += await this.#insertWidening(part, writer, signal);
+    return widened;
+  }
+
+  /** Adds the shadow rows in the way to the part until it goes in, or stops on true duplicates (rule 8). */
+  async #insertWidening(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
+    const keys = new Set(part);
+    try {
+      return await this.#widen(keys, writer, signal);
+    } catch (error) {
+      this.reRead([...keys]);
+      throw error;
+    }
+  }
+
+  async #widen(keys: Set<RowKey>, writer: RowWriter, signal: AbortSignal): Promise<number> {
+    const asked = [...keys];
+    for (let round = 1; round <= WIDEN_ROUNDS_MAX; round++) {
+      for (const some of parts([...keys], writer.keysPerStatement)) {
+        const cause = await this.#attempt(
+          'explaining a collision',
+          writer,
+          () => writer.explainCollision(some, signal),
+          signal,
+        );
+        if (cause.kind === 'duplicates') throw this.#duplicateError(cause);
+        for (const key of cause.keys) keys.add(key);
+      }
+      const collided: (readonly RowKey[])[] = [];
+      for (const some of parts([...keys], writer.keysPerStatement)) await this.#delete(some, writer, signal);
+      for (const some of parts([...keys], writer.keysPerStatement)) {
+        // Another spelling of a key that the server holds equal may have gone in with an earlier part.
+        await this.#delete(some, writer, signal);
+        if ((await this.#insert(some, writer, signal)) === 'collided') collided.push(some);
+      }
+      if (collided.length === 0) return keys.size - asked.length;
+    }
+    throw new MigrationError(
+      'CHUNK_STUCK',
+      `${asked.length} changed rows still collide under a unique key after ${WIDEN_ROUNDS_MAX} rounds of moving other rows out of the way, first ${this.#pair.describeKey(asked[0] ?? ('' as RowKey))}. Resume; if it persists, look at the unique values of these rows.`,
+    );
+  }
+
+  #duplicateError(cause: {
+    readonly index: string;
+    readonly values: string;
+    readonly rows: readonly [RowKey, RowKey];
+  }): MigrationError {
+    const [first, second] = cause.rows.map((key) => this.#pair.describeKey(key));
+    return new MigrationError(
+      'DUPLICATE_KEY',
+      `The rows ${first} and ${second} both have the value ${cause.values} under the unique key ${cause.index}. Correct one of them, then resume; no row was lost.`,
+    );
+  }
+
+  async #delete(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<void> {
+    await this.#attempt('deleting changed rows', writer, () => writer.deleteRows(keys, signal), signal);
+  }
+
+  /** A repetition after an unknown outcome meets its own rows; deleting them first makes it safe. */
+  async #insert(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<'inserted' | 'collided'> {
+    const insert = async (attempt: number): Promise<'inserted' | 'collided'> => {
+      if (attempt > 1) await writer.deleteRows(keys, signal);
+      return await writer.insertRows(keys, signal);
+    };
+    return await this.#attempt('inserting changed rows', writer, insert, signal);
+  }
+
+  /** Retries through the pool; never through the locked session, whose loss ends the cutover attempt. */
+  async #attempt<Result>(
+    what: string,
+    writer: RowWriter,
+    work: (attempt: number) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    return writer === this.#pair ? await retry(what, work, this.#context, signal) : await work(1);
+  }
+
+  #hasWork(): boolean {
+    return this.#isUrgent() || this.#receiver.map.size > 0 || this.#receiver.received.order > this.#applied.order;
+  }
+
+  #isUrgent(): boolean {
+    return this.#demandedNumber > this.#finishedNumber;
+  }
+
+  /** Waits out the flush interval, unless somebody demands a flush or a whole statement's worth has come since the last one. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const until = this.#context.clock.now() + this.#options.flushIntervalMs;
+    while (!this.#isUrgent() && this.#receiver.map.size - this.#keysHeldBack < this.#pair.keysPerStatement) {
+      const leftMs = until - this.#context.clock.now();
+      if (leftMs <= 0) return;
+      await this.#changed.changedWithin(leftMs, this.#context.clock, signal);
+    }
+  }
+}
+
+/** Slices of at most `size` items. */
+function parts<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  const slices: (readonly Item[])[] = [];
+  for (let start = 0; start < items.length; start += size) slices.push(items.slice(start, start + size));
+  return slices;
+}

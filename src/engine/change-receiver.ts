@@ -1,0 +1,126 @@
+/** Takes the changes out of the stream, at our own pace, and knows how far it has come. */
+
+import { ChangeMap } from './change-map.ts';
+import { MigrationError } from './errors.ts';
+import type { Fence, Position, RowKey } from './model.ts';
+import type { ChangeStream, Clock } from './ports.ts';
+import { retry, type RetryContext } from './retry.ts';
+import { Condition } from './tasks.ts';
+
+export interface ReceiverOptions {
+  /** Keys waiting to be applied beyond which nothing more is pulled from the stream. The bound on our memory. */
+  readonly pendingKeysMax: number;
+  /** How long a committed fence may take to come out of the stream, milliseconds. */
+  readonly fenceTimeoutMs: number;
+}
+
+/**
+ * The receiving end of one change stream. `pull` runs from the first read of the source until the swap; the applier takes the
+ * map. All state changes in one tick a batch, and `progressed` tells of it.
+ */
+export class ChangeReceiver {
+  readonly stream: ChangeStream;
+  readonly map = new ChangeMap();
+  readonly progressed = new Condition();
+  readonly #options: ReceiverOptions;
+  readonly #context: RetryContext;
+  /** Per watched key, the number of picks that had been taken when its last change came in. */
+  readonly #watched = new Map<RowKey, number>();
+  #received: Position;
+  #reach: Position;
+  #fence: Fence | null = null;
+  #picks = 0;
+  #isSuspended = false;
+
+  constructor(stream: ChangeStream, options: ReceiverOptions, context: RetryContext) {
+    this.stream = stream;
+    this.#options = options;
+    this.#context = context;
+    this.#received = stream.start;
+    this.#reach = stream.start;
+  }
+
+  /** Behind the last wholly received transaction. */
+  get received(): Position {
+    return this.#received;
+  }
+
+  /** Just behind the last transaction of which anything was received; at least the start (rule 1). */
+  get reach(): Position {
+    return this.#reach;
+  }
+
+  /** Counts a pick of the applier and says its number; changes that come in later are told apart by it. */
+  countPick(): number {
+    return ++this.#picks;
+  }
+
+  /** Pulls batches until the signal aborts. Waits while the map is full; the applier goes on meanwhile. */
+  async pull(signal: AbortSignal): Promise<void> {
+    try {
+      for await (const batch of this.stream.batches(signal)) {
+        for (const change of batch.changes) {
+          this.map.add(change, batch.resumeFrom);
+          if (this.#watched.has(change.key)) this.#watched.set(change.key, this.#picks);
+        }
+        this.#received = batch.position;
+        this.#reach = batch.reach;
+        this.#fence = batch.fence;
+        this.progressed.notify();
+        while (this.map.size >= this.#options.pendingKeysMax || this.#isSuspended) await this.progressed.changed(signal);
+      }
+    } catch (error) {
+      // Between drain and the outcome of the swap our own RENAME comes by; it counts only if the swap did not happen.
+      while (this.#isSuspended) await this.progressed.changed(signal);
+      throw error;
+    }
+    signal.throwIfAborted();
+    throw new MigrationError('STREAM_BROKEN', 'The change stream ended by itself. Resume the migration.');
+  }
+
+  /** Stops pulling once the drain is complete, so that what the swap itself logs is not taken for a foreign change. */
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  /** Goes on after a swap that did not happen. */
+  unsuspend(): void {
+    this.#isSuspended = false;
+    this.progressed.notify();
+  }
+
+  /** Places a fence and waits until everything committed before this call has been received. */
+  async passFence(signal: AbortSignal): Promise<void> {
+    const fence = await retry('placing a fence', () => this.stream.placeFence(signal), this.#context, signal);
+    await this.#awaitFence(fence, this.#context.clock, signal);
+  }
+
+  /** Begins to note when changes of these keys come in. */
+  watch(keys: readonly RowKey[]): void {
+    for (const key of keys) this.#watched.set(key, -1);
+  }
+
+  unwatch(keys: readonly RowKey[]): void {
+    for (const key of keys) this.#watched.delete(key);
+  }
+
+  /** Whether a change of this watched key came in after the pick with that number had been taken. */
+  hasChangedSincePick(key: RowKey, pick: number): boolean {
+    return (this.#watched.get(key) ?? Number.POSITIVE_INFINITY) >= pick;
+  }
+
+  async #awaitFence(fence: Fence, clock: Clock, signal: AbortSignal): Promise<void> {
+    const deadline = clock.now() + this.#options.fenceTimeoutMs;
+    while (this.#fence === null || this.#fence < fence) {
+      const leftMs = deadline - clock.now();
+      if (leftMs <= 0) {
+        const seconds = Math.round(this.#options.fenceTimeoutMs / 1000);
+        throw new MigrationError(
+          'FENCE_LOST',
+          `A fence did not come out of the change stream within ${seconds} s. Look for binlog filters or a stalled log, then resume.`,
+        );
+      }
+      await this.progressed.changedWithin(leftMs, clock, signal);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/** Swaps the tables: tries for the lock, drains under it, backs off and tries again (rule 12). */
+
+import type { ChangeApplier } from './change-applier.ts';
+import type { ChangeReceiver } from './change-receiver.ts';
+import type { Controls } from './controls.ts';
+import { MigrationError } from './errors.ts';
+import type { LagMeter } from './lag-meter.ts';
+import type { RowKey } from './model.ts';
+import type { CutoverLimits } from './options.ts';
+import type { Cutover, RowWriter } from './ports.ts';
+import { retry, type RetryContext } from './retry.ts';
+import { runWithBackground } from './tasks.ts';
+import type { Verifier } from './verifier.ts';
+
+export interface CutoverParts {
+  readonly cutover: Cutover;
+  readonly receiver: ChangeReceiver;
+  readonly applier: ChangeApplier;
+  readonly lagMeter: LagMeter;
+  /** Null where verification is off. */
+  readonly verifier: Verifier | null;
+}
+
+type AttemptResult =
+  | { readonly kind: 'swapped'; readonly blockedMs: number }
+  | { readonly kind: 'failed'; readonly reason: string; readonly blockers: readonly string[] };
+
+/**
+ * An attempt goes: hold the flusher and see it idle → lock → fence → receive up to it → flush through the locked session →
+ * settle what verification left open → stop receiving → swap → unlock. Whatever fails before the swap leaves both tables as
+ * they were, the flusher goes on, and after a pause there is another attempt.
+ */
+export class CutoverRunner {
+  readonly #parts: CutoverParts;
+  readonly #controls: Controls;
+  readonly #context: RetryContext;
+
+  constructor(parts: CutoverParts, controls: Controls, context: RetryContext) {
+    this.#parts = parts;
+    this.#controls = controls;
+    this.#context = context;
+  }
+
+  /** Resolves once the swap has happened, with the time that writers were blocked. */
+  async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
+    for (let attempt = 1; ; attempt++) {
+      await this.#awaitRelease(signal);
+      await this.#awaitSmallLag(signal);
+      const { attemptsMax, lockTimeoutMs } = this.#limits;
+      await onAttempt();
+      this.#context.observer({ kind: 'cutover-attempt', attempt, lockTimeoutMs });
+      const result = await this.#attempt(signal);
+      if (result.kind === 'swapped') {
+        this.#context.observer({ kind: 'swapped', blockedMs: result.blockedMs });
+        return result.blockedMs;
+      }
+      const isLast = attempt >= attemptsMax;
+      const nextInMs = isLast ? 0 : this.#pauseMs(attempt);
+      this.#context.observer({ kind: 'cutover-failed', attempt, reason: result.reason, blockers: result.blockers, nextInMs });
+      await onFailure();
+      if (isLast) throw this.#notLockedError(attempt, result.reason, result.blockers);
+      await this.#context.clock.sleep(nextInMs, signal);
+    }
+  }
+
+  get #limits(): CutoverLimits {
+    return this.#controls.options.cutover;
+  }
+
+  async #awaitRelease(signal: AbortSignal): Promise<void> {
+    let told: string | null = null;
+    for (let hold = this.#controls.cutoverHeldBy; hold !== null; hold = this.#controls.cutoverHeldBy) {
+      if (told !== hold.by) this.#context.observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
+      told = hold.by;
+      await this.#controls.changed(signal);
+    }
+  }
+
+  async #attempt(signal: AbortSignal): Promise<AttemptResult> {
+    const { applier, cutover } = this.#parts;
+    const { lockTimeoutMs, holdTimeoutMs } = this.#limits;
+    await applier.hold(signal);
+    try {
+      const outcome = await cutover.attempt(
+        { lockTimeoutMs, holdTimeoutMs },
+        (locked) => this.#drainInTime(locked, signal),
+        signal,
+      );
+      if (outcome.kind === 'swapped') return outcome;
+      if (outcome.kind === 'not-locked') {
+        return this.#goOn(`the lock was not had within ${lockTimeoutMs} ms`, outcome.blockers);
+      }
+      const hasSwapped = await retry(
+        'asking whether the swap happened',
+        () => cutover.hasSwapped(signal),
+        this.#context,
+        signal,
+      );
+      return hasSwapped ? { kind: 'swapped', blockedMs: 0 } : this.#goOn(outcome.cause.message, []);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof MigrationError) || !error.isTransient) throw error;
+      return this.#goOn(error.message, []);
+    }
+  }
+
+  /** Only after an attempt that is known not to have swapped; otherwise the shadow's name may be gone. */
+  #goOn(reason: string, blockers: readonly string[]): AttemptResult {
+    this.#parts.receiver.unsuspend();
+    this.#parts.applier.release();
+    return { kind: 'failed', reason, blockers };
+  }
+
+  async #drainInTime(locked: RowWriter, signal: AbortSignal): Promise<void> {
+    const { holdTimeoutMs } = this.#limits;
+    const limit = async (inner: AbortSignal): Promise<void> => {
+      await this.#context.clock.sleep(holdTimeoutMs, inner);
+      throw new MigrationError(
+        'STATEMENT_TIMEOUT',
+        `The drain took longer than ${holdTimeoutMs} ms, so writers were let go on`,
+      );
+    };
+    await runWithBackground((inner) => this.#drain(locked, inner), [limit], signal);
+  }
+
+  /** Runs while writers are blocked: everything that was committed is received, applied, and then nothing more is pulled. */
+  async #drain(locked: RowWriter, signal: AbortSignal): Promise<void> {
+    const { applier, receiver, verifier } = this.#parts;
+    await receiver.passFence(signal);
+    await applier.flushOnce(locked, signal);
+    if (verifier !== null) {
+      const reApply = async (keys: readonly RowKey[]): Promise<void> => {
+        applier.reRead(keys);
+        await applier.flushOnce(locked, signal);
+      };
+      await verifier.settle(locked, reApply, signal);
+    }
+    receiver.suspend();
+  }
+
+  /** The backlog must fit into the time that writers are blocked. */
+  async #awaitSmallLag(signal: AbortSignal): Promise<void> {
+    while ((await this.#parts.lagMeter.measure(signal)) > this.#limits.lagMaxMs) {
+      await this.#context.clock.sleep(this.#limits.lagMaxMs, signal);
+    }
+  }
+
+  #pauseMs(attempt: number): number {
+    const full = Math.min(this.#limits.pauseMaxMs, this.#limits.pauseFirstMs * 2 ** (attempt - 1));
+    return full * (1 - this.#context.clock.random() / 2);
+  }
+
+  #notLockedError(attempts: number, reason: string, blockers: readonly string[]): MigrationError {
+    const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';
+    return new MigrationError(
+      'CUTOVER_NOT_LOCKED',
+      `The cutover did not succeed in ${attempts} attempts, the last time because ${reason}.${holders} Both tables are as they were; resume at a calmer time.`,
+    );
+  }
+}

@@ -1,0 +1,167 @@
+/** What can go wrong while a migration runs. The registry is the troubleshooting page: docs/errors.md is made from it. */
+
+interface ErrorEntry {
+  readonly summary: string;
+  readonly remedy: string;
+  /** Exit code of the process: 1 resumable, 2 refused, 3 differ, 4 aborted, 5 no lock, 6 critical load, 7 unknown. */
+  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6 | 7;
+  /** Transient: the engine tries the same thing again, a bounded number of times. */
+  readonly isTransient: boolean;
+  /** A resume may succeed, perhaps after the remedy. Where it cannot, the migration has to be given up. */
+  readonly isResumable: boolean;
+}
+
+const fatal = (exitCode: ErrorEntry['exitCode'], summary: string, remedy: string): ErrorEntry => ({
+  summary,
+  remedy,
+  exitCode,
+  isTransient: false,
+  isResumable: exitCode === 1 || exitCode >= 5,
+});
+const transient = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isTransient: true });
+const final = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isResumable: false });
+
+export const ERRORS = {
+  CONNECTION_LOST: transient('The connection to the server broke.', 'Resume when the server can be reached.'),
+  STATEMENT_TIMEOUT: transient(
+    'A statement took longer than its limit and was ended.',
+    'Look for load or locks on the server; resume.',
+  ),
+  LOCK_WAIT: transient('A lock on the shadow or on the bookkeeping was not had in time.', 'Look who holds it; resume.'),
+  DEADLOCK: transient('The server chose our statement as a deadlock victim.', 'Resume; if it persists, lower --workers.'),
+  SERVER_BUSY: transient(
+    'The server refused for lack of a resource (connections, memory, read-only for a moment).',
+    'Resume later.',
+  ),
+  SLOT_BLOCKED: transient(
+    'The replication slot waits for transactions that were running when it was asked for, anywhere on the server.',
+    'End the transactions that are named, or start when they are over; resume.',
+  ),
+
+  OBSTACLE: fatal(2, 'The migration was refused before anything changed.', 'Each obstacle names its own remedy.'),
+  BAD_USAGE: fatal(2, 'The command line or an option is wrong.', 'See --help.'),
+  ACCESS_DENIED: fatal(
+    2,
+    'The server refused the login, or the user lacks a privilege.',
+    'Check user, password and TLS settings; grant what the message names.',
+  ),
+  UNREACHABLE: fatal(2, 'The server could not be reached.', 'Check host, port and network.'),
+  TABLE_CLAIMED: fatal(
+    2,
+    'Another live run has the claim on this table.',
+    'Wait for it or end it; `tableshift list` shows it.',
+  ),
+  MIGRATION_NOT_FOUND: fatal(2, 'No such migration is recorded on this server.', '`tableshift list` shows those that are.'),
+  PLAN_CHANGED: fatal(
+    2,
+    'The table or the request is not what the recorded plan was made for.',
+    'Give the old migration up with `tableshift cleanup ID` and start anew.',
+  ),
+
+  ROW_NOT_CONVERTIBLE: fatal(1, 'A row does not fit the new definition.', 'Correct the row that is named, then resume.'),
+  DUPLICATE_KEY: fatal(
+    1,
+    'Two rows have the same value under a unique key that the change adds.',
+    'Correct one of the two rows that are named, then resume.',
+  ),
+  SOURCE_CHANGED: final(
+    'Someone altered, truncated, renamed or dropped the source while the migration ran.',
+    'Give this migration up with `tableshift cleanup ID` and start anew.',
+  ),
+  SHADOW_CHANGED: final(
+    'Someone wrote to or altered the shadow while the migration ran.',
+    'Give this migration up with `tableshift cleanup ID` and start anew.',
+  ),
+  STATEMENT_FORMAT_WRITE: final(
+    'A client wrote to the source with statement-format logging, so the changed rows are not in the log.',
+    'Make that client log rows, give this migration up and start anew.',
+  ),
+  UNKNOWN_LOG_EVENT: final(
+    'The log has an event that is not known here, so changes might be missed.',
+    'Report the event that is named; nothing was skipped.',
+  ),
+  LOG_PURGED: final(
+    'The server has removed the part of the log that the migration still needs.',
+    'Give this migration up, lengthen the retention of the log (PostgreSQL: max_slot_wal_keep_size), and start anew.',
+  ),
+  STREAM_BROKEN: fatal(1, 'The change stream could not be kept up.', 'Look at the cause; resume.'),
+  FENCE_LOST: fatal(
+    1,
+    'A fence that was committed did not come out of the change stream in time.',
+    'Look for filters or a stalled log; resume.',
+  ),
+  VISIBILITY_TIMEOUT: fatal(
+    1,
+    'A logged transaction did not become visible in time.',
+    'Look for a commit that waits for a replica; resume.',
+  ),
+  CLAIM_LOST: fatal(
+    1,
+    'The claim on the table was lost, so another run may have begun.',
+    'Make sure that no other run is active; resume.',
+  ),
+  SESSION_STUCK: fatal(
+    1,
+    'A session whose connection was lost could not be shown to have ended on the server.',
+    'Look for it in the server’s process list, end it, then resume.',
+  ),
+  CHUNK_STUCK: fatal(1, 'A part of the table could not be copied in the allowed attempts.', 'Look at the cause; resume.'),
+  TABLES_DIFFER: fatal(
+    3,
+    'Verification found differences that repair did not remove.',
+    'Do not swap. Report it; the keys are in the message.',
+  ),
+  ABORTED: fatal(4, 'The operator gave the migration up.', 'Nothing to do; the shadow is gone.'),
+  INTERRUPTED: fatal(1, 'The run was ended by a signal.', 'Resume.'),
+  CUTOVER_NOT_LOCKED: fatal(
+    5,
+    'The lock for the cutover was not had within the attempts allowed.',
+    'End what blocks it, or choose a calmer time; resume.',
+  ),
+  CRITICAL_LOAD: fatal(6, 'The server’s load went over the critical limit.', 'Resume when the load has gone down.'),
+  SWAP_UNKNOWN: fatal(
+    7,
+    'Whether the swap happened is not known.',
+    'Look at the three tables that are named before doing anything.',
+  ),
+  INTERNAL: fatal(1, 'A check of the tool on itself failed.', 'Report it with the message; nothing was swapped.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error with a code that says what the caller can do, and one sentence that says what happened, where, and what next. */
+export class MigrationError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'MigrationError';
+    this.code = code;
+  }
+
+  /** Whether the same thing may be tried again. */
+  get isTransient(): boolean {
+    return ERRORS[this.code].isTransient;
+  }
+
+  /** Whether a recorded migration may go on after this. */
+  get isResumable(): boolean {
+    return ERRORS[this.code].isResumable;
+  }
+
+  get exitCode(): number {
+    return ERRORS[this.code].exitCode;
+  }
+}
+
+/** Any thrown value as a MigrationError: what is not one already is a fault of ours. */
+export function asMigrationError(thrown: unknown): MigrationError {
+  if (thrown instanceof MigrationError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new MigrationError('INTERNAL', `An unexpected error ended the run: ${message}`, { cause: thrown });
+}
+
+/** Stops on a state that cannot be, if the program is right. */
+export function assert(isTrue: boolean, message: string): asserts isTrue {
+  if (!isTrue) throw new MigrationError('INTERNAL', `Assertion failed: ${message}.`);
+}

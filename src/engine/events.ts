@@ -1,0 +1,62 @@
+/** What the engine tells its observer: one event per fact, fields with units, no formatted text. */
+
+import type { ChangeableOptions } from './controls.ts';
+import type { ErrorCode } from './errors.ts';
+import type { MigrationId, Phase } from './model.ts';
+
+export type MigrationEvent =
+  | { readonly kind: 'phase-entered'; readonly phase: Phase }
+  | { readonly kind: 'resumed'; readonly phase: Phase; readonly rowsCopied: number }
+  | { readonly kind: 'chunk-copied'; readonly rows: number; readonly durationMs: number; readonly isCollided: boolean }
+  | { readonly kind: 'changes-applied'; readonly keys: number; readonly durationMs: number; readonly widened: number }
+  | { readonly kind: 'range-verified'; readonly rows: number; readonly durationMs: number; readonly isEqual: boolean }
+  | { readonly kind: 'difference-found'; readonly keys: readonly string[]; readonly pass: number }
+  | { readonly kind: 'verification-passed'; readonly pass: number; readonly rows: number; readonly repaired: number }
+  | {
+      readonly kind: 'retrying';
+      readonly what: string;
+      readonly attempt: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
+  | { readonly kind: 'checkpoint-saved'; readonly phase: Phase }
+  | { readonly kind: 'throttled'; readonly signal: string; readonly detail: string }
+  | { readonly kind: 'throttle-released'; readonly throttledMs: number }
+  | { readonly kind: 'paused'; readonly by: string; readonly reason: string }
+  | { readonly kind: 'unpaused'; readonly by: string }
+  | { readonly kind: 'cutover-held'; readonly by: string; readonly reason: string }
+  | { readonly kind: 'cutover-released'; readonly by: string }
+  | { readonly kind: 'cutover-awaited'; readonly by: string; readonly reason: string }
+  | { readonly kind: 'options-changed'; readonly changes: Partial<ChangeableOptions> }
+  | { readonly kind: 'cutover-attempt'; readonly attempt: number; readonly lockTimeoutMs: number }
+  | {
+      readonly kind: 'cutover-failed';
+      readonly attempt: number;
+      readonly reason: string;
+      readonly blockers: readonly string[];
+      readonly nextInMs: number;
+    }
+  | { readonly kind: 'swapped'; readonly blockedMs: number }
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'finished'; readonly id: MigrationId };
+
+/** A snapshot of the run, emitted about once a second. */
+export interface Progress {
+  readonly phase: Phase;
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number;
+  readonly rowsPerSecond: number;
+  /** Milliseconds to the end of the present phase, or null when it cannot be told. */
+  readonly etaMs: number | null;
+  readonly rowsVerified: number;
+  readonly keysPending: number;
+  readonly keysApplied: number;
+  /** Age of the newest fence that is wholly applied, milliseconds; null before the first. */
+  readonly lagMs: number | null;
+  readonly lagMaxMs: number;
+  readonly chunkRows: number;
+  readonly throttledBy: string | null;
+  readonly elapsedMs: number;
+}
+
+export type Observer = (event: MigrationEvent) => void;

@@ -1,0 +1,17 @@
+/** Ends an unfinished migration for good, without touching the source. */
+
+import { hasPerhapsSwapped } from './migration.ts';
+import type { ClaimToGiveUp } from './ports.ts';
+
+/**
+ * Removes what was built and marks the migration `aborted`. One whose swap has happened is not given up but marked `done`: its
+ * shadow is the live table now. Safe to repeat; the claim stays the caller's to dispose.
+ */
+export async function giveUp(claim: ClaimToGiveUp, signal: AbortSignal): Promise<'aborted' | 'done'> {
+  const checkpoint = await claim.checkpoints.load(signal);
+  const isDone = checkpoint !== null && hasPerhapsSwapped(checkpoint.phase) && (await claim.hasSwapped(signal));
+  if (!isDone) await claim.discard(signal);
+  const state = isDone ? 'done' : 'aborted';
+  await claim.checkpoints.conclude(state, null, signal);
+  return state;
+}

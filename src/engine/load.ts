@@ -1,0 +1,50 @@
+/** How loaded the server may be, by its own figures and by a query of the operator. */
+
+import type { ThrottleSample } from './ports.ts';
+
+/** Limits by the name of a figure, as the server calls it (MySQL: a status variable). */
+export type LoadFigures = Readonly<Record<string, number>>;
+
+/** What an operator asks an adapter to look at. */
+export interface LoadLimits {
+  /** Copying and verifying rest while one of these figures is at its limit or above. */
+  readonly max: LoadFigures;
+  /** The run ends, resumably, when one of these figures is at its limit or above. */
+  readonly critical: LoadFigures;
+  /** A SELECT: copying and verifying rest while its first value is above 0. */
+  readonly query: string | null;
+}
+
+/** Nothing beyond what adapters look at anyway. */
+export const NO_LOAD_LIMITS: LoadLimits = { max: {}, critical: {}, query: null };
+
+/** The names of all figures that are limited, each once, in lower case. */
+export function limitedNames({ max, critical }: LoadLimits): readonly string[] {
+  return [...new Set([...Object.keys(max), ...Object.keys(critical)].map((name) => name.toLowerCase()))];
+}
+
+/** The figure that is nearest to its limit, or one that is critical. `figures` by names in lower case; one that is missing is a stop. */
+export function judgeLoad(figures: ReadonlyMap<string, number>, { max, critical }: LoadLimits): ThrottleSample {
+  for (const [name, limit] of Object.entries(critical)) {
+    const value = figures.get(name.toLowerCase());
+    if (value !== undefined && value >= limit) {
+      return { pressure: value / limit, detail: `${name} is ${value}, the critical limit is ${limit}`, isCritical: true };
+    }
+  }
+  let worst: ThrottleSample = { pressure: 0, detail: 'nothing is limited' };
+  for (const [name, limit] of Object.entries(max)) {
+    const value = figures.get(name.toLowerCase());
+    if (value === undefined) return { pressure: 1, detail: `the server does not tell ${name}` };
+    if (value / limit >= worst.pressure)
+      worst = { pressure: value / limit, detail: `${name} is ${value}, the limit is ${limit}` };
+  }
+  return worst;
+}
+
+/** What the first value of the operator's query says; undefined: there was no row. What is no number is a stop. */
+export function judgeAnswer(value: string | null | undefined): ThrottleSample {
+  const number = value === null || value === undefined || value.trim() === '' ? Number.NaN : Number(value);
+  const shown = value === undefined ? 'no row' : (value ?? 'NULL');
+  if (Number.isNaN(number)) return { pressure: 1, detail: `the query gives ${shown}, which is no number` };
+  return { pressure: number > 0 ? 1 : 0, detail: `the query gives ${shown}` };
+}

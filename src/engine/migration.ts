@@ -1,0 +1,395 @@
+/** One migration from the claim to the swap: the phases and what runs beside them. */
+
+import { ChangeApplier } from './change-applier.ts';
+import { ChangeReceiver } from './change-receiver.ts';
+import { Checkpointer, type Snapshot } from './checkpointer.ts';
+import { ChunkSize } from './chunk-size.ts';
+import { Chunker } from './chunker.ts';
+import type { Controls } from './controls.ts';
+import { CutoverRunner } from './cutover.ts';
+import { asMigrationError, MigrationError } from './errors.ts';
+import type { Observer } from './events.ts';
+import { LagMeter } from './lag-meter.ts';
+import { LatencySignal } from './latency-signal.ts';
+import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
+import type { ChangeStream, Clock, TableClaim, ThrottleSignal } from './ports.ts';
+import { ProgressMeter } from './progress.ts';
+import { RangesInFlight } from './ranges-in-flight.ts';
+import { retry, type RetryContext } from './retry.ts';
+import { RowCopier } from './row-copier.ts';
+import { followSignal, runWithBackground } from './tasks.ts';
+import { Throttler } from './throttler.ts';
+import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
+
+/** Limit on what is still done after an abort: the last checkpoint. */
+const FAREWELL_MS = 5000;
+
+export interface MigrationRun {
+  readonly plan: Plan;
+  readonly claim: TableClaim;
+  readonly clock: Clock;
+  /** The pace of the run, which may change while it goes on. */
+  readonly controls: Controls;
+  /** Reasons to slow down beside those that the adapter and the engine know by themselves. */
+  readonly signals: readonly ThrottleSignal[];
+  readonly observer: Observer;
+}
+
+/** The figures of a finished migration. */
+export interface MigrationResult {
+  readonly id: MigrationId;
+  readonly rowsCopied: number;
+  readonly keysApplied: number;
+  readonly rowsVerified: number;
+  readonly rowsRepaired: number;
+  /** Greatest lag of the change stream that was measured, milliseconds. */
+  readonly lagMaxMs: number;
+  /** Writers were blocked for so long at the swap, milliseconds. */
+  readonly blockedMs: number;
+  readonly elapsedMs: number;
+}
+
+/** Which phase may follow which. A resume enters at the phase of the checkpoint. */
+const ARROWS = {
+  prepare: ['copy'],
+  copy: ['finish-shadow'],
+  'finish-shadow': ['catch-up'],
+  'catch-up': ['verify', 'await-cutover'],
+  verify: ['await-cutover'],
+  'await-cutover': ['cutover'],
+  cutover: ['await-cutover', 'clean-up'],
+  'clean-up': ['done'],
+  done: [],
+} as const satisfies Record<Phase, readonly Phase[]>;
+
+type PhaseAfter<From extends Phase> = (typeof ARROWS)[From][number];
+
+/**
+ * Runs the plan to its end, from the checkpoint if there is one. Rejects with a MigrationError; unless it says otherwise the
+ * migration can be resumed. The claim stays the caller's to dispose.
+ */
+export async function runMigration(run: MigrationRun, signal: AbortSignal): Promise<MigrationResult> {
+  const either = new AbortController();
+  const stopFollowing = [followSignal(signal, either), followSignal(run.claim.lost, either)];
+  try {
+    return await runClaimed(run, either.signal);
+  } catch (error) {
+    throw asMigrationError(error);
+  } finally {
+    for (const stop of stopFollowing) stop();
+  }
+}
+
+async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<MigrationResult> {
+  const { claim, plan, observer, clock } = run;
+  const context: RetryContext = { clock, observer };
+  const startedAt = clock.now();
+  const checkpoint = await retry('loading the checkpoint', () => claim.checkpoints.load(signal), context, signal);
+  if (checkpoint !== null && checkpoint.planHash !== plan.hash) {
+    throw new MigrationError(
+      'PLAN_CHANGED',
+      `The checkpoint of migration ${plan.id} was made for another plan. Give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
+    );
+  }
+  if (checkpoint !== null && hasPerhapsSwapped(checkpoint.phase)) {
+    const hasSwapped = await retry('asking whether the swap happened', () => claim.cutover.hasSwapped(signal), context, signal);
+    if (hasSwapped) {
+      await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
+      observer({ kind: 'finished', id: plan.id });
+      return finishedEarlier(plan.id, checkpoint, clock.now() - startedAt);
+    }
+  }
+  await using stream = await openStream(run, checkpoint, signal);
+  return await new Migration(run, stream, checkpoint, startedAt).run(signal);
+}
+
+/** A run that fails here has done nothing yet, but the next one should be told why. */
+async function openStream(run: MigrationRun, checkpoint: Checkpoint | null, signal: AbortSignal): Promise<ChangeStream> {
+  const from = checkpoint?.position ?? null;
+  const open = (): Promise<ChangeStream> => run.claim.openChangeStream(from, signal);
+  try {
+    return await retry('opening the change stream', open, { clock: run.clock, observer: run.observer }, signal);
+  } catch (reason) {
+    await sayFarewell(run, { reason, last: null });
+    throw reason;
+  }
+}
+
+/**
+ * The last checkpoint, if there is one to save, and the reason of the end, despite the abort, within a limit of its own. What
+ * cannot be saved now is done again by the resume.
+ */
+async function sayFarewell(
+  { claim: { checkpoints, lost }, clock }: MigrationRun,
+  { reason, last }: { readonly reason: unknown; readonly last: Checkpoint | null },
+): Promise<void> {
+  if (lost.aborted) return;
+  const { code, message } = asMigrationError(reason);
+  const limit = new AbortController();
+  const stopFollowing = followSignal(lost, limit);
+  const farewell = async (): Promise<void> => {
+    if (last !== null) await checkpoints.save(last, limit.signal);
+    await checkpoints.conclude('open', `${code}: ${message}`, limit.signal);
+    limit.abort(new MigrationError('INTERRUPTED', 'The farewell is over.'));
+  };
+  const timer = clock
+    .sleep(FAREWELL_MS, limit.signal)
+    .then(() => limit.abort(new MigrationError('INTERRUPTED', 'The farewell took too long.')));
+  await Promise.allSettled([farewell().catch((error: unknown) => limit.abort(error)), timer]);
+  stopFollowing();
+}
+
+/** Once the cutover was announced, only the catalog knows. */
+export function hasPerhapsSwapped(phase: Phase): boolean {
+  return phase === 'cutover' || phase === 'clean-up' || phase === 'done';
+}
+
+function finishedEarlier(id: MigrationId, checkpoint: Checkpoint, elapsedMs: number): MigrationResult {
+  const { rowsCopied, verification } = checkpoint;
+  return {
+    id,
+    rowsCopied,
+    keysApplied: 0,
+    rowsVerified: verification.rowsCompared,
+    rowsRepaired: verification.repairedTotal,
+    lagMaxMs: 0,
+    blockedMs: 0,
+    elapsedMs,
+  };
+}
+
+/** The parts of one run, wired. */
+class Migration {
+  readonly #run: MigrationRun;
+  readonly #context: RetryContext;
+  readonly #startedAt: number;
+  readonly #resumedFrom: Checkpoint | null;
+  readonly #ranges: RangesInFlight;
+  readonly #receiver: ChangeReceiver;
+  readonly #applier: ChangeApplier;
+  readonly #throttler: Throttler;
+  readonly #latency: LatencySignal;
+  readonly #copySize: ChunkSize;
+  readonly #chunker: Chunker;
+  readonly #copier: RowCopier;
+  readonly #verifier: Verifier;
+  readonly #lagMeter: LagMeter;
+  readonly #checkpointer: Checkpointer;
+  readonly #progress: ProgressMeter;
+  #phase: Phase;
+  #isCopyComplete: boolean;
+
+  constructor(run: MigrationRun, stream: ChangeStream, checkpoint: Checkpoint | null, startedAt: number) {
+    const { claim, clock, observer, plan, controls } = run;
+    const { options } = controls;
+    const { pair } = claim;
+    const context = { clock, observer };
+    this.#run = run;
+    this.#context = context;
+    this.#startedAt = startedAt;
+    this.#resumedFrom = checkpoint;
+    this.#phase = checkpoint?.phase ?? 'prepare';
+    this.#isCopyComplete = checkpoint?.isCopyComplete ?? false;
+    this.#ranges = new RangesInFlight(pair.compareKeys);
+    this.#receiver = new ChangeReceiver(stream, options, context);
+    this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
+    this.#latency = new LatencySignal(stream, () => options.latency, clock);
+    this.#throttler = new Throttler([...claim.throttleSignals, ...run.signals, this.#latency], controls, context);
+    const size = {
+      targetMs: () => options.chunkTargetMs * this.#throttler.chunkShare,
+      rowsMin: Math.min(100, options.chunkRowsFirst),
+      rowsMax: () => options.chunkRowsMax,
+      rowsFirst: options.chunkRowsFirst,
+    };
+    this.#copySize = new ChunkSize(size);
+    this.#chunker = new Chunker(pair, this.#copySize, checkpoint?.copiedThrough ?? null, context);
+    const { applier, ranges, throttler, chunker } = {
+      applier: this.#applier,
+      ranges: this.#ranges,
+      throttler: this.#throttler,
+      chunker: this.#chunker,
+    };
+    const parts = { pair, chunker, size: this.#copySize, ranges, applier, throttler };
+    this.#copier = new RowCopier(parts, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
+    const verification = { pair, receiver: this.#receiver, applier, throttler, size: new ChunkSize(size) };
+    this.#verifier = new Verifier(verification, checkpoint?.verification ?? NOTHING_VERIFIED, context);
+    this.#lagMeter = new LagMeter(this.#receiver, applier, clock);
+    this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);
+    this.#progress = new ProgressMeter(clock, startedAt, plan.estimate.rows);
+  }
+
+  async run(signal: AbortSignal): Promise<MigrationResult> {
+    const { claim, controls, plan, observer } = this.#run;
+    const { options } = controls;
+    controls.announceTo(observer);
+    await this.#begin(signal);
+    const background = [
+      (inner: AbortSignal) => this.#receiver.pull(inner),
+      (inner: AbortSignal) => this.#applier.flushContinuously(inner),
+      (inner: AbortSignal) => this.#checkpointer.saveContinuously(() => options.checkpointIntervalMs, inner),
+      (inner: AbortSignal) => this.#lagMeter.measureContinuously(options.lagIntervalMs, inner),
+      (inner: AbortSignal) => this.#throttler.sampleContinuously(inner),
+      (inner: AbortSignal) => this.#reportProgress(inner),
+    ];
+    let blockedMs: number;
+    try {
+      blockedMs = await runWithBackground((inner) => this.#phases(inner), background, signal);
+    } catch (error) {
+      await this.#sayFarewell(error);
+      throw error;
+    }
+    await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), this.#context, signal);
+    observer({ kind: 'phase-entered', phase: this.#enter('clean-up', 'done') });
+    observer({ kind: 'finished', id: plan.id });
+    return {
+      id: plan.id,
+      rowsCopied: this.#copier.rowsCopied,
+      keysApplied: this.#applier.keysApplied,
+      rowsVerified: this.#verifier.progress.rowsCompared,
+      rowsRepaired: this.#verifier.progress.repairedTotal,
+      lagMaxMs: this.#lagMeter.lagMaxMs,
+      blockedMs,
+      elapsedMs: this.#context.clock.now() - this.#startedAt,
+    };
+  }
+
+  /** Up to the first checkpoint, in the order of rule 1: the stream is open; shadow; barrier; only then the first read of the source. */
+  async #begin(signal: AbortSignal): Promise<void> {
+    const { pair } = this.#run.claim;
+    const { stream } = this.#receiver;
+    if (this.#resumedFrom === null) {
+      this.#context.observer({ kind: 'phase-entered', phase: 'prepare' });
+      await retry('creating the shadow', () => pair.createShadow(signal), this.#context, signal);
+    }
+    await retry('waiting for visibility', () => stream.awaitVisible(stream.start, signal), this.#context, signal);
+    if (this.#run.controls.options.latency !== null)
+      await retry('measuring the latency at rest', () => this.#latency.calibrate(signal), this.#context, signal);
+    if (this.#resumedFrom === null) {
+      this.#phase = this.#enter('prepare', 'copy');
+      await this.#checkpointer.save(signal);
+      this.#context.observer({ kind: 'phase-entered', phase: 'copy' });
+      return;
+    }
+    this.#context.observer({ kind: 'resumed', phase: this.#phase, rowsCopied: this.#copier.rowsCopied });
+    await this.#restoreWatermark(signal);
+  }
+
+  /** How far the predecessor had come, also beyond its checkpoint (rule 9). */
+  async #restoreWatermark(signal: AbortSignal): Promise<void> {
+    const { pair } = this.#run.claim;
+    if (this.#isCopyComplete) {
+      this.#ranges.raiseWatermark(null);
+      return;
+    }
+    if (pair.compareKeys === undefined) return;
+    const copiedThrough = this.#resumedFrom?.copiedThrough ?? null;
+    if (copiedThrough !== null) this.#ranges.raiseWatermark(copiedThrough);
+    const greatest = await retry(
+      'reading the greatest key of the shadow',
+      () => pair.greatestShadowKey(signal),
+      this.#context,
+      signal,
+    );
+    if (greatest !== null) this.#ranges.raiseWatermark(greatest);
+  }
+
+  async #phases(signal: AbortSignal): Promise<number> {
+    const { claim, controls } = this.#run;
+    const { options } = controls;
+    if (this.#phase === 'copy') {
+      await this.#copier.run(signal);
+      this.#isCopyComplete = true;
+      await this.#advance('copy', 'finish-shadow', signal);
+    }
+    if (this.#phase === 'finish-shadow') {
+      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
+      await this.#advance('finish-shadow', 'catch-up', signal);
+    }
+    if (this.#phase === 'catch-up') {
+      while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
+        await this.#context.clock.sleep(options.lagIntervalMs, signal);
+      await this.#advance('catch-up', options.isVerifying ? 'verify' : 'await-cutover', signal);
+    }
+    if (this.#phase === 'verify') {
+      await this.#verifier.run(signal);
+      await this.#advance('verify', 'await-cutover', signal);
+    }
+    return await this.#cutOver(signal);
+  }
+
+  async #cutOver(signal: AbortSignal): Promise<number> {
+    const { claim, controls } = this.#run;
+    const { receiver, applier, lagMeter, verifier } = {
+      receiver: this.#receiver,
+      applier: this.#applier,
+      lagMeter: this.#lagMeter,
+      verifier: this.#verifier,
+    };
+    const parts = {
+      cutover: claim.cutover,
+      receiver,
+      applier,
+      lagMeter,
+      verifier: controls.options.isVerifying ? verifier : null,
+    };
+    // A predecessor that announced the cutover and did not swap left that phase behind.
+    if (this.#phase === 'cutover') await this.#advance('cutover', 'await-cutover', signal);
+    const blockedMs = await new CutoverRunner(parts, controls, this.#context).run(
+      () => this.#advance('await-cutover', 'cutover', signal),
+      () => this.#advance('cutover', 'await-cutover', signal),
+      signal,
+    );
+    this.#phase = this.#enter('cutover', 'clean-up');
+    this.#context.observer({ kind: 'phase-entered', phase: 'clean-up' });
+    return blockedMs;
+  }
+
+  #enter<From extends Phase>(_from: From, to: PhaseAfter<From>): Phase {
+    return to;
+  }
+
+  /** Enters a phase and makes that durable before its work begins. */
+  async #advance<From extends Phase>(from: From, to: PhaseAfter<From>, signal: AbortSignal): Promise<void> {
+    this.#phase = this.#enter(from, to);
+    await this.#checkpointer.save(signal);
+    this.#context.observer({ kind: 'phase-entered', phase: to });
+  }
+
+  /** In one tick (rule 5). */
+  #snapshot(): Snapshot {
+    const position = this.#applier.applied;
+    const checkpoint: Checkpoint = {
+      planHash: this.#run.plan.hash,
+      phase: this.#phase,
+      copiedThrough: this.#chunker.finishedThrough,
+      isCopyComplete: this.#isCopyComplete,
+      rowsCopied: this.#copier.rowsCopied,
+      position: position.token,
+      verification: this.#verifier.progress,
+    };
+    return { checkpoint, position };
+  }
+
+  async #sayFarewell(reason: unknown): Promise<void> {
+    const mayHaveSwapped = this.#phase === 'cutover' || this.#phase === 'clean-up';
+    await sayFarewell(this.#run, { reason, last: mayHaveSwapped ? null : this.#snapshot().checkpoint });
+  }
+
+  async #reportProgress(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
+      const progress = this.#progress.measure({
+        phase: this.#phase,
+        rowsCopied: this.#copier.rowsCopied,
+        rowsVerified: this.#verifier.progress.rowsCompared,
+        keysPending: this.#receiver.map.size,
+        keysApplied: this.#applier.keysApplied,
+        lagMs: this.#lagMeter.lagMs,
+        lagMaxMs: this.#lagMeter.lagMaxMs,
+        chunkRows: this.#copySize.rows,
+        throttledBy: this.#throttler.reason,
+      });
+      this.#context.observer({ kind: 'progress', progress });
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/** Reasons to refuse, found before anything is changed. The registry is the troubleshooting page: docs/errors.md is made from it. */
+
+import { MigrationError } from './errors.ts';
+
+interface ObstacleEntry {
+  /** What is in the way, in general. */
+  readonly summary: string;
+  /** What the operator can do about it. */
+  readonly remedy: string;
+}
+
+export const OBSTACLES = {
+  TABLE_NOT_FOUND: {
+    summary: 'The table does not exist or is not a base table.',
+    remedy: 'Check the name and the database in --url.',
+  },
+  INVALID_ALTER: {
+    summary: 'The server refuses the ALTER on an empty copy of the table.',
+    remedy: 'Correct the clauses; the server’s own message says what is wrong.',
+  },
+  UNSUPPORTED_CLAUSE: {
+    summary: 'The ALTER has a clause that cannot be carried out this way.',
+    remedy:
+      'Leave out ALGORITHM=, LOCK= and RENAME TO; run clauses that are no change of the table’s definition by themselves.',
+  },
+  NO_SHARED_KEY: {
+    summary: 'No unique key over NOT NULL columns exists both before and after the change.',
+    remedy: 'Add a unique key over NOT NULL columns first, or keep one in this ALTER.',
+  },
+  UNSUPPORTED_KEY: {
+    summary: 'The key asked for cannot identify rows exactly.',
+    remedy: 'Choose a unique key without prefix parts and without FLOAT, DOUBLE or JSON columns.',
+  },
+  UNKNOWN_COLUMN_TYPE: {
+    summary: 'The table has a column of a type that is not known here.',
+    remedy: 'Report the type; until it is known the table cannot be migrated safely.',
+  },
+  SYSTEM_VERSIONED: {
+    summary: 'The table keeps the history of its rows.',
+    remedy: 'System-versioned tables cannot be migrated without losing their history; use the server’s own ALTER.',
+  },
+  UNSUPPORTED_ENGINE: {
+    summary: 'The table’s storage engine has no consistent reads.',
+    remedy: 'Only InnoDB tables can be migrated; convert the table first.',
+  },
+  LOG_BIN_OFF: { summary: 'The server writes no binary log.', remedy: 'Set log_bin and restart the server.' },
+  BINLOG_NOT_ROW: {
+    summary: 'The server logs statements instead of rows.',
+    remedy: 'Set binlog_format=ROW globally and let clients reconnect.',
+  },
+  MINIMAL_ROW_IMAGE: {
+    summary: 'The log does not have the migration key of each changed row.',
+    remedy: 'Set binlog_row_image=FULL globally and let clients reconnect, or use the primary key.',
+  },
+  BINLOG_FILTERED: {
+    summary: 'A binlog filter leaves out the table’s database or the bookkeeping database.',
+    remedy: 'Remove binlog-do-db and binlog-ignore-db for these databases.',
+  },
+  BINLOG_ORDER_COMMITS_OFF: {
+    summary: 'Commits may become visible in another order than they are logged, and there are no GTIDs to ask for.',
+    remedy: 'Set binlog_order_commits=ON, or turn GTIDs on.',
+  },
+  NOT_A_SOURCE: {
+    summary: 'The server is read-only or a replica that does not log what it applies.',
+    remedy: 'Connect to the primary.',
+  },
+  CLUSTERED_SERVER: {
+    summary: 'The server is a member of a cluster that applies writes of several servers.',
+    remedy: 'Table locks and named locks do not hold in a cluster; use the cluster’s own way of changing schemas.',
+  },
+  MISSING_PRIVILEGE: { summary: 'The user lacks a privilege.', remedy: 'Grant the privilege that is named.' },
+  FOREIGN_KEYS: {
+    summary: 'The table has foreign keys, or other tables refer to it.',
+    remedy: 'Foreign keys are not carried over yet; drop them first or use another way.',
+  },
+  TRIGGERS: {
+    summary: 'The table has triggers.',
+    remedy: 'Triggers are not carried over yet; drop them first or use another way.',
+  },
+  PARTITIONS: {
+    summary: 'The table is partitioned, or the ALTER partitions it.',
+    remedy: 'Partitioned tables are not supported yet.',
+  },
+  LOSSY_CONVERSION: {
+    summary: 'Existing values would not survive the conversion.',
+    remedy: 'Correct the rows that are named, or widen the new type.',
+  },
+  DUPLICATE_ROWS: {
+    summary: 'Rows have equal values under a unique key that the change adds or alters.',
+    remedy: 'Correct the rows that are named; others may be found while copying.',
+  },
+  ENUM_MEANING_CHANGED: {
+    summary: 'Members of an ENUM or SET are removed or renamed, and rows hold them.',
+    remedy: 'Give these rows another member first, or keep it.',
+  },
+  NO_REPLICA_IDENTITY: {
+    summary: 'The log does not say which row an UPDATE or DELETE changed.',
+    remedy: 'Give the table a primary key, or ALTER TABLE … REPLICA IDENTITY USING INDEX a unique index over NOT NULL columns.',
+  },
+  WAL_LEVEL: {
+    summary: 'The server’s log cannot be decoded.',
+    remedy: 'Set wal_level=logical and restart the server.',
+  },
+  SYNCHRONOUS_STANDBY: {
+    summary: 'Commits of applications would wait for this migration as for a standby.',
+    remedy: 'Name the standbys in synchronous_standby_names instead of *.',
+  },
+  NO_FREE_SLOT: {
+    summary: 'The server has no replication slot or no sender process left.',
+    remedy: 'Raise max_replication_slots or max_wal_senders, or drop slots that nobody uses.',
+  },
+  UNSUPPORTED_TABLE: {
+    summary: 'The table is of a kind whose rows or changes cannot be carried over.',
+    remedy: 'Unlogged, temporary, foreign, inheriting and typed tables, and those of an extension, are not supported.',
+  },
+  UNSUPPORTED_INDEX: {
+    summary: 'The table has, or gets, a unique index whose collisions cannot be told apart from changes in flight.',
+    remedy: 'Drop the index first and add it again by itself afterwards, or use the server’s own ALTER.',
+  },
+  INVALID_INDEX: {
+    summary: 'The table has an index that was left half-built.',
+    remedy: 'Drop it or REINDEX it CONCURRENTLY.',
+  },
+  ROW_SECURITY: {
+    summary: 'Row security would hide rows from the user.',
+    remedy: 'Use the table’s owner (without FORCE ROW LEVEL SECURITY) or a role with BYPASSRLS.',
+  },
+  PUBLISHED_FOR_ALL: {
+    summary: 'A publication FOR ALL TABLES would send the shadow to its subscribers.',
+    remedy: 'List the tables in the publication, or publish by schema.',
+  },
+  SUBSCRIBED: {
+    summary: 'The table receives the changes of a subscription.',
+    remedy: 'Remove it from the subscription first.',
+  },
+  PREPARED_TRANSACTION: {
+    summary: 'A prepared transaction holds the table.',
+    remedy: 'Commit or roll back the prepared transaction.',
+  },
+  WRAPAROUND_NEAR: {
+    summary: 'The database is near to the wraparound of its transaction ids, and a long copy would bring it nearer.',
+    remedy: 'Let VACUUM (FREEZE) catch up first; look for old transactions, slots and prepared transactions.',
+  },
+  DEPENDENT_OBJECTS: {
+    summary: 'Something depends on the table that would stay with the old one.',
+    remedy: 'Drop what is named first and make it again afterwards.',
+  },
+  NAME_TAKEN: {
+    summary: 'An index or a sequence of the new table has the name of something else in the schema.',
+    remedy: 'Name it in the ALTER, or rename the other.',
+  },
+  SHADOW_EXISTS: {
+    summary: 'A table, or on PostgreSQL a schema, with the shadow’s name exists and does not belong to this migration.',
+    remedy: 'Look whether it is a leftover; `tableshift cleanup` drops those of known migrations.',
+  },
+  RETIRED_EXISTS: {
+    summary: 'A table, or on PostgreSQL a schema, with the retired table’s name exists.',
+    remedy: 'Drop it with `tableshift cleanup`, or rename it.',
+  },
+  MIGRATION_OPEN: {
+    summary: 'An unfinished migration of this table is recorded.',
+    remedy: 'Go on with `tableshift resume ID`, or give it up with `tableshift cleanup ID`.',
+  },
+  TABLE_IN_USE: {
+    summary: 'Another live run holds the claim on this table.',
+    remedy: 'Wait for it, or end it; `tableshift list` shows it.',
+  },
+  DISK_SPACE: {
+    summary: 'The server has not enough free disk space for a second copy of the table.',
+    remedy: 'Free or add space; the plan says how much is needed.',
+  },
+} as const satisfies Record<string, ObstacleEntry>;
+
+export type ObstacleCode = keyof typeof OBSTACLES;
+
+/** No plan can be made, for these reasons. Nothing changed. */
+export class PlanRefusedError extends MigrationError {
+  readonly obstacles: readonly Obstacle[];
+
+  constructor(obstacles: readonly Obstacle[]) {
+    super('OBSTACLE', obstacles.map((obstacle) => obstacle.message).join(' '));
+    this.name = 'PlanRefusedError';
+    this.obstacles = obstacles;
+  }
+}
+
+/** One reason to refuse this plan. `message` names the table, column, row or privilege in one sentence. */
+export interface Obstacle {
+  readonly code: ObstacleCode;
+  readonly message: string;
+}

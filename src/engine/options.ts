@@ -1,0 +1,70 @@
+/** The settings of a run, with their usual values. */
+
+export interface LatencyLimit {
+  /** Stop point relative to the baseline. */
+  readonly factor: number;
+  /** The stop point is never below this, milliseconds: below it nobody notices. */
+  readonly floorMs: number;
+}
+
+export interface CutoverLimits {
+  /** How long writers may wait while the lock is asked for, milliseconds. */
+  readonly lockTimeoutMs: number;
+  /** How long the lock may be held in all, milliseconds. */
+  readonly holdTimeoutMs: number;
+  readonly attemptsMax: number;
+  readonly pauseFirstMs: number;
+  readonly pauseMaxMs: number;
+  /** Lag above which an attempt is not begun, milliseconds. */
+  readonly lagMaxMs: number;
+}
+
+/** Everything about the pace of a run. None of it changes what is built. Times in milliseconds. */
+export interface MigrationOptions {
+  readonly copyWorkers: number;
+  readonly applyWorkers: number;
+  readonly chunkTargetMs: number;
+  readonly chunkRowsMax: number;
+  readonly chunkRowsFirst: number;
+  readonly flushIntervalMs: number;
+  readonly pendingKeysMax: number;
+  readonly fenceTimeoutMs: number;
+  readonly checkpointIntervalMs: number;
+  readonly lagIntervalMs: number;
+  readonly progressIntervalMs: number;
+  readonly throttleIntervalMs: number;
+  readonly throttleStaleMs: number;
+  /** Below the stop point the pace follows the pressure; false: full pace up to it, as a switch would, to compare with. */
+  readonly isPaceSmooth: boolean;
+  readonly isVerifying: boolean;
+  /** Throttle by what our own heartbeat feels; null: not. */
+  readonly latency: LatencyLimit | null;
+  readonly cutover: CutoverLimits;
+}
+
+export const DEFAULT_OPTIONS: MigrationOptions = {
+  copyWorkers: 2,
+  applyWorkers: 2,
+  chunkTargetMs: 250,
+  chunkRowsMax: 50_000,
+  chunkRowsFirst: 1000,
+  flushIntervalMs: 200,
+  pendingKeysMax: 1_000_000,
+  fenceTimeoutMs: 60_000,
+  checkpointIntervalMs: 5000,
+  lagIntervalMs: 500,
+  progressIntervalMs: 1000,
+  throttleIntervalMs: 200,
+  throttleStaleMs: 5000,
+  isPaceSmooth: true,
+  isVerifying: true,
+  latency: { factor: 2, floorMs: 10 },
+  cutover: {
+    lockTimeoutMs: 2000,
+    holdTimeoutMs: 5000,
+    attemptsMax: 10,
+    pauseFirstMs: 1000,
+    pauseMaxMs: 60_000,
+    lagMaxMs: 1000,
+  },
+};

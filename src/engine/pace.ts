@@ -1,0 +1,49 @@
+/** How hard copying and verifying may work, from how much pressure there is: a controller, not a switch. */
+
+/** The pressure that the controller aims at: near the stop point, yet with room for what comes by surprise. */
+const AIM = 0.75;
+/** Above this pressure the pace gives way at once, down to nothing at the stop point. */
+const BRAKE_FROM = 0.5;
+/** The first chunks show what they cost before more are under way. */
+const FIRST_SHARE = 0.5;
+const SHARE_MIN = 0.02;
+/** What is gained in a second without any pressure: so much, and so much of what there is. */
+const GROWTH = 0.05;
+const GROWTH_OF_SHARE = 0.4;
+/** At the stop point the share halves in about a second. */
+const DECAY = 0.7;
+/** A signal that was silent for longer must not move the pace more than this. */
+const STEP_MAX_MS = 1000;
+
+/**
+ * A share of full work, 0 to 1: the product of one that learns slowly what the server bears and of one that gives way at once.
+ * The second alone would stand at the edge of the stop point for hours; the first alone would swing where the answer comes
+ * late, as a replica's lag does.
+ */
+export class Pace {
+  #learned: number;
+  #brake = 1;
+
+  /** Without any signal nothing holds back from the start. */
+  constructor(hasSignals: boolean) {
+    this.#learned = hasSignals ? FIRST_SHARE : 1;
+  }
+
+  /** The share that holds now. */
+  get share(): number {
+    return Math.max(SHARE_MIN, this.#learned * this.#brake);
+  }
+
+  /** Takes in the strongest pressure, which has held for `ms`. */
+  follow(pressure: number, ms: number): void {
+    const seconds = Math.min(ms, STEP_MAX_MS) / 1000;
+    if (pressure < AIM) {
+      const gain = GROWTH + GROWTH_OF_SHARE * this.#learned;
+      this.#learned = Math.min(1, this.#learned + gain * (1 - pressure / AIM) * seconds);
+    } else {
+      const excess = Math.min(2, (pressure - AIM) / (1 - AIM));
+      this.#learned = Math.max(SHARE_MIN, this.#learned * Math.exp(-DECAY * excess * seconds));
+    }
+    this.#brake = Math.min(1, Math.max(0, (1 - pressure) / (1 - BRAKE_FROM)));
+  }
+}

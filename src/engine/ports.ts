@@ -1,0 +1,264 @@
+/**
+ * The seam between the engine and a database, cut at verbs of the domain. MySQL, PostgreSQL and the simulated database
+ * implement it; one contract test per sentence here runs on all of them.
+ *
+ * What holds for every member that returns a promise:
+ *  - `signal` is the last parameter. Once it aborts, the statement is ended on the server and the promise rejects.
+ *  - When a promise rejects, for whatever reason, no statement of it is still running on the server: after a lost connection
+ *    the adapter ends that session and sees it gone before it rejects (rule 10). The statement may or may not have taken
+ *    effect, unless the member says otherwise.
+ *  - A fault that a repetition may cure rejects with a MigrationError whose code is transient (errors.ts). The engine repeats;
+ *    an adapter never repeats a statement by itself.
+ */
+
+import type { MigrationError } from './errors.ts';
+import type { Obstacle } from './obstacles.ts';
+import type {
+  Change,
+  Checkpoint,
+  Fence,
+  KeyRange,
+  MigrationId,
+  MigrationRequest,
+  Plan,
+  Position,
+  RowKey,
+  TableName,
+} from './model.ts';
+
+/** A server that holds the table to migrate. Disposing it closes its connections. */
+export interface Database extends AsyncDisposable {
+  /** Reads the catalog and decides the plan. Changes nothing (at most it uses temporary tables of its own session). */
+  plan(request: MigrationRequest, signal: AbortSignal): Promise<Plan>;
+  /** Every reason to refuse the plan, all of them and not just the first. Changes nothing. */
+  findObstacles(plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]>;
+  /**
+   * Takes the exclusive right to migrate the plan's table. `start` records the migration, `resume` finds it recorded. Resolves
+   * only after every session of an earlier holder of the same migration has been ended and seen gone (rule 10). Rejects with
+   * TABLE_CLAIMED if another live run has it.
+   */
+  claim(plan: Plan, purpose: 'start' | 'resume', signal: AbortSignal): Promise<TableClaim>;
+  /** Like `claim` to resume, for a migration that is to be given up: works whatever has become of the source. */
+  claimToGiveUp(plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp>;
+  /** The migrations known on this server, newest first. */
+  listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
+  readonly retiredTables: RetiredTables;
+}
+
+/** What the bookkeeping in the database says about one migration. */
+export interface MigrationRecord {
+  readonly id: MigrationId;
+  readonly plan: Plan;
+  readonly state: MigrationState;
+  readonly checkpoint: Checkpoint | null;
+  /** Server time, ISO 8601 in UTC. */
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  /** True while a live process holds the claim. */
+  readonly isRunning: boolean;
+  /** Code and sentence of what ended the last run, if it failed. */
+  readonly failure: string | null;
+}
+
+/** The exclusive right to a migration that is given up. Disposing it gives the right back. */
+export interface ClaimToGiveUp extends AsyncDisposable {
+  readonly checkpoints: CheckpointStore;
+  /** As `Cutover.hasSwapped`. */
+  hasSwapped(signal: AbortSignal): Promise<boolean>;
+  /** Removes everything that the migration has built, and nothing else. Only while the swap has not happened. Safe to repeat. */
+  discard(signal: AbortSignal): Promise<void>;
+}
+
+/** The old tables that finished migrations kept. */
+export interface RetiredTables {
+  /** Those that still exist, with the space they take. A table by a retired name that no finished migration left is not among them. */
+  find(signal: AbortSignal): Promise<readonly RetiredTable[]>;
+  /**
+   * Drops one. Waits a bounded, short time for its lock and rejects with LOCK_WAIT if someone still uses it. Resolves if it is
+   * gone already. Applications do not use this table; on the server the drop may still be felt by all for a moment.
+   */
+  drop(retired: RetiredTable, signal: AbortSignal): Promise<void>;
+}
+
+export interface RetiredTable {
+  readonly id: MigrationId;
+  readonly table: TableName;
+  /** Estimate of the server. */
+  readonly bytes: number;
+}
+
+/** `open`: may be resumed. `done`: swapped. `aborted`: given up and cleaned. */
+export type MigrationState = 'open' | 'done' | 'aborted';
+
+/** The exclusive right to migrate one table, and what can be done with it. Disposing it gives the right back. */
+export interface TableClaim extends AsyncDisposable {
+  /** Aborts, with a MigrationError as reason, once the claim cannot be shown to be held any more. */
+  readonly lost: AbortSignal;
+  readonly pair: TablePair;
+  readonly cutover: Cutover;
+  readonly checkpoints: CheckpointStore;
+  readonly throttleSignals: readonly ThrottleSignal[];
+  /**
+   * Opens the change stream behind `from`, or at the present end of the log when null. Reading begins at the latest with the
+   * first transaction that was logged after this resolves. Rejects with LOG_PURGED if the position is gone.
+   */
+  openChangeStream(from: string | null, signal: AbortSignal): Promise<ChangeStream>;
+}
+
+/** Writing rows into the shadow by key, and judging them. Each call takes at most `keysPerStatement` keys. */
+export interface RowWriter {
+  readonly keysPerStatement: number;
+  /** Deletes these keys from the shadow; absent ones are fine. Safe to repeat. Takes locks on the shadow only. */
+  deleteRows(keys: readonly RowKey[], signal: AbortSignal): Promise<void>;
+  /**
+   * Reads these keys on the source in one snapshot taken after the call began, without a lock on the source, and inserts what
+   * is there into the shadow; all of them or, when it collides or rejects, none. `collided`: a unique key of the shadow
+   * already holds one of the values. Rejects with ROW_NOT_CONVERTIBLE, naming the row, where a value does not fit.
+   */
+  insertRows(keys: readonly RowKey[], signal: AbortSignal): Promise<'inserted' | 'collided'>;
+  /**
+   * Why `insertRows(keys)` collides, judged in one snapshot of the source: two source rows with the same value under a unique
+   * key of the shadow, or else the keys of shadow rows that hold a value which one of `keys` now has (possibly none).
+   */
+  explainCollision(keys: readonly RowKey[], signal: AbortSignal): Promise<CollisionCause>;
+  /**
+   * Which of these keys differ between source and shadow (missing, extra or unequal as the shadow's types see them), in one
+   * snapshot; each as the source spells it there, or else the shadow, where the server holds several spellings equal.
+   */
+  findDifferingRows(keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]>;
+}
+
+/** See RowWriter.explainCollision. `index` and `values` are for the message; `values` as the server prints them. */
+export type CollisionCause =
+  | { readonly kind: 'duplicates'; readonly index: string; readonly values: string; readonly rows: readonly [RowKey, RowKey] }
+  | { readonly kind: 'in-the-way'; readonly keys: readonly RowKey[] };
+
+/** The source and its shadow. No member ever takes a lock on a row of the source. */
+export interface TablePair extends RowWriter {
+  /** Creates the empty shadow. A shadow that this migration left behind is dropped first. */
+  createShadow(signal: AbortSignal): Promise<void>;
+  dropShadow(signal: AbortSignal): Promise<void>;
+  /** Builds what was deferred (indexes) and gathers statistics. Safe to repeat. */
+  finishShadow(signal: AbortSignal): Promise<void>;
+  /** Greatest key in the shadow in key order, or null when it is empty. Only called where `compareKeys` exists. */
+  greatestShadowKey(signal: AbortSignal): Promise<RowKey | null>;
+  /** Present only where it is provably the server's own order; negative, zero, positive. */
+  readonly compareKeys?: (a: RowKey, b: RowKey) => number;
+  /** Key of the `limitRows`-th row behind `after` in key order, or null when fewer are left. */
+  findChunkEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null>;
+  /**
+   * Copies a range in one statement: a snapshot taken after the call began, no lock on the source. `existing: 'skip'` leaves
+   * out rows whose migration key is already in the shadow (and no others: any other collision is still one). `collided`:
+   * nothing was copied. Rejects with ROW_NOT_CONVERTIBLE, naming the row, where a value does not fit.
+   */
+  copyRange(range: KeyRange, existing: 'collide' | 'skip', signal: AbortSignal): Promise<CopyResult>;
+  /** All keys of the source in the range, in one snapshot. */
+  findSourceKeys(range: KeyRange, signal: AbortSignal): Promise<readonly RowKey[]>;
+  /** Counts and checksums the range in both tables, in ONE snapshot for both. */
+  compareRange(range: KeyRange, signal: AbortSignal): Promise<RangeComparison>;
+  /** Keys in the range that differ, at most `limitRows` of them, in one snapshot for both tables. */
+  findDifferences(range: KeyRange, limitRows: number, signal: AbortSignal): Promise<readonly RowKey[]>;
+  /** The key as an operator reads it: `id = 42`. */
+  describeKey(key: RowKey): string;
+}
+
+export type CopyResult = { readonly kind: 'copied'; readonly rows: number } | { readonly kind: 'collided' };
+
+export interface RangeComparison {
+  readonly isEqual: boolean;
+  readonly sourceRows: number;
+  readonly shadowRows: number;
+}
+
+/**
+ * Committed changes of the source, in log order, each transaction once, without jumps, for the life of the stream: after a lost
+ * connection it goes on behind the last wholly received transaction by itself, a bounded number of times.
+ * Rejects (from `batches`) with a code of its own for: DDL or TRUNCATE on the source, statement-format writes to it, a purged
+ * log, an event it does not know. Nothing is ever skipped in silence.
+ */
+export interface ChangeStream extends AsyncDisposable {
+  /** Where the stream began. Everything logged before it may not be visible yet: `awaitVisible(start)` waits for it (rule 1). */
+  readonly start: Position;
+  /** The changes, pulled by one consumer: nothing more than a bounded number of bytes is read ahead. Ends when `signal` aborts. */
+  batches(signal: AbortSignal): AsyncIterable<ChangeBatch>;
+  /** Puts a fence behind everything committed so far: it comes out of `batches` behind all of that. Safe to repeat (a new fence). */
+  placeFence(signal: AbortSignal): Promise<Fence>;
+  /** Resolves once every statement that starts from now on sees all transactions up to `reach`, half-received ones included. */
+  awaitVisible(reach: Position, signal: AbortSignal): Promise<void>;
+  /** Tells the server that everything up to here is durable here. Never ahead of what was applied. */
+  acknowledge(position: Position, signal: AbortSignal): Promise<void>;
+}
+
+/** Several whole transactions, or a part of a large one. */
+export interface ChangeBatch {
+  /** In log order. Empty when only the position or a fence moved. */
+  readonly changes: readonly Change[];
+  /** Behind the last wholly received transaction (XA: before the oldest PREPARE that is still undecided). */
+  readonly position: Position;
+  /** A position from which a reader would receive all of `changes` again; never behind `position`. */
+  readonly resumeFrom: Position;
+  /** Just behind the last transaction of which anything has been received, half-received ones included. */
+  readonly reach: Position;
+  /** The greatest fence that has come by, in this batch or before. */
+  readonly fence: Fence | null;
+}
+
+/** The swap. */
+export interface Cutover {
+  /**
+   * Blocks writers within `lockTimeoutMs` and sees those in flight end, calls `drain` once with a writer that works through
+   * the lock, then swaps source and shadow atomically (source becomes retired) and lets writers go on, in the new table.
+   * `not-locked`: the lock was not had; nothing happened. `unknown`: the swap was sent and its outcome was not learned (the
+   * session is gone; ask `hasSwapped`). If `drain` rejects, writers go on in the old table and its reason is passed on. What the
+   * drain wrote lasts only if the swap does: where both are one transaction, anything but `swapped` undoes it.
+   */
+  attempt(options: CutoverOptions, drain: (locked: RowWriter) => Promise<void>, signal: AbortSignal): Promise<CutoverOutcome>;
+  /** Whether the swap has happened, by the catalog. Rejects with SWAP_UNKNOWN if the catalog fits neither. */
+  hasSwapped(signal: AbortSignal): Promise<boolean>;
+}
+
+export interface CutoverOptions {
+  /** How long writers may wait for us to get the lock, milliseconds. */
+  readonly lockTimeoutMs: number;
+  /** How long the lock may be held in all, milliseconds; the adapter makes the server end it even if this process freezes. */
+  readonly holdTimeoutMs: number;
+}
+
+export type CutoverOutcome =
+  | { readonly kind: 'swapped'; readonly blockedMs: number }
+  | { readonly kind: 'not-locked'; readonly blockers: readonly string[] }
+  | { readonly kind: 'unknown'; readonly cause: MigrationError };
+
+/** Where a migration's progress is kept: in the database itself. */
+export interface CheckpointStore {
+  load(signal: AbortSignal): Promise<Checkpoint | null>;
+  /** Durable when it resolves. */
+  save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void>;
+  /** Marks the migration `done` or `aborted`, or keeps it `open` with the failure that ended the run. */
+  conclude(state: MigrationState, failure: string | null, signal: AbortSignal): Promise<void>;
+}
+
+/** One reason to slow down. */
+export interface ThrottleSignal {
+  readonly name: string;
+  sample(signal: AbortSignal): Promise<ThrottleSample>;
+}
+
+export interface ThrottleSample {
+  /** Load relative to the stop point: 1 or more means stop. */
+  readonly pressure: number;
+  /** The same in words, with figures. */
+  readonly detail: string;
+  /** So much that the run shall end, resumably, rather than wait. */
+  readonly isCritical?: boolean;
+}
+
+/** Time and chance, so that the simulator can own both. */
+export interface Clock {
+  /** Milliseconds, monotonic, from an arbitrary origin. */
+  now(): number;
+  /** Resolves after `ms`; rejects with the signal's reason if it aborts first. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Uniform in [0, 1). */
+  random(): number;
+}

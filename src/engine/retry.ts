@@ -1,0 +1,43 @@
+/** Trying again what a repetition may cure: bounded, with growing pauses, each try an event. */
+
+import { MigrationError } from './errors.ts';
+import type { Observer } from './events.ts';
+import type { Clock } from './ports.ts';
+
+const ATTEMPTS_MAX = 10;
+const PAUSE_FIRST_MS = 100;
+const PAUSE_MAX_MS = 15_000;
+
+/** What retrying needs from its surroundings. */
+export interface RetryContext {
+  readonly clock: Clock;
+  readonly observer: Observer;
+}
+
+/**
+ * Runs `operation` until it succeeds, at most ten times, about a minute in all: long enough for a server to restart. Only
+ * transient errors are tried again. `attempt` counts from 1.
+ */
+export async function retry<Result>(
+  what: string,
+  operation: (attempt: number) => Promise<Result>,
+  context: RetryContext,
+  signal: AbortSignal,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await operation(attempt);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof MigrationError) || !error.isTransient || attempt >= ATTEMPTS_MAX) throw error;
+      context.observer({ kind: 'retrying', what, attempt, code: error.code, message: error.message });
+      await context.clock.sleep(pauseMs(attempt, context.clock), signal);
+    }
+  }
+}
+
+/** Doubles from the first pause to the greatest, less up to half of it by chance, so that workers do not march in step. */
+function pauseMs(attempt: number, clock: Clock): number {
+  const full = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** (attempt - 1));
+  return full * (1 - clock.random() / 2);
+}

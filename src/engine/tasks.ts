@@ -1,0 +1,195 @@
+/** Concurrency in few forms: waiting for a change of state, work side by side, a bounded number at a time. */
+
+import { MigrationError } from './errors.ts';
+import type { Clock } from './ports.ts';
+
+interface Waiter {
+  readonly signal: AbortSignal;
+  readonly wake: () => void;
+  readonly giveUp: (reason: Error) => void;
+}
+
+/**
+ * Something that several tasks wait for. After `changed` resolves the waiter looks at the state again, in the same tick, in a
+ * loop: what it waited for may have gone again meanwhile.
+ */
+export class Condition {
+  readonly #waiters = new Set<Waiter>();
+  /** One a signal, however many wait with it: hosts warn of a signal with many listeners. */
+  readonly #listeners = new Map<AbortSignal, () => void>();
+
+  /** Wakes everybody who waits now. */
+  notify(): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const [signal, onAbort] of this.#listeners) signal.removeEventListener('abort', onAbort);
+    this.#listeners.clear();
+    for (const { wake } of waiters) wake();
+  }
+
+  /** Resolves at the next `notify`; rejects with the signal's reason. */
+  async changed(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((wake, giveUp) => {
+      this.#waiters.add({ signal, wake, giveUp });
+      if (this.#listeners.has(signal)) return;
+      const onAbort = (): void => this.#abandon(signal);
+      this.#listeners.set(signal, onAbort);
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #abandon(signal: AbortSignal): void {
+    this.#listeners.delete(signal);
+    for (const waiter of [...this.#waiters].filter((one) => one.signal === signal)) {
+      this.#waiters.delete(waiter);
+      waiter.giveUp(asError(signal.reason));
+    }
+  }
+
+  /** Resolves at the next `notify` or after `ms`, whichever is first. */
+  async changedWithin(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    const either = new AbortController();
+    const stop = followSignal(signal, either);
+    try {
+      await Promise.race([
+        quietly(this.changed(either.signal), either.signal),
+        quietly(clock.sleep(ms, either.signal), either.signal),
+      ]);
+      signal.throwIfAborted();
+    } finally {
+      either.abort(new MigrationError('INTERRUPTED', 'This wait is over.'));
+      stop();
+    }
+  }
+}
+
+/** A task of `runTogether`: it ends by itself or when the signal aborts. */
+export type Task = (signal: AbortSignal) => Promise<void>;
+
+/**
+ * Runs all tasks side by side and resolves when all have ended well. When one fails the others are aborted with its reason;
+ * when all have ended this rejects with the first failure.
+ */
+export async function runTogether(tasks: readonly Task[], signal: AbortSignal): Promise<void> {
+  const group = new AbortController();
+  const stop = followSignal(signal, group);
+  let failure: { readonly reason: unknown } | null = null;
+  const guarded = tasks.map(async (task) => {
+    try {
+      await task(group.signal);
+    } catch (reason) {
+      failure ??= { reason };
+      group.abort(reason);
+    }
+  });
+  try {
+    await Promise.all(guarded);
+  } finally {
+    stop();
+  }
+  throwFailure(failure);
+  signal.throwIfAborted();
+}
+
+/**
+ * Runs `foreground` while `background` tasks go on, and ends these when it has ended. A background task that fails ends the
+ * foreground too, and its failure is what this rejects with; one that ends by itself is no matter.
+ */
+export async function runWithBackground<Result>(
+  foreground: (signal: AbortSignal) => Promise<Result>,
+  background: readonly Task[],
+  signal: AbortSignal,
+): Promise<Result> {
+  const front = new AbortController();
+  const back = new AbortController();
+  const stopFront = followSignal(signal, front);
+  const stopBack = followSignal(signal, back);
+  let failure: { readonly reason: unknown } | null = null;
+  const guarded = background.map(async (task) => {
+    try {
+      await task(back.signal);
+    } catch (reason) {
+      if (back.signal.aborted) return;
+      failure ??= { reason };
+      front.abort(reason);
+    }
+  });
+  try {
+    return await foreground(front.signal);
+  } catch (reason) {
+    throwFailure(failure);
+    throw reason;
+  } finally {
+    back.abort(new MigrationError('INTERRUPTED', 'The work that this served is over.'));
+    await Promise.all(guarded);
+    stopFront();
+    stopBack();
+  }
+}
+
+/** Works through `items` with at most `workers` at a time; the first failure ends it. */
+export async function forEachParallel<Item>(
+  items: readonly Item[],
+  workers: number,
+  work: (item: Item, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const remaining = items[Symbol.iterator]();
+  const worker: Task = async (inner) => {
+    for (let next = remaining.next(); next.done !== true; next = remaining.next()) {
+      inner.throwIfAborted();
+      await work(next.value, inner);
+    }
+  };
+  await runTogether(
+    Array.from({ length: Math.max(1, Math.min(workers, items.length)) }, () => worker),
+    signal,
+  );
+}
+
+/** Lets one piece of work run at a time, in the order of asking. */
+export class Turnstile {
+  #last: Promise<void> = Promise.resolve();
+
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    const before = this.#last;
+    let release = (): void => {};
+    this.#last = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+}
+
+/** Aborts `controller` when `signal` aborts, until the function that is returned is called. */
+export function followSignal(signal: AbortSignal, controller: AbortController): () => void {
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+/** The loser of a race must not be an unhandled rejection; the winner's abort is judged by the caller. */
+async function quietly(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await promise;
+  } catch (reason) {
+    if (!signal.aborted) throw reason;
+  }
+}
+
+function throwFailure(failure: { readonly reason: unknown } | null): void {
+  if (failure !== null) throw asError(failure.reason);
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error
+    ? reason
+    : new MigrationError('INTERNAL', `Ended for a reason that is no error: ${String(reason)}`);
+}

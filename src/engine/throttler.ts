@@ -1,0 +1,235 @@
+/** Holds copying and verifying back while a signal says so. It never touches the change stream or the applier. */
+
+import type { Controls, Hold } from './controls.ts';
+import { MigrationError } from './errors.ts';
+import { Pace } from './pace.ts';
+import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
+import type { RetryContext } from './retry.ts';
+import { Condition, forEachParallel, runTogether, runWithBackground } from './tasks.ts';
+
+/** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
+const CHUNK_SHARE_MIN = 0.1;
+/** More only wait for each other on any server. */
+const WORKERS_MAX = 24;
+
+interface Reading {
+  /** False until the first answer: nobody knows yet what the signal would say. */
+  readonly hasAnswered: boolean;
+  readonly pressure: number;
+  readonly detail: string;
+  readonly at: number;
+}
+
+interface Strongest {
+  readonly name: string;
+  readonly pressure: number;
+  readonly detail: string;
+}
+
+/**
+ * One piece of work, a chunk as a rule: resolves with how long it kept the server busy, milliseconds, or with null when there
+ * is no work left.
+ */
+export type Work = (signal: AbortSignal) => Promise<number | null>;
+
+/**
+ * A pressure of 1 or more stops at once. Below it the pace decides, by fewer workers, smaller chunks, and pauses between them:
+ * a share of 0.3 of four workers is two workers, each of which rests two thirds of the time that it worked.
+ */
+export class Throttler {
+  readonly #signals: readonly ThrottleSignal[];
+  readonly #controls: Controls;
+  readonly #context: RetryContext;
+  readonly #clock: Clock;
+  readonly #changed = new Condition();
+  readonly #readings = new Map<string, Reading>();
+  readonly #pace: Pace;
+  #pacedAt: number;
+  #working = 0;
+  #stopped: { readonly by: string; readonly since: number } | null = null;
+
+  constructor(signals: readonly ThrottleSignal[], controls: Controls, context: RetryContext) {
+    this.#signals = signals;
+    this.#controls = controls;
+    this.#context = context;
+    this.#clock = context.clock;
+    this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth);
+    this.#pacedAt = this.#clock.now();
+    for (const signal of signals)
+      this.#readings.set(signal.name, { hasAnswered: false, pressure: 0, detail: 'not asked yet', at: this.#clock.now() });
+  }
+
+  /** Why copying stands still, or null. */
+  get reason(): string | null {
+    const strongest = this.#strongest();
+    return strongest.pressure >= 1 ? `${strongest.name}: ${strongest.detail}` : null;
+  }
+
+  /** How much of its usual time a chunk may take, 0 to 1. */
+  get chunkShare(): number {
+    return Math.max(CHUNK_SHARE_MIN, this.#pace.share);
+  }
+
+  /** Does piece after piece, some side by side, as the workers and the signals allow, until there is no work left. */
+  async work(piece: Work, signal: AbortSignal): Promise<void> {
+    const state = { isOver: false };
+    const worker = async (number: number, inner: AbortSignal): Promise<void> => {
+      for (;;) {
+        while (number >= this.#controls.options.copyWorkers && !state.isOver) await this.#controls.changed(inner);
+        if (state.isOver || !(await this.#workOnce(piece, inner))) break;
+      }
+      state.isOver = true;
+      this.#controls.wake();
+    };
+    await runTogether(
+      Array.from({ length: WORKERS_MAX }, (_, number) => async (inner: AbortSignal) => await worker(number, inner)),
+      signal,
+    );
+  }
+
+  /** Asks every signal again and again until `signal` aborts. A signal that fails keeps its last answer until that is stale. */
+  async sampleContinuously(signal: AbortSignal): Promise<void> {
+    if (this.#signals.length === 0) return;
+    await forEachParallel(this.#signals, this.#signals.length, (one, inner) => this.#sample(one, inner), signal);
+  }
+
+  async #workOnce(piece: Work, signal: AbortSignal): Promise<boolean> {
+    await this.#begin(signal);
+    try {
+      const busyMs = await piece(signal);
+      if (busyMs === null) return false;
+      await this.#rest(busyMs, signal);
+      return true;
+    } finally {
+      this.#working -= 1;
+      this.#changed.notify();
+    }
+  }
+
+  /** As long as the pace asks for that holds meanwhile: a piece may have taken long because nothing answered, and that is over. */
+  async #rest(busyMs: number, signal: AbortSignal): Promise<void> {
+    const began = this.#clock.now();
+    for (;;) {
+      const wanted = this.#workersWanted;
+      const leftMs = busyMs * (Math.ceil(wanted) / wanted - 1) - (this.#clock.now() - began);
+      if (leftMs < 1) return;
+      await this.#clock.sleep(Math.min(leftMs, this.#controls.options.throttleIntervalMs), signal);
+    }
+  }
+
+  /** Resolves when one more may begin, and counts it in the same tick. */
+  async #begin(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { throttleIntervalMs } = this.#controls.options;
+    for (;;) {
+      const strongest = this.#strongest();
+      if (strongest.pressure >= 1) this.#noteStop(strongest);
+      else {
+        this.#noteRelease();
+        if (!this.#isAwaitingAnswers && this.#working < Math.ceil(this.#workersWanted)) {
+          this.#working += 1;
+          return;
+        }
+      }
+      await this.#changed.changedWithin(throttleIntervalMs, this.#clock, signal);
+    }
+  }
+
+  async #sample(one: ThrottleSignal, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        this.#take(one.name, await this.#askInTime(one, signal));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof MigrationError && error.code === 'CRITICAL_LOAD') throw error;
+        const before = this.#readings.get(one.name);
+        const { hasAnswered = false, pressure = 0, at = 0 } = before ?? {};
+        const message = error instanceof Error ? error.message : String(error);
+        this.#readings.set(one.name, { hasAnswered, pressure, detail: `no answer: ${message}`, at });
+      }
+      this.#followPressure();
+      this.#changed.notify();
+      await this.#clock.sleep(this.#controls.options.throttleIntervalMs, signal);
+    }
+  }
+
+  /** A question whose connection hangs would never be answered, and its signal stay stale for good: it is given up, and asked anew. */
+  async #askInTime(one: ThrottleSignal, signal: AbortSignal): Promise<ThrottleSample> {
+    const limit = async (inner: AbortSignal): Promise<void> => {
+      await this.#clock.sleep(this.#controls.options.throttleStaleMs, inner);
+      throw new MigrationError('STATEMENT_TIMEOUT', 'it did not answer in time');
+    };
+    return await runWithBackground((inner) => one.sample(inner), [limit], signal);
+  }
+
+  /** A pause says nothing about what the server bears. */
+  #followPressure(): void {
+    const now = this.#clock.now();
+    const { isPaceSmooth } = this.#controls.options;
+    if (isPaceSmooth && this.#controls.pausedBy === null) this.#pace.follow(this.#strongest().pressure, now - this.#pacedAt);
+    this.#pacedAt = now;
+  }
+
+  #take(name: string, { pressure, detail, isCritical = false }: ThrottleSample): void {
+    if (isCritical) {
+      const message = `The load went over the critical limit (${name}: ${detail}), so the run ended; nothing is lost.`;
+      throw new MigrationError('CRITICAL_LOAD', message);
+    }
+    const finite = Number.isFinite(pressure) ? pressure : 1;
+    this.#readings.set(name, { hasAnswered: true, pressure: finite, detail, at: this.#clock.now() });
+  }
+
+  /** Work begins when every signal has answered once; one that does not is stale after a while, which is a stop. */
+  get #isAwaitingAnswers(): boolean {
+    return [...this.#readings.values()].some(({ hasAnswered }) => !hasAnswered);
+  }
+
+  get #workersWanted(): number {
+    return this.#pace.share * Math.min(WORKERS_MAX, this.#controls.options.copyWorkers);
+  }
+
+  #strongest(): Strongest {
+    const hold = this.#controls.pausedBy;
+    if (hold !== null) return { name: nameOf(hold), pressure: 1, detail: hold.reason };
+    let strongest: Strongest = { name: 'none', pressure: 0, detail: '' };
+    for (const [name, reading] of this.#readings) {
+      const pressure = this.#pressureOf(reading);
+      const detail = this.#isStale(reading) ? `stale: ${reading.detail}` : reading.detail;
+      if (pressure > strongest.pressure) strongest = { name, pressure, detail };
+    }
+    return strongest;
+  }
+
+  #isStale({ at }: Reading): boolean {
+    return this.#clock.now() - at > this.#controls.options.throttleStaleMs;
+  }
+
+  #pressureOf(reading: Reading): number {
+    return this.#isStale(reading) ? Math.max(1, reading.pressure) : reading.pressure;
+  }
+
+  /** Whether this one by itself would stop the work, whatever the others say. */
+  #isStopping(name: string): boolean {
+    const reading = this.#readings.get(name);
+    if (reading !== undefined) return this.#pressureOf(reading) >= 1;
+    return this.#controls.pauses.some((hold) => nameOf(hold) === name);
+  }
+
+  /** A stop is told by the reason that began it, and by another one once that is over: reasons that take turns tell nothing new. */
+  #noteStop({ name, detail }: Strongest): void {
+    if (this.#stopped !== null && (this.#stopped.by === name || this.#isStopping(this.#stopped.by))) return;
+    this.#noteRelease();
+    this.#stopped = { by: name, since: this.#clock.now() };
+    this.#context.observer({ kind: 'throttled', signal: name, detail });
+  }
+
+  #noteRelease(): void {
+    if (this.#stopped === null) return;
+    this.#context.observer({ kind: 'throttle-released', throttledMs: this.#clock.now() - this.#stopped.since });
+    this.#stopped = null;
+  }
+}
+
+function nameOf({ by }: Hold): string {
+  return `paused by ${by}`;
+}

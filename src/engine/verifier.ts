@@ -1,0 +1,201 @@
+/** Proves that source and shadow hold the same rows, chunk by chunk, while both change (rule 14). */
+
+import type { ChangeApplier } from './change-applier.ts';
+import type { ChangeReceiver } from './change-receiver.ts';
+import type { ChunkSize } from './chunk-size.ts';
+import { type Chunk, Chunker } from './chunker.ts';
+import { MigrationError } from './errors.ts';
+import type { KeyRange, RowKey, VerificationProgress } from './model.ts';
+import type { RowWriter, TablePair } from './ports.ts';
+import { retry, type RetryContext } from './retry.ts';
+import type { Throttler } from './throttler.ts';
+
+/** Keys of one range that are judged one by one; a range with more is compared again as a whole. */
+const KEYS_PER_RANGE_MAX = 1000;
+/** Rounds in which a difference may turn out to be a change in flight. */
+const ROUNDS_MAX = 8;
+/** Rows that may be repaired in all before the tables count as different. */
+const REPAIRS_MAX = 1000;
+/** Whole passes, the last of which must find nothing. */
+const PASSES_MAX = 4;
+
+export interface VerifierParts {
+  readonly pair: TablePair;
+  readonly receiver: ChangeReceiver;
+  readonly applier: ChangeApplier;
+  readonly throttler: Throttler;
+  readonly size: ChunkSize;
+}
+
+export const NOTHING_VERIFIED: VerificationProgress = {
+  pass: 1,
+  verifiedThrough: null,
+  isPassComplete: false,
+  rowsCompared: 0,
+  repairedInPass: 0,
+  repairedTotal: 0,
+  isClean: false,
+};
+
+/**
+ * A pass compares every range. A range that differs is drilled down to its keys; for a key that differs: fence, a flush
+ * picked behind it, compare again; if it still differs, receive up to a new fence, and only a key of which no change came in
+ * since that pick is a real difference. Real differences are repaired by reading the row again, and the pass is repeated,
+ * until a whole pass finds none. Keys that kept changing stay open and are compared under the cutover lock.
+ */
+export class Verifier {
+  readonly #parts: VerifierParts;
+  readonly #context: RetryContext;
+  readonly #open = new Set<RowKey>();
+  #chunker: Chunker;
+  #progress: VerificationProgress;
+
+  constructor(parts: VerifierParts, progress: VerificationProgress, context: RetryContext) {
+    this.#parts = parts;
+    this.#context = context;
+    this.#progress = progress;
+    this.#chunker = new Chunker(parts.pair, parts.size, progress.verifiedThrough, context);
+  }
+
+  get progress(): VerificationProgress {
+    return { ...this.#progress, verifiedThrough: this.#progress.isClean ? null : this.#chunker.finishedThrough };
+  }
+
+  /** Runs passes until one is clean. Runs only when copying has ended, so that no key is held back. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!this.#progress.isClean) {
+      await this.#pass(signal);
+      const { pass, repairedInPass, rowsCompared, repairedTotal } = this.#progress;
+      if (repairedInPass === 0) {
+        this.#progress = { ...this.#progress, isPassComplete: true, isClean: true };
+        this.#context.observer({ kind: 'verification-passed', pass, rows: rowsCompared, repaired: repairedTotal });
+        return;
+      }
+      if (pass >= PASSES_MAX)
+        throw this.#differenceError(`${repairedInPass} rows differed again in pass ${pass}, after repair`);
+      this.#progress = { ...NOTHING_VERIFIED, pass: pass + 1, repairedTotal };
+      this.#open.clear();
+      this.#chunker = new Chunker(this.#parts.pair, this.#parts.size, null, this.#context);
+    }
+  }
+
+  /** Under the cutover lock, after the last flush: what stayed open must agree now. One repair is allowed. */
+  async settle(locked: RowWriter, reApply: (keys: readonly RowKey[]) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const differing = await compareKeys(locked, [...this.#open], signal);
+    if (differing.length === 0) return;
+    this.#noteDifferences(differing);
+    await reApply(differing);
+    const still = await compareKeys(locked, differing, signal);
+    if (still.length > 0) throw this.#differenceError(`rows differ under the cutover lock: ${this.#describe(still)}`);
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const verifyNext = async (inner: AbortSignal): Promise<number | null> => {
+      const chunk = await this.#chunker.next(inner);
+      if (chunk === null) return null;
+      const durationMs = await this.#verify(chunk, inner);
+      this.#chunker.finish(chunk);
+      return durationMs;
+    };
+    await this.#parts.throttler.work(verifyNext, signal);
+  }
+
+  /** Resolves with how long the comparison kept the server busy, milliseconds. */
+  async #verify(chunk: Chunk, signal: AbortSignal): Promise<number> {
+    const startedAt = this.#context.clock.now();
+    const comparison = await this.#compareRange(chunk.range, signal);
+    const durationMs = this.#context.clock.now() - startedAt;
+    this.#parts.size.observe(chunk.limitRows, comparison.sourceRows, durationMs);
+    if (!comparison.isEqual) await this.#drillDown(chunk.range, signal);
+    this.#progress = { ...this.#progress, rowsCompared: this.#progress.rowsCompared + comparison.sourceRows };
+    this.#context.observer({ kind: 'range-verified', rows: comparison.sourceRows, durationMs, isEqual: comparison.isEqual });
+    return durationMs;
+  }
+
+  async #drillDown(range: KeyRange, signal: AbortSignal): Promise<void> {
+    for (let round = 1; round <= ROUNDS_MAX; round++) {
+      const limit = KEYS_PER_RANGE_MAX + 1;
+      const keys = await retry(
+        'finding differences',
+        () => this.#parts.pair.findDifferences(range, limit, signal),
+        this.#context,
+        signal,
+      );
+      if (keys.length <= KEYS_PER_RANGE_MAX) {
+        await this.#judge(keys, signal);
+        return;
+      }
+      await this.#parts.receiver.passFence(signal);
+      await this.#parts.applier.flushPickedAfterNow(signal);
+      if ((await this.#compareRange(range, signal)).isEqual) return;
+    }
+    throw this.#differenceError(`more than ${KEYS_PER_RANGE_MAX} rows of one range differ`);
+  }
+
+  async #judge(suspects: readonly RowKey[], signal: AbortSignal): Promise<void> {
+    const { receiver, applier, pair } = this.#parts;
+    const watched = new Set(suspects);
+    let open = suspects;
+    receiver.watch(suspects);
+    try {
+      for (let round = 1; round <= ROUNDS_MAX && open.length > 0; round++) {
+        await receiver.passFence(signal);
+        const pick = await applier.flushPickedAfterNow(signal);
+        open = await retry('comparing rows', () => compareKeys(pair, open, signal), this.#context, signal);
+        if (open.length === 0) return;
+        await receiver.passFence(signal);
+        const real = open.filter((key) => !receiver.hasChangedSincePick(key, pick));
+        if (real.length > 0) await this.#repair(real, signal);
+        open = open.filter((key) => receiver.hasChangedSincePick(key, pick));
+        // A row that has been spelled anew since goes on under its new key, whose changes were not watched so far.
+        const respelled = open.filter((key) => !watched.has(key));
+        receiver.watch(respelled);
+        for (const key of respelled) watched.add(key);
+      }
+    } finally {
+      receiver.unwatch([...watched]);
+    }
+    for (const key of open) this.#open.add(key);
+  }
+
+  async #repair(keys: readonly RowKey[], signal: AbortSignal): Promise<void> {
+    this.#noteDifferences(keys);
+    if (this.#progress.repairedTotal > REPAIRS_MAX) {
+      throw this.#differenceError(`more than ${REPAIRS_MAX} rows differ, among them ${this.#describe(keys)}`);
+    }
+    this.#parts.applier.reRead(keys);
+    await this.#parts.applier.flushPickedAfterNow(signal);
+  }
+
+  #noteDifferences(keys: readonly RowKey[]): void {
+    const { pass, repairedInPass, repairedTotal } = this.#progress;
+    this.#progress = {
+      ...this.#progress,
+      repairedInPass: repairedInPass + keys.length,
+      repairedTotal: repairedTotal + keys.length,
+    };
+    this.#context.observer({ kind: 'difference-found', keys: keys.map((key) => this.#parts.pair.describeKey(key)), pass });
+  }
+
+  async #compareRange(range: KeyRange, signal: AbortSignal) {
+    return await retry('comparing a range', () => this.#parts.pair.compareRange(range, signal), this.#context, signal);
+  }
+
+  #describe(keys: readonly RowKey[]): string {
+    const shown = keys.slice(0, 5).map((key) => this.#parts.pair.describeKey(key));
+    return keys.length > shown.length ? `${shown.join('; ')} and ${keys.length - shown.length} more` : shown.join('; ');
+  }
+
+  #differenceError(what: string): MigrationError {
+    return new MigrationError('TABLES_DIFFER', `Source and shadow differ: ${what}. The tables were not swapped.`);
+  }
+}
+
+/** The keys that differ, in statements of the writer's size. */
+async function compareKeys(writer: RowWriter, keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]> {
+  const differing: RowKey[] = [];
+  for (let start = 0; start < keys.length; start += writer.keysPerStatement) {
+    differing.push(...(await writer.findDifferingRows(keys.slice(start, start + writer.keysPerStatement), signal)));
+  }
+  return differing;
+}

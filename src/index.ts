@@ -1,0 +1,256 @@
+/**
+ * TableShift as a library: changes the schema of a live table while applications go on reading and writing it.
+ * Nothing here prints, exits or reads the environment. Everything rejects with a MigrationError, whose `code` says what the
+ * caller can do (docs/errors.md).
+ */
+
+import { homedir } from 'node:os';
+import { assert, MigrationError } from './engine/errors.ts';
+import type { Observer } from './engine/events.ts';
+import { giveUp } from './engine/give-up.ts';
+import { Controls } from './engine/controls.ts';
+import { type MigrationResult, runMigration } from './engine/migration.ts';
+import { type LoadLimits, NO_LOAD_LIMITS } from './engine/load.ts';
+import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
+import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
+import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
+import type { Database, MigrationRecord, RetiredTable, ThrottleSignal } from './engine/ports.ts';
+import { loadAdapter, type OpenDatabase } from './adapters.ts';
+import { parseServerUrl } from './server-url.ts';
+import { systemClock } from './system-clock.ts';
+
+export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
+export type { MigrationEvent, Observer, Progress } from './engine/events.ts';
+export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
+export type { MigrationResult } from './engine/migration.ts';
+export type { LoadFigures, LoadLimits } from './engine/load.ts';
+export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
+export type { Checkpoint, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
+export { type Obstacle, type ObstacleCode, OBSTACLES, PlanRefusedError } from './engine/obstacles.ts';
+export type { MigrationRecord, MigrationState, RetiredTable, ThrottleSample, ThrottleSignal } from './engine/ports.ts';
+
+/** Statements that run at the same moment on a server that is busy but well. */
+export const DEFAULT_MAX_RUNNING_THREADS = 64;
+/** A replica that is further behind is left to catch up, milliseconds. */
+export const DEFAULT_MAX_LAG_MS = 5_000;
+
+/** Which server, and how to log in. */
+export interface ServerOptions {
+  /** `mysql://user@host:3306/database`, `mariadb://…` or `postgres://…`; the scheme picks the adapter. May hold the password. */
+  readonly url: string;
+  /** Wins over the one in the URL. Without any, the clients' own files may have one (~/.my.cnf, ~/.pgpass). */
+  readonly password?: string | null;
+  /** Client option file to read instead of the usual ones (~/.my.cnf); MySQL and MariaDB only. */
+  readonly defaultsFile?: string | null;
+  /** The PG* variables of PostgreSQL's own clients: the environment of the process, if it is to count. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Ends what is going on: statements are ended on the server, a checkpoint is saved, the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What to change. */
+export interface ChangeOptions extends ServerOptions, Partial<PlanOptions> {
+  /** A whole ALTER TABLE statement, or only its clauses together with `table`. */
+  readonly alter: string;
+  /** `[schema.]name`. */
+  readonly table?: string | null;
+}
+
+/** How to run it. */
+export interface RunOptions {
+  /** Called with each event, synchronously; must not throw. */
+  readonly observer?: Observer;
+  /** Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. */
+  readonly onStart?: (plan: Plan) => void;
+  /** What differs from DEFAULT_OPTIONS. */
+  readonly pace?: Partial<MigrationOptions>;
+  /** To steer the run while it goes on: made by the caller, with its own options, which then win over `pace`. */
+  readonly controls?: Controls;
+  /** More reasons to slow down. */
+  readonly signals?: readonly ThrottleSignal[];
+  /** Copying and verifying rest while the server has this many running threads. */
+  readonly maxRunningThreads?: number;
+  /** URLs of replicas: copying and verifying rest while one is further behind than `maxLagMs`, or cannot be asked. */
+  readonly replicas?: readonly string[];
+  readonly maxLagMs?: number;
+  /** Limits on figures of the server, and a query to ask. Rejects with BAD_USAGE where the server does not know a figure. */
+  readonly load?: LoadLimits;
+}
+
+/** A plan and every reason to refuse it. */
+export interface PlanResult {
+  /** Null where the obstacles leave nothing to plan: no such table, or clauses that the server refuses. */
+  readonly plan: Plan | null;
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** Decides how the change would be carried out and finds every obstacle. Changes nothing. */
+export async function planMigration(options: ChangeOptions): Promise<PlanResult> {
+  const signal = signalOf(options);
+  const change = await readAsked(options);
+  await using database = await open(options, signal);
+  const request = await requestOf(database, change, signal);
+  try {
+    const plan = await database.plan(request, signal);
+    return { plan, obstacles: await database.findObstacles(plan, signal) };
+  } catch (error) {
+    if (error instanceof PlanRefusedError) return { plan: null, obstacles: error.obstacles };
+    throw error;
+  }
+}
+
+/** Plans and carries out a change, up to the swap. Rejects with a PlanRefusedError where there are obstacles. */
+export async function migrate(options: ChangeOptions & RunOptions): Promise<MigrationResult> {
+  const signal = signalOf(options);
+  const change = await readAsked(options);
+  await using database = await open(options, signal);
+  const request = await requestOf(database, change, signal);
+  const plan = await database.plan(request, signal);
+  const obstacles = await database.findObstacles(plan, signal);
+  if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
+  return await run({ database, plan, purpose: 'start' }, options, signal);
+}
+
+/** Goes on with the migration `id`; without one, with the only unfinished migration there is. */
+export async function resumeMigration(
+  options: ServerOptions & RunOptions & { readonly id?: string | null },
+): Promise<MigrationResult> {
+  const signal = signalOf(options);
+  await using database = await open(options, signal);
+  const { plan } = await findOpen(database, options.id ?? null, signal);
+  return await run({ database, plan, purpose: 'resume' }, options, signal);
+}
+
+/** The migrations that are recorded on the server, newest first. */
+export async function listMigrations(options: ServerOptions): Promise<readonly MigrationRecord[]> {
+  const signal = signalOf(options);
+  await using database = await open(options, signal);
+  return await database.listMigrations(signal);
+}
+
+/** The old tables that finished migrations kept and that still exist. */
+export async function listRetiredTables(options: ServerOptions): Promise<readonly RetiredTable[]> {
+  const signal = signalOf(options);
+  await using database = await open(options, signal);
+  return await database.retiredTables.find(signal);
+}
+
+/** What `cleanUp` did. */
+export interface CleanUpResult {
+  readonly id: MigrationId;
+  /**
+   * `dropped`: the old table of a finished migration is gone. `given-up`: it was unfinished, and its shadow is gone.
+   * `found-done`: it counted as unfinished but had swapped; nothing was dropped. `nothing-left`: there was nothing to drop.
+   */
+  readonly outcome: 'dropped' | 'given-up' | 'found-done' | 'nothing-left';
+  /** The old table that was dropped. */
+  readonly dropped: RetiredTable | null;
+}
+
+/**
+ * Drops what the migration left: the old table of a finished one; the shadow of an unfinished one, which is given up by this.
+ * Rejects with TABLE_CLAIMED while it runs. An unfinished one that turns out to have swapped is marked done and keeps its
+ * old table.
+ */
+export async function cleanUp(options: ServerOptions & { readonly id: string }): Promise<CleanUpResult> {
+  const signal = signalOf(options);
+  await using database = await open(options, signal);
+  const record = await findRecord(database, options.id, signal);
+  if (record.state === 'open') {
+    await using claim = await database.claimToGiveUp(record.plan, signal);
+    const state = await giveUp(claim, signal);
+    return { id: record.id, outcome: state === 'done' ? 'found-done' : 'given-up', dropped: null };
+  }
+  const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;
+  if (retired === null) return { id: record.id, outcome: 'nothing-left', dropped: null };
+  await database.retiredTables.drop(retired, signal);
+  return { id: record.id, outcome: 'dropped', dropped: retired };
+}
+
+async function open(options: ServerOptions & RunOptions, signal: AbortSignal): Promise<OpenDatabase> {
+  const server = parseServerUrl(options.url);
+  const adapter = await loadAdapter(server.adapter);
+  return await adapter.open(
+    server.shown,
+    {
+      password: options.password ?? server.password,
+      defaultsFile: options.defaultsFile ?? null,
+      home: homedir(),
+      environment: options.environment ?? {},
+      maxRunningThreads: options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS,
+      replicas: { urls: options.replicas ?? [], maxLagMs: options.maxLagMs ?? DEFAULT_MAX_LAG_MS },
+      load: options.load ?? NO_LOAD_LIMITS,
+    },
+    signal,
+  );
+}
+
+/** A request whose table may still want its schema. */
+interface AskedRequest extends Omit<MigrationRequest, 'table'> {
+  readonly table: { readonly schema: string | null; readonly table: string };
+}
+
+/** Before anything is connected to, so that a wrong statement is known at once. */
+async function readAsked({ url, alter, table, key, deferIndexes }: ChangeOptions): Promise<AskedRequest> {
+  const server = parseServerUrl(url);
+  const adapter = await loadAdapter(server.adapter);
+  const change = adapter.readChange({ alter, table: table ?? null, database: server.database });
+  return { ...change, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto' } };
+}
+
+async function requestOf(database: OpenDatabase, asked: AskedRequest, signal: AbortSignal): Promise<MigrationRequest> {
+  const { table } = asked.table;
+  const schema = asked.table.schema ?? (await database.findSchema?.(table, signal));
+  assert(schema !== undefined, `the schema of ${table} is known`);
+  return { ...asked, table: { schema, table } };
+}
+
+interface Run {
+  readonly database: Database;
+  readonly plan: Plan;
+  readonly purpose: 'start' | 'resume';
+}
+
+async function run({ database, plan, purpose }: Run, options: RunOptions, signal: AbortSignal): Promise<MigrationResult> {
+  await using claim = await database.claim(plan, purpose, signal);
+  options.onStart?.(plan);
+  const observer = options.observer ?? ((): void => undefined);
+  const controls = options.controls ?? new Controls({ ...DEFAULT_OPTIONS, ...options.pace });
+  const { signals = [] } = options;
+  return await runMigration({ plan, claim, clock: systemClock, controls, signals, observer }, signal);
+}
+
+async function findRecord(database: Database, id: string, signal: AbortSignal): Promise<MigrationRecord> {
+  const record = (await database.listMigrations(signal)).find((record) => record.id === id);
+  if (record !== undefined) return record;
+  throw new MigrationError('MIGRATION_NOT_FOUND', `No migration ${id} is recorded on this server.`);
+}
+
+async function findOpen(database: Database, id: string | null, signal: AbortSignal): Promise<MigrationRecord> {
+  if (id !== null) {
+    const record = await findRecord(database, id, signal);
+    if (record.state === 'open') return record;
+    throw new MigrationError('MIGRATION_NOT_FOUND', `Migration ${id} is ${record.state}: there is nothing to resume.`);
+  }
+  const records = (await database.listMigrations(signal)).filter(({ state }) => state === 'open');
+  const [record, ...others] = records;
+  if (record === undefined) {
+    throw new MigrationError('MIGRATION_NOT_FOUND', 'No unfinished migration is recorded on this server.');
+  }
+  if (others.length === 0) return record;
+  const names = records.map(({ id, plan }) => `${id} (${plan.source.schema}.${plan.source.table})`).join(', ');
+  throw new MigrationError('BAD_USAGE', `Several unfinished migrations are recorded; name one of ${names}.`);
+}
+
+/** The caller's signal with a reason that says what it means here: whatever a caller aborts with, it interrupts the run. */
+function signalOf({ signal }: ServerOptions): AbortSignal {
+  const own = new AbortController();
+  const onAbort = (): void => {
+    const reason: unknown = signal?.reason;
+    const message = `The caller ended the run: ${reason instanceof Error ? reason.message : String(reason)}`;
+    own.abort(reason instanceof MigrationError ? reason : new MigrationError('INTERRUPTED', message, { cause: reason }));
+  };
+  if (signal?.aborted === true) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  return own.signal;
+}

@@ -1,0 +1,302 @@
+/**
+ * What a statement in the log means for the source. Statements are logged as text when they define something, when they bound a
+ * transaction, and when a session logs its writes as statements instead of rows.
+ */
+
+import type { TableName } from '../engine/model.ts';
+import { tokenise, UnfinishedSqlError, type Token, type TokenOptions } from './sql-tokens.ts';
+
+/** A statement in the log, with what its session had set. */
+export interface LoggedStatement extends TokenOptions {
+  readonly sql: string;
+  /** The default database. */
+  readonly schema: string;
+  /** sql_mode ANSI_QUOTES: double quotes hold names. */
+  readonly hasAnsiQuotes: boolean;
+}
+
+/** What to look for. */
+export interface StatementTarget {
+  readonly source: TableName;
+  /** lower_case_table_names=0: `T` and `t` are two tables. */
+  readonly areNamesCaseSensitive: boolean;
+}
+
+/**
+ * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, that names
+ * the source. `writes-elsewhere`: one that does not name it, but may reach it through a trigger, a view or a function.
+ */
+export type StatementMeaning =
+  | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
+  | { readonly kind: 'xa'; readonly action: 'start' | 'commit' | 'rollback' | 'other'; readonly xid: string }
+  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' };
+
+/** Judges a statement. In doubt it is held against the statement, as far as the source's own name goes. */
+export function judgeStatement(statement: LoggedStatement, target: StatementTarget): StatementMeaning {
+  try {
+    return new StatementReader(statement, target).judge();
+  } catch (error) {
+    // The server has read it, so it has an end; we have not understood where.
+    if (!(error instanceof UnfinishedSqlError)) throw error;
+    const isNamed = statement.sql.toLowerCase().includes(target.source.table.toLowerCase());
+    return { kind: isNamed ? 'changes-source' : 'harmless' };
+  }
+}
+
+const NOT_ASCII = /[\u0080-\uffff]/;
+
+/** Statements that write rows, or call what may. */
+const WRITES: ReadonlySet<string> = new Set([
+  'INSERT',
+  'REPLACE',
+  'UPDATE',
+  'DELETE',
+  'LOAD',
+  'WITH',
+  'CALL',
+  'SELECT',
+  'DO',
+  'VALUES',
+]);
+/** Statements that define things which are no tables, or change no definition. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'ANALYZE',
+  'CHECK',
+  'FLUSH',
+  'GRANT',
+  'INSTALL',
+  'OPTIMIZE',
+  'RELEASE',
+  'REPAIR',
+  'RESET',
+  'REVOKE',
+  'SAVEPOINT',
+  'SET',
+  'UNINSTALL',
+]);
+
+/** A table as a statement names it. */
+interface NamedTable {
+  readonly schema?: string | undefined;
+  readonly table: string;
+}
+
+class StatementReader {
+  readonly #tokens: readonly Token[];
+  readonly #statement: LoggedStatement;
+  readonly #target: StatementTarget;
+  #at = 0;
+
+  constructor(statement: LoggedStatement, target: StatementTarget) {
+    this.#tokens = tokenise(statement.sql, statement);
+    this.#statement = statement;
+    this.#target = target;
+  }
+
+  judge(): StatementMeaning {
+    if (this.#skip('SET', 'STATEMENT')) this.#skipThrough('FOR');
+    while (this.#skipSymbol('(')) continue;
+    const verb = this.#nextKeyword();
+    switch (verb) {
+      case 'BEGIN':
+        return { kind: 'begin' };
+      case 'START':
+        return { kind: this.#skip('TRANSACTION') ? 'begin' : 'harmless' };
+      case 'COMMIT':
+        return { kind: 'commit' };
+      case 'ROLLBACK':
+        return {
+          kind: this.#tokens.some((_, index) => this.#keywordAt(index) === 'TO') ? 'rollback-to-savepoint' : 'rollback',
+        };
+      case 'XA':
+        return this.#judgeXa();
+      case 'ALTER':
+        return this.#judgeIf(this.#alters());
+      case 'CREATE':
+        return this.#judgeIf(this.#creates());
+      case 'DROP':
+        return this.#judgeIf(this.#drops());
+      case 'RENAME':
+        return this.#judgeIf(this.#skipAny('TABLE', 'TABLES') && this.#namesSource(this.#at));
+      case 'TRUNCATE':
+        this.#skip('TABLE');
+        return this.#judgeIf(this.#namesSource(this.#at));
+      default:
+        if (HARMLESS.has(verb)) return { kind: 'harmless' };
+        if (WRITES.has(verb)) return { kind: this.#namesSource(0) ? 'writes-source' : 'writes-elsewhere' };
+        return this.#judgeIf(this.#namesSource(0));
+    }
+  }
+
+  #judgeIf(isChange: boolean): StatementMeaning {
+    return { kind: isChange ? 'changes-source' : 'harmless' };
+  }
+
+  /** `XA COMMIT X'6162',X'63',1`: the log always has all three parts, the first two in hex. */
+  #judgeXa(): StatementMeaning {
+    const word = this.#nextKeyword();
+    const action =
+      word === 'START' || word === 'BEGIN'
+        ? 'start'
+        : word === 'COMMIT'
+          ? 'commit'
+          : word === 'ROLLBACK'
+            ? 'rollback'
+            : 'other';
+    const [gtrid = '', bqual = ''] = this.#tokens.filter((token) => token.kind === 'string').map((token) => token.value);
+    const format = this.#tokens.findLast((token) => token.kind === 'number')?.text ?? '1';
+    return { kind: 'xa', action, xid: formatXid(Buffer.from(gtrid, 'hex'), Buffer.from(bqual, 'hex'), Number(format)) };
+  }
+
+  /** ALTER TABLE on the source, or one on another table that takes, refers to or becomes the source. */
+  #alters(): boolean {
+    while (this.#skipAny('ONLINE', 'OFFLINE', 'IGNORE')) continue;
+    if (!this.#skip('TABLE')) return false;
+    this.#skip('IF', 'EXISTS');
+    const table = this.#nextTable();
+    if (table === null || this.#isSource(table)) return true;
+    while (this.#at < this.#tokens.length) {
+      const isReference = this.#skip('REFERENCES');
+      if (isReference || this.#skip('WITH', 'TABLE') || this.#skipRename()) {
+        const other = this.#nextTable();
+        if (other !== null && this.#isSource(isReference ? { schema: table.schema, ...other } : other)) return true;
+      } else {
+        this.#at += 1;
+      }
+    }
+    return false;
+  }
+
+  /** `RENAME [TO | AS | =] table`, but not `RENAME COLUMN` and its like. */
+  #skipRename(): boolean {
+    if (!this.#skip('RENAME') || this.#skipAny('COLUMN', 'INDEX', 'KEY')) return false;
+    if (!this.#skipAny('TO', 'AS')) this.#skipSymbol('=');
+    return true;
+  }
+
+  #creates(): boolean {
+    const isReplacing = this.#skip('OR', 'REPLACE');
+    const kind = this.#skipThrough(
+      'TABLE',
+      'INDEX',
+      'TRIGGER',
+      'VIEW',
+      'PROCEDURE',
+      'FUNCTION',
+      'EVENT',
+      'DATABASE',
+      'SCHEMA',
+      'USER',
+    );
+    if (kind === 'INDEX' || kind === 'TRIGGER') return this.#isOnSource();
+    if (kind !== 'TABLE' || this.#keywordAt(this.#at - 2) === 'TEMPORARY') return false;
+    const isUnlessExists = this.#skip('IF', 'NOT', 'EXISTS');
+    const table = this.#nextTable();
+    if (table === null || this.#isSource(table)) return isReplacing || !isUnlessExists;
+    while (this.#skipThrough('REFERENCES') !== null) {
+      const other = this.#nextTable();
+      if (other !== null && this.#isSource({ schema: table.schema, ...other })) return true;
+    }
+    return false;
+  }
+
+  #drops(): boolean {
+    if (this.#skip('TEMPORARY')) return false;
+    const kind = this.#nextKeyword();
+    this.#skip('IF', 'EXISTS');
+    if (kind === 'TABLE' || kind === 'TABLES') return this.#namesSource(this.#at);
+    if (kind === 'INDEX') return this.#isOnSource();
+    if (kind !== 'DATABASE' && kind !== 'SCHEMA') return false;
+    const name = this.#nextName();
+    return name === null || this.#isSameName(name, this.#target.source.schema);
+  }
+
+  #isOnSource(): boolean {
+    this.#skipThrough('ON');
+    const table = this.#nextTable();
+    return table === null || this.#isSource(table);
+  }
+
+  /** Whether any name from here on may be the source. */
+  #namesSource(from: number): boolean {
+    this.#at = from;
+    while (this.#at < this.#tokens.length) {
+      const table = this.#nextTable();
+      if (table === null) this.#at += 1;
+      else if (this.#isSource(table)) return true;
+    }
+    return false;
+  }
+
+  /** Reads `table` or `database.table`. */
+  #nextTable(): NamedTable | null {
+    const first = this.#nextName();
+    if (first === null || !this.#skipSymbol('.')) return first === null ? null : { table: first };
+    return { schema: first, table: this.#nextName() ?? '' };
+  }
+
+  #isSource(named: NamedTable): boolean {
+    const { source } = this.#target;
+    return (
+      this.#isSameName(named.table, source.table) && this.#isSameName(named.schema ?? this.#statement.schema, source.schema)
+    );
+  }
+
+  #isSameName(one: string, other: string): boolean {
+    if (one === other) return true;
+    // A name in a character set that is not known here.
+    if (one.includes('\ufffd') && NOT_ASCII.test(other)) return true;
+    return !this.#target.areNamesCaseSensitive && one.toLowerCase() === other.toLowerCase();
+  }
+
+  #nextName(): string | null {
+    const token = this.#tokens[this.#at];
+    const isName =
+      token?.kind === 'name' || token?.kind === 'word' || (token?.kind === 'double' && this.#statement.hasAnsiQuotes);
+    if (token === undefined || !isName) return null;
+    this.#at += 1;
+    return token.kind === 'word' ? token.text : token.value;
+  }
+
+  #keywordAt(index: number): string {
+    const token = this.#tokens[index];
+    return token?.kind === 'word' ? token.value : '';
+  }
+
+  #nextKeyword(): string {
+    const keyword = this.#keywordAt(this.#at);
+    this.#at += 1;
+    return keyword;
+  }
+
+  #skip(...keywords: readonly string[]): boolean {
+    if (!keywords.every((keyword, index) => this.#keywordAt(this.#at + index) === keyword)) return false;
+    this.#at += keywords.length;
+    return true;
+  }
+
+  #skipAny(...keywords: readonly string[]): boolean {
+    return keywords.some((keyword) => this.#skip(keyword));
+  }
+
+  #skipSymbol(symbol: string): boolean {
+    const token = this.#tokens[this.#at];
+    if (token?.kind !== 'symbol' || token.text !== symbol) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  /** Goes behind the next of these keywords, and tells which it was; to the end where there is none. */
+  #skipThrough(...keywords: readonly string[]): string | null {
+    while (this.#at < this.#tokens.length) {
+      const keyword = this.#nextKeyword();
+      if (keywords.includes(keyword)) return keyword;
+    }
+    return null;
+  }
+}
+
+/** A transaction id as one text, the same for events and for statements. */
+export function formatXid(gtrid: Buffer, bqual: Buffer, format: number): string {
+  return `X'${gtrid.toString('hex')}',X'${bqual.toString('hex')}',${format}`;
+}

@@ -1,0 +1,237 @@
+/**
+ * The schema `tableshift` on the server: which migrations there are, who holds which claim, and the checkpoints. Every
+ * statement here touches one row by its primary key and commits by itself, so it can be repeated.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Checkpoint, MigrationId, Plan, TableName } from '../engine/model.ts';
+import type { MigrationState } from '../engine/ports.ts';
+import { serverErrno } from './errors.ts';
+import type { Row, Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** The schema that holds the bookkeeping. Nothing in it can be migrated. */
+export const bookkeepingSchema = 'tableshift';
+
+/** Layout of the tables below; rows written by a newer layout are refused. */
+const layoutVersion = 1;
+
+const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
+const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
+const claims = quoteTable({ schema: bookkeepingSchema, table: 'claims' });
+
+const definitions = [
+  `CREATE DATABASE IF NOT EXISTS ${quoteName(bookkeepingSchema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS ${migrations} (
+    id VARCHAR(24) NOT NULL PRIMARY KEY,
+    version INT NOT NULL,
+    table_schema VARCHAR(64) NOT NULL,
+    table_name VARCHAR(64) NOT NULL,
+    plan LONGTEXT NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    failure TEXT NULL,
+    started_at DATETIME(3) NOT NULL,
+    updated_at DATETIME(3) NOT NULL
+  ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS ${checkpoints} (
+    migration_id VARCHAR(24) NOT NULL PRIMARY KEY,
+    version INT NOT NULL,
+    checkpoint LONGTEXT NOT NULL,
+    saved_at DATETIME(3) NOT NULL
+  ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+  `CREATE TABLE IF NOT EXISTS ${claims} (
+    name VARCHAR(64) NOT NULL PRIMARY KEY,
+    token CHAR(36) NOT NULL,
+    migration_id VARCHAR(24) NOT NULL,
+    connection_id BIGINT UNSIGNED NOT NULL,
+    host VARCHAR(255) NOT NULL,
+    pid INT NOT NULL,
+    claimed_at DATETIME(3) NOT NULL
+  ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+];
+
+/** Somebody who holds the lock for longer is not creating these tables, and they can be created without it. */
+const creationLimitSeconds = 10;
+
+/**
+ * Creates what is missing, the tables that `further` defines (with CREATE TABLE IF NOT EXISTS) included. Safe to repeat. Takes
+ * a user-level lock, which the end of the session frees if this rejects.
+ */
+export async function createBookkeeping(session: Session, further: readonly string[], signal: AbortSignal): Promise<void> {
+  // Asked for first: CREATE … IF NOT EXISTS of what exists would still be written to the log, and needs the privilege.
+  const [row] = await session.query(
+    `SELECT COUNT(*) AS tables FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(bookkeepingSchema)}`,
+    signal,
+  );
+  if (Number(row?.['tables']) >= definitions.length - 1 + further.length) return;
+  // One at a time: MySQL lets two that create the same tables run into a deadlock.
+  const lock = quoteText('tableshift:bookkeeping');
+  await session.query(`SELECT GET_LOCK(${lock}, ${creationLimitSeconds})`, signal);
+  for (const definition of [...definitions, ...further]) await session.execute(definition, signal);
+  await session.query(`SELECT RELEASE_LOCK(${lock})`, signal);
+}
+
+/** A recorded migration without what only the claim knows (whether it is running). */
+export interface RecordedMigration {
+  readonly id: MigrationId;
+  readonly plan: Plan;
+  readonly state: MigrationState;
+  readonly checkpoint: Checkpoint | null;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly failure: string | null;
+}
+
+/** Newest first; none where there is no bookkeeping yet. `id`: only that one. */
+export async function findMigrations(
+  session: Session,
+  id: MigrationId | null,
+  signal: AbortSignal,
+): Promise<readonly RecordedMigration[]> {
+  const condition = id === null ? '' : `WHERE m.id = ${quoteText(id)}`;
+  try {
+    const rows = await session.query(
+      `SELECT m.id, m.version, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpointVersion,
+         ${isoTime('m.started_at')} AS startedAt, ${isoTime('GREATEST(m.updated_at, COALESCE(c.saved_at, m.updated_at))')} AS updatedAt
+       FROM ${migrations} AS m LEFT JOIN ${checkpoints} AS c ON c.migration_id = m.id ${condition}
+       ORDER BY m.started_at DESC, m.id`,
+      signal,
+    );
+    return rows.map(recordedMigration);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Records a migration as open. Rejects with DUPLICATE_KEY if the id is taken. */
+export async function recordMigration(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  await session.execute(
+    `INSERT INTO ${migrations} (id, version, table_schema, table_name, plan, state, failure, started_at, updated_at)
+     VALUES (${quoteText(plan.id)}, ${layoutVersion}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
+       ${quoteText(JSON.stringify(plan))}, 'open', NULL, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))`,
+    signal,
+  );
+}
+
+/** Sets the state, and the failure that ended the last run or NULL. */
+export async function recordState(
+  session: Session,
+  id: MigrationId,
+  outcome: { readonly state: MigrationState; readonly failure: string | null },
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `UPDATE ${migrations} SET state = ${quoteText(outcome.state)},
+       failure = ${outcome.failure === null ? 'NULL' : quoteText(outcome.failure)}, updated_at = UTC_TIMESTAMP(3)
+     WHERE id = ${quoteText(id)}`,
+    signal,
+  );
+}
+
+export async function readCheckpoint(session: Session, id: MigrationId, signal: AbortSignal): Promise<Checkpoint | null> {
+  const [row] = await session.query(
+    `SELECT checkpoint, version FROM ${checkpoints} WHERE migration_id = ${quoteText(id)}`,
+    signal,
+  );
+  return row === undefined ? null : checkpointFrom(row['checkpoint'] ?? '', row['version'], id);
+}
+
+/** One row replaced in one transaction. */
+export async function writeCheckpoint(
+  session: Session,
+  id: MigrationId,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `REPLACE INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
+     VALUES (${quoteText(id)}, ${layoutVersion}, ${quoteText(JSON.stringify(checkpoint))}, UTC_TIMESTAMP(3))`,
+    signal,
+  );
+}
+
+/** Who took a claim last. Whether it is still held only the lock says. */
+export interface ClaimRecord {
+  readonly token: string;
+  readonly migrationId: string;
+  readonly connectionId: number;
+  readonly host: string;
+  readonly pid: number;
+  readonly claimedAt: string;
+}
+
+export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<ClaimRecord | null> {
+  const [row] = await session.query(
+    `SELECT token, migration_id AS migrationId, connection_id AS connectionId, host, pid, ${isoTime('claimed_at')} AS claimedAt
+     FROM ${claims} WHERE name = ${quoteText(name)}`,
+    signal,
+  );
+  if (row === undefined) return null;
+  return {
+    token: row['token'] ?? '',
+    migrationId: row['migrationId'] ?? '',
+    connectionId: Number(row['connectionId']),
+    host: row['host'] ?? '',
+    pid: Number(row['pid']),
+    claimedAt: row['claimedAt'] ?? '',
+  };
+}
+
+export async function writeClaim(
+  session: Session,
+  name: string,
+  claim: Omit<ClaimRecord, 'claimedAt'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `REPLACE INTO ${claims} (name, token, migration_id, connection_id, host, pid, claimed_at)
+     VALUES (${quoteText(name)}, ${quoteText(claim.token)}, ${quoteText(claim.migrationId)}, ${claim.connectionId},
+       ${quoteText(claim.host)}, ${claim.pid}, UTC_TIMESTAMP(3))`,
+    signal,
+  );
+}
+
+/** Whether a table belongs to the bookkeeping. */
+export function isBookkeeping(table: TableName): boolean {
+  return table.schema.toLowerCase() === bookkeepingSchema;
+}
+
+function recordedMigration(row: Row): RecordedMigration {
+  const id = row['id'] as MigrationId;
+  checkVersion(row['version'], id);
+  const checkpoint = row['checkpoint'] ?? null;
+  return {
+    id,
+    plan: JSON.parse(row['plan'] ?? '') as Plan,
+    state: row['state'] as MigrationState,
+    checkpoint: checkpoint === null ? null : checkpointFrom(checkpoint, row['checkpointVersion'], id),
+    startedAt: row['startedAt'] ?? '',
+    updatedAt: row['updatedAt'] ?? '',
+    failure: row['failure'] ?? null,
+  };
+}
+
+function checkpointFrom(text: string, version: string | null | undefined, id: MigrationId): Checkpoint {
+  checkVersion(version, id);
+  return JSON.parse(text) as Checkpoint;
+}
+
+function checkVersion(version: string | null | undefined, id: MigrationId): void {
+  if (Number(version) === layoutVersion) return;
+  throw new MigrationError(
+    'PLAN_CHANGED',
+    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersion}); go on with that version.`,
+  );
+}
+
+/** ISO 8601 in UTC with milliseconds; sessions have the time zone +00:00. */
+function isoTime(expression: string): string {
+  return `CONCAT(LEFT(DATE_FORMAT(${expression}, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')`;
+}
+
+/** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE. */
+function isMissing(error: unknown): boolean {
+  const errno = serverErrno(error);
+  return errno === 1049 || errno === 1146;
+}

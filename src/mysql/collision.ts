@@ -1,0 +1,161 @@
+/**
+ * Why rows of the source do not go into the shadow: two of them have the same value under a unique key, or rows of the shadow
+ * still hold a value that one of them has now. Values are compared as the shadow's types and collations see them, in a probe.
+ */
+
+import type { RowKey } from '../engine/model.ts';
+import type { CollisionCause } from '../engine/ports.ts';
+import type { Column, Index, IndexPart } from './catalog.ts';
+import { keyFromRow, keySelection } from './key-parts.ts';
+import type { PairLayout } from './pair-layout.ts';
+import { createProbe, expressionText, type Probe } from './probe.ts';
+import type { Session } from './session.ts';
+import { quoteName } from './statements.ts';
+
+/** See RowWriter.explainCollision. Takes no lock on either table. */
+export async function explainCollision(
+  session: Session,
+  layout: PairLayout,
+  keys: readonly RowKey[],
+  signal: AbortSignal,
+): Promise<CollisionCause> {
+  if (keys.length === 0) return { kind: 'in-the-way', keys: [] };
+  const uniques = layout.shadow.indexes.filter((index) => index.isUnique);
+  const probe = await createProbe(session, layout, signal);
+  await probe.load({ keys }, signal);
+  const inTheWay = new Set<RowKey>();
+  for (const index of uniques) {
+    for (const key of await keysInTheWay(session, { layout, probe, index }, signal)) inTheWay.add(key);
+  }
+  // Whether two rows of the source collide is judged in one snapshot of it, which is this statement's.
+  await probe.clear(signal);
+  await probe.load({ keys: [...new Set([...keys, ...inTheWay])] }, signal);
+  for (const index of uniques) {
+    const cause = await duplicates(session, { layout, probe, index }, signal);
+    if (cause !== null) return cause;
+  }
+  return { kind: 'in-the-way', keys: [...inTheWay] };
+}
+
+interface Search {
+  readonly layout: PairLayout;
+  readonly probe: Probe;
+  readonly index: Index;
+}
+
+/** Keys of rows of the shadow that hold, under this index, a value that a row of the probe has. */
+async function keysInTheWay(session: Session, search: Search, signal: AbortSignal): Promise<readonly RowKey[]> {
+  const { layout, probe, index } = search;
+  const { shadowName, key } = layout;
+  if (!index.parts.every(isPlain)) return await keysInTheWayOneByOne(session, search, signal);
+  const isEqual = index.parts.map((part) => {
+    const name = quoteName(part.column ?? '');
+    return `${shadowName}.${name} = ${probe.name}.${name}`;
+  });
+  const rows = await session.query(
+    `SELECT ${keySelection(key, 'shadow', `${shadowName}.`)} FROM ${probe.name} STRAIGHT_JOIN ${shadowName}` +
+      ` FORCE INDEX (${quoteName(index.name)}) ON ${isEqual.join(' AND ')}`,
+    signal,
+  );
+  return rows.map((row) => keyFromRow(key, row));
+}
+
+/**
+ * For an index over expressions or beginnings of columns, which neither server looks up for a join, but does for constants.
+ * The values go through user variables, because the probe may be named once a statement.
+ */
+async function keysInTheWayOneByOne(session: Session, search: Search, signal: AbortSignal): Promise<readonly RowKey[]> {
+  const { layout, probe, index } = search;
+  const found: RowKey[] = [];
+  const variables = index.parts.map((_, place) => `@tableshift_${place}`);
+  const parts = index.parts.map((part) => partOf(part, layout.shadow.columns));
+  const values = parts.map((part) => part.value);
+  const rows = await session.query(
+    `SELECT ${probe.row} AS number FROM ${probe.name} WHERE ${values.map((value) => `${value} IS NOT NULL`).join(' AND ')}`,
+    signal,
+  );
+  const condition = parts.map((part, place) => part.condition(variables[place] ?? '')).join(' AND ');
+  for (const row of rows) {
+    await session.execute(
+      `SELECT ${values.join(', ')} INTO ${variables.join(', ')} FROM ${probe.name} WHERE ${probe.row} = ${row['number'] ?? ''}`,
+      signal,
+    );
+    const inTheWay = await session.query(
+      `SELECT ${keySelection(layout.key, 'shadow')} FROM ${layout.shadowName} FORCE INDEX (${quoteName(index.name)}) WHERE ${condition}`,
+      signal,
+    );
+    found.push(...inTheWay.map((row) => keyFromRow(layout.key, row)));
+  }
+  return found;
+}
+
+/** Two rows of the probe that are equal under this index. */
+async function duplicates(session: Session, search: Search, signal: AbortSignal): Promise<CollisionCause | null> {
+  const { layout, probe, index } = search;
+  const parts = index.parts.map((part) => partOf(part, layout.shadow.columns));
+  const values = parts.map((part) => part.value);
+  const [pair] = await session.query(
+    `SELECT MIN(${probe.row}) AS one, MAX(${probe.row}) AS other FROM ${probe.name}` +
+      ` WHERE ${values.map((value) => `${value} IS NOT NULL`).join(' AND ')}` +
+      ` GROUP BY ${values.join(', ')} HAVING COUNT(*) > 1 LIMIT 1`,
+    signal,
+  );
+  if (pair === undefined) return null;
+  const rows = await session.query(
+    `SELECT ${probe.keySelection('')}, ${parts.map((part, place) => `${part.shown} AS shown_${place}`).join(', ')}` +
+      ` FROM ${probe.name} WHERE ${probe.row} IN (${pair['one'] ?? ''}, ${pair['other'] ?? ''}) ORDER BY ${probe.row}`,
+    signal,
+  );
+  const [one, other] = rows;
+  if (one === undefined || other === undefined) return null;
+  const shown = parts.map((_, place) => one[`shown_${place}`] ?? '').join('-');
+  return {
+    kind: 'duplicates',
+    index: index.name,
+    values: `'${shown}'`,
+    rows: [keyFromRow(layout.key, one), keyFromRow(layout.key, other)],
+  };
+}
+
+interface SearchedPart {
+  /** What the index holds of a row. */
+  readonly value: string;
+  /** The value as text. */
+  readonly shown: string;
+  /** The rows with the value in this user variable, found by the index. */
+  readonly condition: (variable: string) => string;
+}
+
+function partOf(part: IndexPart, columns: readonly Column[]): SearchedPart {
+  if (part.expression !== null) {
+    const value = `(${expressionText(part.expression)})`;
+    return { value, shown: value, condition: (variable) => `${value} = ${variable}` };
+  }
+  const name = quoteName(part.column ?? '');
+  const column = columns.find((column) => column.name === part.column);
+  const isBinary = /binary|blob/.test(column?.dataType ?? '');
+  const inHex = (value: string): string => (isBinary ? `CONCAT('0x', HEX(${value}))` : value);
+  if (part.prefixLength === null) {
+    // Variables hold no ENUM, SET or BIT, but their numbers.
+    const isNumbered = ['enum', 'set', 'bit'].includes(column?.dataType ?? '');
+    const value = isNumbered ? `${name} + 0` : name;
+    return { value, shown: inHex(name), condition: (variable) => `${name} = ${variable}` };
+  }
+  const value = `LEFT(${name}, ${part.prefixLength})`;
+  return {
+    value,
+    shown: inHex(value),
+    // LIKE finds the candidates by the index; equality decides.
+    condition: (variable) => `${name} LIKE ${asPattern(variable)} AND ${value} = ${variable}`,
+  };
+}
+
+/** A pattern for what begins with the text. `|` escapes, because a backslash depends on the sql_mode. */
+function asPattern(text: string): string {
+  const escaped = ['|', '%', '_'].reduce((inner, special) => `REPLACE(${inner}, '${special}', '|${special}')`, text);
+  return `CONCAT(${escaped}, '%') ESCAPE '|'`;
+}
+
+function isPlain(part: IndexPart): boolean {
+  return part.expression === null && part.prefixLength === null;
+}

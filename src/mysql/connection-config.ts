@@ -1,0 +1,180 @@
+/** How to reach a server: from a URL, with what the URL leaves open taken from the option files of the servers' own clients. */
+
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { userInfo } from 'node:os';
+import { MigrationError } from '../engine/errors.ts';
+import { readOptionFiles } from './option-files.ts';
+
+/** TLS as the driver takes it. */
+export interface TlsConfig {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** The certificate must come from `ca`, or from the system's authorities. */
+  readonly rejectUnauthorized: boolean;
+  /** The certificate must also be for the host we asked for. */
+  readonly verifyIdentity: boolean;
+}
+
+/** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
+export interface ConnectionConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Unix socket; then host, port and TLS are not used. */
+  readonly socketPath: string | null;
+  readonly user: string | null;
+  readonly password: string | null;
+  /** Database of the URL's path, where a table's name has none. */
+  readonly database: string | null;
+  readonly ssl: TlsConfig | null;
+  /** PREFERRED: a server without TLS is talked to in plain text. */
+  readonly isTlsOptional: boolean;
+  readonly connectTimeoutMs: number;
+}
+
+/** The five modes of `--ssl-mode`, as the servers' own clients name them. */
+const sslModes = ['DISABLED', 'PREFERRED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as const;
+
+type SslMode = (typeof sslModes)[number];
+
+/** What is left open by the URL. */
+export interface ConnectionDefaults {
+  /** Read instead of the usual option files; null: the usual ones. */
+  readonly defaultsFile: string | null;
+  /** Password from elsewhere (prompt, file, environment); wins over option files, not over the URL. */
+  readonly password: string | null;
+  /** For `~/.my.cnf`; null where there is none. */
+  readonly home: string | null;
+}
+
+const urlParameters = ['ssl-mode', 'ssl-ca', 'ssl-cert', 'ssl-key', 'socket', 'connect-timeout'];
+
+/** Parses `mysql://` and `mariadb://` URLs. Rejects with BAD_USAGE; no message repeats the URL, which may hold a password. */
+export async function connectionConfig(url: string, defaults: ConnectionDefaults): Promise<ConnectionConfig> {
+  const parsed = parseUrl(url);
+  const options = await readOptionFiles(defaults);
+  const parameter = (name: string): string | null => parsed.searchParams.get(name) ?? options.get(name) ?? null;
+  const socketPath = parsed.searchParams.get('socket') ?? (parsed.hostname === '' ? (options.get('socket') ?? null) : null);
+  const mode = sslMode(parameter('ssl-mode'), options);
+  const host = orNull(hostOf(parsed)) ?? options.get('host') ?? '127.0.0.1';
+  if (mode === 'VERIFY_IDENTITY' && isIP(host) !== 0) {
+    // The driver would compare the certificate with "localhost" then.
+    throw new MigrationError('BAD_USAGE', `ssl-mode VERIFY_IDENTITY needs the name of the host, not the address ${host}.`);
+  }
+  return {
+    host,
+    port: wholeNumber('port', orNull(parsed.port) ?? options.get('port') ?? '3306', 65_535),
+    socketPath,
+    user: orNull(decode(parsed.username)) ?? options.get('user') ?? defaultUser(),
+    password: orNull(decode(parsed.password)) ?? defaults.password ?? options.get('password') ?? null,
+    database: orNull(decode(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
+    ssl: mode === 'DISABLED' ? null : await tlsConfig(mode, parameter),
+    isTlsOptional: mode === 'PREFERRED',
+    connectTimeoutMs: wholeNumber('connect-timeout', parameter('connect-timeout') ?? '10', 3600) * 1000,
+  };
+}
+
+function parseUrl(url: string): URL {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (error) {
+    throw new MigrationError('BAD_USAGE', 'The URL cannot be read; it should look like mysql://user@host:3306/database.', {
+      // The URL parser's own error repeats its input.
+      cause: error instanceof Error ? error.name : undefined,
+    });
+  }
+  if (parsed.protocol !== 'mysql:' && parsed.protocol !== 'mariadb:') {
+    throw new MigrationError('BAD_USAGE', `The URL should begin with mysql:// or mariadb://, not with ${parsed.protocol}//.`);
+  }
+  for (const name of parsed.searchParams.keys()) {
+    if (!urlParameters.includes(name)) {
+      throw new MigrationError(
+        'BAD_USAGE',
+        `The URL has the unknown parameter ${name}; known are ${urlParameters.join(', ')}.`,
+      );
+    }
+  }
+  return parsed;
+}
+
+function sslMode(asked: string | null, options: ReadonlyMap<string, string>): SslMode {
+  if (asked === null) return modeOfMariaDbOptions(options);
+  const mode = asked.toUpperCase().replaceAll('-', '_');
+  const known = sslModes.find((name) => name === mode);
+  if (known === undefined) throw new MigrationError('BAD_USAGE', `ssl-mode is one of ${sslModes.join(', ')}, not ${asked}.`);
+  return known;
+}
+
+/** MariaDB's client has no ssl-mode but `ssl` and `ssl-verify-server-cert`; without any of them both clients prefer TLS. */
+function modeOfMariaDbOptions(options: ReadonlyMap<string, string>): SslMode {
+  if (isOn(options.get('skip-ssl')) || isOff(options.get('ssl'))) return 'DISABLED';
+  if (isOn(options.get('ssl-verify-server-cert'))) return 'VERIFY_IDENTITY';
+  return isOn(options.get('ssl')) ? 'REQUIRED' : 'PREFERRED';
+}
+
+function isOn(value: string | undefined): boolean {
+  return value !== undefined && !isOff(value);
+}
+
+function isOff(value: string | undefined): boolean {
+  return value !== undefined && ['0', 'off', 'false'].includes(value.toLowerCase());
+}
+
+async function tlsConfig(mode: SslMode, parameter: (name: string) => string | null): Promise<TlsConfig> {
+  const read = async (name: string): Promise<string | null> => {
+    const path = parameter(name);
+    if (path === null) return null;
+    try {
+      return await readFile(path, 'utf8');
+    } catch (cause) {
+      throw new MigrationError('BAD_USAGE', `The file ${path} that ${name} names cannot be read.`, { cause });
+    }
+  };
+  const [ca, cert, key] = [await read('ssl-ca'), await read('ssl-cert'), await read('ssl-key')];
+  return {
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key }),
+    rejectUnauthorized: mode === 'VERIFY_CA' || mode === 'VERIFY_IDENTITY',
+    verifyIdentity: mode === 'VERIFY_IDENTITY',
+  };
+}
+
+/** IPv6 addresses stand in brackets in a URL. */
+function hostOf(url: URL): string {
+  const host = decode(url.hostname);
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new MigrationError('BAD_USAGE', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.', {
+      cause: error instanceof Error ? error.name : undefined,
+    });
+  }
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > max) {
+    throw new MigrationError('BAD_USAGE', `${name} should be a whole number from 1 to ${max}, not ${text}.`);
+  }
+  return value;
+}
+
+/** The servers' own clients log in under the name of the operating system's user. */
+function defaultUser(): string | null {
+  try {
+    return userInfo().username;
+  } catch {
+    return null;
+  }
+}
+
+function orNull(text: string): string | null {
+  return text === '' ? null : text;
+}

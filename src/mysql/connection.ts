@@ -1,0 +1,168 @@
+/** One mysql2 connection, tamed: text in, text out, every failure a rejection, nothing left to defaults of the driver. */
+
+import {
+  createConnection,
+  type Connection as DriverHandle,
+  type ConnectionOptions,
+  type QueryError,
+  type ResultSetHeader,
+  type TypeCastField,
+} from 'mysql2';
+import type { Socket } from 'node:net';
+import type { ConnectionConfig } from './connection-config.ts';
+import type { Row } from './session.ts';
+
+/** What a statement gave. `rows` is empty for a statement that returns none. */
+export interface Reply {
+  readonly rows: readonly Row[];
+  /** Rows really changed (not: matched). */
+  readonly affectedRows: number;
+  readonly warnings: number;
+}
+
+/** A connection as the driver sees it: it knows nothing about aborting, and its errors are the driver's. */
+export interface Connection {
+  readonly connectionId: number;
+  /** False once the driver knows that the connection is gone. A half-open one still looks open. */
+  readonly isOpen: boolean;
+  run(sql: string): Promise<Reply>;
+  /** Says goodbye to the server and closes; resolves when the server has closed its end, or after `limitMs`. */
+  end(limitMs: number): Promise<void>;
+  /** Closes the socket at once. The server may go on with a statement. */
+  destroy(): void;
+}
+
+/** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
+const keepAliveDelayMs = 10_000;
+
+/** Connects. Rejects with the driver's error, or with the signal's reason. `PREFERRED` falls back to plain text. */
+export async function connect(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+  try {
+    return await open(config, signal);
+  } catch (error) {
+    if (!config.isTlsOptional || (error as QueryError).code !== 'HANDSHAKE_NO_SSL_SUPPORT') throw error;
+    return open({ ...config, ssl: null }, signal);
+  }
+}
+
+function open(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const driver = createConnection(driverOptions(config));
+    const connection = new DriverConnection(driver);
+    const abort = (): void => {
+      connection.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    // Stays for the life of the connection: an 'error' event without a listener would end the process.
+    driver.on('error', (error) => {
+      signal.removeEventListener('abort', abort);
+      connection.destroy();
+      reject(error);
+    });
+    driver.on('end', () => connection.destroy());
+    driver.once('connect', () => {
+      signal.removeEventListener('abort', abort);
+      resolve(connection);
+    });
+  });
+}
+
+class DriverConnection implements Connection {
+  readonly #driver: DriverHandle;
+  readonly #pending = new Set<(error: Error) => void>();
+  #isOpen = true;
+
+  constructor(driver: DriverHandle) {
+    this.#driver = driver;
+  }
+
+  get connectionId(): number {
+    return this.#driver.threadId;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  run(sql: string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (!this.#isOpen) {
+        reject(lossError());
+        return;
+      }
+      this.#pending.add(reject);
+      this.#driver.query({ sql }, (error: QueryError | null, result: unknown) => {
+        this.#pending.delete(reject);
+        if (error === null) resolve(replyFrom(result));
+        else reject(error);
+      });
+    });
+  }
+
+  async end(limitMs: number): Promise<void> {
+    if (!this.#isOpen) return;
+    const closed = new Promise<void>((resolve) => {
+      socketOf(this.#driver).once('close', resolve);
+    });
+    const timer = setTimeout(() => this.destroy(), limitMs);
+    this.#driver.end();
+    await closed;
+    clearTimeout(timer);
+    this.destroy();
+  }
+
+  destroy(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    // The driver's own destroy() only ends the writing side, and leaves the statement in hand waiting for ever.
+    this.#driver.destroy();
+    socketOf(this.#driver).destroy();
+    for (const fail of this.#pending) fail(lossError());
+    this.#pending.clear();
+  }
+}
+
+/** Missing in the driver's types; with TLS it is another one than at first. */
+function socketOf(driver: DriverHandle): Socket {
+  return (driver as DriverHandle & { readonly stream: Socket }).stream;
+}
+
+function lossError(): Error {
+  return Object.assign(new Error('The connection was closed'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
+}
+
+function driverOptions(config: ConnectionConfig): ConnectionOptions {
+  return {
+    ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
+    ...(config.user === null ? {} : { user: config.user }),
+    ...(config.password === null ? {} : { password: config.password }),
+    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl }),
+    connectTimeout: config.connectTimeoutMs,
+    // By default the driver asks for IGNORE_SPACE, which changes how SQL is parsed, and for matched instead of changed rows.
+    flags: ['-IGNORE_SPACE', '-FOUND_ROWS', '-LOCAL_FILES'],
+    charset: 'UTF8MB4_BIN',
+    timezone: 'Z',
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    jsonStrings: true,
+    typeCast: asText,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: keepAliveDelayMs,
+    connectAttributes: { program_name: 'tableshift' },
+  };
+}
+
+/** The server's own text of every value, whatever its type. */
+function asText(field: TypeCastField): string | null {
+  // Spelled unlike the driver's own name for it, which makes it print a warning for JSON.
+  return field.string('utf-8');
+}
+
+function replyFrom(result: unknown): Reply {
+  if (Array.isArray(result)) return { rows: result as readonly Row[], affectedRows: 0, warnings: 0 };
+  const header = result as ResultSetHeader;
+  return { rows: [], affectedRows: header.affectedRows, warnings: header.warningStatus };
+}

@@ -1,0 +1,127 @@
+/** What the text of SHOW CREATE TABLE says beyond the catalog's own columns: whole definitions, table options, partitions. */
+
+import { assert } from '../engine/errors.ts';
+import { tokenise, type Token } from './sql-tokens.ts';
+
+/** SHOW CREATE TABLE, taken apart. */
+export interface CreateStatement {
+  /** Definition of each column as written, from behind its name. */
+  readonly columns: ReadonlyMap<string, string>;
+  /** Definitions of keys, CHECK and FOREIGN KEY constraints and periods, as written. */
+  readonly otherElements: readonly string[];
+  /** Everything behind the elements' parenthesis, with AUTO_INCREMENT left out. */
+  readonly options: string;
+  readonly engine: string;
+  /** AUTO_INCREMENT option, or null where none is written (the table has no such column, or its next value is 1). */
+  readonly autoIncrement: bigint | null;
+  readonly isPartitioned: boolean;
+  readonly isSystemVersioned: boolean;
+  readonly hasForeignKeys: boolean;
+}
+
+/** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
+export function readCreateStatement(sql: string): CreateStatement {
+  const tokens = tokenise(sql);
+  const open = tokens.findIndex((token) => isSymbol(token, '('));
+  const close = closingParenthesis(tokens, open);
+  const elements = splitAtCommas(tokens.slice(open + 1, close));
+  const columns = new Map<string, string>();
+  const otherElements: string[] = [];
+  for (const element of elements) {
+    const [first, second] = element;
+    const last = element.at(-1);
+    assert(first !== undefined && last !== undefined, 'SHOW CREATE TABLE has an empty element');
+    // A comment that closes behind the last token belongs to it.
+    if (first.kind !== 'name') otherElements.push(textThrough(sql, first.start, last));
+    else columns.set(first.value, second === undefined ? '' : textThrough(sql, second.start, last));
+  }
+  const options = tokens.slice(close + 1);
+  return {
+    columns,
+    otherElements,
+    options: optionsText(sql, options),
+    engine: optionValue(options, 'ENGINE') ?? '',
+    autoIncrement: parseAutoIncrement(optionValue(options, 'AUTO_INCREMENT')),
+    isPartitioned: hasWords(options, 'PARTITION', 'BY'),
+    isSystemVersioned: hasWords(options, 'SYSTEM', 'VERSIONING'),
+    hasForeignKeys: elements.some((element) => hasWords(element, 'FOREIGN', 'KEY')),
+  };
+}
+
+/** Names of the CHECK constraints, of those among the elements that have one. */
+export function checkNames({ otherElements }: CreateStatement): readonly string[] {
+  return otherElements.flatMap((element) => {
+    const name = /^CONSTRAINT\s+`((?:[^`]|``)+)`\s+CHECK\b/i.exec(element)?.[1];
+    return name === undefined ? [] : [name.replaceAll('``', '`')];
+  });
+}
+
+/** Place of the parenthesis that closes the one at `open`. */
+export function closingParenthesis(tokens: readonly Token[], open: number): number {
+  let depth = 0;
+  for (const [place, token] of tokens.entries()) {
+    if (place < open) continue;
+    if (isSymbol(token, '(')) depth += 1;
+    if (isSymbol(token, ')')) depth -= 1;
+    if (depth === 0) return place;
+  }
+  return tokens.length;
+}
+
+/** The runs of tokens between commas that stand in no parenthesis. */
+export function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
+  const parts: Token[][] = [[]];
+  let depth = 0;
+  for (const token of tokens) {
+    if (isSymbol(token, '(')) depth += 1;
+    if (isSymbol(token, ')')) depth -= 1;
+    if (depth === 0 && isSymbol(token, ',')) parts.push([]);
+    else parts.at(-1)?.push(token);
+  }
+  return parts;
+}
+
+/** Whether the token is this character outside of quotes. */
+export function isSymbol(token: Token | undefined, symbol: string): boolean {
+  return token !== undefined && token.kind === 'symbol' && token.text === symbol;
+}
+
+/** Whether these bare words follow each other somewhere, outside of parentheses. */
+function hasWords(tokens: readonly Token[], ...words: readonly string[]): boolean {
+  let depth = 0;
+  return tokens.some((token, place) => {
+    if (isSymbol(token, '(')) depth += 1;
+    if (isSymbol(token, ')')) depth -= 1;
+    return depth === 0 && words.every((word, step) => isWord(tokens[place + step], word));
+  });
+}
+
+/** Whether the token is this bare word, which is given in upper case. */
+export function isWord(token: Token | undefined, word: string): boolean {
+  return token !== undefined && token.kind === 'word' && token.value === word;
+}
+
+function optionValue(options: readonly Token[], name: string): string | null {
+  const place = options.findIndex((token, at) => isWord(token, name) && isSymbol(options[at + 1], '='));
+  return place === -1 ? null : (options[place + 2]?.text ?? null);
+}
+
+function parseAutoIncrement(text: string | null): bigint | null {
+  return text === null ? null : BigInt(text);
+}
+
+function textThrough(sql: string, start: number, last: Token): string {
+  const closing = last.isConditional ? /^\s*\*\//.exec(sql.slice(last.end)) : null;
+  return sql.slice(start, last.end + (closing?.[0].length ?? 0));
+}
+
+function optionsText(sql: string, options: readonly Token[]): string {
+  const [first] = options;
+  const last = options.at(-1);
+  if (first === undefined || last === undefined) return '';
+  const place = options.findIndex((token) => isWord(token, 'AUTO_INCREMENT'));
+  const name = options[place];
+  const value = options[place + 2];
+  if (name === undefined || value === undefined) return textThrough(sql, first.start, last);
+  return `${sql.slice(first.start, name.start)}${textThrough(sql, value.end, last).trimStart()}`;
+}

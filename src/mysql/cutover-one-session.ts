@@ -1,0 +1,94 @@
+/** The swap where RENAME TABLE works under LOCK TABLES: MySQL from 8.0.13 on. */
+
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { CutoverOptions } from '../engine/ports.ts';
+import type { SwapResult } from './cutover.ts';
+import { serverErrno } from './errors.ts';
+import type { OwnedSession } from './session.ts';
+import { quoteTable } from './statements.ts';
+
+/** Beyond the session's own lock_wait_timeout, after which a RENAME is either in its last step or hangs. */
+const graceMs = 10_000;
+
+/**
+ * The RENAME of both tables. It is atomic, and in the log as one statement. Under LOCK TABLES it takes the exclusive locks of
+ * all three names, for which only statements that look at definitions can make it wait. Not safe to run twice: the second run
+ * would fail, as the shadow is gone.
+ */
+export function renameStatement(plan: Plan): string {
+  const [source, shadow, retired] = [quoteTable(plan.source), quoteTable(plan.shadow), quoteTable(plan.retired)];
+  return `RENAME TABLE /* ${swapMark(plan)} */ ${source} TO ${retired}, ${shadow} TO ${source}`;
+}
+
+/** A comment in the RENAME, by which a reader of the log knows it for ours. */
+export function swapMark(plan: Plan): string {
+  return `TableShift swaps migration ${plan.id}`;
+}
+
+/** How long a step of the swap may take. The swap is not abortable: its outcome is wanted more than a quick end. */
+export function swapLimit(options: CutoverOptions): AbortSignal {
+  return AbortSignal.timeout(options.lockTimeoutMs + graceMs);
+}
+
+/** Swaps and unlocks through the session that holds the lock. Rejects if the swap has certainly not happened. */
+export async function swapInOneSession(plan: Plan, locker: OwnedSession, options: CutoverOptions): Promise<SwapResult> {
+  const failure = await rename(plan, locker, options).catch((error: unknown) => {
+    throw serverErrno(error) === tableExists ? retiredNameTaken(plan, error) : error;
+  });
+  if (failure !== null) return failure;
+  await unlock(locker, options);
+  return { kind: 'swapped' };
+}
+
+/**
+ * Sends the RENAME. Null when it was done; `unknown` when its reply was lost: the session is then gone. Rejects with what the
+ * server said if it refused, or with SWAP_UNKNOWN if the session cannot be shown to be gone.
+ */
+export async function rename(
+  plan: Plan,
+  session: OwnedSession,
+  options: CutoverOptions,
+): Promise<Extract<SwapResult, { kind: 'unknown' }> | null> {
+  const limit = swapLimit(options);
+  try {
+    await session.execute(renameStatement(plan), limit);
+    return null;
+  } catch (thrown) {
+    const error = asMigrationError(thrown);
+    const isRefused = !limit.aborted && error.code !== 'CONNECTION_LOST' && error.code !== 'SESSION_STUCK';
+    if (isRefused) throw error;
+    try {
+      await session.kill();
+    } catch (cause) {
+      throw new MigrationError(
+        'SWAP_UNKNOWN',
+        `The swap of ${plan.source.schema}.${plan.source.table} was sent, its outcome is not known, and its session could not be shown to have ended. Look at connection ${session.connectionId} and the tables before doing anything.`,
+        { cause },
+      );
+    }
+    return { kind: 'unknown', cause: error };
+  }
+}
+
+/** ER_TABLE_EXISTS_ERROR. */
+const tableExists = 1050;
+
+/** Somebody's table has the retired table's name. */
+export function retiredNameTaken({ source, retired }: Plan, cause?: unknown): MigrationError {
+  return new MigrationError(
+    'SWAP_UNKNOWN',
+    `A table ${retired.schema}.${retired.table} exists already that is not ours. Look at it and at ${source.table} before doing anything.`,
+    { cause },
+  );
+}
+
+/** Lets the writers go on; if the session breaks instead, the server does that. */
+export async function unlock(locker: OwnedSession, options: CutoverOptions): Promise<void> {
+  try {
+    await locker.execute('UNLOCK TABLES', swapLimit(options));
+  } catch {
+    // Its end is checked when the sessions of the attempt are closed.
+    await locker.kill().catch(() => undefined);
+  }
+}

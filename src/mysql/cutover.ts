@@ -1,0 +1,219 @@
+/**
+ * The swap on MySQL and MariaDB.
+ *
+ *   open sessions, make the writer ready, raise the counter        nobody waits yet
+ *   LOCK TABLES source, shadow WRITE                               new statements wait; those in flight end, or we give up
+ *   drain → carry the counter over → is the claim still ours?      through the session that holds the lock
+ *   RENAME TABLE source TO retired, shadow TO source               MySQL: in that session. MariaDB: see cutover-two-sessions.ts
+ *   UNLOCK TABLES                                                  waiting statements go on, in the new table
+ *
+ * Whatever fails before the RENAME unlocks, and both tables are as they were. If this process freezes, the server ends the
+ * sessions (lockSettings), and a swap that was not sent is then never made.
+ */
+
+import { assert, MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
+import type { Claim } from './claim.ts';
+import { swapInOneSession } from './cutover-one-session.ts';
+import { prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
+import type { Server } from './server.ts';
+import type { OwnedSession, Session } from './session.ts';
+import { quoteText } from './statements.ts';
+import { lockSettings, lockTables } from './table-lock.ts';
+
+/** What a cutover works with. */
+export interface CutoverParts {
+  readonly server: Pick<Server, 'flavour' | 'ignoresNameCase'>;
+  readonly plan: Plan;
+  readonly claim: Pick<Claim, 'openSession' | 'check'>;
+  /**
+   * Makes a writer that works through this one session, with all that it needs in it (temporary tables): called before the
+   * session locks source and shadow. Its statements name no table but these two and its own, once each, without aliases.
+   */
+  readonly prepareWriter: (session: Session, signal: AbortSignal) => Promise<RowWriter>;
+}
+
+/** The sessions of one attempt. `renamer` is `locker` where one session does all. */
+export interface AttemptSessions {
+  /** Holds the lock, drains. */
+  readonly locker: OwnedSession;
+  /** Sends the RENAME. */
+  readonly renamer: OwnedSession;
+  /** Looks around, holds nothing. */
+  readonly observer: OwnedSession;
+}
+
+/** How the swap in an attempt ended. In each case no RENAME is under way any more. */
+export type SwapResult =
+  | { readonly kind: 'swapped' }
+  /** It was found unsafe to try; why. */
+  | { readonly kind: 'not-tried'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly cause: MigrationError };
+
+/** Makes the cutover of a claimed table. */
+export function createCutover(parts: CutoverParts): Cutover {
+  return new TableSwap(parts);
+}
+
+class TableSwap implements Cutover {
+  readonly #parts: CutoverParts;
+
+  constructor(parts: CutoverParts) {
+    this.#parts = parts;
+  }
+
+  async attempt(
+    options: CutoverOptions,
+    drain: (locked: RowWriter) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<CutoverOutcome> {
+    const { claim, server } = this.#parts;
+    const opened: OwnedSession[] = [];
+    const open = async (settings: readonly string[]): Promise<OwnedSession> => {
+      const session = await claim.openSession({ settings }, signal);
+      opened.push(session);
+      return session;
+    };
+    let outcome: CutoverOutcome | null = null;
+    try {
+      const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
+      const renamer = server.flavour.renamesUnderLock ? locker : await open(lockSettings(options));
+      const observer = await open([]);
+      outcome = await this.#attemptWith({ locker, renamer, observer }, { options, drain }, signal);
+      return outcome;
+    } finally {
+      await closeAll(opened, outcome);
+    }
+  }
+
+  async hasSwapped(signal: AbortSignal): Promise<boolean> {
+    const { claim, plan, server } = this.#parts;
+    const { source, shadow, retired } = plan;
+    await using session = await claim.openSession({}, signal);
+    const rows = await session.query(
+      `SELECT TABLE_NAME AS name, TABLE_COMMENT AS comment FROM information_schema.TABLES
+       WHERE TABLE_SCHEMA = ${quoteText(source.schema)}
+         AND TABLE_NAME IN (${[source, shadow, retired].map((name) => quoteText(name.table)).join(', ')})`,
+      signal,
+    );
+    const spelled = (name: string): string => (server.ignoresNameCase ? name.toLowerCase() : name);
+    const find = (name: string): (typeof rows)[number] | undefined =>
+      rows.find((row) => spelled(row['name'] ?? '') === spelled(name));
+    const hasSource = find(source.table) !== undefined;
+    const hasShadow = find(shadow.table) !== undefined;
+    const retiredTable = find(retired.table);
+    // A sentry stands under the retired table's name while an attempt is under way, or after one that died.
+    const hasRetired = retiredTable !== undefined && retiredTable['comment'] !== sentryComment(plan);
+    if (hasSource && hasShadow && !hasRetired) return false;
+    if (hasSource && !hasShadow && hasRetired) return true;
+    const list = [source, shadow, retired].map(
+      ({ table }) => `${table} ${find(table) === undefined ? 'is missing' : 'exists'}`,
+    );
+    throw new MigrationError(
+      'SWAP_UNKNOWN',
+      `Whether the swap happened cannot be told from the tables in ${source.schema}: ${list.join(', ')}. Look at them before doing anything.`,
+    );
+  }
+
+  async #attemptWith(
+    sessions: AttemptSessions,
+    how: { readonly options: CutoverOptions; readonly drain: (locked: RowWriter) => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<CutoverOutcome> {
+    const { plan, prepareWriter, server } = this.#parts;
+    const { locker, observer } = sessions;
+    const isInTwoSessions = locker !== sessions.renamer;
+    const writer = await prepareWriter(locker, signal);
+    await carryAutoIncrement(locker, plan, signal);
+    if (isInTwoSessions) {
+      const reason = await prepareSentry(observer, plan, signal);
+      if (reason !== null) return { kind: 'not-locked', blockers: [reason] };
+    }
+    let isSwapped: boolean | null = false;
+    try {
+      const { lockTimeoutMs } = how.options;
+      const tables = [plan.source, plan.shadow, ...(isInTwoSessions ? [plan.retired] : [])];
+      const askedAt = performance.now();
+      const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, lockTimeoutMs }, signal);
+      if (lock.kind === 'not-locked') return lock;
+      await this.#drain(locker, { ...how, writer }, signal);
+      isSwapped = null;
+      const swap = isInTwoSessions
+        ? await swapInTwoSessions(plan, sessions, how.options)
+        : await swapInOneSession(plan, locker, how.options);
+      isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
+      if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
+      return swap.kind === 'unknown' ? swap : { kind: 'not-locked', blockers: [swap.reason] };
+    } catch (error) {
+      // A swap that rejects has not happened.
+      isSwapped ??= false;
+      throw error;
+    } finally {
+      if (isSwapped === false) await this.#restore(sessions, isInTwoSessions);
+    }
+  }
+
+  /** All that happens under the lock but the swap, within the time that it may be held. */
+  async #drain(
+    locker: OwnedSession,
+    how: { readonly options: CutoverOptions; readonly drain: (locked: RowWriter) => Promise<void>; readonly writer: RowWriter },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { holdTimeoutMs } = how.options;
+    const killed: Promise<void>[] = [];
+    const timer = setTimeout(() => {
+      const killing = locker.kill();
+      // Reported below, or by closing the session.
+      killing.catch(() => undefined);
+      killed.push(killing);
+    }, holdTimeoutMs);
+    try {
+      await how.drain(how.writer);
+      await carryAutoIncrement(locker, this.#parts.plan, signal);
+      await this.#parts.claim.check(locker, signal);
+      assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
+    } catch (error) {
+      if (killed.length === 0) throw error;
+      await Promise.all(killed);
+      signal.throwIfAborted();
+      throw new MigrationError(
+        'STATEMENT_TIMEOUT',
+        `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets writers go on in the old table, and takes the sentry away. Must finish in spite of an abort. */
+  async #restore({ locker, observer, renamer }: AttemptSessions, isInTwoSessions: boolean): Promise<void> {
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    if (locker.isUsable) {
+      try {
+        await locker.execute('UNLOCK TABLES', signal);
+      } catch {
+        await locker.kill();
+      }
+    } else {
+      await locker.kill();
+    }
+    if (!isInTwoSessions) return;
+    if (!renamer.isUsable) await renamer.kill();
+    if (observer.isUsable) await removeSentry(observer, this.#parts.plan, signal);
+  }
+}
+
+const restoreLimitMs = 15_000;
+
+/**
+ * Ends the sessions of an attempt. After a swap a session that cannot be shown to have ended is none that could do harm, and
+ * the outcome matters more; after anything else it is an error.
+ */
+async function closeAll(sessions: readonly OwnedSession[], outcome: CutoverOutcome | null): Promise<void> {
+  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
+  if (outcome?.kind === 'swapped') return;
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

@@ -1,0 +1,113 @@
+/** What an error of the server or the driver means for the caller. */
+
+import { MigrationError, type ErrorCode } from '../engine/errors.ts';
+
+/**
+ * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
+ * as it is. The original is the `cause`, so `serverErrno` works on the result too.
+ */
+export function translate(thrown: unknown, what: string): MigrationError {
+  if (thrown instanceof MigrationError) return thrown;
+  const code = codeOf(thrown);
+  return new MigrationError(code, `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+}
+
+/**
+ * The same for an error while connecting. `first`: nothing has begun, so an unreachable server is a wrong address; `again`: it
+ * was reached before, so it is a lost connection that may come back.
+ */
+export function translateConnecting(thrown: unknown, what: string, when: 'first' | 'again'): MigrationError {
+  if (thrown instanceof MigrationError) return thrown;
+  const errno = serverErrno(thrown);
+  const known = errno === null ? undefined : connectingCodes.get(errno);
+  const code =
+    known ?? (errno === null && !isTlsFault(thrown) ? (when === 'first' ? 'UNREACHABLE' : 'CONNECTION_LOST') : 'ACCESS_DENIED');
+  return new MigrationError(code, `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+}
+
+/** The server's error number behind a thrown value, or null if no server said it. */
+export function serverErrno(thrown: unknown): number | null {
+  for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
+    const { errno, sqlState } = error as Error & { readonly errno?: unknown; readonly sqlState?: unknown };
+    // Node's own network errors have a (negative) errno too, but no SQL state.
+    if (typeof errno === 'number' && errno > 0 && sqlState !== undefined) return errno;
+  }
+  return null;
+}
+
+/** Whether the session behind this error is gone or may be, so that the fate of its statement is not known. */
+export function isConnectionLoss(thrown: unknown): boolean {
+  if (thrown instanceof MigrationError) return thrown.code === 'CONNECTION_LOST';
+  const errno = serverErrno(thrown);
+  if (errno !== null) return lossErrnos.has(errno);
+  const { fatal, code, message } = thrown as { readonly fatal?: unknown; readonly code?: unknown; readonly message?: unknown };
+  return (
+    fatal === true ||
+    (typeof code === 'string' && /^(PROTOCOL_|E[A-Z]+$)/.test(code)) ||
+    (typeof message === 'string' && message.includes('closed state'))
+  );
+}
+
+/** ER_SERVER_SHUTDOWN, aborted and net errors, ER_CONNECTION_KILLED (MariaDB), ER_SESSION_WAS_KILLED, idle time-out. */
+const lossErrnos: ReadonlySet<number> = new Set([
+  1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 3169, 4031,
+]);
+
+/** Errors of the login by number: too many connections of the server, of the user, by hour; everything else is a refusal. */
+const connectingCodes: ReadonlyMap<number, ErrorCode> = new Map([
+  [1040, 'SERVER_BUSY'],
+  [1203, 'SERVER_BUSY'],
+  [1226, 'SERVER_BUSY'],
+  [1053, 'CONNECTION_LOST'],
+]);
+
+const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, readonly number[]>([
+  // ER_LOCK_WAIT_TIMEOUT (row and metadata locks), ER_LOCK_NOWAIT.
+  ['LOCK_WAIT', [1205, 3572]],
+  // ER_LOCK_DEADLOCK, and the one of user-level locks.
+  ['DEADLOCK', [1213, 3058]],
+  // ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT (MySQL), ER_STATEMENT_TIMEOUT (MariaDB).
+  ['STATEMENT_TIMEOUT', [1317, 3024, 1969]],
+  // Full disk or table, out of memory or threads, connections used up, read-only for a moment (a failover), commit refused by
+  // a plug-in, table definition cache raced.
+  ['SERVER_BUSY', [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1792, 1836, 3100, 3101]],
+  // A value that a column cannot take: NULL, range, truncation, wrong text, too long, wrong date, JSON, CHECK; a geometry's kind,
+  // latitude and SRID; what an indexed expression cannot compute; a vector.
+  [
+    'ROW_NOT_CONVERTIBLE',
+    [
+      ...[1048, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1425, 1525, 1690, 3140, 3141, 3819, 4025],
+      ...[3516, 3617, 3643, 3751, 3752, 3903, 3904, 3905, 3906, 3907, 3908, 6138],
+    ],
+  ],
+  ['DUPLICATE_KEY', [1022, 1062, 1169, 1586, 1859]],
+  ['ACCESS_DENIED', [1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410]],
+]);
+
+const codeByErrno: ReadonlyMap<number, ErrorCode> = new Map(
+  [...codes].flatMap(([code, errnos]) => errnos.map((errno) => [errno, code] as const)),
+);
+
+function codeOf(thrown: unknown): ErrorCode {
+  if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
+  const errno = serverErrno(thrown);
+  return (errno === null ? undefined : codeByErrno.get(errno)) ?? 'INTERNAL';
+}
+
+/** OpenSSL's and Node's own codes, and a server that has no TLS although it is required. */
+function isTlsFault(thrown: unknown): boolean {
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  // A server that dies during the handshake resets the connection, which says nothing about TLS.
+  if (typeof message === 'string' && /\b(ECONNRESET|EPIPE|ETIMEDOUT)\b/.test(message)) return false;
+  return (
+    typeof code === 'string' && /^(HANDSHAKE_|ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|EPROTO)/.test(code)
+  );
+}
+
+function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const errno = serverErrno(thrown);
+  // Several addresses of one host that all failed: the parts say why.
+  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : thrown.message;
+  return `${text.replace(/\.$/, '')}${errno === null ? '' : ` (error ${errno})`}`;
+}

@@ -1,0 +1,50 @@
+/** Every difference between MySQL, MariaDB and their versions that matters here, as named capabilities in one table. */
+
+import { MigrationError } from '../engine/errors.ts';
+
+/** What a server is and can do. Read once, when the first connection is made. */
+export interface Flavour {
+  readonly name: 'mysql' | 'mariadb';
+  /** As the server prints it. */
+  readonly version: string;
+  /** `major * 10000 + minor * 100 + patch`. */
+  readonly versionNumber: number;
+  readonly isMariaDb: boolean;
+  /** RENAME TABLE works under LOCK TABLES (MySQL 8.0.13; on MariaDB error 1192), so that one session can cut over. */
+  readonly renamesUnderLock: boolean;
+  /** WAIT_FOR_EXECUTED_GTID_SET exists; whether GTIDs are on is another question. */
+  readonly hasGtidWait: boolean;
+  /** Where metadata locks can be listed. MariaDB's table exists only with the plug-in METADATA_LOCK_INFO, and says nothing about who waits. */
+  readonly metadataLockSource: 'performance_schema' | 'metadata_lock_info';
+  /** Changes of a child by a foreign key's cascade are row events in the log (MySQL 9.6). */
+  readonly logsCascades: boolean;
+  /** Settings of each session beside those that all servers share, as assignments for one SET. */
+  readonly sessionSettings: readonly string[];
+}
+
+/** The flavour from what `SELECT @@version` says. Rejects versions that nothing here was ever tried on or that lack too much. */
+export function flavourOf(version: string): Flavour {
+  // A MariaDB server may put `5.5.5-` in front, for the sake of old replicas.
+  const match = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(version);
+  const [major, minor, patch] = [Number(match?.[1]), Number(match?.[2]), Number(match?.[3])];
+  if (match === null) throw new MigrationError('UNREACHABLE', `The server's version ${version} cannot be read.`);
+  const isMariaDb = /mariadb/i.test(version);
+  const versionNumber = major * 10_000 + minor * 100 + patch;
+  const isMySqlFrom = (from: number): boolean => !isMariaDb && versionNumber >= from;
+  return {
+    name: isMariaDb ? 'mariadb' : 'mysql',
+    version,
+    versionNumber,
+    isMariaDb,
+    renamesUnderLock: isMySqlFrom(8_00_13),
+    hasGtidWait: isMySqlFrom(5_07_05),
+    metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
+    logsCascades: isMySqlFrom(9_06_00),
+    sessionSettings: [
+      // A long IN list of keys would otherwise become a full scan or a join with a temporary table.
+      ...(isMySqlFrom(5_07_09) ? ['range_optimizer_max_mem_size = 0', 'max_execution_time = 0'] : []),
+      ...(isMariaDb && versionNumber >= 10_03_00 ? ['in_predicate_conversion_threshold = 0'] : []),
+      ...(isMariaDb ? ['max_statement_time = 0'] : []),
+    ],
+  };
+}

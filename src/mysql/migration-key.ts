@@ -1,0 +1,161 @@
+/** Chooses the key that walks the table and identifies rows in the source and in the shadow alike. */
+
+import type { ColumnPair, MigrationKey } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { keyColumnKind, keyColumns, type Column, type Index, type TableDescription } from './catalog.ts';
+import { isMemberPrefix } from './conversions.ts';
+import { isSameOrder, isSpellingKept } from './key-collation.ts';
+import { compareKeysFor } from './row-key-order.ts';
+
+/** What the choice depends on. */
+export interface KeyChoice {
+  readonly source: TableDescription;
+  readonly shadow: TableDescription;
+  readonly pairs: readonly ColumnPair[];
+  /** Index that was asked for, or null to choose. */
+  readonly asked: string | null;
+}
+
+/**
+ * The migration key, or why there is none. The columns must be NOT NULL and keep their values and their text form, for the
+ * same literals are used on both tables; so an INT may become a BIGINT, but not a VARCHAR. They keep their order too, but for
+ * text, which may change its character set or collation as long as its spelling can be told. The primary key is preferred, then a single integer, then a key whose order is known, then the one with the fewest columns.
+ */
+export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
+  const { source, asked } = choice;
+  const name = `${source.schema}.${source.table}`;
+  if (asked !== null) {
+    const index = source.indexes.find((index) => index.name.toLowerCase() === asked.toLowerCase());
+    if (index === undefined) return { code: 'UNSUPPORTED_KEY', message: `${name} has no index ${asked}.` };
+    const judged = judgeKey(index, choice);
+    if (typeof judged !== 'string') return judged;
+    return { code: 'UNSUPPORTED_KEY', message: `${index.name} of ${name} cannot be the migration key: ${judged}.` };
+  }
+  const keys: MigrationKey[] = [];
+  const reasons: string[] = [];
+  for (const index of source.indexes.filter((index) => index.isUnique)) {
+    const judged = judgeKey(index, choice);
+    if (typeof judged === 'string') reasons.push(`${index.name}: ${judged}`);
+    else keys.push(judged);
+  }
+  const [best] = keys.toSorted((a, b) => preference(a, source) - preference(b, source));
+  if (best !== undefined) return best;
+  return {
+    code: 'NO_SHARED_KEY',
+    message:
+      reasons.length === 0
+        ? `${name} has no unique key.`
+        : `No unique key of ${name} identifies rows both before and after the change (${reasons.join('; ')}).`,
+  };
+}
+
+/** Smaller is better. */
+function preference(key: MigrationKey, source: TableDescription): number {
+  if (key.index === 'PRIMARY') return 0;
+  const isInteger = keyColumns(source, key.columns).every((column) => column.kind === 'integer');
+  return (isInteger && key.columns.length === 1 ? 100 : key.isOrderKnown ? 200 : 300) + key.columns.length;
+}
+
+/** The key that this index makes, or why it makes none. */
+function judgeKey(index: Index, { source, shadow, pairs }: KeyChoice): MigrationKey | string {
+  const fault = indexFault(index);
+  if (fault !== null) return fault;
+  const columns = index.parts.map((part) => part.column ?? '');
+  const shadowColumns: string[] = [];
+  for (const name of columns) {
+    const column = source.columns.find((column) => column.name === name);
+    if (column === undefined) return `${name} is not among the columns`;
+    const shadowColumn = shadowColumnOf(column, shadow, pairs);
+    if (shadowColumn === null) return `${name} is not carried over`;
+    const reason = columnFault(column, shadowColumn);
+    if (reason !== null) return `${name} ${reason}`;
+    shadowColumns.push(shadowColumn.name);
+  }
+  const shadowIndex = shadow.indexes.find((index) => indexFault(index) === null && hasColumns(index, shadowColumns));
+  if (shadowIndex === undefined) return 'it is not unique over the same columns after the change';
+  return {
+    index: index.name,
+    columns,
+    shadowColumns,
+    shadowIndex: shadowIndex.name,
+    isOrderKnown: compareKeysFor(keyColumns(source, columns)) !== undefined,
+  };
+}
+
+/** Why no rows can be walked and found by this index. */
+function indexFault(index: Index): string | null {
+  if (!index.isUnique) return 'it is not unique';
+  if (index.type !== 'BTREE') return `it is a ${index.type} index`;
+  if (index.parts.some((part) => part.column === null)) return 'it has an expression';
+  if (index.parts.some((part) => part.prefixLength !== null)) return 'it has only a prefix of a column';
+  const [first] = index.parts;
+  // A walk would have to sort the rest of the table for each chunk.
+  return index.parts.some((part) => part.isDescending !== first?.isDescending) ? 'it is partly descending' : null;
+}
+
+function hasColumns(index: Index, columns: readonly string[]): boolean {
+  return index.parts.length === columns.length && index.parts.every((part) => columns.includes(part.column ?? ''));
+}
+
+function shadowColumnOf(column: Column, shadow: TableDescription, pairs: readonly ColumnPair[]): Column | null {
+  const pair = pairs.find((pair) => pair.source === column.name);
+  // A column that is generated in both is not copied, but has the same value where its expression is the same.
+  const name = pair?.shadow ?? (column.generated === 'stored' ? column.name : null);
+  return shadow.columns.find((column) => column.name === name) ?? null;
+}
+
+/** The servers compare a SET with a number as doubles, which tell no more members apart. */
+const SET_MEMBERS_MAX = 52;
+
+/** Why a column does not identify rows in both tables; null where it does. */
+function columnFault(source: Column, shadow: Column): string | null {
+  if (source.isNullable || shadow.isNullable) return 'may be NULL';
+  const kind = keyColumnKind(source);
+  if (kind === null) return `is of type ${source.columnType}`;
+  if (kind === 'set' && source.members.length > SET_MEMBERS_MAX) return `is a SET of more than ${SET_MEMBERS_MAX} members`;
+  if (source.generated !== 'none' || shadow.generated !== 'none') {
+    // A definition does not say the table's collation, in which the same expression may give another value.
+    const isSame = source.generated === 'stored' && source.definition === shadow.definition;
+    return isSame && source.collation === shadow.collation ? null : 'is generated';
+  }
+  if (keyColumnKind(shadow) !== kind) return `becomes ${shadow.columnType}`;
+  if (kind === 'text' && !isSameOrder(source, shadow) && !isSpellingKept(source, shadow)) {
+    return `becomes ${shadow.charset}, in which keys in ${source.charset} cannot be told exactly; make another unique key the migration key, or add an integer column with one first`;
+  }
+  return isIdentity(source, shadow) ? null : `becomes ${shadow.columnType}`;
+}
+
+/** Whether values of equal kind keep their text and, but for text (key-collation.ts), their order. */
+function isIdentity(source: Column, shadow: Column): boolean {
+  switch (keyColumnKind(source)) {
+    case 'integer':
+    case 'year':
+    case 'date':
+    case 'uuid':
+    case 'inet4':
+    case 'inet6':
+      return true;
+    case 'bit':
+      return shadow.precision >= source.precision;
+    case 'decimal':
+      return shadow.scale === source.scale;
+    case 'text':
+      return isWideEnough(source, shadow) && !(source.dataType !== 'char' && shadow.dataType === 'char');
+    case 'binary':
+      return shadow.dataType === 'binary' ? source.columnType === shadow.columnType : isWideEnough(source, shadow);
+    case 'enum':
+    case 'set':
+      // Keys are the numbers of members, whatever their collation.
+      return isMemberPrefix(source, shadow);
+    case 'time':
+    case 'datetime':
+    case 'timestamp':
+      return source.fractionalDigits === shadow.fractionalDigits;
+    case null:
+      return false;
+  }
+}
+
+function isWideEnough(source: Column, shadow: Column): boolean {
+  return (shadow.length ?? 0) >= (source.length ?? 0);
+}

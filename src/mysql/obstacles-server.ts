@@ -1,0 +1,129 @@
+/** What about the server itself keeps a migration from being safe. */
+
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { bookkeepingSchema } from './bookkeeping.ts';
+import type { Index, TableDescription } from './catalog.ts';
+import type { Flavour } from './flavour.ts';
+import type { Session } from './session.ts';
+
+/** Global variables that matter here; one that the server does not have is missing. */
+export type Variables = ReadonlyMap<string, string>;
+
+const names = [
+  'binlog_format',
+  'binlog_order_commits',
+  'binlog_row_image',
+  'group_replication_group_name',
+  'group_replication_single_primary_mode',
+  'gtid_mode',
+  'log_bin',
+  'log_replica_updates',
+  'log_slave_updates',
+  'read_only',
+  'super_read_only',
+  'wsrep_on',
+];
+
+/** Reads them. */
+export async function readVariables(session: Session, signal: AbortSignal): Promise<Variables> {
+  const list = names.map((name) => `'${name}'`).join(', ');
+  const rows = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${list})`, signal);
+  return new Map(rows.map((row) => [row['Variable_name'] ?? '', (row['Value'] ?? '').toUpperCase()]));
+}
+
+/** What the variables alone tell. */
+export function variableObstacles(variables: Variables): readonly Obstacle[] {
+  return [logOff(variables), notRows(variables), unorderedCommits(variables), readOnly(variables), clustered(variables)].filter(
+    (obstacle) => obstacle !== null,
+  );
+}
+
+function logOff(variables: Variables): Obstacle | null {
+  return variables.get('log_bin') === 'ON'
+    ? null
+    : { code: 'LOG_BIN_OFF', message: 'The server writes no binary log (log_bin is OFF).' };
+}
+
+function notRows(variables: Variables): Obstacle | null {
+  const format = variables.get('binlog_format') ?? 'ROW';
+  return format === 'ROW'
+    ? null
+    : { code: 'BINLOG_NOT_ROW', message: `The server logs statements: binlog_format is ${format}.` };
+}
+
+/**
+ * A log that lacks the migration key: a minimal image of a row that is changed has the columns of the primary key, or of the first
+ * unique key over NOT NULL columns.
+ */
+export function rowImageObstacles(variables: Variables, source: TableDescription, plan: Plan): readonly Obstacle[] {
+  if (variables.get('binlog_row_image') !== 'MINIMAL') return [];
+  const logged = source.indexes.find((index) => index.isUnique && isNeverNull(index, source));
+  if (logged?.name === plan.key.index) return [];
+  return [
+    {
+      code: 'MINIMAL_ROW_IMAGE',
+      message: `The log does not have the migration key ${plan.key.index} of each changed row: binlog_row_image is MINIMAL.`,
+    },
+  ];
+}
+
+function isNeverNull(index: Index, source: TableDescription): boolean {
+  return index.parts.every((part) =>
+    source.columns.some((column) => column.name === part.column && !column.isNullable && part.prefixLength === null),
+  );
+}
+
+function unorderedCommits(variables: Variables): Obstacle | null {
+  if (variables.get('binlog_order_commits') !== 'OFF' || variables.get('gtid_mode') === 'ON') return null;
+  return { code: 'BINLOG_ORDER_COMMITS_OFF', message: 'binlog_order_commits is OFF and so are GTIDs (gtid_mode).' };
+}
+
+function readOnly(variables: Variables): Obstacle | null {
+  const isWritable = (name: string): boolean => ['OFF', '0', undefined].includes(variables.get(name));
+  const name = ['read_only', 'super_read_only'].find((name) => !isWritable(name));
+  return name === undefined
+    ? null
+    : { code: 'NOT_A_SOURCE', message: `The server takes no writes: ${name} is ${variables.get(name)}.` };
+}
+
+function clustered(variables: Variables): Obstacle | null {
+  if (variables.get('wsrep_on') === 'ON')
+    return { code: 'CLUSTERED_SERVER', message: 'The server is a member of a Galera cluster.' };
+  const hasGroup = (variables.get('group_replication_group_name') ?? '') !== '';
+  if (!hasGroup || variables.get('group_replication_single_primary_mode') !== 'OFF') return null;
+  return { code: 'CLUSTERED_SERVER', message: 'The server is a member of a group with several primaries.' };
+}
+
+/** A replica that does not log what it applies. Asks for nothing where everything is logged. */
+export async function replicaObstacles(
+  session: Session,
+  { variables, flavour }: { readonly variables: Variables; readonly flavour: Flavour },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  if ((variables.get('log_replica_updates') ?? variables.get('log_slave_updates')) === 'ON') return [];
+  const isNew = flavour.isMariaDb ? flavour.versionNumber >= 10_05_01 : flavour.versionNumber >= 8_00_22;
+  const rows = await session.query(isNew ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS', signal);
+  if (rows.length === 0) return [];
+  return [
+    { code: 'NOT_A_SOURCE', message: 'The server is a replica and does not log what it applies (log_replica_updates is OFF).' },
+  ];
+}
+
+/** Databases that a filter keeps out of the log. */
+export async function filterObstacles(
+  session: Session,
+  { schema, flavour }: { readonly schema: string; readonly flavour: Flavour },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const isRenamed = !flavour.isMariaDb && flavour.versionNumber >= 8_02_00;
+  const [row] = await session.query(isRenamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS', signal);
+  const listed = (name: string): readonly string[] => (row?.[name] ?? '').split(',').filter((schema) => schema !== '');
+  const [done, ignored] = [listed('Binlog_Do_DB'), listed('Binlog_Ignore_DB')];
+  return [schema, bookkeepingSchema].flatMap((schema): readonly Obstacle[] => {
+    const isLogged = done.length > 0 ? done.includes(schema) : !ignored.includes(schema);
+    if (isLogged) return [];
+    const filter = done.length > 0 ? 'binlog-do-db lacks it' : 'binlog-ignore-db has it';
+    return [{ code: 'BINLOG_FILTERED', message: `Changes in the database ${schema} are not logged: ${filter}.` }];
+  });
+}

@@ -1,0 +1,137 @@
+/** What about the table, and about earlier migrations of it, stands in the way. */
+
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { findMigrations } from './bookkeeping.ts';
+import type { Index } from './catalog.ts';
+import { claimName, findClaimHolder } from './claim.ts';
+import { typeFamily } from './conversions.ts';
+import type { PlanningFacts } from './planning-facts.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+import { quoteText } from './statements.ts';
+
+/** What the definitions of source and shadow tell. */
+export function definitionObstacles({ source, probed }: PlanningFacts): readonly Obstacle[] {
+  const name = `${source.schema}.${source.table}`;
+  const obstacles: Obstacle[] = [];
+  for (const [engine, what] of [
+    [source.engine, 'is'],
+    [probed.definition.engine, 'would become'],
+  ] as const) {
+    if (engine === 'InnoDB') continue;
+    obstacles.push({ code: 'UNSUPPORTED_ENGINE', message: `${name} ${what} a table of the engine ${engine}.` });
+  }
+  if (source.isPartitioned) obstacles.push({ code: 'PARTITIONS', message: `${name} is partitioned.` });
+  const unknown = [...source.columns, ...probed.definition.columns].filter((column) => typeFamily(column) === null);
+  for (const column of new Map(unknown.map((column) => [column.name, column])).values()) {
+    obstacles.push({
+      code: 'UNKNOWN_COLUMN_TYPE',
+      message: `${name}.${column.name} is of the type ${column.columnType}, which is not known here.`,
+    });
+  }
+  for (const index of probed.definition.indexes.filter(isMultiValuedUnique)) {
+    obstacles.push({
+      code: 'UNSUPPORTED_INDEX',
+      message: `${name} would have the unique index ${index.name} over the elements of arrays, whose values no statement can compare.`,
+    });
+  }
+  return obstacles;
+}
+
+/** MySQL shows the expression of such an index as `cast(… as … array)`. */
+function isMultiValuedUnique({ isUnique, parts }: Index): boolean {
+  return isUnique && parts.some((part) => / array\)$/i.test(part.expression ?? ''));
+}
+
+/** Foreign keys of the table and to it, whoever owns the other table. */
+export async function foreignKeyObstacles(
+  session: Session,
+  { plan, server, facts }: { readonly plan: Plan; readonly server: Server; readonly facts: PlanningFacts },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { schema, table } = plan.source;
+  const isNew = !server.flavour.isMariaDb && server.flavour.versionNumber >= 8_00_00;
+  const part = (column: string, at: number): string => {
+    const text = `SUBSTRING_INDEX(${column}, '/', ${at})`;
+    return isNew ? text : `CONVERT(CONVERT(CAST(${text} AS BINARY) USING filename) USING utf8mb4)`;
+  };
+  const rows = await session.query(
+    `SELECT ${part('FOR_NAME', 1)} AS child_schema, ${part('FOR_NAME', -1)} AS child_table, SUBSTRING_INDEX(ID, '/', -1) AS constraint_name
+    FROM information_schema.${isNew ? 'INNODB_FOREIGN' : 'INNODB_SYS_FOREIGN'}
+    WHERE ${part('REF_NAME', 1)} = ${quoteText(schema)} AND ${part('REF_NAME', -1)} = ${quoteText(table)}`,
+    signal,
+  );
+  const obstacles: Obstacle[] = facts.source.hasForeignKeys
+    ? [{ code: 'FOREIGN_KEYS', message: `${schema}.${table} has foreign keys.` }]
+    : [];
+  for (const row of rows) {
+    const child = `${row['child_schema'] ?? ''}.${row['child_table'] ?? ''}`;
+    const message = `${child} refers to ${schema}.${table} by the foreign key ${row['constraint_name'] ?? ''}.`;
+    if (child !== `${schema}.${table}`) obstacles.push({ code: 'FOREIGN_KEYS', message });
+  }
+  return obstacles;
+}
+
+/** Triggers on the table. The user needs TRIGGER to see them. */
+export async function triggerObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const { schema, table } = plan.source;
+  const rows = await session.query(
+    `SELECT TRIGGER_NAME AS trigger_name FROM information_schema.TRIGGERS
+    WHERE EVENT_OBJECT_SCHEMA = ${quoteText(schema)} AND EVENT_OBJECT_TABLE = ${quoteText(table)} ORDER BY TRIGGER_NAME`,
+    signal,
+  );
+  if (rows.length === 0) return [];
+  const names = rows.map((row) => row['trigger_name'] ?? '').join(', ');
+  return [{ code: 'TRIGGERS', message: `${schema}.${table} has triggers: ${names}.` }];
+}
+
+/** Tables that have the names which the plan gives. */
+export async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const { schema } = plan.source;
+  const list = [plan.shadow, plan.retired].map(({ table }) => quoteText(table)).join(', ');
+  const rows = await session.query(
+    `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(schema)} AND TABLE_NAME IN (${list})`,
+    signal,
+  );
+  const existing = rows.map((row) => (row['name'] ?? '').toLowerCase());
+  const obstacles: Obstacle[] = [];
+  if (existing.includes(plan.shadow.table.toLowerCase())) {
+    obstacles.push({
+      code: 'SHADOW_EXISTS',
+      message: `${schema}.${plan.shadow.table}, the shadow's name, is taken by a table.`,
+    });
+  }
+  if (existing.includes(plan.retired.table.toLowerCase())) {
+    obstacles.push({
+      code: 'RETIRED_EXISTS',
+      message: `${schema}.${plan.retired.table}, the retired table's name, is taken by a table.`,
+    });
+  }
+  return obstacles;
+}
+
+/** An unfinished migration of the table, and a live run on it. */
+export async function migrationObstacles(
+  session: Session,
+  { plan, server }: { readonly plan: Plan; readonly server: Server },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { schema, table } = plan.source;
+  const obstacles: Obstacle[] = [];
+  for (const migration of await findMigrations(session, null, signal)) {
+    const { source } = migration.plan;
+    const isThis = migration.state === 'open' && source.schema === schema && source.table === table;
+    if (!isThis || migration.id === plan.id) continue;
+    const message = `Migration ${migration.id} of ${schema}.${table} is unfinished since ${migration.startedAt}.`;
+    obstacles.push({ code: 'MIGRATION_OPEN', message });
+  }
+  const holder = await findClaimHolder(session, claimName(server, plan.source), signal);
+  if (holder !== null) {
+    obstacles.push({
+      code: 'TABLE_IN_USE',
+      message: `Another run has the claim on ${schema}.${table}, with connection ${holder}.`,
+    });
+  }
+  return obstacles;
+}

@@ -1,0 +1,73 @@
+/** Every reason to refuse a plan, found before anything is changed. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { diskObstacles } from './obstacles-disk.ts';
+import { privilegeObstacles } from './obstacles-privileges.ts';
+import { conversionObstacles } from './obstacles-rows.ts';
+import { sampleObstacles } from './obstacles-sample.ts';
+import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
+import {
+  definitionObstacles,
+  foreignKeyObstacles,
+  migrationObstacles,
+  nameObstacles,
+  triggerObstacles,
+} from './obstacles-table.ts';
+import { learnFacts } from './planning-facts.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+
+/** All obstacles of a plan (`Database.findObstacles`). Changes nothing; uses a temporary table of its own session. */
+export async function findObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  await using session = await server.openSession({}, signal);
+  const request = { table: plan.source, clauses: plan.clauses, options: plan.options };
+  const surroundings = await surroundingObstacles(session, { server, schema: plan.source.schema }, signal);
+  const facts = await learnFacts({ session, server, request }, signal);
+  if ('obstacles' in facts) return [...facts.obstacles, ...surroundings];
+  const variables = await readVariables(session, signal);
+  const found = [...surroundings, ...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
+  const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
+    () => foreignKeyObstacles(session, { plan, server, facts }, signal),
+    () => triggerObstacles(session, plan, signal),
+    () => nameObstacles(session, plan, signal),
+    () => migrationObstacles(session, { plan, server }, signal),
+    () => diskObstacles(session, plan, signal),
+  ];
+  for (const ask of questions) found.push(...(await unlessDenied(ask, surroundings)));
+  found.push(...conversionObstacles(facts));
+  return isTriable(found) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
+}
+
+/** What does not depend on a plan: settings of the server and privileges of the user. */
+export async function surroundingObstacles(
+  session: Session,
+  { server, schema }: { readonly server: Server; readonly schema: string },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { flavour } = server;
+  const variables = await readVariables(session, signal);
+  const privileges = await privilegeObstacles(session, { schema, flavour }, signal);
+  const found = [...variableObstacles(variables), ...privileges];
+  found.push(...(await unlessDenied(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
+  found.push(...(await unlessDenied(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
+  return found;
+}
+
+/** Without row logging, writing to a temporary table would be logged; and what is refused already need not be tried. */
+function isTriable(found: readonly Obstacle[]): boolean {
+  const codes: readonly Obstacle['code'][] = ['LOSSY_CONVERSION', 'BINLOG_NOT_ROW', 'UNSUPPORTED_ENGINE'];
+  return !found.some(({ code }) => codes.includes(code));
+}
+
+/** What may not be asked is answered by the privileges that are missing. */
+async function unlessDenied(ask: () => Promise<readonly Obstacle[]>, known: readonly Obstacle[]): Promise<readonly Obstacle[]> {
+  try {
+    return await ask();
+  } catch (error) {
+    const isKnown = known.some(({ code }) => code === 'MISSING_PRIVILEGE');
+    if (isKnown && error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
+    throw error;
+  }
+}

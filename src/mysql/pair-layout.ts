@@ -1,0 +1,139 @@
+/** What the statements on source and shadow need to know about the two tables, worked out once. */
+
+import { assert, MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { Column, TableDescription } from './catalog.ts';
+import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
+import type { Flavour } from './flavour.ts';
+import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
+import type { TextCollation } from './key-collation.ts';
+import type { KeyPart } from './key-parts.ts';
+import type { KeyColumn } from './row-key.ts';
+import { quoteName, quoteTable } from './statements.ts';
+
+/** A column whose values are carried over. */
+export interface LayoutColumn {
+  readonly source: Column;
+  readonly shadow: Column;
+  /** See sourceAsShadow. */
+  readonly asShadow: ColumnExpression | null;
+}
+
+export interface PairLayout {
+  readonly plan: Plan;
+  readonly flavour: Flavour;
+  readonly source: TableDescription;
+  readonly shadow: TableDescription;
+  /** Both quoted, with their schema. */
+  readonly sourceName: string;
+  readonly shadowName: string;
+  /** `FORCE INDEX (…)` on the index of the migration key. */
+  readonly sourceHint: string;
+  readonly shadowHint: string;
+  /** Without columns that the shadow computes itself. */
+  readonly columns: readonly LayoutColumn[];
+  /** Columns that have to be given a value although the source has none. */
+  readonly implicitDefaults: readonly ImplicitDefault[];
+  readonly key: readonly KeyPart[];
+  /** Beginning of column names that neither table has. */
+  readonly freePrefix: string;
+  /** See checksum.ts. */
+  readonly mark: string;
+  /** Both tables' rows can be compared by expressions alone, without a probe table. */
+  readonly isComparable: boolean;
+}
+
+/** Both tables, as the catalog has them, and the plan for them. */
+export interface PairTables {
+  readonly plan: Plan;
+  readonly keyColumns: readonly KeyColumn[];
+  readonly source: TableDescription;
+  readonly shadow: TableDescription;
+  readonly flavour: Flavour;
+  /** Letters and digits that no value has in it. */
+  readonly mark: string;
+}
+
+/** Works the layout out. Rejects with SHADOW_CHANGED or SOURCE_CHANGED if a table lacks a column of the plan. */
+export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: PairTables): PairLayout {
+  const columns = plan.columns
+    .map((pair) => ({
+      source: columnOf(source, pair.source, 'SOURCE_CHANGED'),
+      shadow: columnOf(shadow, pair.shadow, 'SHADOW_CHANGED'),
+    }))
+    .filter((pair) => pair.shadow.generated === 'none')
+    .map((pair) => ({ ...pair, asShadow: sourceAsShadow(pair.source, pair.shadow) }));
+  const key = keyColumns.map((column, place): KeyPart => {
+    const inSource = columnOf(source, column.name, 'SOURCE_CHANGED');
+    const inShadow = columnOf(shadow, plan.key.shadowColumns[place] ?? '', 'SHADOW_CHANGED');
+    return {
+      column,
+      shadowName: inShadow.name,
+      memberCount: column.kind === 'enum' ? inShadow.members.length : 0,
+      text:
+        column.kind === 'text' ? { length: inSource.length ?? 0, source: textOf(inSource), shadow: textOf(inShadow) } : null,
+    };
+  });
+  assert(key.length > 0 && key.length === plan.key.columns.length, 'the plan and the layout have the same key columns');
+  return {
+    plan,
+    flavour,
+    source,
+    shadow,
+    sourceName: quoteTable(plan.source),
+    shadowName: quoteTable(plan.shadow),
+    sourceHint: `FORCE INDEX (${quoteName(plan.key.index)})`,
+    shadowHint: `FORCE INDEX (${quoteName(plan.key.shadowIndex)})`,
+    columns,
+    implicitDefaults: implicitDefaults(shadow, plan.addedColumns),
+    key,
+    freePrefix: freePrefix([...source.columns, ...shadow.columns]),
+    mark,
+    isComparable: columns.every((column) => column.asShadow !== null),
+  };
+}
+
+/** Hash of a source row as the shadow would hold it. Only where the layout is comparable. */
+export function sourceHash(layout: PairLayout): string {
+  return hashOf(layout, ({ source, shadow, asShadow }) => {
+    assert(asShadow !== null, `values of ${source.name} can be compared by an expression`);
+    return { expression: asShadow(quoteName(source.name)), column: shadow };
+  });
+}
+
+/** Hash of a row of the shadow, or of a table with the shadow's columns. */
+export function shadowHash(layout: PairLayout): string {
+  return hashOf(layout, ({ shadow }) => ({ expression: quoteName(shadow.name), column: shadow }));
+}
+
+/** Hash of a source row as it is; equal hashes mean that the row has not changed. */
+export function plainSourceHash(layout: PairLayout): string {
+  return hashOf(layout, ({ source }) => ({ expression: quoteName(source.name), column: source }));
+}
+
+function hashOf(layout: PairLayout, value: (column: LayoutColumn) => Omit<HashedValue, 'isNullable'>): string {
+  const values = layout.columns.map((column) => ({
+    ...value(column),
+    isNullable: column.source.isNullable || column.shadow.isNullable,
+  }));
+  return rowHash(rowText(values, layout.mark), layout.flavour);
+}
+
+function textOf({ charset, collation }: Column): TextCollation {
+  return { charset, collation };
+}
+
+function freePrefix(columns: readonly Column[]): string {
+  let prefix = 'tableshift';
+  while (columns.some(({ name }) => name.toLowerCase().startsWith(prefix))) prefix += '_';
+  return prefix;
+}
+
+function columnOf(table: TableDescription, name: string, code: 'SOURCE_CHANGED' | 'SHADOW_CHANGED'): Column {
+  const column = table.columns.find((column) => column.name === name);
+  if (column !== undefined) return column;
+  throw new MigrationError(
+    code,
+    `${table.schema}.${table.table} has no column ${name} any more; give this migration up and start anew.`,
+  );
+}

@@ -1,0 +1,51 @@
+/** Names of a migration and of the tables that it makes. */
+
+import type { MigrationId, TableName } from '../engine/model.ts';
+
+/** Longest name of a table on both servers, in characters, all of which are of the Basic Multilingual Plane. */
+const nameLengthMax = 64;
+/** Longest name of a file in bytes, without `.ibd`. */
+const fileNameBytesMax = 251;
+const idLengthMax = 24;
+const chanceLength = 8;
+const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+/** A new id from the table's name, which makes it readable, and from chance (uniform numbers in [0, 1)), which makes it unique. */
+export function migrationId(table: TableName, random: () => number): MigrationId {
+  const readable = table.table
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')
+    .slice(0, idLengthMax - chanceLength);
+  const chance = Array.from({ length: chanceLength }, () => letters.charAt(Math.floor(random() * letters.length)));
+  return `${readable}${chance.join('')}` as MigrationId;
+}
+
+/**
+ * The shadow's and the retired table's names, in the source's schema: `orders_ts_new` and `orders_ts_old_8f3kq2zd`. The retired one
+ * carries the migration's chance letters, because it outlives the migration; a name that is too long is cut and carries them too.
+ * Both come behind the source in the order of bytes, which is the order in which MariaDB locks the tables of a RENAME: its cutover
+ * needs the source to be the first (docs/decisions/mariadb-cutover.md).
+ */
+export function tableNames(source: TableName, id: MigrationId): { readonly shadow: TableName; readonly retired: TableName } {
+  const chance = id.slice(-chanceLength);
+  const isTooLong = !fits(`${source.table}_ts_new`);
+  return {
+    shadow: { schema: source.schema, table: nameBehind(source.table, isTooLong ? `_ts_new_${chance}` : '_ts_new') },
+    retired: { schema: source.schema, table: nameBehind(source.table, `_ts_old_${chance}`) },
+  };
+}
+
+/** A longer name comes behind the one that it begins with; one that is cut does if a greater letter follows the cut. */
+function nameBehind(table: string, suffix: string): string {
+  if (fits(table + suffix)) return table + suffix;
+  for (let cut = table.length - 1; ; cut -= 1) {
+    const greater = table.charAt(cut) < '~' ? '~' : '\uff5e';
+    const name = table.slice(0, cut) + greater + suffix;
+    if (fits(name) || cut === 0) return name;
+  }
+}
+
+/** In a file's name every letter but those of ASCII, digits and _ takes up to five bytes. */
+function fits(name: string): boolean {
+  return name.length <= nameLengthMax && name.replaceAll(/[^A-Za-z0-9_]/g, '@0000').length <= fileNameBytesMax;
+}

@@ -1,0 +1,141 @@
+/** What an operator should know before starting, beside the obstacles: one sentence each. */
+
+import type { PlanOptions } from '../engine/model.ts';
+import { keyColumnKind, type Column } from './catalog.ts';
+import { judgeConversion } from './conversions.ts';
+import { checkNames, readCreateStatement } from './create-statement.ts';
+import { isSameOrder } from './key-collation.ts';
+import { sampleRows } from './obstacles-sample.ts';
+import type { PlanningFacts } from './planning-facts.ts';
+import { addedUniques } from './unique-indexes.ts';
+import type { UnloggedSession } from './unlogged-sessions.ts';
+
+/** What notes say beside the table: how indexes are built and why, what sessions there are, and what room there is. */
+export interface PlanSurroundings {
+  readonly hasReplicas: boolean;
+  readonly isDeferring: boolean;
+  readonly deferIndexes: PlanOptions['deferIndexes'];
+  readonly unloggedSessions: readonly UnloggedSession[];
+  /** Null where the server cannot tell. */
+  readonly freeBytes: number | null;
+}
+
+/** All notes of a plan. */
+export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings): readonly string[] {
+  return [
+    ...conversionNotes(facts),
+    ...numberNotes(facts),
+    ...checkNotes(facts),
+    ...keyNotes(facts),
+    ...probeNotes(facts),
+    ...sampleNotes(facts),
+    ...indexNotes(surroundings),
+    ...surroundings.unloggedSessions.map(sessionNote),
+    ...spaceNotes(facts, surroundings),
+  ];
+}
+
+function conversionNotes({ map, setting }: PlanningFacts): readonly string[] {
+  return map.kept.flatMap(([source, shadow]) => {
+    if (shadow.generated !== 'none') {
+      return source.generated === 'none' ? [`${source.name}: its values are replaced by the generated ones.`] : [];
+    }
+    const conversion = judgeConversion(source, shadow, setting);
+    const nulls =
+      source.isNullable && !shadow.isNullable ? [`${change(source, shadow)}: a row with NULL stops the migration.`] : [];
+    if (conversion.kind === 'same' || conversion.kind === 'refused' || conversion.note === null) return nulls;
+    return [`${change(source, shadow)}: ${conversion.note}.`, ...nulls];
+  });
+}
+
+function numberNotes({ map, probed }: PlanningFacts): readonly string[] {
+  const counter = probed.definition.columns.find((column) => column.isAutoIncrement);
+  if (counter === undefined || !map.added.includes(counter.name)) return [];
+  return [`${counter.name}: rows are numbered as they are copied, and one that is changed meanwhile gets another number.`];
+}
+
+/** `price, decimal(10,2) to decimal(10,1)`. */
+function change(source: Column, shadow: Column): string {
+  const name = source.name === shadow.name ? source.name : `${source.name} (now ${shadow.name})`;
+  const types = [source, shadow].map((column) => column.columnType + (column.charset === null ? '' : ` ${column.charset}`));
+  return types[0] === types[1] ? name : `${name}, ${types.join(' to ')}`;
+}
+
+/** On MySQL the names of CHECK constraints are unique in a schema, and the source has them until it is dropped. */
+function checkNotes({ source, setting }: PlanningFacts): readonly string[] {
+  if (setting.isMariaDb) return [];
+  const isOwn = (name: string): boolean => !name.startsWith(`${source.table}_chk_`);
+  const names = checkNames(readCreateStatement(source.createStatement)).filter(isOwn);
+  if (names.length === 0) return [];
+  return [
+    `CHECK constraints lose their names, because names are unique in a schema: ${names.join(', ')} will be called ${source.table}_chk_1 and so on.`,
+  ];
+}
+
+function keyNotes({ key, map }: PlanningFacts): readonly string[] {
+  const notes: string[] = [];
+  const isKeyText = (column: Column): boolean => key.columns.includes(column.name) && keyColumnKind(column) === 'text';
+  const recollated = map.kept.filter(([source, shadow]) => isKeyText(source) && !isSameOrder(source, shadow));
+  if (recollated.length > 0) {
+    const names = recollated.map(([source]) => source.name).join(', ');
+    notes.push(
+      `Keys are compared in another way after the change (${names}): rows are found by their exact spelling, verifying takes several times as long, and two keys that become equal stop the migration.`,
+    );
+  }
+  if (key.index !== 'PRIMARY')
+    notes.push(`Rows are walked by the unique key ${key.index}, which is slower than by a primary key.`);
+  if (!key.isOrderKnown) {
+    notes.push(
+      `Only the server knows the order of the key (${key.columns.join(', ')}), so changes wait for the chunks in flight.`,
+    );
+  }
+  return notes;
+}
+
+function probeNotes({ probed, source }: PlanningFacts): readonly string[] {
+  const notes: string[] = [];
+  if (!probed.isExact) {
+    notes.push(
+      'Full-text indexes, partitions and storage options cannot be tried beforehand; the server checks them when the shadow is created.',
+    );
+  }
+  if (/\b(ENCRYPTION|ENCRYPTED)\b/i.test(source.tableOptions)) notes.push('The table is encrypted; so will the shadow be.');
+  return notes;
+}
+
+/** Only what can fail or collide is tried beforehand. */
+function sampleNotes(facts: PlanningFacts): readonly string[] {
+  const { source, map, setting } = facts;
+  const rows = sampleRows(facts);
+  const isConverting = map.kept.some(([column, shadow]) => judgeConversion(column, shadow, setting).kind !== 'same');
+  if (source.estimatedRows <= 2 * rows || (!isConverting && addedUniques(facts).length === 0)) return [];
+  return [`Only the first and the last ${rows} rows are tried beforehand; one between them that does not fit stops the copy.`];
+}
+
+function sessionNote({ connectionId, user, setting }: UnloggedSession): string {
+  const what = setting === 'sql_log_bin' ? 'logs nothing (sql_log_bin is OFF)' : 'logs statements (binlog_format is not ROW)';
+  const effect = setting === 'sql_log_bin' ? 'only the verification notices' : 'the migration stops at';
+  return `Connection ${connectionId} of ${user} ${what}: ${effect} what it writes to the table.`;
+}
+
+function spaceNotes({ source }: PlanningFacts, { freeBytes }: PlanSurroundings): readonly string[] {
+  const mebibytes = Math.ceil((source.dataBytes + source.indexBytes) / 1024 / 1024);
+  if (freeBytes !== null || mebibytes < notedMebibytes) return [];
+  return [
+    `The server cannot tell how much disk space is free: the shadow takes about ${mebibytes} MiB, and the binary log of the copy about as much again.`,
+  ];
+}
+
+/** A smaller table needs no word about space. */
+const notedMebibytes = 1024;
+
+function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {
+  if (deferIndexes === 'auto' && hasReplicas) {
+    return [
+      'A replica is attached, or it cannot be told: indexes are kept during the copy, for building them later would stall it.',
+    ];
+  }
+  return isDeferring && hasReplicas
+    ? ['Building the indexes after the copy will stall the replicas for as long as it takes.']
+    : [];
+}

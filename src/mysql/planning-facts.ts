@@ -1,0 +1,102 @@
+/** What a plan is made from: the source, the clauses, what the server makes of them, the columns and the key. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
+import { probeAlter, type ProbedTable } from './alter-probe.ts';
+import { isBookkeeping } from './bookkeeping.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import { mapColumns, type ColumnMap } from './column-map.ts';
+import type { ConversionSetting } from './conversions.ts';
+import { checkNames, readCreateStatement } from './create-statement.ts';
+import { chooseKey } from './migration-key.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+
+/** Everything that was learned for a plan. */
+export interface PlanningFacts {
+  readonly source: TableDescription;
+  readonly reading: AlterReading;
+  readonly probed: ProbedTable;
+  readonly map: ColumnMap;
+  readonly key: MigrationKey;
+  readonly setting: ConversionSetting;
+}
+
+/** Reads what a plan is made of; the obstacles where that is not possible. */
+export async function learnFacts(
+  { session, server, request }: { readonly session: Session; readonly server: Server; readonly request: MigrationRequest },
+  signal: AbortSignal,
+): Promise<PlanningFacts | { readonly obstacles: readonly Obstacle[] }> {
+  const { schema, table } = request.table;
+  const reading = readAlterClauses(request.clauses);
+  const source = await readIfAllowed(session, request.table, signal);
+  if (source === 'denied') {
+    return {
+      obstacles: [{ code: 'MISSING_PRIVILEGE', message: `The user may not read ${schema}.${table}.` }, ...reading.problems],
+    };
+  }
+  if (source === null || isBookkeeping(request.table) || systemSchemas.includes(schema.toLowerCase())) {
+    const message =
+      source === null
+        ? `${schema}.${table} does not exist or is not a base table.`
+        : `${schema}.${table} belongs to the server or to TableShift itself.`;
+    return { obstacles: [{ code: 'TABLE_NOT_FOUND', message }, ...reading.problems] };
+  }
+  const problems = [...reading.problems, ...versioningProblem(source), ...checkProblems(source, reading, server)];
+  if (problems.length > 0) return { obstacles: problems };
+  const probed = await probeAlter(session, source, reading, signal);
+  if ('code' in probed) return { obstacles: [probed] };
+  const map = mapColumns(source, probed.definition, reading.clauses);
+  if (map.problems.length > 0) return { obstacles: map.problems };
+  const key = chooseKey({ source, shadow: probed.definition, pairs: map.pairs, asked: request.options.key });
+  if ('code' in key) return { obstacles: [key] };
+  return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal) };
+}
+
+async function readIfAllowed(
+  session: Session,
+  name: TableName,
+  signal: AbortSignal,
+): Promise<TableDescription | null | 'denied'> {
+  try {
+    return await readTable(session, name, signal);
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return 'denied';
+    throw error;
+  }
+}
+
+const systemSchemas: readonly string[] = ['mysql', 'sys', 'information_schema', 'performance_schema'];
+
+function versioningProblem(source: TableDescription): readonly Obstacle[] {
+  if (!source.isSystemVersioned) return [];
+  const message = `${source.schema}.${source.table} keeps the history of its rows (system versioning), which would be lost.`;
+  return [{ code: 'SYSTEM_VERSIONED', message }];
+}
+
+/** MySQL names CHECK constraints uniquely in a schema, so the shadow's have names of their own, by which no clause can call them. */
+function checkProblems(source: TableDescription, reading: AlterReading, server: Server): readonly Obstacle[] {
+  if (server.flavour.isMariaDb) return [];
+  const names = checkNames(readCreateStatement(source.createStatement)).map((name) => name.toLowerCase());
+  return reading.clauses.flatMap((clause): readonly Obstacle[] => {
+    if (clause.kind !== 'change-constraint' || !names.includes(clause.constraint.toLowerCase())) return [];
+    const message = `The CHECK constraint ${clause.constraint} of ${source.schema}.${source.table} cannot be changed this way; run “${clause.text}” by itself, which needs no copy of the table.`;
+    return [{ code: 'UNSUPPORTED_CLAUSE', message }];
+  });
+}
+
+async function conversionSetting(session: Session, server: Server, signal: AbortSignal): Promise<ConversionSetting> {
+  const [row] = await session.query(
+    `SELECT @@global.time_zone AS zone, @@system_time_zone AS system_zone,
+      @@global.explicit_defaults_for_timestamp AS explicit_timestamps`,
+    signal,
+  );
+  const zone = row?.['zone'] === 'SYSTEM' ? row['system_zone'] : row?.['zone'];
+  return {
+    isMariaDb: server.flavour.isMariaDb,
+    isServerUtc: ['UTC', 'GMT', '+00:00', 'Etc/UTC', 'Universal', 'Zulu'].includes(zone ?? ''),
+    hasExplicitTimestamps: row?.['explicit_timestamps'] === '1',
+  };
+}

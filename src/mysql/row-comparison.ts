@@ -1,0 +1,138 @@
+/**
+ * Judging whether source and shadow hold the same rows. Where expressions can say what the shadow must hold (nearly always),
+ * one statement compares both tables in one snapshot. Otherwise a probe table has the server convert the source's rows first;
+ * the snapshot then also tells whether a row has changed since it went into the probe, and such a row counts as different, which
+ * the caller looks at again.
+ *
+ * Of a recollated key (key-parts.ts) the tables have orders of their own, so a range is judged from both sides. Rows that are
+ * missing or unequal: the source's rows of the range, each with its row in the shadow. Extra rows: the shadow's rows between the
+ * same two keys in the shadow's order, each without a row in the source. No extra row escapes: the walk goes from one open end
+ * through adjoining ranges to the other, so whatever the order of their bounds in the shadow, for each row there is a last
+ * bound before it, and the range from there ends at it or behind it. A range may lie the other way round there, and is
+ * empty then; others may overlap, or be long, so they are looked through piece by piece.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { KeyRange, RowKey } from '../engine/model.ts';
+import type { RangeComparison } from '../engine/ports.ts';
+import { isRecollated, keyFromRow, samenessFromRow, shadowSpelled } from './key-parts.ts';
+import { plainSourceHash, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
+import { createProbe } from './probe.ts';
+import * as statements from './row-statements.ts';
+import type { Row, Session } from './session.ts';
+
+/** Counts and compares a range. */
+export async function compareRange(
+  session: Session,
+  layout: PairLayout,
+  range: KeyRange,
+  signal: AbortSignal,
+): Promise<RangeComparison> {
+  if (!layout.isComparable) {
+    const { keys, sourceRows, shadowRows } = await compareRows(session, layout, { range }, signal);
+    const extra = keys.length > 0 ? [] : await findExtraRows(session, layout, range, signal);
+    return { isEqual: keys.length + extra.length === 0, sourceRows, shadowRows: shadowRows + extra.length };
+  }
+  const rows = await session.query(statements.compareRange(layout, range), signal);
+  const [source, shadow] = ['source', 'shadow'].map((side) => rows.find((row) => row['side'] === side));
+  const sourceRows = Number(source?.['row_count']);
+  const shadowRows = Number(shadow?.['row_count']);
+  const isEqual = sourceRows === shadowRows && source?.['checksum'] === shadow?.['checksum'];
+  const extra = isEqual ? await findExtraRows(session, layout, range, signal) : [];
+  return { isEqual: isEqual && extra.length === 0, sourceRows, shadowRows: shadowRows + extra.length };
+}
+
+/** Which of the listed rows differ, in one snapshot: see RowWriter.findDifferingRows. */
+export async function differingRows(
+  session: Session,
+  layout: PairLayout,
+  listed: statements.Listed,
+  signal: AbortSignal,
+): Promise<readonly RowKey[]> {
+  const { keys } = await compareRows(session, layout, listed, signal);
+  return 'range' in listed ? [...keys, ...(await findExtraRows(session, layout, listed.range, signal))] : keys;
+}
+
+/** Rows of the shadow that are looked through in one statement, each of which is looked up in the source. */
+const PIECE_ROWS = 5000;
+/** So many tell that the tables differ; there may be more. */
+const EXTRA_ROWS_MAX = 10_000;
+
+/** Of a recollated key, the rows of the shadow in the range, in its own order, that have none in the source; else none. */
+async function findExtraRows(
+  session: Session,
+  layout: PairLayout,
+  { after, through }: KeyRange,
+  signal: AbortSignal,
+): Promise<readonly RowKey[]> {
+  if (!isRecollated(layout.key)) return [];
+  const extra: RowKey[] = [];
+  let begin = after;
+  for (;;) {
+    const [last] = await session.query(statements.findShadowPieceEnd(layout, { after: begin, through }, PIECE_ROWS), signal);
+    const end = last === undefined ? null : keyFromRow(shadowSpelled(layout.key), last);
+    const piece = { after: begin, through: end ?? through };
+    const rows = await session.query(statements.extraRows(layout, piece, EXTRA_ROWS_MAX), signal);
+    extra.push(...rows.map((row) => extraKey(layout, row)));
+    if (end === null || extra.length >= EXTRA_ROWS_MAX) return extra;
+    begin = end;
+  }
+}
+
+function extraKey(layout: PairLayout, row: Row): RowKey {
+  const key = keyFromRow(layout.key, row);
+  if (row['is_spellable'] === '1') return key;
+  const { schema, table } = layout.plan.shadow;
+  throw new MigrationError(
+    'SHADOW_CHANGED',
+    `The shadow ${schema}.${table} has a row that cannot stem from the source: its key has a character that the source's character set lacks. Find out who writes to the shadow, give this migration up and start anew.`,
+  );
+}
+
+interface Differences {
+  readonly keys: readonly RowKey[];
+  readonly sourceRows: number;
+  readonly shadowRows: number;
+}
+
+async function compareRows(
+  session: Session,
+  layout: PairLayout,
+  listed: statements.Listed,
+  signal: AbortSignal,
+): Promise<Differences> {
+  const shadow = statements.listRows(layout, 'shadow', shadowHash(layout), listed);
+  if (layout.isComparable) {
+    const source = statements.listRows(layout, 'source', sourceHash(layout), listed);
+    return judge(layout, await session.query(`${source} UNION ALL ${shadow}`, signal), (row) => row['hash'] ?? null);
+  }
+  const source = statements.listRows(layout, 'source', plainSourceHash(layout), listed);
+  const probe = await createProbe(session, layout, signal);
+  await probe.load(listed, signal);
+  const rows = await session.query(`${source} UNION ALL ${shadow} UNION ALL ${probe.listing}`, signal);
+  const probed = new Map(
+    rows.filter((row) => row['side'] === 'probe').map((row) => [keyFromRow(layout.key, row), row] as const),
+  );
+  return judge(layout, rows, (row) => {
+    const converted = probed.get(keyFromRow(layout.key, row));
+    return converted !== undefined && converted['plain_hash'] === row['hash'] ? (converted['hash'] ?? null) : null;
+  });
+}
+
+/** `expectedHash` is what the shadow must hold of a source row, null when that is not known. */
+function judge(layout: PairLayout, rows: readonly Row[], expectedHash: (row: Row) => string | null): Differences {
+  const inSource = rows.filter((row) => row['side'] === 'source');
+  const inShadow = rows.filter((row) => row['side'] === 'shadow');
+  const hashes = new Map(inShadow.map((row) => [keyFromRow(layout.key, row), row['hash']] as const));
+  const unequal = inSource.filter((row) => {
+    const expected = expectedHash(row);
+    return expected === null || hashes.get(keyFromRow(layout.key, row)) !== expected;
+  });
+  const spellings = new Set(inSource.map((row) => samenessFromRow(layout.key, row)));
+  const extra = inShadow.filter((row) => !spellings.has(samenessFromRow(layout.key, row)));
+  return {
+    keys: [...unequal, ...extra].map((row) => keyFromRow(layout.key, row)),
+    sourceRows: inSource.length,
+    shadowRows: inShadow.length,
+  };
+}

@@ -1,0 +1,58 @@
+/** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
+
+import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { flavourOf, type Flavour } from './flavour.ts';
+import { createSessionEnder, type SessionEnder } from './session-ender.ts';
+import { openSession, type OwnedSession } from './session.ts';
+
+/** Disposing it closes its control connection; sessions are disposed by who opened them. */
+export interface Server extends AsyncDisposable {
+  readonly config: ConnectionConfig;
+  readonly flavour: Flavour;
+  /** Table and database names that differ only in case are the same (lower_case_table_names is not 0). */
+  readonly ignoresNameCase: boolean;
+  readonly ender: SessionEnder;
+  /** Opens a session with the usual settings, and further assignments for SET SESSION. `mark`: see SessionOptions. */
+  openSession(
+    options: { readonly mark?: string; readonly settings?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<OwnedSession>;
+}
+
+/** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+export async function openServer(config: ConnectionConfig, signal: AbortSignal): Promise<Server> {
+  const ender = createSessionEnder(config);
+  try {
+    const { flavour, ignoresNameCase } = await look(config, ender, signal);
+    return {
+      config,
+      flavour,
+      ignoresNameCase,
+      ender,
+      openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
+      [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await ender[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The same from a URL. */
+export async function openServerAt(url: string, defaults: ConnectionDefaults, signal: AbortSignal): Promise<Server> {
+  return openServer(await connectionConfig(url, defaults), signal);
+}
+
+async function look(
+  config: ConnectionConfig,
+  ender: SessionEnder,
+  signal: AbortSignal,
+): Promise<{ readonly flavour: Flavour; readonly ignoresNameCase: boolean }> {
+  // Only settings that every server knows can be set before it is known which one it is.
+  const unknown: Flavour = { ...flavourOf('0.0.0'), sessionSettings: [] };
+  await using session = await openSession({ config, ender, flavour: unknown }, signal, 'first');
+  const [row] = await session.query('SELECT @@version AS version, @@lower_case_table_names AS nameCase', signal);
+  // The control connection is made now, while there is room for it.
+  await ender.observe(session.identity);
+  return { flavour: flavourOf(row?.['version'] ?? ''), ignoresNameCase: row?.['nameCase'] !== '0' };
+}

@@ -1,0 +1,206 @@
+/**
+ * Sessions on MySQL and MariaDB: one connection each, with our settings, whose statements end on the server when they are
+ * aborted (src/sessions/watched-session.ts says how).
+ */
+
+import { randomUUID } from 'node:crypto';
+import { MigrationError } from '../engine/errors.ts';
+import type { Pool } from '../sessions/session-pool.ts';
+import { WatchedSession, type SessionDriver, type SessionState } from '../sessions/watched-session.ts';
+import type { ConnectionConfig } from './connection-config.ts';
+import { connect, type Connection, type Reply } from './connection.ts';
+import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
+import type { Flavour } from './flavour.ts';
+import type { SessionEnder, SessionIdentity } from './session-ender.ts';
+import { quoteText } from './statements.ts';
+
+/** A result row: every value as the server's text, NULL as null. Select binary and non-ASCII data as HEX(). */
+export type Row = Readonly<Record<string, string | null>>;
+
+/** One server session. One statement at a time. */
+export interface Session extends AsyncDisposable {
+  /** The server's connection id, for KILL and the metadata lock list. */
+  readonly connectionId: number;
+  /**
+   * Runs a statement that returns rows. Rejects with a MigrationError (errors.ts of this folder translates). Aborting sends
+   * KILL QUERY from another connection and waits until the statement has ended, or ends the session and sees it gone.
+   */
+  query(sql: string, signal: AbortSignal): Promise<readonly Row[]>;
+  /** Runs a statement that returns no rows. Never judges warnings; the caller does (`warnings` is how many there are). */
+  execute(sql: string, signal: AbortSignal): Promise<{ readonly affectedRows: number; readonly warnings: number }>;
+}
+
+/** A bounded set of equal working sessions. */
+export type SessionPool = Pool<Session>;
+
+/** A session with what its owner needs to know about it. */
+export interface OwnedSession extends Session {
+  readonly identity: SessionIdentity;
+  /** False once the session has ended or is about to. */
+  readonly isUsable: boolean;
+  /** Ends the session on the server, whatever it is doing, and sees it gone. Does nothing to one that is gone. */
+  kill(): Promise<void>;
+}
+
+/** What opening a session needs. */
+export interface SessionOptions {
+  readonly config: ConnectionConfig;
+  readonly flavour: Flavour;
+  readonly ender: SessionEnder;
+  /** Name of the user-level lock that marks the session, at most 64 characters; without it, a random one. */
+  readonly mark?: string;
+  /** Assignments for SET SESSION, after the usual ones. */
+  readonly settings?: readonly string[];
+}
+
+/**
+ * Opens a session and marks it. Rejects with LOCK_WAIT if another session holds the mark, and with ACCESS_DENIED,
+ * SERVER_BUSY or CONNECTION_LOST. `when`: see `translateConnecting`.
+ */
+export async function openSession(
+  options: SessionOptions,
+  signal: AbortSignal,
+  when: 'first' | 'again' = 'again',
+): Promise<OwnedSession> {
+  let connection: Connection;
+  try {
+    connection = await connect(options.config, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw translateConnecting(error, `Connecting to ${describeServer(options.config)}`, when);
+  }
+  const mark = options.mark ?? `tableshift:${randomUUID()}`;
+  const session = new MySqlSession(connection, { connectionId: connection.connectionId, mark }, options.ender);
+  try {
+    // The mark comes first: from here on the session can be found and ended.
+    const [row] = await session.query(`SELECT GET_LOCK(${quoteText(mark)}, 0) AS isMarked`, signal);
+    if (row?.['isMarked'] !== '1') throw new MigrationError('LOCK_WAIT', `Another session still holds the mark ${mark}.`);
+    for (const statement of settingStatements(options)) await session.execute(statement, signal);
+    return session;
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Who is connected to, without user and password. */
+export function describeServer(config: ConnectionConfig): string {
+  return config.socketPath ?? `${config.host}:${config.port}`;
+}
+
+/**
+ * The settings of all sessions. READ COMMITTED is what makes INSERT … SELECT read the source without locks. The sql_mode is
+ * strict but lets pass what the source may already hold: zero dates (no NO_ZERO_DATE) and zero in an AUTO_INCREMENT column.
+ */
+function settingStatements(options: SessionOptions): readonly string[] {
+  const settings = [
+    'autocommit = 1',
+    "sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "time_zone = '+00:00'",
+    'lock_wait_timeout = 10',
+    'innodb_lock_wait_timeout = 5',
+    'sql_safe_updates = 0',
+    'sql_select_limit = DEFAULT',
+    // A value that is only cut (decimals, the time of a date) is a note, which must be counted.
+    'sql_notes = 1',
+    // Global values may be seconds; sessions here idle through throttled and paused hours, and their mark must live on.
+    'wait_timeout = 86400',
+    'net_read_timeout = 60',
+    'net_write_timeout = 60',
+    ...options.flavour.sessionSettings,
+    ...(options.settings ?? []),
+  ];
+  return [
+    'SET NAMES utf8mb4 COLLATE utf8mb4_bin',
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    `SET SESSION ${settings.join(', ')}`,
+  ];
+}
+
+class MySqlSession implements OwnedSession {
+  readonly identity: SessionIdentity;
+  readonly #watched: WatchedSession<Reply>;
+
+  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
+    this.identity = identity;
+    this.#watched = new WatchedSession(new MySqlDriver(connection, identity, ender));
+  }
+
+  get connectionId(): number {
+    return this.identity.connectionId;
+  }
+
+  get isUsable(): boolean {
+    return this.#watched.isUsable;
+  }
+
+  async query(sql: string, signal: AbortSignal): Promise<readonly Row[]> {
+    return (await this.#watched.run(sql, signal)).rows;
+  }
+
+  async execute(sql: string, signal: AbortSignal): Promise<{ readonly affectedRows: number; readonly warnings: number }> {
+    const { affectedRows, warnings } = await this.#watched.run(sql, signal);
+    return { affectedRows, warnings };
+  }
+
+  kill(): Promise<void> {
+    return this.#watched.kill();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#watched[Symbol.asyncDispose]();
+  }
+}
+
+class MySqlDriver implements SessionDriver<Reply> {
+  readonly #connection: Connection;
+  readonly #identity: SessionIdentity;
+  readonly #ender: SessionEnder;
+
+  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
+    this.#connection = connection;
+    this.#identity = identity;
+    this.#ender = ender;
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
+  }
+
+  run(sql: string): Promise<Reply> {
+    return this.#connection.run(sql);
+  }
+
+  /** A KILL QUERY that comes too late for its statement would end the next. */
+  runNothing(): Promise<unknown> {
+    return this.#connection.run('DO 0');
+  }
+
+  end(limitMs: number): Promise<void> {
+    return this.#connection.end(limitMs);
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  isLoss(error: unknown): boolean {
+    return isConnectionLoss(error);
+  }
+
+  translate(error: unknown, what: string): MigrationError {
+    return translate(error, what);
+  }
+
+  observe(): Promise<SessionState> {
+    return this.#ender.observe(this.#identity);
+  }
+
+  cancel(): Promise<void> {
+    return this.#ender.killStatement(this.#identity);
+  }
+
+  endSession(): Promise<void> {
+    return this.#ender.endSession(this.#identity);
+  }
+}

@@ -1,0 +1,123 @@
+/** Making the shadow, finishing it after the copy, and dropping it. */
+
+import { assert, MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import { readAlterClauses } from './alter-clauses.ts';
+import { probeAlter } from './alter-probe.ts';
+import { carryAutoIncrement } from './auto-increment.ts';
+import { readTable, type Index, type TableDescription } from './catalog.ts';
+import { readCreateStatement } from './create-statement.ts';
+import type { Session } from './session.ts';
+import { restoreSession } from './session-restore.ts';
+import { quoteName, quoteTable } from './statements.ts';
+
+/**
+ * Creates the empty shadow: the source's definition, then the change, then without the indexes that are built later. Whatever
+ * stands under the shadow's name is dropped first, so it is safe to repeat. Of the source it locks the metadata, for the moment
+ * in which they are read.
+ */
+export async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const shadow = quoteTable(plan.shadow);
+  await dropShadow(session, plan, signal);
+  await session.execute(`CREATE TABLE ${shadow} LIKE ${quoteTable(plan.source)}`, signal);
+  // A copy of nothing costs nothing; done instantly, the change would use up one of the table's 64 row versions (MySQL).
+  await inServersZone(session, () => session.execute(`ALTER TABLE ${shadow} ALGORITHM=COPY, ${plan.clauses}`, signal), signal);
+  const described = await describeShadow(session, plan, signal);
+  await carryAutoIncrement(session, plan, signal);
+  const dropped = plan.deferredIndexes.filter((name) => described.indexes.some((index) => index.name === name));
+  if (dropped.length === 0) return;
+  await session.execute(`ALTER TABLE ${shadow} ${dropped.map((name) => `DROP INDEX ${quoteName(name)}`).join(', ')}`, signal);
+}
+
+/** The default of a TIMESTAMP column is written in local time: that of the server, in which the operator's own ALTER would run. */
+async function inServersZone(session: Session, work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+  await session.execute('SET time_zone = @@global.time_zone', signal);
+  try {
+    await work();
+  } finally {
+    await restoreSession(session, ["SET time_zone = '+00:00'"]);
+  }
+}
+
+/** Drops the shadow, if it is there. */
+export async function dropShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  await session.execute(`DROP TABLE IF EXISTS ${quoteTable(plan.shadow)}`, signal);
+}
+
+/**
+ * Builds the indexes that were left out, all in one pass over the rows, in place: the shadow can be written meanwhile, and waits
+ * only at the beginning and the end. Then gathers statistics, or the first queries after the swap would be planned for an empty
+ * table. Safe to repeat: what is there is not built again.
+ */
+export async function finishShadow(session: Session, plan: Plan, source: TableDescription, signal: AbortSignal): Promise<void> {
+  const shadow = quoteTable(plan.shadow);
+  const described = await describeShadow(session, plan, signal);
+  const missing = plan.deferredIndexes.filter((name) => !described.indexes.some((index) => index.name === name));
+  if (missing.length > 0) {
+    const definitions = await indexDefinitions(session, plan, source, signal);
+    const changes = indexChanges(definitions, described.indexes, missing);
+    await session.execute(`ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE`, signal);
+  }
+  const results = await session.query(`ANALYZE TABLE ${shadow}`, signal);
+  const failed = results.find((row) => row['Msg_type']?.toLowerCase() === 'error');
+  if (failed !== undefined) {
+    throw new MigrationError('INTERNAL', `ANALYZE TABLE of the shadow failed: ${failed['Msg_text'] ?? 'for no reason given'}.`);
+  }
+}
+
+/**
+ * Clauses that add the missing indexes and give all of them the order that the server's own ALTER would. An index that is
+ * there and belongs behind a missing one is dropped and added in the same statement, which both servers take as no change but
+ * of the order; not one over an expression, which comes last anyway.
+ */
+function indexChanges(
+  definitions: ReadonlyMap<string, string>,
+  present: readonly Index[],
+  missing: readonly string[],
+): readonly string[] {
+  assert(
+    missing.every((name) => definitions.has(name)),
+    'the definition of every missing index is known',
+  );
+  const names = [...definitions.keys()];
+  const behind = names.slice(names.findIndex((name) => missing.includes(name)));
+  const isMovable = (name: string): boolean =>
+    present.some((index) => index.name === name && index.parts.every((part) => part.expression === null));
+  const moved = behind.filter((name) => !missing.includes(name) && isMovable(name));
+  const added = behind.filter((name) => missing.includes(name) || moved.includes(name));
+  return [
+    ...moved.map((name) => `DROP INDEX ${quoteName(name)}`),
+    ...added.map((name) => `ADD ${definitions.get(name) ?? ''}`),
+  ];
+}
+
+/**
+ * The definitions of the shadow's indexes by name, in order and without unique and full-text ones, as ALTER TABLE … ADD takes them: from an empty temporary table with the same
+ * change, because the shadow no longer has them and this may be another process than the one that made it.
+ */
+async function indexDefinitions(
+  session: Session,
+  plan: Plan,
+  source: TableDescription,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const probed = await probeAlter(session, source, readAlterClauses(plan.clauses), signal);
+  if ('code' in probed) {
+    throw new MigrationError(
+      'SOURCE_CHANGED',
+      `The change can no longer be made to ${plan.source.schema}.${plan.source.table}: ${probed.message}`,
+    );
+  }
+  const definitions = new Map<string, string>();
+  for (const element of readCreateStatement(probed.definition.createStatement).otherElements) {
+    const name = /^(?:SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element)?.[1];
+    if (name !== undefined) definitions.set(name.replaceAll('``', '`'), element);
+  }
+  return definitions;
+}
+
+async function describeShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<TableDescription> {
+  const described = await readTable(session, plan.shadow, signal);
+  if (described !== null) return described;
+  throw new MigrationError('SHADOW_CHANGED', `The shadow ${plan.shadow.schema}.${plan.shadow.table} is gone.`);
+}

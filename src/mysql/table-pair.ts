@@ -1,0 +1,153 @@
+/** The source and its shadow on MySQL and MariaDB: rows are moved and compared by the server, only keys and checksums come here. */
+
+import { randomBytes } from 'node:crypto';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { CopyResult, RowWriter, TablePair } from '../engine/ports.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import type { Flavour } from './flavour.ts';
+import { describeKey, keyFromRow } from './key-parts.ts';
+import { layoutOf, type PairLayout } from './pair-layout.ts';
+import { compareRange, differingRows } from './row-comparison.ts';
+import { compareKeysFor } from './row-key-order.ts';
+import type { KeyColumn } from './row-key.ts';
+import * as statements from './row-statements.ts';
+import { createRowWriter, insertChecked, keysPerStatement } from './row-writer.ts';
+import type { Session, SessionPool } from './session.ts';
+import { createShadow, dropShadow, finishShadow } from './shadow.ts';
+
+/** What a pair is made of. */
+export interface PairOptions {
+  readonly plan: Plan;
+  /** Of the source: see keyColumns in catalog.ts. */
+  readonly keyColumns: readonly KeyColumn[];
+  readonly sessions: SessionPool;
+  readonly flavour: Flavour;
+}
+
+/** A pair whose rows can also be written through a session that holds LOCK TABLES … WRITE on both tables. */
+export interface LockablePair extends TablePair {
+  /**
+   * A writer through this one session, which must be at autocommit = 1 and keeps its locks. All that has to be read beforehand
+   * is read when this resolves; its statements name only the two tables, once each and without aliases, and temporary ones.
+   */
+  prepareWriter(session: Session, signal: AbortSignal): Promise<RowWriter>;
+}
+
+/** Reads the source's definition. Rejects with SOURCE_CHANGED if the table is gone. The shadow need not exist yet. */
+export async function openTablePair(options: PairOptions, signal: AbortSignal): Promise<LockablePair> {
+  const { plan, keyColumns, sessions } = options;
+  const source = await sessions.withSession((session) => readTable(session, plan.source, signal), signal);
+  if (source === null) {
+    throw new MigrationError(
+      'SOURCE_CHANGED',
+      `The table ${plan.source.schema}.${plan.source.table} does not exist any more; give this migration up.`,
+    );
+  }
+  const shadow = new ShadowLayout(options, source);
+  const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
+  const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
+  const size = keysPerStatement(source, keyColumns);
+  const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
+  return {
+    ...createRowWriter({ layout, withSession, keysPerStatement: size }),
+    ...rangeMembers(layout, withSession),
+    ...(compareKeys === undefined ? {} : { compareKeys }),
+    describeKey: (key) => describeKey(keyColumns, key),
+    async prepareWriter(session, signal) {
+      const pair = await layout(signal);
+      return createRowWriter({
+        layout: () => Promise.resolve(pair),
+        withSession: (work) => work(session),
+        keysPerStatement: size,
+      });
+    },
+    async createShadow(signal) {
+      shadow.forget();
+      await withSession((session) => createShadow(session, plan, signal), signal);
+    },
+    async dropShadow(signal) {
+      shadow.forget();
+      await withSession((session) => dropShadow(session, plan, signal), signal);
+    },
+    async finishShadow(signal) {
+      await withSession((session) => finishShadow(session, plan, source, signal), signal);
+    },
+  };
+}
+
+type RangeMembers = Pick<
+  TablePair,
+  'greatestShadowKey' | 'findChunkEnd' | 'copyRange' | 'findSourceKeys' | 'compareRange' | 'findDifferences'
+>;
+
+function rangeMembers(
+  layout: (signal: AbortSignal) => Promise<PairLayout>,
+  withSession: SessionPool['withSession'],
+): RangeMembers {
+  const on = async <Result>(
+    work: (session: Session, pair: PairLayout) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> => {
+    const pair = await layout(signal);
+    return await withSession((session) => work(session, pair), signal);
+  };
+  return {
+    greatestShadowKey: (signal) =>
+      on(async (session, pair) => {
+        const [row] = await session.query(statements.greatestShadowKey(pair), signal);
+        return row === undefined ? null : keyFromRow(pair.key, row);
+      }, signal),
+    findChunkEnd: (after, limitRows, signal) =>
+      on(async (session, pair) => {
+        const [row] = await session.query(statements.findChunkEnd(pair, after, limitRows), signal);
+        return row === undefined ? null : keyFromRow(pair.key, row);
+      }, signal),
+    copyRange: (range, existing, signal) =>
+      on(async (session, pair): Promise<CopyResult> => {
+        const sql = existing === 'skip' ? statements.copyMissing(pair, range) : statements.copyRange(pair, range);
+        const result = await insertChecked(session, pair, { sql, listed: { range } }, signal);
+        return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
+      }, signal),
+    findSourceKeys: (range, signal) =>
+      on(async (session, pair) => {
+        const rows = await session.query(statements.findSourceKeys(pair, range), signal);
+        return rows.map((row) => keyFromRow(pair.key, row));
+      }, signal),
+    compareRange: (range, signal) => on((session, pair) => compareRange(session, pair, range, signal), signal),
+    findDifferences: (range, limitRows, signal) =>
+      on(async (session, pair) => (await differingRows(session, pair, { range }, signal)).slice(0, limitRows), signal),
+  };
+}
+
+/** The layout of the pair, read when it is first needed: the shadow may have to be created first. */
+class ShadowLayout {
+  readonly #options: PairOptions;
+  readonly #source: TableDescription;
+  #layout: PairLayout | null = null;
+
+  constructor(options: PairOptions, source: TableDescription) {
+    this.#options = options;
+    this.#source = source;
+  }
+
+  /** Several callers at once read it several times, which is cheaper than sharing a promise that one of them aborts. */
+  async layout(signal: AbortSignal): Promise<PairLayout> {
+    if (this.#layout !== null) return this.#layout;
+    const { plan, sessions } = this.#options;
+    const shadow = await sessions.withSession((session) => readTable(session, plan.shadow, signal), signal);
+    if (shadow === null) {
+      throw new MigrationError(
+        'SHADOW_CHANGED',
+        `The shadow ${plan.shadow.schema}.${plan.shadow.table} does not exist; give this migration up and start anew.`,
+      );
+    }
+    this.#layout = layoutOf({ ...this.#options, source: this.#source, shadow, mark: randomBytes(8).toString('hex') });
+    return this.#layout;
+  }
+
+  /** The shadow is about to be made anew. */
+  forget(): void {
+    this.#layout = null;
+  }
+}

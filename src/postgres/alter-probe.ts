@@ -1,0 +1,128 @@
+/** Lets the server try the ALTER on an empty copy of the table, in a transaction that is rolled back. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { AlterReading, UsingExpression } from './alter-clauses.ts';
+import type { Column, TableDescription } from './catalog.ts';
+import { serverError } from './errors.ts';
+import type { Session } from './session.ts';
+import { alterCopy, makeCopy, withDefaultPath } from './shadow.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** What the ALTER made of the copy. */
+export interface ProbedTable {
+  /** The altered copy. Its schema, its sizes and its oid mean nothing. */
+  readonly definition: TableDescription;
+  /** Columns that exist before and after, in the order of the shadow. */
+  readonly kept: readonly (readonly [source: Column, shadow: Column])[];
+  /** By the source's column: the expression with every name qualified. */
+  readonly usings: ReadonlyMap<string, string>;
+}
+
+/**
+ * Tries the clauses. Takes ACCESS SHARE on the source for as long, and leaves nothing behind. An obstacle where the server
+ * refuses the clauses, or refuses to let us try.
+ */
+export async function probeAlter(
+  session: Session,
+  source: TableDescription,
+  reading: AlterReading,
+  signal: AbortSignal,
+): Promise<ProbedTable | Obstacle> {
+  const { signal: always } = new AbortController();
+  const table = { schema: `tableshift_probe_${session.pid}`, table: source.table };
+  await session.execute('BEGIN', signal);
+  try {
+    let step: Step = 'copy';
+    try {
+      await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
+      await makeCopy(session, source, table.schema, signal);
+      step = 'alter';
+      const definition = await alterCopy(session, { table, clauses: reading.text }, signal);
+      const kept = keptColumns(source, definition);
+      const usings = new Map<string, string>();
+      for (const using of reading.usings) {
+        const shadow = kept.find(([column]) => column.name === using.column)?.[1];
+        if (shadow === undefined) continue;
+        const read = await qualified(session, { source, using, shadow, schema: table.schema }, signal);
+        if (read.changing !== null) return changingObstacle(using, read.changing);
+        usings.set(using.column, read.expression);
+      }
+      return { definition, kept, usings };
+    } catch (error) {
+      return refusalOf(error, source, step);
+    }
+  } finally {
+    // A broken session has no transaction any more.
+    await session.execute('ROLLBACK', always).catch(() => undefined);
+  }
+}
+
+type Step = 'copy' | 'alter';
+
+/** LIKE numbers the columns anew, without gaps; the ALTER keeps the numbers. */
+function keptColumns(source: TableDescription, altered: TableDescription): readonly (readonly [Column, Column])[] {
+  return altered.columns.flatMap((shadow) => {
+    const column = source.columns[shadow.attnum - 1];
+    return column === undefined ? [] : [[column, shadow] as const];
+  });
+}
+
+interface Qualifying {
+  readonly source: TableDescription;
+  readonly using: UsingExpression;
+  readonly shadow: Column;
+  readonly schema: string;
+}
+
+/** The server's own reading of the expression, that of a view over the source; and what in it gives another value each time. */
+async function qualified(
+  session: Session,
+  { source, using, shadow, schema }: Qualifying,
+  signal: AbortSignal,
+): Promise<{ readonly expression: string; readonly changing: string | null }> {
+  const view = quoteTable({ schema, table: `tableshift_using_${shadow.attnum}` });
+  const type = using.isUntyped ? `::${shadow.bareType}` : '';
+  const select = `SELECT (${using.expression}\n)${type} AS tableshift_value FROM ONLY ${quoteTable(source)}`;
+  await withDefaultPath(session, () => session.execute(`CREATE VIEW ${view} AS ${select}`, signal), signal);
+  const oid = `${quoteText(view)}::regclass`;
+  const [row] = await session.query(`SELECT pg_get_viewdef(${oid}) AS definition, ${changingCall(oid)} AS changing`, signal);
+  // The server breaks lines before and behind some expressions.
+  const match = /^\s*SELECT\s([^]*)\sAS tableshift_value\s+FROM ONLY /.exec(row?.['definition'] ?? '');
+  const expression = match?.[1]?.trim();
+  if (expression === undefined) throw new MigrationError('INTERNAL', `The expression of ${using.column} cannot be read back.`);
+  return { expression, changing: row?.['changing'] ?? null };
+}
+
+/**
+ * Name of the first function in a view that is volatile or tells the present time, the session or the transaction; null without
+ * one. Read from the stored tree, for the server's own functions are no dependencies: `now` is a call, CURRENT_DATE a node.
+ */
+function changingCall(view: string): string {
+  const tree = `(SELECT ev_action::text FROM pg_rewrite WHERE ev_class = ${view})`;
+  return `coalesce((SELECT min(p.proname::text) FROM regexp_matches(${tree}, ':(?:op)?funcid (\\d+)', 'g') AS m(found)
+      JOIN pg_proc AS p ON p.oid = m.found[1]::oid WHERE p.provolatile = 'v' OR p.pronamespace = 'pg_catalog'::regnamespace
+        AND (p.proname ~ '^(now|transaction_timestamp|statement_timestamp|txid_.*|pg_current_.*|pg_backend_pid)$' OR p.proname = 'age' AND p.pronargs = 1)),
+    (SELECT 'the present time' WHERE ${tree} ~ '[{]SQLVALUEFUNCTION :op [0-8] '))`;
+}
+
+/** Rows are converted when they are copied, again when they are changed, and again to compare them. */
+function changingObstacle({ column }: UsingExpression, what: string): Obstacle {
+  const message = `The USING of ${column} gives another value each time it is computed (${what}); instead, drop the column and add it with that as its default.`;
+  return { code: 'UNSUPPORTED_CLAUSE', message };
+}
+
+function refusalOf(error: unknown, source: TableDescription, step: Step): Obstacle {
+  const report = serverError(error);
+  // Locks, resources, a lost connection: another time it may work.
+  if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) throw error;
+  const name = `${source.schema}.${source.table}`;
+  const said = report.message.replace(/\.$/, '');
+  if (report.code === '42501' || step === 'copy') {
+    return {
+      code: 'MISSING_PRIVILEGE',
+      message: `An empty copy of ${name} cannot be ${step === 'copy' ? 'made' : 'altered'}: ${said}.`,
+    };
+  }
+  return { code: 'INVALID_ALTER', message: `The server refuses the ALTER of ${name}: ${said}.` };
+}

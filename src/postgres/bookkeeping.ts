@@ -1,0 +1,321 @@
+/**
+ * The schema `tableshift` in the database: which migrations there are, who holds which claim, the checkpoints, and which swaps
+ * have been made. Every statement here touches one row by its primary key and commits by itself, so it can be repeated.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Checkpoint, MigrationId, Plan, TableName } from '../engine/model.ts';
+import type { MigrationState } from '../engine/ports.ts';
+import { sqlState } from './errors.ts';
+import type { Row, Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** The schema that holds the bookkeeping. Nothing in it can be migrated. */
+export const bookkeepingSchema = 'tableshift';
+
+/** Layout of the tables below; rows written by a newer layout are refused. */
+const layoutVersion = 1;
+
+const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
+const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
+const claims = quoteTable({ schema: bookkeepingSchema, table: 'claims' });
+const swaps = quoteTable({ schema: bookkeepingSchema, table: 'swaps' });
+
+/** Plans, checkpoints and failures are JSON in ASCII, so that any encoding of the database can hold them. */
+const definitions = [
+  `CREATE TABLE IF NOT EXISTS ${migrations} (
+    id text NOT NULL PRIMARY KEY,
+    version integer NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    plan text NOT NULL,
+    state text NOT NULL,
+    failure text,
+    started_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS ${checkpoints} (
+    migration_id text NOT NULL PRIMARY KEY,
+    version integer NOT NULL,
+    checkpoint text NOT NULL,
+    saved_at timestamptz NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS ${claims} (
+    name text NOT NULL PRIMARY KEY,
+    token text NOT NULL,
+    timeline text NOT NULL,
+    migration_id text NOT NULL,
+    connection_id integer NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    claimed_at timestamptz NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS ${swaps} (
+    migration_id text NOT NULL PRIMARY KEY,
+    source_oid oid NOT NULL,
+    shadow_oid oid NOT NULL,
+    swapped_at timestamptz NOT NULL
+  )`,
+];
+
+/**
+ * Creates what is missing, and takes from everybody but the owner what default privileges may have granted. One run at a time;
+ * all of it happens or nothing. Rejects with ACCESS_DENIED where the role may not create a schema or does not own this one.
+ */
+export async function createBookkeeping(session: Session, signal: AbortSignal): Promise<void> {
+  // Asked for first: CREATE … IF NOT EXISTS needs the privilege also for what exists.
+  if ((await countTables(session, signal)) >= definitions.length) return;
+  const { signal: never } = new AbortController();
+  await session.execute(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${creationKey})`, signal);
+  try {
+    // A statement of its own begins after the lock was had, and sees what another run has made meanwhile.
+    if ((await countTables(session, signal)) < definitions.length) {
+      await session.execute([`CREATE SCHEMA IF NOT EXISTS ${quoteName(bookkeepingSchema)}`, ...definitions].join('; '), signal);
+      for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
+    }
+    await session.execute('COMMIT', signal);
+  } catch (error) {
+    // A broken session has no transaction any more.
+    await session.execute('ROLLBACK', never).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What to grant to a role for which another one has made the bookkeeping, as a sentence; null where nothing is missing. */
+export async function missingGrants(session: Session, signal: AbortSignal): Promise<string | null> {
+  const rows = await session.query(
+    `SELECT current_user AS username, pg_catalog.pg_get_userbyid(n.nspowner) AS owner FROM pg_catalog.pg_namespace AS n
+     WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND NOT EXISTS (
+       SELECT FROM pg_catalog.pg_class AS c, pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) AS privilege
+       WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT pg_catalog.has_table_privilege(c.oid, privilege)))`,
+    signal,
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const role = quoteName(row['username'] ?? '');
+  return `The role ${row['username'] ?? ''} may not use the bookkeeping, which ${row['owner'] ?? ''} has made: GRANT USAGE ON SCHEMA ${bookkeepingSchema} TO ${role}; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA ${bookkeepingSchema} TO ${role}.`;
+}
+
+/** Any number that nobody else uses: the letters of the name. */
+const creationKey = 0x7461626c65736869n;
+
+async function countTables(session: Session, signal: AbortSignal): Promise<number> {
+  const [row] = await session.query(
+    `SELECT count(*) AS tables FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r' AND c.relname IN ('migrations', 'checkpoints', 'claims', 'swaps')`,
+    signal,
+  );
+  return Number(row?.['tables']);
+}
+
+async function revocations(session: Session, signal: AbortSignal): Promise<readonly string[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object, CASE a.grantee WHEN 0 THEN 'PUBLIC'
+       ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END) AS statement
+     FROM (
+       SELECT pg_catalog.format('TABLE %I.%I', n.nspname, c.relname) AS object, c.relacl AS acl, c.relowner AS owner
+       FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+       WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r'
+       UNION ALL
+       SELECT pg_catalog.format('SCHEMA %I', nspname), nspacl, nspowner
+       FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(bookkeepingSchema)}
+     ) AS o, pg_catalog.aclexplode(o.acl) AS a WHERE a.grantee <> o.owner`,
+    signal,
+  );
+  return rows.map((row) => row['statement'] ?? '');
+}
+
+/** A recorded migration without what only the claim knows (whether it is running). */
+export interface RecordedMigration {
+  readonly id: MigrationId;
+  readonly plan: Plan;
+  readonly state: MigrationState;
+  readonly checkpoint: Checkpoint | null;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly failure: string | null;
+}
+
+/** Newest first; none where there is no bookkeeping yet. `id`: only that one. */
+export async function findMigrations(
+  session: Session,
+  id: MigrationId | null,
+  signal: AbortSignal,
+): Promise<readonly RecordedMigration[]> {
+  const condition = id === null ? '' : `WHERE m.id = ${quoteText(id)}`;
+  try {
+    const rows = await session.query(
+      `SELECT m.id, m.version, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpoint_version,
+         ${isoTime('m.started_at')} AS started_at, ${isoTime('GREATEST(m.updated_at, c.saved_at)')} AS updated_at
+       FROM ${migrations} AS m LEFT JOIN ${checkpoints} AS c ON c.migration_id = m.id ${condition}
+       ORDER BY m.started_at DESC, m.id`,
+      signal,
+    );
+    return rows.map(recordedMigration);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    const missing = sqlState(error) === insufficientPrivilege ? await missingGrants(session, signal) : null;
+    throw missing === null ? error : new MigrationError('ACCESS_DENIED', missing, { cause: error });
+  }
+}
+
+/** Records a migration as open. Rejects with DUPLICATE_KEY if the id is taken. */
+export async function recordMigration(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  await session.execute(
+    `INSERT INTO ${migrations} (id, version, table_schema, table_name, plan, state, failure, started_at, updated_at)
+     VALUES (${quoteText(plan.id)}, ${layoutVersion}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
+       ${quoteJson(plan)}, 'open', NULL, clock_timestamp(), clock_timestamp())`,
+    signal,
+  );
+}
+
+/** Sets the state, and the failure that ended the last run or NULL. */
+export async function recordState(
+  session: Session,
+  id: MigrationId,
+  outcome: { readonly state: MigrationState; readonly failure: string | null },
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `UPDATE ${migrations} SET state = ${quoteText(outcome.state)},
+       failure = ${outcome.failure === null ? 'NULL' : quoteJson(outcome.failure)}, updated_at = clock_timestamp()
+     WHERE id = ${quoteText(id)}`,
+    signal,
+  );
+}
+
+export async function readCheckpoint(session: Session, id: MigrationId, signal: AbortSignal): Promise<Checkpoint | null> {
+  const [row] = await session.query(
+    `SELECT checkpoint, version FROM ${checkpoints} WHERE migration_id = ${quoteText(id)}`,
+    signal,
+  );
+  return row === undefined ? null : checkpointFrom(row['checkpoint'] ?? '', row['version'], id);
+}
+
+/** One row replaced in one transaction. */
+export async function writeCheckpoint(
+  session: Session,
+  id: MigrationId,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `INSERT INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
+     VALUES (${quoteText(id)}, ${layoutVersion}, ${quoteJson(checkpoint)}, clock_timestamp())
+     ON CONFLICT (migration_id) DO UPDATE
+       SET version = EXCLUDED.version, checkpoint = EXCLUDED.checkpoint, saved_at = EXCLUDED.saved_at`,
+    signal,
+  );
+}
+
+/** Who took a claim last. Whether it is still held only the lock says. */
+export interface ClaimRecord {
+  readonly token: string;
+  /** Of the log at that time: after a failover to a standby it is another. */
+  readonly timeline: string;
+  readonly migrationId: string;
+  /** The server process of the claim session. */
+  readonly connectionId: number;
+  readonly host: string;
+  readonly pid: number;
+  readonly claimedAt: string;
+}
+
+export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<ClaimRecord | null> {
+  const [row] = await session.query(
+    `SELECT token, timeline, migration_id, connection_id, host, pid, ${isoTime('claimed_at')} AS claimed_at
+     FROM ${claims} WHERE name = ${quoteText(name)}`,
+    signal,
+  );
+  if (row === undefined) return null;
+  return {
+    token: row['token'] ?? '',
+    timeline: row['timeline'] ?? '',
+    migrationId: row['migration_id'] ?? '',
+    connectionId: Number(row['connection_id']),
+    host: row['host'] ?? '',
+    pid: Number(row['pid']),
+    claimedAt: row['claimed_at'] ?? '',
+  };
+}
+
+export async function writeClaim(
+  session: Session,
+  name: string,
+  claim: Omit<ClaimRecord, 'claimedAt'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(
+    `INSERT INTO ${claims} (name, token, timeline, migration_id, connection_id, host, pid, claimed_at)
+     VALUES (${quoteText(name)}, ${quoteText(claim.token)}, ${quoteText(claim.timeline)}, ${quoteText(claim.migrationId)},
+       ${claim.connectionId}, ${quoteText(claim.host)}, ${claim.pid}, clock_timestamp())
+     ON CONFLICT (name) DO UPDATE SET token = EXCLUDED.token, timeline = EXCLUDED.timeline,
+       migration_id = EXCLUDED.migration_id, connection_id = EXCLUDED.connection_id, host = EXCLUDED.host, pid = EXCLUDED.pid,
+       claimed_at = EXCLUDED.claimed_at`,
+    signal,
+  );
+}
+
+/** The statement that records a swap. Run inside the transaction that makes it, so that both are true or neither. */
+export function swapRecord(id: MigrationId, oids: { readonly source: number; readonly shadow: number }): string {
+  return `INSERT INTO ${swaps} (migration_id, source_oid, shadow_oid, swapped_at)
+    VALUES (${quoteText(id)}, ${oids.source}, ${oids.shadow}, clock_timestamp())`;
+}
+
+/** Whether a swap has been committed. */
+export async function isSwapRecorded(session: Session, id: MigrationId, signal: AbortSignal): Promise<boolean> {
+  const rows = await session.query(`SELECT 1 FROM ${swaps} WHERE migration_id = ${quoteText(id)}`, signal);
+  return rows.length > 0;
+}
+
+/** Whether a table belongs to the bookkeeping. */
+export function isBookkeeping(table: TableName): boolean {
+  return table.schema === bookkeepingSchema;
+}
+
+function recordedMigration(row: Row): RecordedMigration {
+  const id = row['id'] as MigrationId;
+  checkVersion(row['version'], id);
+  const checkpoint = row['checkpoint'] ?? null;
+  const failure = row['failure'] ?? null;
+  return {
+    id,
+    plan: JSON.parse(row['plan'] ?? '') as Plan,
+    state: row['state'] as MigrationState,
+    checkpoint: checkpoint === null ? null : checkpointFrom(checkpoint, row['checkpoint_version'], id),
+    startedAt: row['started_at'] ?? '',
+    updatedAt: row['updated_at'] ?? '',
+    failure: failure === null ? null : (JSON.parse(failure) as string),
+  };
+}
+
+function checkpointFrom(text: string, version: string | null | undefined, id: MigrationId): Checkpoint {
+  checkVersion(version, id);
+  return JSON.parse(text) as Checkpoint;
+}
+
+function checkVersion(version: string | null | undefined, id: MigrationId): void {
+  if (Number(version) === layoutVersion) return;
+  throw new MigrationError(
+    'PLAN_CHANGED',
+    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersion}); go on with that version.`,
+  );
+}
+
+function quoteJson(value: unknown): string {
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return quoteText(JSON.stringify(value).replaceAll(/[\u007f-\uffff]/g, escape));
+}
+
+/** ISO 8601 in UTC with milliseconds. */
+function isoTime(expression: string): string {
+  return `pg_catalog.to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
+const insufficientPrivilege = '42501';
+
+/** undefined_table, invalid_schema_name. */
+function isMissing(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '42P01' || state === '3F000';
+}

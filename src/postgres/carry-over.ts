@@ -1,0 +1,159 @@
+/**
+ * What belongs to the table besides its rows and must not work while these are copied, or may change meanwhile: owner, grants,
+ * row security, triggers, publications, the state of sequences. It is read under the locks of the cutover and made again on
+ * the new table in the same transaction.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
+import { privilegeStatements } from './carry-over-privileges.ts';
+import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
+import type { CarryOver } from './cutover.ts';
+import { dependencyObstacles } from './obstacles-dependencies.ts';
+import { tableObstacles } from './obstacles-table.ts';
+import type { Session } from './session.ts';
+import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { checkStreamMarks, readStreamMarks } from './unstreamed-changes.ts';
+
+/** Statements for the transaction of the swap, in order. */
+interface CarryOverStatements {
+  /** While both tables still have their places. */
+  readonly beforeSwap: readonly string[];
+  /** When the new table has the source's name, and the old one the retired table's. */
+  readonly afterSwap: readonly string[];
+}
+
+/** What the cutover of a plan calls. Each attempt reads anew. */
+export function createCarryOver(plan: Plan): CarryOver {
+  let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
+  return {
+    async prepare(session, signal) {
+      const { unfinished, ...tables } = await readTables(session, plan, signal);
+      const inTheWay = await findInTheWay(session, tables, signal);
+      if (inTheWay.length === 0) statements = await readStatements(session, tables, unfinished, signal);
+      return inTheWay;
+    },
+    beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
+    afterSwap: (session, signal) => runAll(session, statements.afterSwap, signal),
+  };
+}
+
+/** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
+async function readTables(
+  session: Session,
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<CarriedTables & { readonly unfinished: Unfinished }> {
+  const unfinished = await readUnfinished(session, plan, signal);
+  const source = await readTable(session, plan.source, signal);
+  const shadow = await readTable(session, plan.shadow, signal);
+  if (source === null || shadow === null || fingerprintOf(source) !== unfinished.fingerprint) {
+    throw new MigrationError(
+      'SOURCE_CHANGED',
+      `The definition of ${plan.source.schema}.${plan.source.table} is not the one that its shadow was made from. Give migration ${plan.id} up and start anew.`,
+    );
+  }
+  checkStreamMarks(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
+  return { plan, source, shadow, unfinished };
+}
+
+/** What would be an obstacle to the plan and was made since. */
+async function findInTheWay(
+  session: Session,
+  { plan, source, shadow }: CarriedTables,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const kept = source.columns.flatMap((column) => {
+    const pair = plan.columns.find((one) => one.source === column.name);
+    // A column that is generated in the shadow is not copied, and has no pair.
+    const name = pair?.shadow ?? (plan.droppedColumns.includes(column.name) ? null : column.name);
+    const other = shadow.columns.find((one) => one.name === name);
+    return other === undefined ? [] : [[column, other] as const];
+  });
+  const obstacles = [
+    ...(await tableObstacles(session, source, signal)),
+    ...(await dependencyObstacles(session, { source, kept }, signal)),
+  ];
+  return obstacles.map(({ message }) => message.replace(/\.$/, ''));
+}
+
+/** Both tables are locked and in their places. Writes nothing. */
+async function readStatements(
+  session: Session,
+  tables: CarriedTables,
+  unfinished: Unfinished,
+  signal: AbortSignal,
+): Promise<CarryOverStatements> {
+  const { plan, source, shadow } = tables;
+  const table = quoteTable(plan.source);
+  const serials = source.sequences.filter((one) => !one.isIdentity && keptColumn(plan, source, one.attnum) !== null);
+  return {
+    beforeSwap: [
+      // An owned sequence would go away with the old table.
+      ...serials.map((one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY NONE`),
+      ...unfinished.lateConstraints,
+    ],
+    afterSwap: [
+      ...identityValues(plan, source, shadow),
+      ...statisticsMoves(plan, source, shadow),
+      ...(await privilegeStatements(session, tables, signal)),
+      ...(await policyStatements(session, tables, signal)),
+      ...serials.map(
+        (one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY ${table}.${quoteName(keptColumn(plan, source, one.attnum) ?? '')}`,
+      ),
+      ...(await triggerStatements(session, tables, signal)),
+      ...(await publicationStatements(session, tables, signal)),
+    ],
+  };
+}
+
+/**
+ * The next number of each identity column that both tables have. It is read when the swap has moved the old sequence, and so has
+ * locked it: who takes a number by its name needs no lock on the table. It is not undone with the transaction, and need not be.
+ */
+function identityValues(plan: Plan, source: TableDescription, shadow: TableDescription): readonly string[] {
+  return source.sequences
+    .filter(({ isIdentity }) => isIdentity)
+    .flatMap(({ attnum, name }) => {
+      const kept = keptColumn(plan, source, attnum);
+      const column = shadow.columns.find((one) => one.name === kept);
+      const other = shadow.sequences.find((sequence) => sequence.isIdentity && sequence.attnum === column?.attnum);
+      if (other === undefined) return [];
+      const from = nameOf({ schema: plan.retired.schema, name });
+      const to = nameOf({ schema: plan.source.schema, name: other.name });
+      return [`SELECT pg_catalog.setval(${quoteText(to)}::pg_catalog.regclass, last_value, is_called) FROM ${from}`];
+    });
+}
+
+/** Extended statistics stay in their schema when a table is moved. */
+function statisticsMoves(plan: Plan, source: TableDescription, shadow: TableDescription): readonly string[] {
+  const places = new Map(source.statistics.map((one) => [one.name, one]));
+  return [
+    ...source.statistics.map((one) => `ALTER STATISTICS ${nameOf(one)} SET SCHEMA ${quoteName(plan.retired.schema)}`),
+    ...shadow.statistics.flatMap((one) => {
+      const old = places.get(one.name);
+      const schema = old?.schema ?? plan.source.schema;
+      const moved = quoteTable({ schema, table: one.name });
+      return [
+        `ALTER STATISTICS ${nameOf(one)} SET SCHEMA ${quoteName(schema)}`,
+        `ALTER STATISTICS ${moved} OWNER TO ${quoteName(old?.owner ?? source.owner)}`,
+      ];
+    }),
+  ];
+}
+
+/** The shadow's name of a column of the source; null where it is dropped. */
+function keptColumn(plan: Plan, source: TableDescription, attnum: number): string | null {
+  const name = source.columns.find((column) => column.attnum === attnum)?.name;
+  return plan.columns.find((pair) => pair.source === name)?.shadow ?? null;
+}
+
+function nameOf({ schema, name }: Pick<OwnedSequence, 'schema' | 'name'>): string {
+  return quoteTable({ schema, table: name });
+}
+
+async function runAll(session: Session, statements: readonly string[], signal: AbortSignal): Promise<void> {
+  for (const statement of statements) await session.execute(statement, signal);
+}

@@ -1,0 +1,252 @@
+/**
+ * Committed changes of the source from the write-ahead log: a slot, a publication of the key columns, pgoutput, and our own
+ * reading of the replication protocol (docs/decisions/postgres-stream.md says why).
+ */
+
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MigrationError } from '../engine/errors.ts';
+import type { Fence, Position } from '../engine/model.ts';
+import type { ChangeBatch, ChangeStream } from '../engine/ports.ts';
+import { Condition } from '../engine/tasks.ts';
+import { hasPassed } from '../sessions/pause.ts';
+import { BatchCollector, type BatchScope } from './change-batches.ts';
+import { parseMessage } from './pgoutput.ts';
+import { type Lsn, lsnOf, parseLsn, positionAt } from './position.ts';
+import { type FeedLimits, type FeedOptions, ReplicationFeed } from './replication-feed.ts';
+import { findSlot } from './replication-slot.ts';
+import type { SessionPool } from './session.ts';
+import { quoteText } from './statements.ts';
+import { VisibilityBarrier } from './visibility.ts';
+
+/** The connection was lost and will be tried again. */
+export interface Reconnect {
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly cause: MigrationError;
+}
+
+export interface ChangeStreamOptions extends Omit<FeedOptions, 'limits'> {
+  /** For fences and the barrier. */
+  readonly sessions: SessionPool;
+  readonly source: BatchScope['source'];
+  /** Names of the key's columns, in key order. */
+  readonly keyColumns: readonly string[];
+  /** Where to begin: the slot's consistent point, or the checkpoint's token. */
+  readonly from: string;
+  readonly onReconnect?: (reconnect: Reconnect) => void;
+  readonly limits?: Partial<StreamLimits>;
+  /** Rejects with SOURCE_CHANGED if someone altered the source; asked every few seconds, and `batches` rejects with it then. */
+  readonly checkSource?: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Bounds, each with a default. */
+export interface StreamLimits extends FeedLimits {
+  /** Changes collected beyond this make us stop reading from the socket. */
+  readonly changesMax: number;
+  /** Attempts to connect again in a row. */
+  readonly reconnectsMax: number;
+  /** How long a logged transaction may take to become visible, milliseconds. */
+  readonly visibilityTimeoutMs: number;
+}
+
+const defaultLimits: StreamLimits = {
+  // A key of 100 bytes makes this some 2 MB; one as long as an index allows, 20 MB.
+  changesMax: 5_000,
+  // With pauses that double up to ten seconds: some two minutes, enough for a server to restart.
+  reconnectsMax: 20,
+  statusMs: 5_000,
+  silenceMs: 15_000,
+  visibilityTimeoutMs: 60_000,
+};
+const reconnectPauseMs = 100;
+const reconnectPauseMaxMs = 10_000;
+/** A connection that lasted this long had nothing wrong with it, even if nothing came. */
+const steadyMs = 30_000;
+/** Between looks at the definition of the source. */
+const sourceCheckMs = 5_000;
+const fencePrefix = 'tableshift';
+
+/** Opens the stream; the slot and the publication exist. Rejects with LOG_PURGED if the slot cannot give the position any more. */
+export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<ChangeStream> {
+  const stream = new WalStream(options);
+  await stream.connect(signal);
+  stream.watchSource();
+  return stream;
+}
+
+class WalStream implements ChangeStream {
+  readonly start: Position;
+  readonly #options: ChangeStreamOptions;
+  readonly #limits: StreamLimits;
+  readonly #collector: BatchCollector;
+  readonly #barrier: VisibilityBarrier;
+  readonly #news = new Condition();
+  readonly #run = randomUUID();
+  readonly #closed = new AbortController();
+  #feed: ReplicationFeed | null = null;
+  #formerPid: number | null = null;
+  #failure: MigrationError | null = null;
+  #acknowledged: Lsn;
+  #fences = 0;
+  #attempts = 0;
+  #connectedAt = 0;
+  #connectedBehind: Position;
+  #watching: Promise<void> | null = null;
+
+  constructor(options: ChangeStreamOptions) {
+    const from = parseLsn(options.from);
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.start = positionAt(from);
+    this.#connectedBehind = this.start;
+    this.#acknowledged = from;
+    this.#barrier = new VisibilityBarrier(options.sessions, this.#limits.visibilityTimeoutMs);
+    const { source, keyColumns } = options;
+    this.#collector = new BatchCollector({ source, keyColumns, fencePrefix, run: this.#run }, this.start, (xid, order) =>
+      this.#barrier.add(xid, order),
+    );
+  }
+
+  /** Opens a connection and begins behind the last wholly received transaction. */
+  async connect(signal: AbortSignal): Promise<void> {
+    this.#collector.restart();
+    this.#failure = null;
+    const from = this.#collector.position;
+    const feed = await ReplicationFeed.open(
+      { ...this.#options, limits: this.#limits },
+      {
+        payload: (bytes) => this.#take(bytes),
+        failed: (error) => this.#fail(error),
+        flushed: () => this.#acknowledged,
+        probe: (inner) => this.#checkSlot(inner),
+      },
+      { from, formerPid: this.#formerPid },
+      signal,
+    );
+    this.#feed = feed;
+    this.#formerPid = feed.pid;
+    this.#connectedAt = performance.now();
+    this.#connectedBehind = from;
+    if (this.#closed.signal.aborted || this.#failure !== null) feed.close();
+  }
+
+  /** Looks at the source until the stream is closed. A look that fails is no answer; there is another one. */
+  watchSource(): void {
+    const { checkSource } = this.#options;
+    const { signal } = this.#closed;
+    const watch = async (check: NonNullable<ChangeStreamOptions['checkSource']>): Promise<void> => {
+      while (await hasPassed(sourceCheckMs, signal)) {
+        await check(signal).catch((error: unknown) => {
+          if (error instanceof MigrationError && error.code === 'SOURCE_CHANGED') this.#fail(error);
+        });
+      }
+    };
+    if (checkSource !== undefined) this.#watching = watch(checkSource);
+  }
+
+  async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    try {
+      yield* this.#read(signal);
+    } catch (error) {
+      // Reading ends when it is aborted; that is no failure.
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  async *#read(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
+    for (;;) {
+      while (!this.#collector.hasNews && this.#failure === null) await this.#news.changed(signal);
+      signal.throwIfAborted();
+      if (this.#collector.hasNews) {
+        const batch = this.#collector.take();
+        this.#feed?.resume();
+        yield batch;
+      } else if (this.#failure !== null) {
+        await this.#reconnect(this.#failure, signal);
+      }
+    }
+  }
+
+  async placeFence(signal: AbortSignal): Promise<Fence> {
+    const number = ++this.#fences;
+    // Transactional: it comes out at its commit, behind every commit logged before. Locks nothing. Repeating places another.
+    const statement = `SELECT pg_catalog.pg_logical_emit_message(true, ${quoteText(fencePrefix)}, ${quoteText(`${this.#run}:${number}`)})`;
+    await this.#options.sessions.withSession((session) => session.query(statement, signal), signal);
+    return number as Fence;
+  }
+
+  async awaitVisible(reach: Position, signal: AbortSignal): Promise<void> {
+    await this.#barrier.awaitVisible(reach.order, signal);
+  }
+
+  async acknowledge(position: Position, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const lsn = lsnOf(position);
+    if (lsn > this.#acknowledged) this.#acknowledged = lsn;
+    this.#feed?.sendStatus();
+    await Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new MigrationError('INTERRUPTED', 'The change stream was closed.');
+    this.#feed?.close();
+    this.#feed = null;
+    this.#closed.abort(this.#failure);
+    await this.#watching;
+    this.#news.notify();
+  }
+
+  /**
+   * Asked while we do not read: the server can then neither end the process that sends to us, nor finish a checkpoint that has to
+   * take the slot away from it.
+   */
+  async #checkSlot(signal: AbortSignal): Promise<void> {
+    const { sessions, slot } = this.#options;
+    const state = await sessions.withSession((session) => findSlot(session, slot, signal), signal);
+    if (state?.walStatus === 'reserved' || state?.walStatus === 'extended') return;
+    throw new MigrationError('CONNECTION_LOST', `The replication slot ${slot} keeps more log than the server allows.`);
+  }
+
+  #take(payload: Buffer): void {
+    const hadNews = this.#collector.hasNews;
+    this.#collector.add(parseMessage(payload));
+    if (this.#collector.size >= this.#limits.changesMax) this.#feed?.pause();
+    // Who waits was told by the first.
+    if (!hadNews && this.#collector.hasNews) this.#news.notify();
+  }
+
+  /** Closes the connection and keeps the first reason. */
+  #fail(error: MigrationError): void {
+    this.#failure ??= error;
+    this.#feed?.close();
+    this.#news.notify();
+  }
+
+  /** Goes on behind the last wholly received transaction. Anything but a lost connection is for the consumer. */
+  async #reconnect(cause: MigrationError, signal: AbortSignal): Promise<void> {
+    if (!cause.isTransient) throw cause;
+    const hasProgressed = this.#collector.position.order > this.#connectedBehind.order;
+    if (hasProgressed || performance.now() - this.#connectedAt > steadyMs) this.#attempts = 0;
+    let last = cause;
+    while (this.#attempts < this.#limits.reconnectsMax) {
+      const delayMs = Math.min(reconnectPauseMaxMs, reconnectPauseMs * 2 ** this.#attempts);
+      this.#attempts += 1;
+      this.#options.onReconnect?.({ attempt: this.#attempts, delayMs, cause: last });
+      await delay(delayMs, undefined, { signal });
+      try {
+        await this.connect(signal);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof MigrationError) || !error.isTransient) throw error;
+        last = error;
+      }
+    }
+    throw new MigrationError(
+      'STREAM_BROKEN',
+      `The change stream could not be kept up in ${this.#limits.reconnectsMax} attempts: ${last.message} Resume when the server can be reached.`,
+      { cause: last },
+    );
+  }
+}

@@ -1,0 +1,130 @@
+/** What migrations leave behind, and how it goes. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
+import type { CheckpointStore, ClaimToGiveUp, RetiredTables } from '../engine/ports.ts';
+import { findMigrations } from './bookkeeping.ts';
+import { createCheckpointStore } from './checkpoint-store.ts';
+import { takeClaim } from './claim.ts';
+import { createCutover } from './cutover.ts';
+import { sqlState } from './errors.ts';
+import { dropSlotAndPublication, slotName } from './replication-slot.ts';
+import type { Server } from './server.ts';
+import { createSessionPool } from './session-pool.ts';
+import type { Session, SessionPool } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+import type { ShadowBuilder } from './table-pair.ts';
+
+/** Nobody should use a retired table; someone who does is not waited for any longer. */
+const lockTimeoutMs = 5_000;
+/** The process of a replication connection that was closed needs a moment to let go of its slot. */
+const slotLimitMs = 10_000;
+const pollMs = 20;
+
+/** Takes the claim (`Database.claimToGiveUp`) without a look at the source, which may be gone or another table. */
+export async function claimToGiveUp(
+  server: Server,
+  { plan, shadow }: { readonly plan: Plan; readonly shadow: ShadowBuilder },
+  signal: AbortSignal,
+): Promise<ClaimToGiveUp> {
+  const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
+  const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({}, signal) });
+  const misuse = (): never => {
+    throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
+  };
+  const carryOver = { prepare: async () => misuse(), beforeSwap: async () => misuse(), afterSwap: async () => misuse() };
+  const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
+  return {
+    checkpoints: concludingStore(createCheckpointStore(sessions, plan.id), () => Promise.resolve(), { plan, sessions }),
+    hasSwapped: (signal) => cutover.hasSwapped(signal),
+    discard: (signal) =>
+      sessions.withSession(async (session) => {
+        await dropSlot(session, plan, signal);
+        await shadow.drop(session, signal);
+        // Each attempt of a cutover makes it, before it asks for a lock.
+        await dropEmptySchema(session, plan.retired, signal);
+      }, signal),
+    async [Symbol.asyncDispose]() {
+      await sessions[Symbol.asyncDispose]();
+      await claim[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/**
+ * A store that marks a migration as over only when its slot is gone: a forgotten slot keeps the server's log until its disk is
+ * full, and who is over is not looked at again. `closeStream` closes what still reads from the slot.
+ */
+export function concludingStore(
+  store: CheckpointStore,
+  closeStream: () => Promise<void>,
+  { plan, sessions }: { readonly plan: Plan; readonly sessions: SessionPool },
+): CheckpointStore {
+  return {
+    ...store,
+    async conclude(state, failure, signal) {
+      if (state !== 'open') {
+        await closeStream();
+        await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+      }
+      await store.conclude(state, failure, signal);
+    },
+  };
+}
+
+/** Drops slot and publication. Safe to repeat. Rejects with SERVER_BUSY while something still reads from the slot. */
+export async function dropSlot(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + slotLimitMs;
+  for (;;) {
+    try {
+      return await dropSlotAndPublication(session, slotName(plan.id), signal);
+    } catch (error) {
+      // object_in_use
+      if (sqlState(error) !== '55006') throw error;
+      if (performance.now() > deadline) {
+        throw new MigrationError('SERVER_BUSY', `The replication slot ${slotName(plan.id)} is still in use.`, { cause: error });
+      }
+      await delay(pollMs, undefined, { signal });
+    }
+  }
+}
+
+/** Each call uses a session of its own, for calls are rare. */
+export function createRetiredTables(server: Server): RetiredTables {
+  return {
+    async find(signal) {
+      await using session = await server.openSession({}, signal);
+      const done = (await findMigrations(session, null, signal)).filter(({ state }) => state === 'done');
+      if (done.length === 0) return [];
+      // Reads the catalog and asks the file system for sizes.
+      const names = done.map(({ id, plan }) => `(${quoteText(id)}, ${quoteText(quoteTable(plan.retired))})`).join(', ');
+      const rows = await session.query(
+        `SELECT id, pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(name)) AS bytes
+         FROM (VALUES ${names}) AS retired (id, name) WHERE pg_catalog.to_regclass(name) IS NOT NULL`,
+        signal,
+      );
+      return done.flatMap(({ id, plan }) => {
+        const row = rows.find((one) => one['id'] === id);
+        return row === undefined ? [] : [{ id, table: plan.retired, bytes: Number(row['bytes'] ?? 0) }];
+      });
+    },
+
+    async drop({ table }, signal) {
+      await using session = await server.openSession({ settings: [`lock_timeout = ${lockTimeoutMs}`] }, signal);
+      // Waits for whoever reads or writes this table, and blocks them meanwhile. Safe to run twice.
+      await session.execute(`DROP TABLE IF EXISTS ${quoteTable(table)} RESTRICT`, signal);
+      await dropEmptySchema(session, table, signal);
+    },
+  };
+}
+
+/** A schema that was made for a retired table alone; what else is in it keeps it. Safe to run twice. */
+async function dropEmptySchema(session: Session, { schema }: TableName, signal: AbortSignal): Promise<void> {
+  if (!schema.startsWith('tableshift_')) return;
+  const [rest] = await session.query(
+    `SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace(${quoteText(quoteName(schema))})`,
+    signal,
+  );
+  if (rest === undefined) await session.execute(`DROP SCHEMA IF EXISTS ${quoteName(schema)} RESTRICT`, signal);
+}

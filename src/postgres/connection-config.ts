@@ -1,0 +1,238 @@
+/** How to reach a server: from a URL, with what the URL leaves open taken from the PG* variables and the password file. */
+
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { MigrationError } from '../engine/errors.ts';
+import { findPassword } from './option-files.ts';
+
+/** TLS as Node takes it. */
+export interface TlsConfig {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** The certificate must come from `ca`, or from the system's authorities. */
+  readonly rejectUnauthorized: boolean;
+  /** The certificate must also be for the host we asked for. */
+  readonly verifyIdentity: boolean;
+}
+
+/** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
+export interface ConnectionConfig {
+  /** Name or address, or the directory of a Unix socket; TLS is not used there. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string | null;
+  readonly database: string;
+  readonly ssl: TlsConfig | null;
+  /** `prefer`: a server without TLS is talked to in plain text. */
+  readonly isTlsOptional: boolean;
+  /** Settings to connect with (`-c role=app_owner`); ours come later and win. */
+  readonly options: string | null;
+  readonly connectTimeoutMs: number;
+}
+
+/** What is left open by the URL. */
+export interface ConnectionDefaults {
+  /** MySQL's option file; naming one here is an error. */
+  readonly defaultsFile: string | null;
+  /** Password from elsewhere (prompt, file, environment); wins over PGPASSWORD and the password file, not over the URL. */
+  readonly password: string | null;
+  /** For `~/.pgpass` and `~/.postgresql`; null where there is none. */
+  readonly home: string | null;
+  /** For the PG* variables, which the servers' own clients read. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+/** The modes of libpq, and the same in the words of MySQL's clients, which `--ssl-mode` uses. */
+const sslModes: ReadonlyMap<string, SslMode> = new Map<string, SslMode>([
+  ['disable', 'disable'],
+  ['disabled', 'disable'],
+  ['allow', 'prefer'],
+  ['prefer', 'prefer'],
+  ['preferred', 'prefer'],
+  ['require', 'require'],
+  ['required', 'require'],
+  ['verify-ca', 'verify-ca'],
+  ['verify-full', 'verify-full'],
+  ['verify-identity', 'verify-full'],
+]);
+
+/** Parameters of the URL, and the variable that stands in for each. */
+const parameters = {
+  host: 'PGHOST',
+  port: 'PGPORT',
+  user: 'PGUSER',
+  dbname: 'PGDATABASE',
+  sslmode: 'PGSSLMODE',
+  sslrootcert: 'PGSSLROOTCERT',
+  sslcert: 'PGSSLCERT',
+  sslkey: 'PGSSLKEY',
+  connect_timeout: 'PGCONNECT_TIMEOUT',
+  options: 'PGOPTIONS',
+} as const;
+
+type Parameter = keyof typeof parameters;
+
+/** Other spellings, which the command line uses for every server. */
+const synonyms: ReadonlyMap<string, Parameter> = new Map<string, Parameter>([
+  ['ssl-mode', 'sslmode'],
+  ['ssl-ca', 'sslrootcert'],
+  ['ssl-cert', 'sslcert'],
+  ['ssl-key', 'sslkey'],
+]);
+
+/** Where distributions put the server's socket; the first that exists is used when no host is named. */
+const socketFolders = ['/var/run/postgresql', '/tmp'];
+
+/** Parses `postgres://` and `postgresql://` URLs. Rejects with BAD_USAGE; no message repeats the URL, which may hold a password. */
+export async function connectionConfig(url: string, defaults: ConnectionDefaults): Promise<ConnectionConfig> {
+  if (defaults.defaultsFile !== null) {
+    throw badUsage('An option file is for MySQL and MariaDB; PostgreSQL has PGPASSFILE and the PG* variables.');
+  }
+  const parsed = parseUrl(url);
+  const given = parametersOf(parsed);
+  const variable = (name: string): string | null => orNull(defaults.environment[name] ?? '');
+  const parameter = (name: Parameter): string | null => given.get(name) ?? variable(parameters[name]);
+  const host = orNull(hostOf(parsed)) ?? parameter('host');
+  if (host === null && variable('PGSERVICE') !== null) {
+    throw badUsage('PGSERVICE is not read here; name the server in the URL, or in PGHOST.');
+  }
+  if (host?.includes(',')) throw badUsage('Only one host can be named: the primary that has the table.');
+  const port = wholeNumber('port', orNull(parsed.port) ?? parameter('port') ?? '5432', 65_535);
+  const user = orNull(decode(parsed.username)) ?? parameter('user') ?? defaultUser();
+  const target = {
+    host: host ?? defaultHost(port),
+    port,
+    user,
+    database: orNull(decode(parsed.pathname.slice(1))) ?? parameter('dbname') ?? user,
+  };
+  const password = orNull(decode(parsed.password)) ?? defaults.password ?? variable('PGPASSWORD');
+  const mode = sslMode(parameter('sslmode'));
+  return {
+    ...target,
+    password: password ?? (await findPassword(variable('PGPASSFILE'), defaults.home, target)),
+    ssl: mode === 'disable' || target.host.startsWith('/') ? null : await tlsConfig(mode, parameter, defaults.home),
+    isTlsOptional: mode === 'prefer',
+    options: parameter('options'),
+    connectTimeoutMs: wholeNumber('connect_timeout', orNull(parameter('connect_timeout') ?? '') ?? '10', 3600) * 1000,
+  };
+}
+
+function parseUrl(url: string): URL {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (error) {
+    // The URL parser's own error repeats its input.
+    throw badUsage(
+      'The URL cannot be read; it should look like postgres://user@host:5432/database.',
+      error instanceof Error ? error.name : undefined,
+    );
+  }
+  if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:') {
+    throw badUsage(`The URL should begin with postgres:// or postgresql://, not with ${parsed.protocol}//.`);
+  }
+  return parsed;
+}
+
+function parametersOf(url: URL): ReadonlyMap<Parameter, string> {
+  const names = Object.keys(parameters) as Parameter[];
+  const given = new Map<Parameter, string>();
+  for (const [name, value] of url.searchParams) {
+    const known = synonyms.get(name) ?? names.find((one) => one === name);
+    if (known === undefined) {
+      throw badUsage(`The URL has the unknown parameter ${name}; known are ${names.join(', ')}.`);
+    }
+    given.set(known, value);
+  }
+  return given;
+}
+
+function sslMode(asked: string | null): SslMode {
+  if (asked === null) return 'prefer';
+  const mode = sslModes.get(asked.toLowerCase().replaceAll('_', '-'));
+  if (mode === undefined) {
+    throw badUsage(`sslmode is one of disable, prefer, require, verify-ca, verify-full, not ${asked}.`);
+  }
+  return mode;
+}
+
+/** The files in `~/.postgresql` are used where none are named, as libpq does; and a root certificate is always checked against. */
+async function tlsConfig(
+  mode: Exclude<SslMode, 'disable'>,
+  parameter: (name: Parameter) => string | null,
+  home: string | null,
+): Promise<TlsConfig> {
+  const read = async (name: Parameter, usual: string): Promise<string | null> => {
+    const named = parameter(name);
+    if (name === 'sslrootcert' && named === 'system') return null;
+    const path = named ?? (home === null ? null : join(home, '.postgresql', usual));
+    if (path === null || (named === null && !existsSync(path))) return null;
+    try {
+      return await readFile(path, 'utf8');
+    } catch (cause) {
+      throw badUsage(`The file ${path} that ${name} names cannot be read.`, cause);
+    }
+  };
+  const ca = await read('sslrootcert', 'root.crt');
+  const [cert, key] = [await read('sslcert', 'postgresql.crt'), await read('sslkey', 'postgresql.key')];
+  const isChecked = mode === 'verify-ca' || mode === 'verify-full' || (mode === 'require' && ca !== null);
+  return {
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key }),
+    rejectUnauthorized: isChecked,
+    verifyIdentity: mode === 'verify-full',
+  };
+}
+
+function defaultHost(port: number): string {
+  return socketFolders.find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ?? 'localhost';
+}
+
+/** IPv6 addresses stand in brackets in a URL. */
+function hostOf(url: URL): string {
+  const host = decode(url.hostname);
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw badUsage(
+      'The URL has a % that is not followed by two hexadecimal digits; write it as %25.',
+      error instanceof Error ? error.name : undefined,
+    );
+  }
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > max) {
+    throw badUsage(`${name} should be a whole number from 1 to ${max}, not ${text}.`);
+  }
+  return value;
+}
+
+/** The servers' own clients log in under the name of the operating system's user. */
+function defaultUser(): string {
+  try {
+    return userInfo().username;
+  } catch (cause) {
+    throw badUsage('Who to log in as is not known: name the user in the URL.', cause);
+  }
+}
+
+function orNull(text: string): string | null {
+  return text === '' ? null : text;
+}
+
+function badUsage(message: string, cause?: unknown): MigrationError {
+  return new MigrationError('BAD_USAGE', message, cause === undefined ? undefined : { cause });
+}

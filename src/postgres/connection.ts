@@ -1,0 +1,204 @@
+/** One pg connection, tamed: text in, text out, every failure a rejection, nothing left to the driver's defaults. */
+
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import pg from 'pg';
+import type { ConnectionConfig } from './connection-config.ts';
+import { isConnectionLoss } from './errors.ts';
+import type { Row } from './session.ts';
+
+/** What a statement gave. `rows` is empty for a statement that returns none. */
+export interface Reply {
+  readonly rows: readonly Row[];
+  readonly affectedRows: number;
+  /** What the server said about it, from the level that client_min_messages sets: `DEBUG: rewriting table "t"`. */
+  readonly notices: readonly string[];
+}
+
+/** `failed`: an error has ended it in all but name; only a roll-back is of use. */
+export type TransactionState = 'none' | 'open' | 'failed';
+
+/** A connection as the driver sees it: it knows nothing about aborting, and its errors are the driver's. */
+export interface Connection {
+  /** False once the driver knows that the connection is gone. A half-open one still looks open. */
+  readonly isOpen: boolean;
+  /** As the server told it with its last reply. */
+  readonly transaction: TransactionState;
+  /** What the server called its process when we connected; a pooler in between invents a number. */
+  readonly announcedPid: number;
+  readonly isEncrypted: boolean;
+  /** Several statements, with `;` between, are one transaction and give the reply of the last. */
+  run(sql: string): Promise<Reply>;
+  /** Says goodbye to the server and closes; resolves when the server has closed its end, or after `limitMs`. */
+  end(limitMs: number): Promise<void>;
+  /** Closes the socket at once. The server may go on with a statement. */
+  destroy(): void;
+}
+
+/** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
+const keepAliveDelayMs = 10_000;
+
+/** Connects. Rejects with the driver's error, or with the signal's reason. `prefer` falls back to plain text. */
+export async function connect(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
+  try {
+    return await open(config, applicationName, signal);
+  } catch (error) {
+    if (!config.isTlsOptional || !(error instanceof Error) || !error.message.includes('does not support SSL')) throw error;
+    return open({ ...config, ssl: null }, applicationName, signal);
+  }
+}
+
+/**
+ * A configuration as the driver takes it, also for a replication connection. Everything is given, so that the driver takes
+ * nothing from elsewhere. Settings of the session are made with SET, which works everywhere and wins.
+ */
+export function clientConfig(config: ConnectionConfig, applicationName: string): pg.ClientConfig {
+  return {
+    host: config.host,
+    port: config.port,
+    user: config.user,
+    database: config.database,
+    password: () => config.password ?? '',
+    ssl: config.ssl === null ? false : tlsOptions(config.ssl, config.host),
+    enableChannelBinding: true,
+    application_name: applicationName,
+    ...(config.options === null ? {} : { options: config.options }),
+    connectionTimeoutMillis: config.connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveDelayMs,
+    // The server's own text of every value, whatever its type.
+    types: { getTypeParser: () => (text: string) => text },
+  };
+}
+
+function tlsOptions(tls: NonNullable<ConnectionConfig['ssl']>, host: string): pg.ClientConfig['ssl'] {
+  const { verifyIdentity, ...options } = tls;
+  return {
+    ...options,
+    checkServerIdentity: (_name: string, certificate: PeerCertificate) =>
+      verifyIdentity ? checkServerIdentity(host, certificate) : undefined,
+  };
+}
+
+async function open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
+  const client = new pg.Client(clientConfig(config, applicationName)) as DriverClient;
+  const connection = new DriverConnection(client, config.ssl !== null);
+  let abort = (): void => undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      abort = (): void => {
+        connection.destroy();
+        reject(signal.reason);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      client.connect().then(() => resolve(), reject);
+    });
+    return connection;
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** What the driver has and its types leave out. */
+type DriverClient = pg.Client & {
+  readonly processID: number;
+  readonly connection: {
+    readonly stream: { destroy(): void; once(event: 'close', listener: () => void): void; readonly destroyed: boolean };
+    on(event: 'readyForQuery', listener: (message: { readonly status: string }) => void): void;
+    once(event: 'readyForQuery', listener: () => void): void;
+  };
+};
+
+class DriverConnection implements Connection {
+  readonly isEncrypted: boolean;
+  readonly #client: DriverClient;
+  readonly #pending = new Set<(error: Error) => void>();
+  #isOpen = true;
+  #transaction: TransactionState = 'none';
+  #notices: string[] = [];
+
+  constructor(client: DriverClient, isEncrypted: boolean) {
+    this.#client = client;
+    this.isEncrypted = isEncrypted;
+    // Stays for the life of the connection: an 'error' event without a listener would end the process.
+    client.on('error', () => this.destroy());
+    client.on('end', () => this.destroy());
+    client.on('notice', ({ severity, message }) => this.#notices.push(`${severity ?? ''}: ${message ?? ''}`));
+    client.connection.on('readyForQuery', ({ status }) => {
+      this.#transaction = status === 'I' ? 'none' : status === 'T' ? 'open' : 'failed';
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get transaction(): TransactionState {
+    return this.#transaction;
+  }
+
+  get announcedPid(): number {
+    return this.#client.processID;
+  }
+
+  run(sql: string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (!this.#isOpen) {
+        reject(lossError());
+        return;
+      }
+      this.#pending.add(reject);
+      this.#notices = [];
+      // The driver reports an error before the server is ready again, that is, before the transaction's state is known.
+      const ready = new Promise<void>((isReady) => {
+        this.#client.connection.once('readyForQuery', isReady);
+      });
+      this.#client.query(sql).then(
+        (result) => {
+          this.#pending.delete(reject);
+          resolve(replyFrom(result, this.#notices));
+        },
+        (error: unknown) => {
+          const settle = (): void => {
+            if (this.#pending.delete(reject)) reject(error);
+          };
+          ready.then(settle, settle);
+          if (!this.#isOpen || !(error instanceof pg.DatabaseError) || isConnectionLoss(error)) settle();
+        },
+      );
+    });
+  }
+
+  async end(limitMs: number): Promise<void> {
+    if (!this.#isOpen) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#client.connection.stream.once('close', resolve);
+    });
+    const timer = setTimeout(() => this.destroy(), limitMs);
+    this.#client.end().catch(() => undefined);
+    await closed;
+    clearTimeout(timer);
+    this.destroy();
+  }
+
+  destroy(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#client.connection.stream.destroy();
+    for (const fail of this.#pending) fail(lossError());
+    this.#pending.clear();
+  }
+}
+
+function lossError(): Error {
+  return new Error('The connection was closed');
+}
+
+/** Several statements give several results. */
+function replyFrom(result: pg.QueryResult | readonly pg.QueryResult[], notices: readonly string[]): Reply {
+  const last = Array.isArray(result) ? (result.at(-1) as pg.QueryResult | undefined) : (result as pg.QueryResult);
+  return { rows: (last?.rows ?? []) as readonly Row[], affectedRows: last?.rowCount ?? 0, notices };
+}

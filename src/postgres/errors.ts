@@ -1,0 +1,150 @@
+/** What an error of the server or the driver means for the caller. */
+
+import { MigrationError, type ErrorCode } from '../engine/errors.ts';
+
+/**
+ * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
+ * as it is. The original is the `cause`, so `sqlState` works on the result too.
+ */
+export function translate(thrown: unknown, what: string): MigrationError {
+  if (thrown instanceof MigrationError) return thrown;
+  return new MigrationError(codeOf(thrown), `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+}
+
+/**
+ * The same for an error while connecting. `first`: nothing has begun, so an unreachable server is a wrong address; `again`: it
+ * was reached before, so it is a lost connection that may come back.
+ */
+export function translateConnecting(thrown: unknown, what: string, when: 'first' | 'again'): MigrationError {
+  if (thrown instanceof MigrationError) return thrown;
+  const state = sqlState(thrown);
+  let code: ErrorCode;
+  if (state !== null) code = loginCode(state);
+  else if (isTlsFault(thrown) || isLoginFault(thrown)) code = 'ACCESS_DENIED';
+  else code = when === 'first' ? 'UNREACHABLE' : 'CONNECTION_LOST';
+  return new MigrationError(code, `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+}
+
+/** The server's SQLSTATE behind a thrown value, or null if no server said it. */
+export function sqlState(thrown: unknown): string | null {
+  return serverError(thrown)?.code ?? null;
+}
+
+/** What the server says about an error beside its message; a part is null where it says nothing. */
+export interface ServerReport {
+  readonly code: string;
+  readonly message: string;
+  readonly severity: string | null;
+  readonly detail: string | null;
+  readonly schema: string | null;
+  readonly table: string | null;
+  readonly column: string | null;
+  readonly constraint: string | null;
+}
+
+/** The server's own words behind a thrown value, or null if no server said it. */
+export function serverError(thrown: unknown): ServerReport | null {
+  for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
+    const { code, severity, ...report } = error as Error & Readonly<Record<string, unknown>>;
+    // Node's own errors have a code too, but no severity.
+    if (typeof code !== 'string' || code.length !== 5 || severity === undefined) continue;
+    const part = (name: string): string | null => {
+      const value = report[name];
+      return typeof value === 'string' ? value : null;
+    };
+    return {
+      code,
+      message: error.message,
+      severity: typeof severity === 'string' ? severity : null,
+      detail: part('detail'),
+      schema: part('schema'),
+      table: part('table'),
+      column: part('column'),
+      constraint: part('constraint'),
+    };
+  }
+  return null;
+}
+
+/** Whether the session behind this error is gone or may be, so that the fate of its statement is not known. */
+export function isConnectionLoss(thrown: unknown): boolean {
+  if (thrown instanceof MigrationError) return thrown.code === 'CONNECTION_LOST';
+  const report = serverError(thrown);
+  // After FATAL and PANIC the server closes the connection; their severity may be in any language.
+  if (report !== null) return report.code.startsWith('08') || endingStates.has(report.code) || isFatal(report.severity);
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  return (
+    (typeof code === 'string' && /^E[A-Z]+$/.test(code)) ||
+    (typeof message === 'string' && /Connection terminated|connection was closed|not queryable|Connection ended/i.test(message))
+  );
+}
+
+function isFatal(severity: string | null): boolean {
+  return severity === 'FATAL' || severity === 'PANIC';
+}
+
+/** Ended by an operator, a crash, a shutdown, a dropped database; idle, idle in a transaction, or in one, for too long. */
+const endingStates: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04']);
+
+function loginCode(state: string): ErrorCode {
+  // Too many connections; starting up, shutting down or in recovery.
+  if (state.startsWith('53')) return 'SERVER_BUSY';
+  return state.startsWith('57') ? 'CONNECTION_LOST' : 'ACCESS_DENIED';
+}
+
+/** By SQLSTATE, or else by its class. */
+const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
+  ['55P03', 'LOCK_WAIT'],
+  ['40P01', 'DEADLOCK'],
+  ['40001', 'DEADLOCK'],
+  // Cancelled by hand or by statement_timeout.
+  ['57014', 'STATEMENT_TIMEOUT'],
+  // Resources: disk, memory, connections, configured limits. A read-only server: for a moment, in a failover.
+  ['53', 'SERVER_BUSY'],
+  ['25006', 'SERVER_BUSY'],
+  // A value that does not fit the column: too long, out of range, not that type, NULL, against a CHECK; or what a function says.
+  ['22', 'ROW_NOT_CONVERTIBLE'],
+  ['23502', 'ROW_NOT_CONVERTIBLE'],
+  ['23514', 'ROW_NOT_CONVERTIBLE'],
+  ['P0', 'ROW_NOT_CONVERTIBLE'],
+  // A unique key, an exclusion constraint.
+  ['23505', 'DUPLICATE_KEY'],
+  ['23P01', 'DUPLICATE_KEY'],
+  ['42501', 'ACCESS_DENIED'],
+  ['28', 'ACCESS_DENIED'],
+]);
+
+/** No such table, column or schema: our statements name only what the plan found. */
+const goneStates: ReadonlySet<string> = new Set(['42P01', '42703', '3F000']);
+
+function codeOf(thrown: unknown): ErrorCode {
+  if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
+  const state = sqlState(thrown);
+  if (state === null) return 'INTERNAL';
+  if (goneStates.has(state)) return /"tableshift_/.test(messageOf(thrown)) ? 'SHADOW_CHANGED' : 'SOURCE_CHANGED';
+  return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
+}
+
+/** OpenSSL's and Node's own codes, and a server that has no TLS although it is required. */
+function isTlsFault(thrown: unknown): boolean {
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  return (
+    (typeof code === 'string' && /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|EPROTO)/.test(code)) ||
+    (typeof message === 'string' && / SSL connection/.test(message))
+  );
+}
+
+/** What the driver says when the server wants a password that it does not have, or another way to log in than it knows. */
+function isLoginFault(thrown: unknown): boolean {
+  const { message } = thrown as { readonly message?: unknown };
+  return typeof message === 'string' && /^SASL|authentication/i.test(message);
+}
+
+function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const report = serverError(thrown);
+  // Several addresses of one host that all failed: the parts say why.
+  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : thrown.message;
+  const said = /must be a (non-empty )?string/.test(text) ? 'the server wants a password and none was given' : text;
+  return `${said.replace(/\.$/, '')}${report === null ? '' : ` (SQLSTATE ${report.code})`}`;
+}

@@ -1,0 +1,104 @@
+/** Who keeps us from locking a table: sessions and prepared transactions that hold a lock on it, as an operator would name them. */
+
+import type { TableName } from '../engine/model.ts';
+import type { Row, Session } from './session.ts';
+import { quoteTable, quoteText } from './statements.ts';
+
+/** More names than this help nobody. */
+const holdersMax = 10;
+/** Characters of a statement that are shown. */
+const statementLength = 120;
+
+/** Whom to look for. */
+export interface HolderSearch {
+  readonly table: TableName;
+  /** Of the table itself, or of the sequences that belong to it: whoever has drawn a number keeps a lock until his transaction ends. */
+  readonly of: 'table' | 'sequences';
+  /** Our own session. */
+  readonly except: number;
+  /** Only those that will hardly let go in time: prepared transactions, and sessions that rest in their transaction for longer. */
+  readonly restingLongerMs: number | null;
+}
+
+/** One sentence a holder: process, user, client, what it runs, since when. What users do whom we may not look at is not shown. */
+export async function findLockHolders(session: Session, search: HolderSearch, signal: AbortSignal): Promise<readonly string[]> {
+  const { table, except, of, restingLongerMs } = search;
+  const oid = `pg_catalog.to_regclass(${quoteText(quoteTable(table))})`;
+  const relations =
+    of === 'table'
+      ? oid
+      : `SELECT objid FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = ${oid} AND deptype IN ('a', 'i')`;
+  const resting =
+    restingLongerMs === null
+      ? 'true'
+      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND clock_timestamp() - a.state_change > interval '${Math.round(restingLongerMs)} ms'))`;
+  const rows = await session.query(
+    `SELECT DISTINCT ${sessionColumns}, p.gid, p.owner
+     FROM pg_catalog.pg_locks AS l
+     LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+     LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+       AND x.virtualtransaction = l.virtualtransaction
+     LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
+     WHERE l.locktype = 'relation' AND l.granted AND l.relation IN (${relations})
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+       AND l.pid IS DISTINCT FROM ${except} AND ${resting}
+     ORDER BY 1 LIMIT ${holdersMax}`,
+    signal,
+  );
+  return rows.map(describeHolder);
+}
+
+/**
+ * Whom the creation of a replication slot waits for, in the process `pid`: transactions of the whole server that have written
+ * and are older than `olderMs`, and whoever it waits for right now, which is all that a role without pg_monitor can see.
+ */
+export async function findSlotHolders(
+  session: Session,
+  { pid, olderMs }: { readonly pid: number; readonly olderMs: number },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const before = `clock_timestamp() - interval '${Math.round(olderMs)} ms'`;
+  const sessions = await session.query(
+    `SELECT ${sessionColumns} FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${pid}))
+       OR (a.backend_xid IS NOT NULL AND a.xact_start < ${before} AND a.pid <> ${pid})
+     ORDER BY a.xact_start LIMIT ${holdersMax}`,
+    signal,
+  );
+  const prepared = await session.query(
+    `SELECT gid, owner FROM pg_catalog.pg_prepared_xacts WHERE prepared < ${before} ORDER BY prepared LIMIT ${holdersMax}`,
+    signal,
+  );
+  return [...sessions, ...prepared].map(describeHolder);
+}
+
+/** What `describeSession` reads; the row of pg_stat_activity is `a`. */
+export const sessionColumns = `a.pid, a.usename, a.backend_type, a.state, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client,
+  pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.xact_start)) AS transaction_seconds,
+  pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.state_change)) AS state_seconds,
+  pg_catalog.left(a.query, ${statementLength + 1}) AS statement`;
+
+/** `process 4711 of app from 10.0.0.7, idle in transaction for 5 s, in a transaction for 60 s: SELECT …`. */
+export function describeSession(row: Row): string {
+  const isWorker = row['backend_type'] === 'autovacuum worker';
+  const who = isWorker
+    ? `autovacuum (process ${row['pid'] ?? ''})`
+    : `process ${row['pid'] ?? ''} of ${row['usename'] ?? 'the server'} from ${row['client'] ?? ''}`;
+  const state = row['state'] ?? null;
+  const doing = state === null ? '' : `, ${state === 'active' ? 'running' : state} for ${row['state_seconds'] ?? '0'} s`;
+  const seconds = row['transaction_seconds'] ?? null;
+  const since = seconds === null ? '' : `, in a transaction for ${seconds} s`;
+  const statement = row['statement'] ?? '';
+  return `${who}${doing}${since}${statement === '' ? '' : `: ${shortened(statement)}`}`;
+}
+
+function describeHolder(row: Row): string {
+  if ((row['pid'] ?? null) !== null) return describeSession(row);
+  return `the prepared transaction ${row['gid'] ?? ''} of ${row['owner'] ?? ''}, which waits to be committed or rolled back`;
+}
+
+function shortened(statement: string): string {
+  const text = statement.replaceAll(/\s+/g, ' ').trim();
+  return text.length <= statementLength ? text : `${text.slice(0, statementLength - 1)}…`;
+}

@@ -1,0 +1,144 @@
+/** Which key identifies rows: the log tells a changed row by the table's replica identity, so that is the key. */
+
+import type { MigrationKey } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { ProbedTable } from './alter-probe.ts';
+import type { Column, Index, TableDescription } from './catalog.ts';
+import { compareKeysFor } from './row-key-order.ts';
+
+/** What the key is chosen from. */
+export interface KeyChoice {
+  readonly source: TableDescription;
+  readonly probed: ProbedTable;
+  /** The index that the operator names, or null. */
+  readonly asked: string | null;
+  /** `server_encoding` of the database. */
+  readonly encoding: string;
+}
+
+/**
+ * The migration key, or why there is none: the index of the replica identity; where whole rows are logged, the primary key or
+ * the one asked for. Its columns must be NOT NULL and keep their values, their text and their order.
+ */
+export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
+  const { source, asked } = choice;
+  const name = `${source.schema}.${source.table}`;
+  const index = asked === null ? identifyingIndex(source) : source.indexes.find((index) => index.name === asked);
+  if (index === undefined) {
+    if (asked !== null) return { code: 'UNSUPPORTED_KEY', message: `${name} has no index ${asked}.` };
+    return source.replicaIdentity === 'f'
+      ? { code: 'NO_SHARED_KEY', message: `${name} has no primary key; name a unique index over NOT NULL columns with --key.` }
+      : {
+          code: 'NO_REPLICA_IDENTITY',
+          message: `The log does not say which row of ${name} was changed: ${identityText(source)}.`,
+        };
+  }
+  if (source.replicaIdentity !== 'f' && index !== identifyingIndex(source)) {
+    return {
+      code: 'UNSUPPORTED_KEY',
+      message: `The log does not have the key ${index.name} of each changed row of ${name}; its replica identity is another one.`,
+    };
+  }
+  const judged = judgeKey(index, choice);
+  if (typeof judged !== 'string') return judged;
+  const code = asked === null ? 'NO_SHARED_KEY' : 'UNSUPPORTED_KEY';
+  return { code, message: `${index.name} of ${name} cannot be the migration key: ${judged}.` };
+}
+
+/** The index whose columns the log has of each changed row; where it has all, the primary key. */
+function identifyingIndex(source: TableDescription): Index | undefined {
+  if (source.replicaIdentity === 'i') return source.indexes.find((index) => index.isReplicaIdentity);
+  if (source.replicaIdentity === 'n') return undefined;
+  return source.indexes.find((index) => index.isPrimary && (index.isImmediate || source.replicaIdentity === 'f'));
+}
+
+function identityText(source: TableDescription): string {
+  if (source.replicaIdentity === 'n') return 'its replica identity is NOTHING';
+  if (source.replicaIdentity === 'i') return 'the index of its replica identity is gone';
+  return source.indexes.some((index) => index.isPrimary) ? 'its primary key is deferrable' : 'it has no primary key';
+}
+
+/** The key that this index makes, or why it makes none. */
+function judgeKey(index: Index, { probed, encoding }: KeyChoice): MigrationKey | string {
+  const fault = indexFault(index);
+  if (fault !== null) return fault;
+  const pairs: (readonly [Column, Column])[] = [];
+  for (const attnum of index.keyAttnums) {
+    const pair = probed.kept.find(([column]) => column.attnum === attnum);
+    if (pair === undefined) return 'a column of it is dropped';
+    const reason = columnFault(...pair, probed);
+    if (reason !== null) return `${pair[0].name} ${reason}`;
+    if (encoding === 'SQL_ASCII' && !writtenInAscii.test(pair[0].type)) {
+      return `${pair[0].name} may hold bytes that are no letters, for the encoding of the database is SQL_ASCII`;
+    }
+    pairs.push(pair);
+  }
+  const attnums = pairs.map(([, shadow]) => shadow.attnum);
+  const candidates = probed.definition.indexes.filter(
+    (index) =>
+      indexFault(index) === null &&
+      index.keyAttnums.length === attnums.length &&
+      attnums.every((n) => index.keyAttnums.includes(n)),
+  );
+  // In the same order a range of keys is a range of the index, too.
+  const shadowIndex = candidates.find((index) => index.keyAttnums.join(' ') === attnums.join(' '));
+  if (shadowIndex === undefined) return 'it is not unique over the same columns in the same order after the change';
+  const columns = pairs.map(([{ name, attnum, type }]) => ({ name, attnum, type }));
+  return {
+    index: index.name,
+    columns: columns.map(({ name }) => name),
+    shadowColumns: pairs.map(([, shadow]) => shadow.name),
+    shadowIndex: shadowIndex.name,
+    isOrderKnown: compareKeysFor(columns) !== undefined,
+  };
+}
+
+/** Why no rows can be walked and found by this index. */
+function indexFault(index: Index): string | null {
+  if (!index.isUnique || index.isExclusion) return 'it is not unique';
+  if (!index.isValid) return 'it is not valid';
+  if (!index.isImmediate) return 'it is deferrable';
+  if (index.isPartial) return 'it covers a part of the rows only';
+  if (index.keyAttnums.includes(0)) return 'it has an expression';
+  // A walk would have to sort the rest of the table for each chunk.
+  return index.isInDefaultOrder ? null : 'its order is not the usual one of its columns';
+}
+
+/** Why a column does not identify rows in both tables; null where it does. */
+function columnFault(source: Column, shadow: Column, probed: ProbedTable): string | null {
+  if (!source.isNotNull || !shadow.isNotNull) return 'may be NULL';
+  if (source.generated !== '' || shadow.generated !== '') return 'is generated';
+  if (probed.usings.has(source.name)) return 'gets new values';
+  if (unsafeKeyTypes.has(source.type)) return `is of type ${source.type}, whose text does not always lead back to the value`;
+  if (source.collation !== null && shadow.collation !== null && source.collation !== shadow.collation) {
+    return `gets the collation ${shadow.collation}`;
+  }
+  return keepsValues(source, shadow) ? null : `becomes ${shadow.type}`;
+}
+
+/** Names of objects, which are renamed and dropped; and single bytes, which need not be characters (18 cannot compare them either). */
+const unsafeKeyTypes: ReadonlySet<string> = new Set([
+  ...['regclass', 'regcollation', 'regconfig', 'regdictionary', 'regnamespace', 'regoper', 'regoperator'],
+  ...['regproc', 'regprocedure', 'regrole', 'regtype', '"char"'],
+]);
+
+/** Types whose text the server makes from numbers and words of its own. */
+const writtenInAscii =
+  /^(?:smallint|integer|bigint|numeric|real|double precision|money|boolean|date|time|timestamp|interval|uuid|bytea|bit|inet|cidr|macaddr8?|oid|pg_lsn|xid8)\b/;
+
+const integers: readonly string[] = ['smallint', 'integer', 'bigint'];
+
+/** Whether values stay what they are, in text, in order and in what counts as equal. */
+export function keepsValues(source: Column, shadow: Column): boolean {
+  if (source.collation !== shadow.collation) return false;
+  if (source.type === shadow.type) return true;
+  if (integers.includes(source.type)) return integers.indexOf(shadow.type) > integers.indexOf(source.type);
+  if (source.bareType !== 'character varying' && source.bareType !== 'text') return false;
+  if (shadow.bareType === 'text' || shadow.type === 'character varying') return true;
+  return source.type !== 'text' && shadow.bareType === 'character varying' && lengthOf(shadow) >= lengthOf(source);
+}
+
+/** n of `character varying(n)`; without one there is no limit. */
+function lengthOf({ type }: Column): number {
+  return Number(/\((\d+)\)/.exec(type)?.[1] ?? Infinity);
+}

@@ -1,0 +1,93 @@
+/** What depends on the table by its identity, so that it would stay with the old one. What is not known here is an obstacle. */
+
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { Column, TableDescription } from './catalog.ts';
+import type { Session } from './session.ts';
+
+/** What the dependencies are judged by. */
+export interface DependencyScope {
+  readonly source: TableDescription;
+  /** Columns that exist before and after. */
+  readonly kept: readonly (readonly [source: Column, shadow: Column])[];
+}
+
+/**
+ * Dependencies of others on the table, its columns and its row type, and on what belongs to it and is made anew (indexes,
+ * constraints, statistics, identity sequences). Left out is what the shadow has of its own and what is carried over (triggers,
+ * policies, sequences, publications).
+ */
+export async function dependencyObstacles(
+  session: Session,
+  scope: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { oid } = scope.source;
+  const name = `${scope.source.schema}.${scope.source.table}`;
+  const rows = await session.query(
+    `WITH own AS (
+       SELECT 'pg_constraint'::regclass AS class, oid, true AS is_made_anew FROM pg_constraint WHERE conrelid = ${oid} OR confrelid = ${oid}
+       UNION ALL SELECT 'pg_attrdef'::regclass, oid, false FROM pg_attrdef WHERE adrelid = ${oid}
+       UNION ALL SELECT 'pg_trigger'::regclass, oid, false FROM pg_trigger WHERE tgrelid = ${oid} OR tgconstrrelid = ${oid} AND tgisinternal
+       UNION ALL SELECT 'pg_policy'::regclass, oid, false FROM pg_policy WHERE polrelid = ${oid}
+       UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, true FROM pg_statistic_ext WHERE stxrelid = ${oid}
+       UNION ALL SELECT 'pg_publication_rel'::regclass, oid, false FROM pg_publication_rel WHERE prrelid = ${oid}
+       UNION ALL SELECT 'pg_class'::regclass, indexrelid, true FROM pg_index WHERE indrelid = ${oid}
+       UNION ALL SELECT 'pg_class'::regclass, reltoastrelid, false FROM pg_class WHERE oid = ${oid}
+       UNION ALL SELECT 'pg_class'::regclass, d.objid, ${isLostSequence(scope)} FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ${oid} AND d.deptype IN ('a', 'i')
+       UNION ALL SELECT 'pg_type'::regclass, oid, true FROM pg_type
+         WHERE typrelid = ${oid} OR typelem = (SELECT reltype FROM pg_class WHERE oid = ${oid}) AND typcategory = 'A'
+       UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
+     )
+     SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object FROM pg_depend AS d
+       JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
+     WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
+     ORDER BY 1`,
+    signal,
+  );
+  const found: Obstacle[] = rows.map((row) => ({
+    code: 'DEPENDENT_OBJECTS',
+    message: `${name} is used by ${row['object'] ?? ''}, which would stay with the old table.`,
+  }));
+  return [...found, ...(await columnObstacles(session, scope, signal))];
+}
+
+/** An identity sequence is another one in the new table; the sequence of a column that is dropped goes with the old one. */
+function isLostSequence({ source, kept }: DependencyScope): string {
+  const dropped = source.columns.filter((column) => !kept.some(([one]) => one.attnum === column.attnum));
+  return `(d.deptype = 'i' OR d.refobjsubid IN (${[0, ...dropped.map(({ attnum }) => attnum)].join(', ')}))`;
+}
+
+/**
+ * Triggers, policies and publications are made anew from their text. It names columns; and expressions in it are over the types
+ * of columns, which the server itself refuses to change then. Our own publication, of the key's columns, goes away by itself.
+ */
+async function columnObstacles(
+  session: Session,
+  { source, kept }: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const numbers = (columns: readonly Column[]): string => [0, ...columns.map(({ attnum }) => attnum)].join(', ');
+  const shadows = new Map(kept.map(([column, shadow]) => [column.attnum, shadow]));
+  const lost = source.columns.filter(({ attnum, name }) => shadows.get(attnum)?.name !== name);
+  const retyped = source.columns.filter((column) => !lost.includes(column) && shadows.get(column.attnum)?.type !== column.type);
+  if (lost.length + retyped.length === 0) return [];
+  const rows = await session.query(
+    `SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object, a.attname, d.refobjsubid IN (${numbers(lost)}) AS is_lost
+     FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid}
+       AND d.classid IN ('pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_publication_rel'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+         WHERE d.classid = 'pg_publication_rel'::regclass AND r.oid = d.objid AND p.pubname LIKE 'tableshift\\_%')
+       AND (d.refobjsubid IN (${numbers(lost)}) OR d.refobjsubid IN (${numbers(retyped)}) AND (d.classid = 'pg_policy'::regclass
+         OR EXISTS (SELECT FROM pg_trigger AS t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid AND t.tgqual IS NOT NULL)
+         OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE d.classid = 'pg_publication_rel'::regclass AND r.oid = d.objid AND r.prqual IS NOT NULL)))
+     ORDER BY 1, 2`,
+    signal,
+  );
+  return rows.map((row) => {
+    const what = row['is_lost'] === 't' ? 'names the column' : 'has an expression, and uses the column';
+    const how = row['is_lost'] === 't' ? 'the ALTER drops or renames' : 'gets another type';
+    return { code: 'DEPENDENT_OBJECTS', message: `${row['object'] ?? ''} ${what} ${row['attname'] ?? ''}, which ${how}.` };
+  });
+}

@@ -1,0 +1,54 @@
+/** What about the server and the user stands in the way of any migration. */
+
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { Session } from './session.ts';
+
+/** Transaction ids that must be left; the server stops taking writes with 3 million left, and warns at 40. */
+const idsLeftMin = 100_000_000;
+
+/** Asked in one statement; needs no privilege. */
+export async function serverObstacles(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const [row] = await session.query(
+    `SELECT current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS is_standby,
+      current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
+      current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
+      (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
+      has_database_privilege(current_database(), 'CREATE') AS can_create, current_user AS username, current_database() AS database,
+      current_setting('synchronous_standby_names') AS standbys,
+      (SELECT string_agg(pubname, ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables) AS publications,
+      (SELECT greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database WHERE datname = current_database()) AS age`,
+    signal,
+  );
+  const found: Obstacle[] = [];
+  const refuse = (is: boolean, code: Obstacle['code'], message: string): void => {
+    if (is) found.push({ code, message });
+  };
+  const { wal_level: walLevel, username, database, publications } = row ?? {};
+  refuse(row?.['is_standby'] === 't', 'NOT_A_SOURCE', 'The server is a standby.');
+  refuse(
+    row?.['standbys']?.includes('*') === true,
+    'SYNCHRONOUS_STANDBY',
+    `synchronous_standby_names is ${row?.['standbys'] ?? ''}, which means every reader of the log.`,
+  );
+  refuse(walLevel !== 'logical', 'WAL_LEVEL', `wal_level is ${walLevel ?? 'unknown'}.`);
+  refuse(
+    Number(row?.['slots_free']) < 1,
+    'NO_FREE_SLOT',
+    'All replication slots of the server are taken (max_replication_slots).',
+  );
+  refuse(Number(row?.['senders_free']) < 1, 'NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).');
+  refuse(row?.['can_replicate'] !== 't', 'MISSING_PRIVILEGE', `The role ${username ?? ''} lacks the attribute REPLICATION.`);
+  refuse(
+    row?.['can_create'] !== 't',
+    'MISSING_PRIVILEGE',
+    `The role ${username ?? ''} lacks the privilege CREATE on the database ${database ?? ''}.`,
+  );
+  refuse(
+    publications != null,
+    'PUBLISHED_FOR_ALL',
+    `All tables are published, and so would the shadow be: ${publications ?? ''}.`,
+  );
+  const left = 2 ** 31 - Number(row?.['age'] ?? 0);
+  refuse(left < idsLeftMin, 'WRAPAROUND_NEAR', `The database ${database ?? ''} has ${left} transaction ids left.`);
+  return found;
+}

@@ -1,0 +1,145 @@
+/** What about the table, and about earlier migrations of it, stands in the way. */
+
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { findMigrations, missingGrants } from './bookkeeping.ts';
+import type { TableDescription } from './catalog.ts';
+import { claimName, findClaimHolder } from './claim.ts';
+import type { PlanningFacts } from './planning-facts.ts';
+import type { Session } from './session.ts';
+import { quoteText } from './statements.ts';
+
+/** What the swap and the carrying over need: to be the owner, to create in the schema, to see every row. */
+export async function privilegeObstacles(
+  session: Session,
+  source: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const name = `${source.schema}.${source.table}`;
+  const [row] = await session.query(
+    `SELECT current_user AS username, pg_has_role(${quoteText(source.owner)}, 'USAGE') AS is_owner,
+      has_schema_privilege(${quoteText(source.schema)}, 'CREATE') AS can_create,
+      has_schema_privilege(${quoteText(source.owner)}, ${quoteText(source.schema)}, 'CREATE')
+        OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS owner_can_create,
+      (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS sees_all`,
+    signal,
+  );
+  const user = row?.['username'] ?? '';
+  const found: Obstacle[] = [];
+  if (row?.['is_owner'] !== 't') {
+    found.push({
+      code: 'MISSING_PRIVILEGE',
+      message: `The role ${user} is not the owner of ${name}, nor a member of ${source.owner}.`,
+    });
+  }
+  if (row?.['can_create'] !== 't') {
+    found.push({
+      code: 'MISSING_PRIVILEGE',
+      message: `The role ${user} lacks the privilege CREATE on the schema ${source.schema}.`,
+    });
+  }
+  if (row?.['owner_can_create'] !== 't') {
+    const message = `The owner of ${name}, ${source.owner}, lacks the privilege CREATE on the schema ${source.schema}.`;
+    found.push({ code: 'MISSING_PRIVILEGE', message });
+  }
+  const isHidden =
+    source.hasRowSecurity && (row?.['is_owner'] !== 't' || source.forcesRowSecurity) && row?.['sees_all'] !== 't';
+  if (isHidden) found.push({ code: 'ROW_SECURITY', message: `Row security of ${name} applies to the role ${user}.` });
+  return found;
+}
+
+/** Who else has to do with the table, outside the catalog of dependencies. */
+export async function tableObstacles(
+  session: Session,
+  source: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const name = `${source.schema}.${source.table}`;
+  const { oid } = source;
+  const rows = await session.query(
+    `SELECT 'FOREIGN_KEYS' AS code, format('The foreign key %s of %s refers to %s.', conname, conrelid::regclass, confrelid::regclass) AS message
+      FROM pg_constraint WHERE contype = 'f' AND (conrelid = ${oid} OR confrelid = ${oid}) AND conparentid = 0
+     UNION ALL SELECT 'UNSUPPORTED_TABLE', format('%s belongs to the extension %s.', ${quoteText(name)}, e.extname)
+      FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = ${oid} AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+     UNION ALL SELECT 'PREPARED_TRANSACTION', format('The prepared transaction %s holds a lock on %s.', p.gid, ${quoteText(name)})
+      FROM pg_locks AS l JOIN pg_locks AS x ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.pid IS NULL
+      JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid
+      WHERE l.locktype = 'relation' AND l.pid IS NULL AND l.relation = ${oid} AND p.database = current_database()
+     UNION ALL SELECT 'SUBSCRIBED', format('%s receives the changes of a subscription (%s).', ${quoteText(name)}, r.srsubid)
+      FROM pg_subscription_rel AS r WHERE r.srrelid = ${oid}
+     UNION ALL SELECT 'UNSUPPORTED_TABLE', format('%s has a security label of %s, which is not carried over.', ${quoteText(name)}, provider)
+      FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = ${oid}
+     UNION ALL SELECT 'UNSUPPORTED_TABLE', format('%s is tied to the extension %s, which is not carried over.', pg_describe_object(d.classid, d.objid, 0), e.extname)
+      FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
+        AND (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = ${oid})
+          OR d.classid = 'pg_trigger'::regclass AND d.objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = ${oid}))
+     UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s is not the owner of the publication %s, which lists %s.', current_user, p.pubname, ${quoteText(name)})
+      FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = ${oid} AND NOT pg_has_role(p.pubowner, 'USAGE')
+     UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s is not the owner of the statistics %s on %s.', current_user, s.stxname, ${quoteText(name)})
+      FROM pg_statistic_ext AS s WHERE s.stxrelid = ${oid} AND NOT pg_has_role(s.stxowner, 'USAGE')
+     UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege EXECUTE on the function of the trigger %s of %s.', current_user, t.tgname, ${quoteText(name)})
+      FROM pg_trigger AS t WHERE t.tgrelid = ${oid} AND NOT t.tgisinternal AND NOT has_function_privilege(t.tgfoid, 'EXECUTE')
+     ORDER BY 1, 2`,
+    signal,
+  );
+  return rows.map((row) => ({ code: row['code'] as Obstacle['code'], message: row['message'] ?? '' }));
+}
+
+/** Schemas that have the names which the plan gives, and names that would meet in the source's schema. */
+export async function nameObstacles(
+  session: Session,
+  plan: Plan,
+  { source, probed }: PlanningFacts,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const found: Obstacle[] = [];
+  const schemas = await session.query(
+    `SELECT nspname FROM pg_namespace WHERE nspname IN (${quoteText(plan.shadow.schema)}, ${quoteText(plan.retired.schema)})`,
+    signal,
+  );
+  for (const row of schemas) {
+    const isShadow = row['nspname'] === plan.shadow.schema;
+    const message = `The schema ${row['nspname'] ?? ''}, for the ${isShadow ? 'shadow' : 'retired table'}, exists already.`;
+    found.push({ code: isShadow ? 'SHADOW_EXISTS' : 'RETIRED_EXISTS', message });
+  }
+  const arriving = [...probed.definition.indexes, ...probed.definition.sequences].map(({ name }) => name);
+  const leaving = new Set(
+    [...source.indexes, ...source.sequences.filter(({ schema }) => schema === source.schema)].map(({ name }) => name),
+  );
+  const names = arriving.filter((name) => !leaving.has(name));
+  if (names.length === 0) return found;
+  const taken = await session.query(
+    `SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = ${quoteText(source.schema)} AND c.relname IN (${names.map(quoteText).join(', ')}) ORDER BY 1`,
+    signal,
+  );
+  for (const row of taken) {
+    const message = `The new table would have ${row['relname'] ?? ''}, but ${source.schema} has something else of that name.`;
+    found.push({ code: 'NAME_TAKEN', message });
+  }
+  return found;
+}
+
+/** An unfinished migration of the table, and a live run on it. */
+export async function migrationObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const { schema, table } = plan.source;
+  const missing = await missingGrants(session, signal);
+  if (missing !== null) return [{ code: 'MISSING_PRIVILEGE', message: missing }];
+  const obstacles: Obstacle[] = [];
+  for (const migration of await findMigrations(session, null, signal)) {
+    const { source } = migration.plan;
+    const isThis = migration.state === 'open' && source.schema === schema && source.table === table;
+    if (!isThis || migration.id === plan.id) continue;
+    const message = `Migration ${migration.id} of ${schema}.${table} is unfinished since ${migration.startedAt}.`;
+    obstacles.push({ code: 'MIGRATION_OPEN', message });
+  }
+  const holder = await findClaimHolder(session, claimName(plan.source), signal);
+  if (holder !== null) {
+    obstacles.push({
+      code: 'TABLE_IN_USE',
+      message: `Another run has the claim on ${schema}.${table}, with process ${holder}.`,
+    });
+  }
+  return obstacles;
+}

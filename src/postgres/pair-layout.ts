@@ -1,0 +1,165 @@
+/** What copying and comparing need to know about a source and its shadow: names, types, and how a value gets from one to the other. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
+import type { ComparedColumn, KeyOperators } from './row-key.ts';
+import type { Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** A column that is carried over. */
+export interface CarriedColumn {
+  /** Name in the shadow, quoted. */
+  readonly shadow: string;
+  /** Type in the shadow, as `format_type` writes it. */
+  readonly shadowType: string;
+  /** Over the source's columns, which stand without an alias. */
+  readonly expression: string;
+}
+
+/** A unique index or exclusion constraint of the shadow, by the expressions that must not agree. */
+export interface ShadowUnique {
+  readonly name: string;
+  readonly parts: readonly { readonly expression: string; readonly operator: string }[];
+  /** Rows that it covers, or null for all. */
+  readonly predicate: string | null;
+  readonly areNullsDistinct: boolean;
+}
+
+export interface PairLayout {
+  readonly source: TableName;
+  readonly shadow: TableName;
+  readonly key: readonly ComparedColumn[];
+  /** The same columns in the shadow, in the same order. */
+  readonly shadowKey: readonly ComparedColumn[];
+  readonly columns: readonly CarriedColumn[];
+  readonly uniques: readonly ShadowUnique[];
+}
+
+/** Reads the layout from the catalog. Both tables exist. Locks nothing. */
+export async function readPairLayout(session: Session, plan: Plan, signal: AbortSignal): Promise<PairLayout> {
+  const sourceTypes = await readColumnTypes(session, plan.source, signal);
+  const shadowTypes = await readColumnTypes(session, plan.shadow, signal);
+  return {
+    source: plan.source,
+    shadow: plan.shadow,
+    key: comparedBy(
+      plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes)),
+      await readOperators(session, plan.source, plan.key.index, signal),
+    ),
+    shadowKey: comparedBy(
+      plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes)),
+      await readOperators(session, plan.shadow, plan.key.shadowIndex, signal),
+    ),
+    columns: plan.columns.map((pair) => ({
+      shadow: quoteName(pair.shadow),
+      shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
+      expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
+    })),
+    uniques: await readUniques(session, plan.shadow, signal),
+  };
+}
+
+async function readColumnTypes(
+  session: Session,
+  table: TableName,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, TypedColumn>> {
+  const rows = await session.query(
+    `SELECT a.attname::text AS name, a.attnum::text AS attnum, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, ` +
+      `(WITH RECURSIVE d(oid) AS (SELECT a.atttypid UNION ALL SELECT y.typbasetype FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
+      `WHERE y.typtype = 'd') SELECT pg_catalog.format_type(d.oid, -1) FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
+      `WHERE y.typtype <> 'd') AS "literalType" FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass ` +
+      `AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+    signal,
+  );
+  return new Map(
+    rows.map((row) => {
+      const name = row['name'] ?? '';
+      return [name, { name, attnum: Number(row['attnum']), type: row['type'] ?? '', literalType: row['literalType'] ?? '' }];
+    }),
+  );
+}
+
+type TypedColumn = Omit<ComparedColumn, 'operators'>;
+
+/** Those of the index, by its columns in order; an index that is gone is found by what looks for changed definitions. */
+function comparedBy(columns: readonly TypedColumn[], operators: readonly KeyOperators[]): readonly ComparedColumn[] {
+  return columns.map((column, part) => ({ ...column, operators: operators[part] ?? ownOperators }));
+}
+
+const ownOperators: KeyOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
+
+async function readOperators(
+  session: Session,
+  table: TableName,
+  index: string,
+  signal: AbortSignal,
+): Promise<readonly KeyOperators[]> {
+  const rows = await session.query(
+    `SELECT json_object_agg(m.amopstrategy, CASE ns.nspname WHEN 'pg_catalog' THEN o.oprname::text ` +
+      `ELSE pg_catalog.format('OPERATOR(%I.%s)', ns.nspname, o.oprname) END)::text AS operators ` +
+      `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid CROSS JOIN generate_series(0, i.indnkeyatts - 1) n ` +
+      `JOIN pg_catalog.pg_opclass k ON k.oid = i.indclass[n] JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily ` +
+      `AND m.amoplefttype = k.opcintype AND m.amoprighttype = k.opcintype AND m.amoppurpose = 's' ` +
+      `JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace ` +
+      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND c.relname = ${quoteText(index)} GROUP BY n ORDER BY n`,
+    signal,
+  );
+  // A B-tree numbers its strategies so.
+  return rows.map((row) => {
+    const names = JSON.parse(row['operators'] ?? '{}') as Readonly<Record<string, string>>;
+    return {
+      less: names['1'] ?? '<',
+      lessOrEqual: names['2'] ?? '<=',
+      equal: names['3'] ?? '=',
+      greaterOrEqual: names['4'] ?? '>=',
+      greater: names['5'] ?? '>',
+    };
+  });
+}
+
+function typedColumn(table: TableName, name: string, columns: ReadonlyMap<string, TypedColumn>): TypedColumn {
+  const column = columns.get(name);
+  if (column === undefined) {
+    throw new MigrationError(
+      'PLAN_CHANGED',
+      `The table ${table.schema}.${table.table} has no column ${name} any more. Give this migration up and start anew.`,
+    );
+  }
+  return column;
+}
+
+async function readUniques(session: Session, table: TableName, signal: AbortSignal): Promise<readonly ShadowUnique[]> {
+  const rows = await session.query(
+    `SELECT c.relname::text AS name, ` +
+      `array_to_json(ARRAY(SELECT CASE i.indcollation[n - 1] WHEN 0 THEN pg_catalog.pg_get_indexdef(i.indexrelid, n, true) ` +
+      `ELSE pg_catalog.format('(%s) COLLATE %I.%I', pg_catalog.pg_get_indexdef(i.indexrelid, n, true), ln.nspname, l.collname) END ` +
+      `FROM generate_series(1, i.indnkeyatts) n LEFT JOIN pg_catalog.pg_collation l ON l.oid = i.indcollation[n - 1] ` +
+      `LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace ORDER BY n))::text AS parts, ` +
+      `array_to_json(ARRAY(SELECT pg_catalog.format('OPERATOR(%I.%s)', ns.nspname, o.oprname) FROM generate_series(1, i.indnkeyatts) n ` +
+      `JOIN pg_catalog.pg_opclass p ON p.oid = i.indclass[n - 1] LEFT JOIN pg_catalog.pg_amop m ON m.amopfamily = p.opcfamily ` +
+      `AND m.amoplefttype = p.opcintype AND m.amoprighttype = p.opcintype AND m.amopstrategy = 3 AND i.indisunique ` +
+      `JOIN pg_catalog.pg_operator o ON o.oid = coalesce(k.conexclop[n], m.amopopr) ` +
+      `JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace ORDER BY n))::text AS operators, ` +
+      `pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate, ` +
+      `NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS "areNullsDistinct" ` +
+      `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ` +
+      `LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype = 'x' ` +
+      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND (i.indisunique OR i.indisexclusion) ORDER BY 1`,
+    signal,
+  );
+  return rows.map((row) => {
+    const operators = textArray(row['operators']);
+    return {
+      name: row['name'] ?? '',
+      parts: textArray(row['parts']).map((expression, index) => ({ expression, operator: operators[index] ?? '=' })),
+      predicate: row['predicate'] ?? null,
+      areNullsDistinct: row['areNullsDistinct'] === 't',
+    };
+  });
+}
+
+function textArray(json: string | null | undefined): readonly string[] {
+  const parsed: unknown = JSON.parse(json ?? '[]');
+  return Array.isArray(parsed) ? parsed.map(String) : [];
+}

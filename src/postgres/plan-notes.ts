@@ -1,0 +1,39 @@
+/** What an operator should know before starting, beside the obstacles: one sentence each. */
+
+import type { Column } from './catalog.ts';
+import type { PlanningFacts } from './planning-facts.ts';
+import { keepsValues } from './migration-key.ts';
+
+/** All notes of a plan. */
+export function planNotes({ source, probed, key }: PlanningFacts): readonly string[] {
+  return [
+    ...probed.kept.flatMap(([column, shadow]) => columnNotes(column, shadow, probed.usings.get(column.name))),
+    ...probed.definition.columns.slice(probed.kept.length).flatMap(addedNotes),
+    ...(source.replicaIdentity === 'f'
+      ? ['The table logs whole rows (REPLICA IDENTITY FULL), so more of its log is read.']
+      : []),
+    ...(key.isOrderKnown
+      ? []
+      : [`Only the server knows the order of the key (${key.columns.join(', ')}), so changes wait for the chunks in flight.`]),
+  ];
+}
+
+function columnNotes(source: Column, shadow: Column, using: string | undefined): readonly string[] {
+  const name = source.name === shadow.name ? source.name : `${source.name} (now ${shadow.name})`;
+  if (shadow.generated !== '') {
+    return source.generated === '' ? [`${name}: its values are replaced by the generated ones.`] : [];
+  }
+  const nulls = !source.isNotNull && shadow.isNotNull ? [`${name}: a row with NULL stops the migration.`] : [];
+  if (using !== undefined) return [`${name}, ${source.type} to ${shadow.type}: its values become ${using}.`, ...nulls];
+  if (keepsValues(source, shadow) || source.type === shadow.type) return nulls;
+  return [`${name}, ${source.type} to ${shadow.type}: a value that does not fit stops the migration.`, ...nulls];
+}
+
+/** The server's own ALTER evaluates `now()` once, and a sequence in the order in which rows lie. */
+function addedNotes(column: Column): readonly string[] {
+  if (column.identity !== '' || /\bnextval\(/.test(column.expression ?? '')) {
+    return [`${column.name}: rows are numbered as they are copied, and one that is changed meanwhile gets another number.`];
+  }
+  if (!column.isVolatile || column.generated !== '') return [];
+  return [`${column.name}: its default is computed for each row when it is copied, and again when it is changed meanwhile.`];
+}

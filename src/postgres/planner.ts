@@ -1,0 +1,84 @@
+/** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
+
+import { createHash } from 'node:crypto';
+import type { ColumnPair, MigrationRequest, Plan } from '../engine/model.ts';
+import { PlanRefusedError } from '../engine/obstacles.ts';
+import { copyStatements } from './create-statement.ts';
+import { surroundingObstacles } from './obstacles.ts';
+import { migrationId, tableNames } from './plan-names.ts';
+import { planNotes } from './plan-notes.ts';
+import { learnFacts, type PlanningFacts } from './planning-facts.ts';
+import type { Server } from './server.ts';
+import { fingerprintOf } from './shadow.ts';
+import { quoteName, quoteTable } from './statements.ts';
+import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
+
+/** Where names get their chance from; uniform in [0, 1). */
+export interface PlannerOptions {
+  readonly random: () => number;
+}
+
+/**
+ * Decides the plan (`Database.plan`). Rejects with a PlanRefusedError where none can be made: no such table, clauses that are
+ * not understood or that the server refuses, no shared key. Tries the ALTER in a transaction that is rolled back.
+ */
+export async function makePlan(
+  server: Server,
+  request: MigrationRequest,
+  options: PlannerOptions,
+  signal: AbortSignal,
+): Promise<Plan> {
+  await using session = await server.openSession({}, signal);
+  const learned = await learnFacts(session, request, signal);
+  if ('obstacles' in learned) {
+    throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, signal))]);
+  }
+  return decidePlan(server, request, options, learned);
+}
+
+function decidePlan(server: Server, request: MigrationRequest, options: PlannerOptions, facts: PlanningFacts): Plan {
+  const { source, reading, probed, key } = facts;
+  const sourceName = { schema: source.schema, table: source.table };
+  const id = migrationId(sourceName, options.random);
+  const names = tableNames(sourceName, id);
+  const keptAttnums = new Set(probed.kept.map(([column]) => column.attnum));
+  const built = {
+    source: sourceName,
+    clauses: reading.text,
+    options: request.options,
+    strategy: 'shadow' as const,
+    key,
+    columns: columnPairs(facts),
+    droppedColumns: source.columns.filter(({ attnum }) => !keptAttnums.has(attnum)).map(({ name }) => name),
+    addedColumns: probed.definition.columns.slice(probed.kept.length).map(({ name }) => name),
+    addedUniques: addedUniques(source, probed),
+    deferredIndexes: request.options.deferIndexes === 'never' ? [] : deferrableIndexes(probed.definition, key),
+  };
+  const statements = [
+    `CREATE SCHEMA ${quoteName(names.shadow.schema)}`,
+    ...copyStatements(source, names.shadow.schema),
+    `ALTER TABLE ${quoteTable(names.shadow)} ${reading.text}`,
+  ];
+  return {
+    id,
+    hash: createHash('sha256')
+      .update(JSON.stringify({ ...built, definition: fingerprintOf(source) }))
+      .digest('hex'),
+    ...built,
+    ...names,
+    shadowDefinition: statements.join(';\n'),
+    server: { flavour: server.flavour.name, version: server.flavour.version },
+    estimate: { rows: Math.round(source.estimatedRows), dataBytes: source.dataBytes, indexBytes: source.indexBytes },
+    notes: planNotes(facts),
+  };
+}
+
+/** What is generated in the shadow cannot be written. */
+function columnPairs({ probed }: PlanningFacts): readonly ColumnPair[] {
+  return probed.kept
+    .filter(([, shadow]) => shadow.generated === '')
+    .map(([source, shadow]) => {
+      const using = probed.usings.get(source.name);
+      return { source: source.name, shadow: shadow.name, ...(using === undefined ? {} : { using }) };
+    });
+}

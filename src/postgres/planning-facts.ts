@@ -1,0 +1,64 @@
+/** What a plan is made from: the source, the clauses, what the server makes of them, and the key. */
+
+import type { MigrationKey, MigrationRequest } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
+import { probeAlter, type ProbedTable } from './alter-probe.ts';
+import { isBookkeeping } from './bookkeeping.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import { chooseKey } from './migration-key.ts';
+import type { Session } from './session.ts';
+
+/** Everything that was learned for a plan. */
+export interface PlanningFacts {
+  readonly source: TableDescription;
+  readonly reading: AlterReading;
+  readonly probed: ProbedTable;
+  readonly key: MigrationKey;
+}
+
+/** Reads what a plan is made of; the obstacles where that is not possible. */
+export async function learnFacts(
+  session: Session,
+  request: MigrationRequest,
+  signal: AbortSignal,
+): Promise<PlanningFacts | { readonly obstacles: readonly Obstacle[] }> {
+  const name = `${request.table.schema}.${request.table.table}`;
+  const reading = readAlterClauses(request.clauses);
+  const source = await readTable(session, request.table, signal);
+  if (source === null || isBookkeeping(request.table) || /^pg_|^information_schema$/.test(request.table.schema)) {
+    const message =
+      source === null ? `${name} does not exist or is not a table.` : `${name} belongs to the server or to TableShift itself.`;
+    return { obstacles: [{ code: 'TABLE_NOT_FOUND', message }, ...reading.problems] };
+  }
+  const problems = [...kindObstacles(source), ...reading.problems];
+  if (problems.length > 0) return { obstacles: problems };
+  const probed = await probeAlter(session, source, reading, signal);
+  if ('code' in probed) return { obstacles: [probed] };
+  const [database] = await session.query("SELECT current_setting('server_encoding') AS encoding", signal);
+  const key = chooseKey({ source, probed, asked: request.options.key, encoding: database?.['encoding'] ?? '' });
+  if ('code' in key) return { obstacles: [key] };
+  return { source, reading, probed, key };
+}
+
+/** Kinds of tables of which not even an empty copy means anything. */
+function kindObstacles(source: TableDescription): readonly Obstacle[] {
+  const name = `${source.schema}.${source.table}`;
+  if (source.kind === 'p') return [{ code: 'PARTITIONS', message: `${name} is partitioned.` }];
+  if (source.isPartition) return [{ code: 'PARTITIONS', message: `${name} is a partition of another table.` }];
+  const kinds: readonly (readonly [boolean, string])[] = [
+    [source.kind === 'f', 'is a foreign table'],
+    [source.persistence === 't', 'is a temporary table'],
+    [source.persistence === 'u', 'is unlogged, so that its changes cannot be followed'],
+    [source.isTyped, 'is a typed table'],
+    [source.isInherited, 'inherits from another table, or another one from it'],
+  ];
+  const found = kinds
+    .filter(([is]) => is)
+    .map(([, what]) => ({ code: 'UNSUPPORTED_TABLE' as const, message: `${name} ${what}.` }));
+  const broken = source.indexes.filter(({ isValid }) => !isValid);
+  return [
+    ...found,
+    ...broken.map((index) => ({ code: 'INVALID_INDEX' as const, message: `The index ${index.name} of ${name} is not valid.` })),
+  ];
+}

@@ -1,0 +1,156 @@
+/**
+ * A connection in replication mode: commands one at a time, then a stream of frames in both directions. The driver hands out
+ * views on a buffer that it uses again, and delivers a frame again for ever when its handler throws; so the handler that is
+ * given here reads at once and never throws.
+ */
+
+import pg from 'pg';
+import type { ClientConfig } from 'pg';
+import { MigrationError } from '../engine/errors.ts';
+import { clientConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
+import { translate, translateConnecting } from './errors.ts';
+import { outputSettings, type Row } from './session.ts';
+
+/** What the driver offers on a connection and its types leave out. */
+interface DriverConnection {
+  readonly stream: { pause(): void; resume(): void; destroy(): void };
+  on(event: 'copyData', listener: (message: { readonly chunk: Buffer }) => void): void;
+  once(event: 'replicationStart', listener: () => void): void;
+  sendCopyFromChunk(chunk: Buffer): void;
+}
+
+/** What comes out of a stream. */
+export interface StreamHandlers {
+  /** Reads the bytes before it returns, and never throws. */
+  readonly onFrame: (bytes: Buffer) => void;
+  /** The server goes on, but not as it should. */
+  readonly onWarning: (message: string) => void;
+  /** The stream has ended. Called once. */
+  readonly onFailure: (error: MigrationError) => void;
+}
+
+/** One replication connection. Disposing it closes it. */
+export class ReplicationConnection implements AsyncDisposable {
+  readonly #client: pg.Client;
+  readonly #connection: DriverConnection;
+  #failure: MigrationError | null = null;
+  #onFailure: (error: MigrationError) => void = () => {};
+  #isClosed = false;
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+    this.#connection = (client as unknown as { readonly connection: DriverConnection }).connection;
+    client.on('error', (error) => this.#fail(error));
+    client.on('end', () => this.#fail(new Error('the connection was closed')));
+  }
+
+  /** Connects. Rejects with a MigrationError: CONNECTION_LOST, ACCESS_DENIED, SERVER_BUSY. `prefer` falls back to plain text. */
+  static async open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<ReplicationConnection> {
+    signal.throwIfAborted();
+    const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)));
+    try {
+      await connection.#client.connect();
+      // The values of keys must be written here as in all sessions.
+      const settings = [...outputSettings, 'client_min_messages = warning'];
+      for (const setting of settings) await connection.command(`SET ${setting}`, signal);
+      return connection;
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      signal.throwIfAborted();
+      if (
+        config.isTlsOptional &&
+        config.ssl !== null &&
+        error instanceof Error &&
+        error.message.includes('does not support SSL')
+      ) {
+        return await ReplicationConnection.open({ ...config, ssl: null }, applicationName, signal);
+      }
+      throw error instanceof MigrationError ? error : translateConnecting(error, 'Opening a replication connection', 'again');
+    }
+  }
+
+  /** The server's process, or null before it has said so. */
+  get pid(): number | null {
+    return (this.#client as unknown as { readonly processID: number | null }).processID;
+  }
+
+  /** Runs a replication command or a simple statement. Aborting closes the connection, which ends it on the server. */
+  async command(text: string, signal: AbortSignal): Promise<readonly Row[]> {
+    signal.throwIfAborted();
+    const onAbort = (): void => this.destroy();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const result = await this.#client.query<Row>(text);
+      return result.rows;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw translate(error, `The command "${text.slice(0, 60)}"`);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Turns the connection into a stream. Rejects with what the server says against it. */
+  async stream(command: string, handlers: StreamHandlers, signal: AbortSignal): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const onAbort = (): void => this.destroy();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#connection.on('copyData', ({ chunk }) => handlers.onFrame(chunk));
+    this.#client.on('notice', ({ message }) => handlers.onWarning(message ?? ''));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#connection.once('replicationStart', resolve);
+        this.#onFailure = (error) => {
+          reject(error);
+          handlers.onFailure(error);
+        };
+        // Stays pending while the stream runs; its rejection is how the server tells why it ended.
+        this.#client.query(command).catch((error: unknown) => this.#fail(error));
+      });
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  send(bytes: Buffer): void {
+    if (!this.#isClosed && this.#failure === null) this.#connection.sendCopyFromChunk(bytes);
+  }
+
+  pause(): void {
+    this.#connection.stream.pause();
+  }
+
+  resume(): void {
+    this.#connection.stream.resume();
+  }
+
+  /** Closes at once; the server ends what it was doing for us. */
+  destroy(): void {
+    this.#isClosed = true;
+    this.#connection.stream.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#onFailure = () => {};
+    this.destroy();
+    await Promise.resolve();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null) return;
+    const translated = translate(error, 'The replication connection');
+    const isLost = translated.isTransient || this.#isClosed;
+    const failure = isLost ? new MigrationError('CONNECTION_LOST', translated.message, { cause: error }) : translated;
+    this.#failure = failure;
+    this.#onFailure(failure);
+  }
+}
+
+function replicating(config: ConnectionConfig, applicationName: string): ClientConfig {
+  const replication: ClientConfig & { readonly replication: string } = {
+    ...clientConfig(config, applicationName),
+    replication: 'database',
+  };
+  return replication;
+}

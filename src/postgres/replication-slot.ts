@@ -1,0 +1,98 @@
+/**
+ * The slot and the publication of a migration: made before the shadow, found again by a resume, dropped at the end. The
+ * publication lists one table and only the columns of its key, so that only keys come over the wire.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { MigrationId, TableName } from '../engine/model.ts';
+import type { ReplicationConnection } from './replication-connection.ts';
+import type { Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** Names on the server; the same for both. */
+export function slotName(id: MigrationId): string {
+  return `tableshift_${id}`;
+}
+
+/** What the slot of a migration looks like, or null when there is none. */
+export interface SlotState {
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly walStatus: string;
+  readonly isActive: boolean;
+  readonly activePid: number | null;
+  /** Log that the server keeps because of it. */
+  readonly retainedBytes: number;
+}
+
+/**
+ * Creates the publication. Takes SHARE UPDATE EXCLUSIVE on the table for a moment; writers go on. It must come before the slot:
+ * a publication made later does not exist for what the slot decodes first. `columns: null` publishes whole rows (needed where
+ * the replica identity is FULL).
+ */
+export async function createPublication(
+  session: Session,
+  what: { readonly name: string; readonly table: TableName; readonly columns: readonly string[] | null },
+  signal: AbortSignal,
+): Promise<void> {
+  const list = what.columns === null ? '' : ` (${what.columns.map(quoteName).join(', ')})`;
+  await session.execute(`DROP PUBLICATION IF EXISTS ${quoteName(what.name)}`, signal);
+  await session.execute(`CREATE PUBLICATION ${quoteName(what.name)} FOR TABLE ${quoteTable(what.table)}${list}`, signal);
+}
+
+/**
+ * Creates the slot, without a snapshot. Waits for every transaction that runs now, so it is bounded by `signal`. Must be called
+ * on a session without a transaction id of its own, or it waits for itself.
+ */
+export async function createSlot(
+  connection: ReplicationConnection,
+  name: string,
+  hasFailover: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = hasFailover ? "(SNAPSHOT 'nothing', FAILOVER true)" : "(SNAPSHOT 'nothing')";
+  await connection.command(`CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`, signal);
+}
+
+export async function findSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState | null> {
+  const [row] = await session.query(
+    `SELECT wal_status, active::text AS active, active_pid::text AS pid, ` +
+      `pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::text AS retained ` +
+      `FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteText(name)}`,
+    signal,
+  );
+  if (row === undefined) return null;
+  return {
+    walStatus: row['wal_status'] ?? 'unknown',
+    isActive: row['active'] === 'true',
+    activePid: row['pid'] == null ? null : Number(row['pid']),
+    retainedBytes: Number(row['retained'] ?? 0),
+  };
+}
+
+/** Drops what is there of both. The slot must not be in use. Safe to repeat. */
+export async function dropSlotAndPublication(session: Session, name: string, signal: AbortSignal): Promise<void> {
+  await session.query(
+    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteText(name)}`,
+    signal,
+  );
+  await session.execute(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`, signal);
+}
+
+/** The slot that a resume needs, or the error that says why it cannot go on. */
+export async function requireSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState> {
+  const state = await findSlot(session, name, signal);
+  const fault = slotFault(name, state);
+  if (fault !== null) throw fault;
+  if (state === null) throw new MigrationError('INTERNAL', `The replication slot ${name} is neither there nor gone.`);
+  return state;
+}
+
+/** Why nothing can be read from a slot: it is gone (null) or lost. Null where it can. */
+export function slotFault(name: string, state: Pick<SlotState, 'walStatus'> | null): MigrationError | null {
+  if (state !== null && state.walStatus !== 'lost') return null;
+  const why = state === null ? 'is gone' : 'was invalidated, because it kept more log than the server allows';
+  return new MigrationError(
+    'LOG_PURGED',
+    `The replication slot ${name} ${why}. Give this migration up, raise max_slot_wal_keep_size, and start anew.`,
+  );
+}

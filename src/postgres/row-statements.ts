@@ -1,0 +1,154 @@
+/**
+ * Statements on rows of a source and its shadow. All of them read the source without a lock; each is one statement and so sees
+ * one snapshot. Names are pinned to schemas, for sessions have an empty search path.
+ */
+
+import type { KeyRange, RowKey, TableName } from '../engine/model.ts';
+import { shadowRowHash, sourceRowHash } from './checksum.ts';
+import type { CarriedColumn, PairLayout } from './pair-layout.ts';
+import { type ComparedColumn, type KeyColumn, keyLiterals, type KeyOperators, keyTextExpression } from './row-key.ts';
+import { quoteName, quoteTable } from './statements.ts';
+
+/** Condition on the key columns for a range, which the key's index serves. */
+export function rangeCondition(key: readonly ComparedColumn[], { after, through }: KeyRange): string {
+  const bounds: string[] = [];
+  if (after !== null) bounds.push(boundCondition(key, after, 'after'));
+  if (through !== null) bounds.push(boundCondition(key, through, 'through'));
+  return bounds.length === 0 ? 'true' : bounds.join(' AND ');
+}
+
+/** The server's own row comparison, or the same spelt out where its columns do not share an operator. */
+function boundCondition(key: readonly ComparedColumn[], bound: RowKey, side: 'after' | 'through'): string {
+  const values = typedLiterals(key, bound);
+  if (key.length === 1 || hasOwnOperators(key)) {
+    const operator = key[0]?.operators[side === 'after' ? 'greater' : 'lessOrEqual'] ?? '';
+    return `${tuple(key.map(({ name }) => quoteName(name)))} ${operator} ${tuple(values)}`;
+  }
+  const [strict, last, first] =
+    side === 'after' ? (['greater', 'greater', 'greaterOrEqual'] as const) : (['less', 'lessOrEqual', 'lessOrEqual'] as const);
+  const compare = (part: number, kind: keyof KeyOperators): string =>
+    `${quoteName(key[part]?.name ?? '')} ${key[part]?.operators[kind] ?? ''} ${values[part] ?? ''}`;
+  let condition = compare(key.length - 1, last);
+  for (let part = key.length - 2; part >= 0; part -= 1) {
+    condition = `(${compare(part, strict)} OR (${compare(part, 'equal')} AND ${condition}))`;
+  }
+  return `${compare(0, first)} AND ${condition}`;
+}
+
+/** Condition for a list of keys. Several columns go through VALUES, which the planner joins by the index. */
+export function keysCondition(key: readonly ComparedColumn[], keys: readonly RowKey[]): string {
+  const [only] = key;
+  if (only !== undefined && key.length === 1) {
+    const name = quoteName(only.name);
+    if (hasOwnOperators(key)) return `${name} IN (${keys.flatMap((one) => typedLiterals(key, one)).join(', ')})`;
+    return `${name} ${only.operators.equal} ANY (ARRAY[${keys.join(', ')}]::${only.literalType}[])`;
+  }
+  const rows = `(VALUES ${keys.join(', ')}) AS tableshift_key(${key.map((_, part) => `tableshift_${part}`).join(', ')})`;
+  const values = key.map(({ literalType }, part) => `tableshift_key.tableshift_${part}::${literalType}`);
+  if (hasOwnOperators(key)) {
+    return `${tuple(key.map(({ name }) => quoteName(name)))} IN (SELECT ${values.join(', ')} FROM ${rows})`;
+  }
+  const equal = key.map(({ name, operators }, part) => `${quoteName(name)} ${operators.equal} ${values[part] ?? ''}`);
+  return `EXISTS (SELECT FROM ${rows} WHERE ${equal.join(' AND ')})`;
+}
+
+/** Whether a bare operator, which is looked for in pg_catalog, means what the index compares by. */
+function hasOwnOperators(key: readonly ComparedColumn[]): boolean {
+  return key.every(({ operators }) => operators.equal === '=');
+}
+
+function typedLiterals(key: readonly ComparedColumn[], values: RowKey): readonly string[] {
+  return keyLiterals(values).map((literal, part) => `${literal}::${key[part]?.literalType ?? ''}`);
+}
+
+/** Selects the key columns as texts `k0`, `k1`, …, which `rowKey` takes. */
+export function keyTexts(key: readonly KeyColumn[]): string {
+  return key.map((column, index) => `${keyTextExpression(column, '')} AS k${index}`).join(', ');
+}
+
+/** Copies what `condition` selects. Locks the new rows of the shadow; on an error nothing is inserted. */
+export function insertStatement(layout: PairLayout, condition: string, existing: 'collide' | 'skip'): string {
+  const arbiter = layout.shadowKey.map(({ name }) => quoteName(name)).join(', ');
+  const conflict = existing === 'skip' ? ` ON CONFLICT (${arbiter}) DO NOTHING` : '';
+  return `INSERT INTO ${quoteTable(layout.shadow)} ${insertSelect(layout, condition)}${conflict}`;
+}
+
+/** The same rows into another table with the shadow's columns. */
+export function insertInto(table: string, layout: PairLayout, condition: string): string {
+  return `INSERT INTO ${table} ${insertSelect(layout, condition)}`;
+}
+
+function insertSelect(layout: PairLayout, condition: string): string {
+  const names = layout.columns.map(({ shadow }) => shadow).join(', ');
+  const values = layout.columns.map(({ expression }) => expression).join(', ');
+  return `(${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ONLY ${quoteTable(layout.source)} WHERE ${condition}`;
+}
+
+/** Deletes keys from the shadow. Safe to run twice. */
+export function deleteStatement(layout: PairLayout, keys: readonly RowKey[]): string {
+  return `DELETE FROM ONLY ${quoteTable(layout.shadow)} WHERE ${keysCondition(layout.shadowKey, keys)}`;
+}
+
+/** Key of the row that ends a chunk: a walk along the key's index from `after` on. */
+export function chunkEndStatement(layout: PairLayout, after: RowKey | null, limitRows: number): string {
+  return (
+    `SELECT ${keyTexts(layout.key)} FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, { after, through: null })} ` +
+    `ORDER BY ${orderedBy(layout.source, layout.key).join(', ')} OFFSET ${limitRows - 1} LIMIT 1`
+  );
+}
+
+export function sourceKeysStatement(layout: PairLayout, range: KeyRange): string {
+  return `SELECT ${keyTexts(layout.key)} FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
+}
+
+export function greatestShadowKeyStatement(layout: PairLayout): string {
+  const order = orderedBy(layout.shadow, layout.shadowKey)
+    .map((column) => `${column} DESC`)
+    .join(', ');
+  return `SELECT ${keyTexts(layout.shadowKey)} FROM ONLY ${quoteTable(layout.shadow)} ORDER BY ${order} LIMIT 1`;
+}
+
+/**
+ * Count and checksum of both tables in one statement, hence one snapshot. The checksum is the sum of 64-bit hashes of the rows,
+ * and so free of their order.
+ */
+export function compareStatement(layout: PairLayout, range: KeyRange): string {
+  const side = (rows: string): string =>
+    `(SELECT count(*)::text || ':' || coalesce(sum(r.row_hash), 0)::text FROM (${rows}) AS r)`;
+  const source = `SELECT ${sourceRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
+  const shadow = `SELECT ${shadowRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.shadow)} WHERE ${rangeCondition(layout.shadowKey, range)}`;
+  return `SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;
+}
+
+/** Keys whose rows are missing in one table or unequal, in one snapshot. Keys are those of the source, or else of the shadow. */
+export function differencesStatement(
+  layout: PairLayout,
+  conditions: { readonly source: string; readonly shadow: string },
+  limitRows: number,
+): string {
+  const numbers = layout.key.map((_, index) => index);
+  const source = `SELECT ${keyTexts(layout.key)}, ${sourceRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.source)} WHERE ${conditions.source}`;
+  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.shadow)} WHERE ${conditions.shadow}`;
+  return (
+    `SELECT ${numbers.map((n) => `coalesce(s.k${n}, t.k${n}) AS k${n}`).join(', ')} FROM (${source}) AS s ` +
+    `FULL JOIN (${shadow}) AS t ON ${numbers.map((n) => `s.k${n} = t.k${n}`).join(' AND ')} ` +
+    `WHERE s.row_text IS DISTINCT FROM t.row_text LIMIT ${limitRows}`
+  );
+}
+
+function sourceRowText(columns: readonly CarriedColumn[]): string {
+  return `ROW(${columns.map(({ expression, shadowType }) => `(${expression})::${shadowType}`).join(', ')})::text`;
+}
+
+function shadowRowText(columns: readonly CarriedColumn[]): string {
+  return `ROW(${columns.map(({ shadow }) => shadow).join(', ')})::text`;
+}
+
+/** A bare name would mean the text that is selected under it: a column may be called `k0`. */
+function orderedBy({ table }: TableName, key: readonly KeyColumn[]): readonly string[] {
+  return key.map(({ name }) => `${quoteName(table)}.${quoteName(name)}`);
+}
+
+function tuple(names: readonly string[]): string {
+  return names.length === 1 ? names.join('') : `(${names.join(', ')})`;
+}

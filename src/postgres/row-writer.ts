@@ -1,0 +1,117 @@
+/** Writing rows into the shadow by key, and judging them: through the pool while copying, through the locked session at the cutover. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { RowKey } from '../engine/model.ts';
+import type { RowWriter } from '../engine/ports.ts';
+import { explainCollision } from './collision.ts';
+import type { PairLayout } from './pair-layout.ts';
+import { keysFromRows } from './row-key.ts';
+import { deleteStatement, differencesStatement, insertStatement, keysCondition } from './row-statements.ts';
+import type { Session } from './session.ts';
+import { unconvertibleRow } from './unconvertible.ts';
+
+/** Runs work on a session: `SessionPool.withSession`, or on the one session whose transaction holds the locks. */
+export type WithSession = <Result>(work: (session: Session) => Promise<Result>, signal: AbortSignal) => Promise<Result>;
+
+/** Where a writer works. Inside the cutover's transaction, what may fail runs behind a savepoint. */
+export interface WriterPlace {
+  readonly withSession: WithSession;
+  readonly isInTransaction: boolean;
+}
+
+/** Statements of this size plan and parse in a few milliseconds. */
+const keysPerStatement = 1000;
+
+/** A writer whose every call runs on one session of the place. */
+export function createRowWriter(layout: (signal: AbortSignal) => Promise<PairLayout>, place: WriterPlace): RowWriter {
+  const { withSession } = place;
+  return {
+    keysPerStatement,
+    async deleteRows(keys, signal) {
+      if (keys.length === 0) return;
+      const pair = await layout(signal);
+      await withSession((session) => session.execute(deleteStatement(pair, keys), signal), signal);
+    },
+    async insertRows(keys, signal) {
+      if (keys.length === 0) return 'inserted';
+      const pair = await layout(signal);
+      const statement = insertStatement(pair, keysCondition(pair.key, keys), 'collide');
+      const result = await withSession((session) => insertChecked(session, pair, { statement, keys, place }, signal), signal);
+      return result === 'collided' ? 'collided' : 'inserted';
+    },
+    async explainCollision(keys, signal) {
+      const pair = await layout(signal);
+      return await withSession(
+        (session) => undone(session, place, () => explainCollision(session, pair, keys, signal)),
+        signal,
+      );
+    },
+    async findDifferingRows(keys, signal) {
+      if (keys.length === 0) return [];
+      const pair = await layout(signal);
+      const conditions = { source: keysCondition(pair.key, keys), shadow: keysCondition(pair.shadowKey, keys) };
+      const statement = differencesStatement(pair, conditions, 2 * keys.length);
+      return keysFromRows(pair.key, await withSession((session) => session.query(statement, signal), signal));
+    },
+  };
+}
+
+/** An `INSERT … SELECT`, and the keys that it reads or a way to find them. */
+export interface CheckedInsert {
+  readonly statement: string;
+  readonly keys: readonly RowKey[] | ((signal: AbortSignal) => Promise<readonly RowKey[]>);
+  readonly place: Pick<WriterPlace, 'isInTransaction'>;
+}
+
+/** All of it happens or nothing. Rejects with ROW_NOT_CONVERTIBLE, naming the row. Locks the new rows of the shadow. */
+export async function insertChecked(
+  session: Session,
+  layout: PairLayout,
+  insert: CheckedInsert,
+  signal: AbortSignal,
+): Promise<{ readonly rows: number } | 'collided'> {
+  try {
+    const { affectedRows } = await behindSavepoint(session, insert.place, () => session.execute(insert.statement, signal));
+    return { rows: affectedRows };
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    if (error.code === 'DUPLICATE_KEY') return 'collided';
+    if (error.code !== 'ROW_NOT_CONVERTIBLE') throw error;
+    const keys = typeof insert.keys === 'function' ? await insert.keys(signal) : insert.keys;
+    throw await undone(session, insert.place, () => unconvertibleRow(session, layout, { keys, cause: error }, signal));
+  }
+}
+
+/** In a transaction a failing statement would end it; behind a savepoint it only undoes itself. */
+async function behindSavepoint<Result>(
+  session: Session,
+  place: Pick<WriterPlace, 'isInTransaction'>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (!place.isInTransaction) return await work();
+  const { signal } = new AbortController();
+  await session.execute('SAVEPOINT tableshift', signal);
+  try {
+    const result = await work();
+    await session.execute('RELEASE SAVEPOINT tableshift', signal);
+    return result;
+  } catch (error) {
+    await session.execute('ROLLBACK TO SAVEPOINT tableshift', signal);
+    throw error;
+  }
+}
+
+/** Runs work whose writes (temporary tables, tries) are undone afterwards. */
+async function undone<Result>(
+  session: Session,
+  place: Pick<WriterPlace, 'isInTransaction'>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const { signal } = new AbortController();
+  await session.execute(place.isInTransaction ? 'SAVEPOINT tableshift' : 'BEGIN', signal);
+  try {
+    return await work();
+  } finally {
+    await session.execute(place.isInTransaction ? 'ROLLBACK TO SAVEPOINT tableshift' : 'ROLLBACK', signal);
+  }
+}

@@ -1,0 +1,82 @@
+/** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
+
+import { MigrationError } from '../engine/errors.ts';
+import { connect } from './connection.ts';
+import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { translateConnecting } from './errors.ts';
+import { flavourOf, type Flavour } from './flavour.ts';
+import { createSessionEnder, type SessionEnder } from './session-ender.ts';
+import { describeServer, openSession, type OwnedSession } from './session.ts';
+
+/** Disposing it closes its control connection; sessions are disposed by who opened them. */
+export interface Server extends AsyncDisposable {
+  /** With TLS or without, as the first connection found it: what was preferred is decided here. */
+  readonly config: ConnectionConfig;
+  readonly flavour: Flavour;
+  /** Schemas in which this user finds names without one; our sessions do not search them. */
+  readonly searchPath: readonly string[];
+  readonly ender: SessionEnder;
+  /** Opens a session with the usual settings, and further assignments for SET. */
+  openSession(
+    options: { readonly applicationName?: string; readonly settings?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<OwnedSession>;
+}
+
+/** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+export async function openServer(asked: ConnectionConfig, signal: AbortSignal): Promise<Server> {
+  const { config, flavour, searchPath } = await look(asked, signal);
+  const ender = createSessionEnder(config);
+  const server: Server = {
+    config,
+    flavour,
+    searchPath,
+    ender,
+    openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
+    [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
+  };
+  try {
+    // The control connection is made now, while there is room for it.
+    await ender.observe({ pid: 0, startedAt: '-infinity' });
+    return server;
+  } catch (error) {
+    await ender[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The same from a URL. */
+export async function openServerAt(url: string, defaults: ConnectionDefaults, signal: AbortSignal): Promise<Server> {
+  return openServer(await connectionConfig(url, defaults), signal);
+}
+
+async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Pick<Server, 'config' | 'flavour' | 'searchPath'>> {
+  try {
+    const connection = await connect(config, 'tableshift', signal);
+    try {
+      const { rows } = await connection.run(
+        `SELECT pg_catalog.current_setting('server_version') AS version,
+           pg_catalog.current_setting('server_version_num') AS number, pg_catalog.pg_backend_pid() AS pid,
+           pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas`,
+      );
+      const [row] = rows;
+      if (Number(row?.['pid']) !== connection.announcedPid) {
+        throw new MigrationError(
+          'BAD_USAGE',
+          `${describeServer(config)} is a connection pooler, which may give a session to others; name the server itself.`,
+        );
+      }
+      const ssl = connection.isEncrypted ? config.ssl : null;
+      const flavour = flavourOf(row?.['version'] ?? '', Number(row?.['number']));
+      const searchPath = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
+      return { config: { ...config, ssl, isTlsOptional: false }, flavour, searchPath };
+    } finally {
+      await connection.end(closeLimitMs);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw translateConnecting(error, `Connecting to ${describeServer(config)}`, 'first');
+  }
+}
+
+const closeLimitMs = 2_000;

@@ -1,0 +1,246 @@
+/**
+ * Sessions on PostgreSQL: one connection each, with our settings, whose statements end on the server when they are aborted
+ * (src/sessions/watched-session.ts says how).
+ */
+
+import type { MigrationError } from '../engine/errors.ts';
+import type { Pool } from '../sessions/session-pool.ts';
+import { WatchedSession, type SessionDriver, type SessionState } from '../sessions/watched-session.ts';
+import { connect, type Connection, type Reply, type TransactionState } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
+import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
+import type { Flavour } from './flavour.ts';
+import type { SessionEnder, SessionIdentity } from './session-ender.ts';
+
+export type { TransactionState } from './connection.ts';
+
+/** A result row: every value as the server's text, NULL as null. */
+export type Row = Readonly<Record<string, string | null>>;
+
+/**
+ * One server session. One statement at a time; several with `;` between run as one transaction and give the result of the last.
+ * In a transaction any error makes the rest fail until it is rolled back: take a SAVEPOINT before what may fail.
+ */
+export interface Session extends AsyncDisposable {
+  /** The server process. */
+  readonly pid: number;
+  /** Whether it is inside a transaction, as the server said with its last reply. */
+  readonly transaction: TransactionState;
+  /**
+   * Runs a statement that returns rows. Rejects with a MigrationError (errors.ts of this folder translates). Aborting cancels
+   * the statement by another connection and waits until it has ended, or ends the session and sees it gone.
+   */
+  query(sql: string, signal: AbortSignal): Promise<readonly Row[]>;
+  /** Runs a statement that returns no rows. `notices`: what the server said beside, each as `LEVEL: text`. */
+  execute(sql: string, signal: AbortSignal): Promise<{ readonly affectedRows: number; readonly notices: readonly string[] }>;
+}
+
+/** A bounded set of equal working sessions. */
+export type SessionPool = Pool<Session>;
+
+/** A session with what its owner needs to know about it. */
+export interface OwnedSession extends Session {
+  readonly identity: SessionIdentity;
+  /** False once the session has ended or is about to. */
+  readonly isUsable: boolean;
+  /** Ends the session on the server, whatever it is doing, and sees it gone. Does nothing to one that is gone. */
+  kill(): Promise<void>;
+}
+
+/** What opening a session needs. */
+export interface SessionOptions {
+  readonly config: ConnectionConfig;
+  readonly flavour: Flavour;
+  readonly ender: SessionEnder;
+  /** Shown in pg_stat_activity; `tableshift` unless given. */
+  readonly applicationName?: string;
+  /** Assignments for SET, after the usual ones: `lock_timeout = 200`. */
+  readonly settings?: readonly string[];
+}
+
+/** Opens a session. Rejects with ACCESS_DENIED, SERVER_BUSY or CONNECTION_LOST. `when`: see `translateConnecting`. */
+export async function openSession(
+  options: SessionOptions,
+  signal: AbortSignal,
+  when: 'first' | 'again' = 'again',
+): Promise<OwnedSession> {
+  let connection: Connection | null = null;
+  let row: Row | undefined;
+  try {
+    connection = await connect(options.config, options.applicationName ?? 'tableshift', signal);
+    // Without a limit of its own: nothing is running yet, and what it reads is at hand.
+    ({
+      rows: [row],
+    } = await connection.run(
+      `SET timezone = 'UTC'; SET datestyle = 'ISO';
+       SELECT pid, backend_start::pg_catalog.text AS started FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()`,
+    ));
+  } catch (error) {
+    connection?.destroy();
+    signal.throwIfAborted();
+    throw translateConnecting(error, `Connecting to ${describeServer(options.config)}`, when);
+  }
+  const identity = { pid: Number(row?.['pid']), startedAt: row?.['started'] ?? '' };
+  const session = new PostgresSession(connection, identity, options.ender);
+  try {
+    await session.execute(settingStatements(options), signal);
+    return session;
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Who is connected to, without user and password. */
+export function describeServer(config: ConnectionConfig): string {
+  return config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : `${config.host}:${config.port}`;
+}
+
+/**
+ * Settings that decide how the server writes values as text. Keys are compared as text, so every session must have them.
+ *
+ * How it reads them stays as the role or the database has it (the time zone, the order of day and month), for a conversion
+ * must give what the server's own ALTER would give that user: `timestamp` to `timestamptz`, or `USING day::date`.
+ */
+export const outputSettings: readonly string[] = [
+  "datestyle = 'ISO'",
+  "intervalstyle = 'postgres'",
+  'timezone = DEFAULT',
+  'extra_float_digits = 3',
+  "bytea_output = 'hex'",
+  "xmlbinary = 'base64'",
+  "lc_monetary = 'C'",
+  'standard_conforming_strings = on',
+];
+
+/**
+ * The settings of all sessions. The role or the database may have set any of them to something else.
+ *
+ * synchronous_commit = local: a commit is on this server's disk before it counts, because a process that lived through a crash
+ * of the server trusts what was confirmed to it. It does not wait for standbys: a failover to one that lags ends the run by its
+ * claim (claim.ts), and the resume begins where the bookkeeping of that standby says.
+ */
+function settingStatements({ flavour, settings }: SessionOptions): string {
+  const all = [
+    ...outputSettings,
+    // Names in our statements are qualified; what others put into a schema must not stand in for what we mean.
+    'search_path = pg_catalog, pg_temp',
+    "default_transaction_isolation = 'read committed'",
+    'default_transaction_read_only = off',
+    'default_transaction_deferrable = off',
+    // A policy that would hide rows from us is then an error.
+    'row_security = off',
+    'synchronous_commit = local',
+    'statement_timeout = 0',
+    'lock_timeout = 5000',
+    // Sessions idle through throttled and paused hours, but never inside a transaction: only a frozen process does.
+    'idle_session_timeout = 0',
+    'idle_in_transaction_session_timeout = 60000',
+    // A host that lost its power is noticed by the server, too.
+    'tcp_keepalives_idle = 10',
+    'tcp_keepalives_interval = 5',
+    'tcp_keepalives_count = 3',
+    // Compiling chunk statements costs more than it saves.
+    'jit = off',
+    'client_min_messages = notice',
+    ...flavour.sessionSettings,
+    ...(settings ?? []),
+  ];
+  return all.map((assignment) => `SET ${assignment}`).join('; ');
+}
+
+class PostgresSession implements OwnedSession {
+  readonly identity: SessionIdentity;
+  readonly #connection: Connection;
+  readonly #watched: WatchedSession<Reply>;
+
+  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
+    this.identity = identity;
+    this.#connection = connection;
+    this.#watched = new WatchedSession(new PostgresDriver(connection, identity, ender));
+  }
+
+  get pid(): number {
+    return this.identity.pid;
+  }
+
+  get transaction(): TransactionState {
+    return this.#connection.transaction;
+  }
+
+  get isUsable(): boolean {
+    return this.#watched.isUsable;
+  }
+
+  async query(sql: string, signal: AbortSignal): Promise<readonly Row[]> {
+    return (await this.#watched.run(sql, signal)).rows;
+  }
+
+  async execute(
+    sql: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly affectedRows: number; readonly notices: readonly string[] }> {
+    const { affectedRows, notices } = await this.#watched.run(sql, signal);
+    return { affectedRows, notices };
+  }
+
+  kill(): Promise<void> {
+    return this.#watched.kill();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#watched[Symbol.asyncDispose]();
+  }
+}
+
+class PostgresDriver implements SessionDriver<Reply> {
+  readonly #connection: Connection;
+  readonly #identity: SessionIdentity;
+  readonly #ender: SessionEnder;
+
+  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
+    this.#connection = connection;
+    this.#identity = identity;
+    this.#ender = ender;
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
+  }
+
+  run(sql: string): Promise<Reply> {
+    return this.#connection.run(sql);
+  }
+
+  runNothing(): Promise<Reply> {
+    return this.#connection.run('SELECT');
+  }
+
+  end(limitMs: number): Promise<void> {
+    return this.#connection.end(limitMs);
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  isLoss(error: unknown): boolean {
+    return isConnectionLoss(error);
+  }
+
+  translate(error: unknown, what: string): MigrationError {
+    return translate(error, what);
+  }
+
+  observe(): Promise<SessionState> {
+    return this.#ender.observe(this.#identity);
+  }
+
+  cancel(): Promise<void> {
+    return this.#ender.cancelStatement(this.#identity);
+  }
+
+  endSession(): Promise<void> {
+    return this.#ender.endSession(this.#identity);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Building the shadow: an empty copy of the source in a schema of its own, on which the clauses are run as they are. What
+ * would only slow the copy down (indexes that are not unique) or stop it (constraints that old rows need not satisfy) is taken
+ * off again; how to make it is kept as the comment of the schema, so that it is there exactly as long as the shadow is.
+ */
+
+import { createHash } from 'node:crypto';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
+import { type Index, readTable, type TableDescription } from './catalog.ts';
+import { constraintStatements, copyStatements, indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import type { Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+import type { ShadowBuilder } from './table-pair.ts';
+import { readStreamMarks, type StreamMarks } from './unstreamed-changes.ts';
+
+/** What a shadow still lacks, and what it was made from. */
+export interface Unfinished {
+  /** Of the source's definition when the shadow was made. */
+  readonly fingerprint: string;
+  /** As they were then. */
+  readonly marks: StreamMarks;
+  /** Indexes to build after the copy. */
+  readonly indexes: readonly Index[];
+  /** Statements that add the constraints which hold for new rows only; to be run in the cutover. */
+  readonly lateConstraints: readonly string[];
+}
+
+/** The builder of a plan's shadow. */
+export function createShadowBuilder(plan: Plan): ShadowBuilder {
+  return {
+    create: (session, signal) => inTransaction(session, () => createShadow(session, plan, signal), signal),
+    drop: (session, signal) => dropShadow(session, plan.shadow, signal),
+    finish: (session, signal) => finishShadow(session, plan, signal),
+  };
+}
+
+/** Makes the empty copy. Inside a transaction, in a schema that exists. Takes ACCESS SHARE on the source. */
+export async function makeCopy(session: Session, source: TableDescription, schema: string, signal: AbortSignal): Promise<void> {
+  await session.execute("SET LOCAL default_tablespace = ''", signal);
+  for (const statement of copyStatements(source, schema)) await session.execute(statement, signal);
+}
+
+/**
+ * Alters the copy, and reads what became of it. The clauses run with the search path that the user has by default, for they
+ * may name types and functions without a schema. Inside a transaction.
+ */
+export async function alterCopy(
+  session: Session,
+  { table, clauses }: { readonly table: TableName; readonly clauses: string },
+  signal: AbortSignal,
+): Promise<TableDescription> {
+  await withDefaultPath(session, () => session.execute(`ALTER TABLE ${quoteTable(table)} ${clauses}`, signal), signal);
+  const altered = await readTable(session, table, signal);
+  if (altered === null) throw new MigrationError('INTERNAL', `${table.schema}.${table.table} is gone after the ALTER.`);
+  return altered;
+}
+
+/** Runs work that names things as the user would. Inside a transaction. */
+export async function withDefaultPath(session: Session, work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+  await session.execute('SET LOCAL search_path TO DEFAULT', signal);
+  await work();
+  await session.execute('SET LOCAL search_path = pg_catalog, pg_temp', signal);
+}
+
+/** A fingerprint of everything that the shadow is made from, which includes that it is this very table. */
+export function fingerprintOf(source: TableDescription): string {
+  const definition = { ...source, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
+  return createHash('sha256').update(JSON.stringify(definition)).digest('hex');
+}
+
+/** What the schema's comment says. Rejects with PLAN_CHANGED where there is none: the shadow was not made by this migration. */
+export async function readUnfinished(session: Session, plan: Plan, signal: AbortSignal): Promise<Unfinished> {
+  const [row] = await session.query(
+    `SELECT pg_catalog.obj_description(oid, 'pg_namespace') AS note FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(plan.shadow.schema)}`,
+    signal,
+  );
+  const note = row?.['note'] ?? '';
+  if (!note.startsWith(notePrefix)) {
+    throw new MigrationError(
+      'PLAN_CHANGED',
+      `The schema ${plan.shadow.schema} does not say how the shadow is finished. Give migration ${plan.id} up and start anew.`,
+    );
+  }
+  return JSON.parse(note.slice(notePrefix.length)) as Unfinished;
+}
+
+const notePrefix = 'The shadow of a table, made by TableShift. ';
+
+async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const source = await readTable(session, plan.source, signal);
+  if (source === null) throw changed(plan, 'is gone');
+  const { schema } = plan.shadow;
+  const shadow = quoteTable(plan.shadow);
+  await dropShadow(session, plan.shadow, signal);
+  await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
+  for (const statement of await revocations(session, schema, signal)) await session.execute(statement, signal);
+  await makeCopy(session, source, schema, signal);
+  const altered = await alterCopy(session, { table: plan.shadow, clauses: plan.clauses }, signal);
+  const names = altered.columns.map(({ name }) => name);
+  const expected = [...plan.columns.map((column) => column.shadow), ...plan.addedColumns];
+  if (!expected.every((name) => names.includes(name))) throw changed(plan, 'has other columns than when it was planned');
+  const indexes = altered.indexes.filter(({ name }) => plan.deferredIndexes.includes(name));
+  for (const { name } of indexes) await session.execute(`DROP INDEX ${quoteTable({ schema, table: name })}`, signal);
+  const late = altered.constraints.filter(({ isValid }) => !isValid);
+  for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
+  const unfinished: Unfinished = {
+    fingerprint: fingerprintOf(source),
+    marks: await readStreamMarks(session, plan, signal),
+    indexes,
+    lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
+  };
+  const note = notePrefix + JSON.stringify(unfinished);
+  await session.execute(`COMMENT ON SCHEMA ${quoteName(schema)} IS ${quoteText(note)}`, signal);
+}
+
+/** Never CASCADE: what somebody else made upon the shadow is reported, not dropped. Safe to run twice. */
+async function dropShadow(session: Session, shadow: TableName, signal: AbortSignal): Promise<void> {
+  const [schema] = await session.query(
+    `SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(shadow.schema)}`,
+    signal,
+  );
+  if (schema === undefined) return;
+  await session.execute(
+    `DROP TABLE IF EXISTS ${quoteTable(shadow)}; DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)}`,
+    signal,
+  );
+}
+
+/**
+ * Builds what was left out, then gathers statistics. An index is built without blocking the writes of the changes that go on
+ * meanwhile; it waits for transactions that are older than it, without a limit but the signal. One that was left half-built
+ * is dropped first. VACUUM takes SHARE UPDATE EXCLUSIVE on the shadow.
+ */
+async function finishShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const { indexes } = await readUnfinished(session, plan, signal);
+  const shadow = quoteTable(plan.shadow);
+  const { schema } = plan.shadow;
+  await session.execute('SET lock_timeout = 0', signal);
+  try {
+    for (const index of indexes) {
+      const table = await readTable(session, plan.shadow, signal);
+      const existing = table?.indexes.find(({ name }) => name === index.name);
+      if (existing?.isValid !== true) {
+        const name = quoteTable({ schema, table: index.name });
+        if (existing !== undefined) await session.execute(`DROP INDEX CONCURRENTLY ${name}`, signal);
+        await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
+        await session.execute(indexStatement(index, shadow, 'CONCURRENTLY '), signal);
+      }
+      const properties = indexProperties({ ...index, tablespace: null }, schema);
+      for (const statement of [...properties, ...indexMarks(index, shadow)]) await session.execute(statement, signal);
+    }
+    await session.execute(`VACUUM (ANALYZE) ${shadow}`, signal);
+  } finally {
+    const { signal: always } = new AbortController();
+    // A broken session is not used again.
+    await session.execute("SET lock_timeout = 5000; SET default_tablespace = ''", always).catch(() => undefined);
+  }
+}
+
+function quotedTablespace({ tablespace }: Index): string {
+  return tablespace ?? '';
+}
+
+/** Default privileges may have granted the schema to others. */
+async function revocations(session: Session, schema: string, signal: AbortSignal): Promise<readonly string[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT pg_catalog.format('REVOKE ALL ON SCHEMA %I FROM %s', n.nspname, CASE a.grantee WHEN 0 THEN 'PUBLIC'
+       ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END) AS statement
+     FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
+     WHERE n.nspname = ${quoteText(schema)} AND a.grantee <> n.nspowner`,
+    signal,
+  );
+  return rows.map((row) => row['statement'] ?? '');
+}
+
+/** All of it happens or nothing. */
+async function inTransaction(session: Session, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  const { signal: always } = new AbortController();
+  await session.execute('BEGIN', signal);
+  try {
+    await work();
+    await session.execute('COMMIT', signal);
+  } catch (error) {
+    // A broken session has no transaction any more.
+    await session.execute('ROLLBACK', always).catch(() => undefined);
+    throw error;
+  }
+}
+
+function changed(plan: Plan, what: string): MigrationError {
+  return new MigrationError(
+    'PLAN_CHANGED',
+    `The table ${plan.source.schema}.${plan.source.table} ${what}. Give migration ${plan.id} up and start anew.`,
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * The lock of the cutover, in the transaction that will swap.
+ *
+ *   shadow     first: nobody but autovacuum uses it, so waiting for it blocks nobody
+ *   source     straight to ACCESS EXCLUSIVE, holding nothing that an application could wait for. From a weaker lock upwards, a
+ *              transaction that has read the table and goes on to write it would deadlock with us, and could be the one that dies
+ *   the rest   whatever the swap touches besides is not waited for: lock_timeout is then 1 ms
+ *
+ * An autovacuum worker gives way only to who has waited for deadlock_timeout, so that is lowered where the role may; else
+ * a lock timeout below it (1 s by default) is in vain while one is at work.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { TableName } from '../engine/model.ts';
+import type { CutoverOptions } from '../engine/ports.ts';
+import { hasPassed } from '../sessions/pause.ts';
+import type { Flavour } from './flavour.ts';
+import { findLockHolders } from './lock-holders.ts';
+import type { Session } from './session.ts';
+import { quoteTable } from './statements.ts';
+
+/** Who asks for what. */
+export interface LockRequest {
+  /** Will hold the locks; inside a transaction. */
+  readonly locker: Session;
+  /** Looks around meanwhile. */
+  readonly observer: Session;
+  readonly flavour: Flavour;
+  readonly source: TableName;
+  readonly shadow: TableName;
+  readonly options: CutoverOptions;
+}
+
+export type LockOutcome =
+  /** `askedAt`: from when on applications may have waited, by performance.now(). */
+  { readonly kind: 'locked'; readonly askedAt: number } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
+
+/** The server's own limits come this much after ours, which can say more about why. */
+const graceMs = 500;
+/** Long enough to tell a deadlock from a short wait, short enough for an autovacuum worker to be sent away in good time. */
+const deadlockTimeoutMs = 200;
+
+/**
+ * Settings for a session that will hold the lock. If this process freezes, the server itself ends what it left: the wait for
+ * the lock after lock_timeout, a statement and an idle transaction, and the locks with them, after the time for holding.
+ */
+export function lockSettings({ holdTimeoutMs, lockTimeoutMs }: CutoverOptions): readonly string[] {
+  return [
+    `lock_timeout = ${lockTimeoutMs}`,
+    `idle_in_transaction_session_timeout = ${holdTimeoutMs + graceMs}`,
+    `statement_timeout = ${Math.max(holdTimeoutMs, lockTimeoutMs) + graceMs}`,
+  ];
+}
+
+/** Sessions that will hardly let the table go within the lock's timeout: waiting for them would block others for nothing. */
+export function findHopelessHolders(request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
+  const { locker, observer, options, source } = request;
+  const search = { table: source, of: 'table', except: locker.pid, restingLongerMs: options.lockTimeoutMs } as const;
+  return findLockHolders(observer, search, signal);
+}
+
+/**
+ * Takes the locks. From the moment at which the source is asked for, new statements on it wait behind us, which is why that
+ * ends after `lockTimeoutMs`. When it is granted, transactions that used the table are over and what they did is visible:
+ * a session lets go of its locks only after it has left the list of running transactions. After any other outcome the
+ * transaction has failed and must be rolled back.
+ */
+export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
+  const { flavour, locker, options, source, shadow } = request;
+  await locker.query(
+    `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', true)
+     WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`,
+    signal,
+  );
+  const shadowHolders = await lockOne(request, shadow, signal);
+  if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
+  const askedAt = performance.now();
+  const sourceHolders = await lockOne(request, source, signal);
+  if (sourceHolders !== null) return { kind: 'not-locked', blockers: sourceHolders };
+  const whole = flavour.hasTransactionTimeout ? `; SET LOCAL transaction_timeout = ${options.holdTimeoutMs + graceMs}` : '';
+  await locker.execute(`SET LOCAL lock_timeout = 1${whole}`, signal);
+  return { kind: 'locked', askedAt };
+}
+
+/** Null once the lock is had, else who is in the way. */
+async function lockOne(request: LockRequest, table: TableName, signal: AbortSignal): Promise<readonly string[] | null> {
+  const { locker, observer, options } = request;
+  const settled = new AbortController();
+  let blockers: readonly string[] = [];
+  // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
+  const looking = hasPassed(options.lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
+    const search = { table, of: 'table', except: locker.pid, restingLongerMs: null } as const;
+    if (isPassed) blockers = await findLockHolders(observer, search, signal);
+  });
+  try {
+    await locker.execute(`LOCK TABLE ONLY ${quoteTable(table)} IN ACCESS EXCLUSIVE MODE`, signal);
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
+    await looking.catch(() => undefined);
+    return blockers;
+  } finally {
+    settled.abort();
+    // Looking for blockers is a courtesy: its failure is no reason to fail.
+    await Promise.allSettled([looking]);
+  }
+}

@@ -1,0 +1,119 @@
+/** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
+
+import type { Plan, RowKey } from '../engine/model.ts';
+import type { RangeComparison, RowWriter, TablePair } from '../engine/ports.ts';
+import { type PairLayout, readPairLayout } from './pair-layout.ts';
+import { describeKey, type KeyColumn, keysFromRows } from './row-key.ts';
+import { compareKeysFor } from './row-key-order.ts';
+import {
+  chunkEndStatement,
+  compareStatement,
+  differencesStatement,
+  greatestShadowKeyStatement,
+  insertStatement,
+  rangeCondition,
+  sourceKeysStatement,
+} from './row-statements.ts';
+import { createRowWriter, insertChecked, type WriterPlace } from './row-writer.ts';
+import type { Session, SessionPool } from './session.ts';
+
+/** What building and finishing the shadow is; its statements are in shadow.ts. */
+export interface ShadowBuilder {
+  create(session: Session, signal: AbortSignal): Promise<void>;
+  drop(session: Session, signal: AbortSignal): Promise<void>;
+  finish(session: Session, signal: AbortSignal): Promise<void>;
+}
+
+export interface TablePairOptions {
+  readonly plan: Plan;
+  /** The key columns of the source. */
+  readonly keyColumns: readonly KeyColumn[];
+  readonly sessions: SessionPool;
+  readonly shadow: ShadowBuilder;
+}
+
+/** A pair with the writer that the cutover needs: the same statements through the session whose transaction holds the locks. */
+export interface PostgresTablePair extends TablePair {
+  lockedWriter(session: Session): RowWriter;
+}
+
+/** Opens the pair. The shadow need not exist yet. */
+export function openTablePair({ plan, keyColumns, sessions, shadow }: TablePairOptions): PostgresTablePair {
+  const layout = layoutOnce(plan, sessions);
+  const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
+  const query = (statement: string, signal: AbortSignal) =>
+    sessions.withSession((session) => session.query(statement, signal), signal);
+  const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
+  return {
+    ...createRowWriter(layout.read, place),
+    ...(compareKeys === undefined ? {} : { compareKeys }),
+    lockedWriter: (session) => createRowWriter(layout.read, { withSession: (work) => work(session), isInTransaction: true }),
+    async createShadow(signal) {
+      layout.forget();
+      await sessions.withSession((session) => shadow.create(session, signal), signal);
+    },
+    async dropShadow(signal) {
+      layout.forget();
+      await sessions.withSession((session) => shadow.drop(session, signal), signal);
+    },
+    async finishShadow(signal) {
+      await sessions.withSession((session) => shadow.finish(session, signal), signal);
+      // Unique keys that were built now count for collisions from here on.
+      layout.forget();
+    },
+    async greatestShadowKey(signal) {
+      const pair = await layout.read(signal);
+      return keysFromRows(pair.shadowKey, await query(greatestShadowKeyStatement(pair), signal))[0] ?? null;
+    },
+    async findChunkEnd(after, limitRows, signal) {
+      const pair = await layout.read(signal);
+      return keysFromRows(pair.key, await query(chunkEndStatement(pair, after, limitRows), signal))[0] ?? null;
+    },
+    async copyRange(range, existing, signal) {
+      const pair = await layout.read(signal);
+      const statement = insertStatement(pair, rangeCondition(pair.key, range), existing);
+      const keys = async (inner: AbortSignal): Promise<readonly RowKey[]> =>
+        keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), inner));
+      const result = await sessions.withSession(
+        (session) => insertChecked(session, pair, { statement, keys, place }, signal),
+        signal,
+      );
+      return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
+    },
+    async findSourceKeys(range, signal) {
+      const pair = await layout.read(signal);
+      return keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), signal));
+    },
+    async compareRange(range, signal) {
+      const [row] = await query(compareStatement(await layout.read(signal), range), signal);
+      return comparison(row?.['source'] ?? '', row?.['shadow'] ?? '');
+    },
+    async findDifferences(range, limitRows, signal) {
+      const pair = await layout.read(signal);
+      const conditions = { source: rangeCondition(pair.key, range), shadow: rangeCondition(pair.shadowKey, range) };
+      return keysFromRows(pair.key, await query(differencesStatement(pair, conditions, limitRows), signal));
+    },
+    describeKey: (key) => describeKey(keyColumns, key),
+  };
+}
+
+/** `count:checksum` of both sides. */
+function comparison(source: string, shadow: string): RangeComparison {
+  const rows = (side: string): number => Number(side.slice(0, side.indexOf(':')));
+  return { isEqual: source === shadow, sourceRows: rows(source), shadowRows: rows(shadow) };
+}
+
+/** The layout is read when it is first needed, and again after the shadow was made anew. */
+function layoutOnce(plan: Plan, sessions: SessionPool) {
+  let known: PairLayout | null = null;
+  return {
+    read: async (signal: AbortSignal): Promise<PairLayout> => {
+      const layout = known ?? (await sessions.withSession((session) => readPairLayout(session, plan, signal), signal));
+      known = layout;
+      return layout;
+    },
+    forget: (): void => {
+      known = null;
+    },
+  };
+}

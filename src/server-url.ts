@@ -1,0 +1,84 @@
+/** The address of a server as a URL: `postgres://user@host:5432/database`. A password in it never comes out again in a message. */
+
+import { MigrationError } from './engine/errors.ts';
+
+/** MySQL and MariaDB share one. */
+export type AdapterName = 'mysql' | 'postgres';
+
+/** What is to be known about a URL before an adapter takes it. */
+export interface ServerUrl {
+  readonly adapter: AdapterName;
+  /** The URL without its password: for messages, for the command that resumes, and for the adapter. */
+  readonly shown: string;
+  readonly password: string | null;
+  /** Database of the path. */
+  readonly database: string | null;
+}
+
+/** Rejects with BAD_USAGE, without repeating the URL, for it may hold a password. */
+export function parseServerUrl(text: string): ServerUrl {
+  if (!URL.canParse(text)) {
+    throw new MigrationError(
+      'BAD_USAGE',
+      'The URL cannot be read: it must look like mysql://user@host:3306/database or postgres://user@host:5432/database, with special characters written as %XX (@ is %40, # is %23, / is %2F).',
+    );
+  }
+  const url = new URL(text);
+  const adapter = adapterOf(url.protocol);
+  if (url.hash !== '') {
+    throw new MigrationError('BAD_USAGE', 'The URL has a # in it; in a user name or a password it is written as %23.');
+  }
+  const asParameter = url.searchParams.get('password');
+  const password = url.password === '' ? asParameter : decode(url.password);
+  const database = decode(url.pathname.slice(1));
+  url.password = '';
+  // PostgreSQL's own clients take it there too.
+  if (asParameter !== null) url.searchParams.delete('password');
+  return { adapter, shown: url.href, password, database: database === '' ? null : database };
+}
+
+/** The URL of a replica, with user, database and TLS settings of its primary's URL where it has none. */
+export function withLoginOf(replica: string, primary: string): string {
+  const { shown, password } = parseServerUrl(replica);
+  const [url, from] = [new URL(shown), new URL(primary)];
+  if (url.username === '') url.username = from.username;
+  if (password !== null) url.password = password;
+  if (/^\/?$/.test(url.pathname)) url.pathname = from.pathname;
+  for (const [name, value] of from.searchParams) {
+    if (name.startsWith('ssl') && !url.searchParams.has(name)) url.searchParams.set(name, value);
+  }
+  return url.href;
+}
+
+/** A text in which the password of each URL is replaced: for messages that others wrote. */
+export function hidePasswords(text: string): string {
+  return text
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/]*@/gi, '$1:***@')
+    .replaceAll(/([?&]password=)[^&#\s]*/gi, '$1***');
+}
+
+function adapterOf(protocol: string): AdapterName {
+  switch (protocol) {
+    case 'mysql:':
+    case 'mariadb:':
+      return 'mysql';
+    case 'postgres:':
+    case 'postgresql:':
+      return 'postgres';
+    default:
+      throw new MigrationError(
+        'BAD_USAGE',
+        `The URL begins with ${protocol} but must begin with mysql://, mariadb:// or postgres://.`,
+      );
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new MigrationError('BAD_USAGE', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.', {
+      cause: error instanceof Error ? error.name : undefined,
+    });
+  }
+}

@@ -1,0 +1,193 @@
+/** The command line: which command, which flags, or a page of help. */
+
+import { Command, CommanderError, Option as CommanderOption } from 'commander';
+import { MigrationError } from '../engine/errors.ts';
+import { SETTABLE } from './operator-commands.ts';
+import type { GivenFlags } from './option-values.ts';
+import { COMMANDS, type CommandName, flagOf, GROUPS, type Option, optionsOf } from './options.ts';
+
+/** What the operator typed. */
+export type CommandLine =
+  | {
+      readonly kind: 'command';
+      readonly command: Exclude<CommandName, 'control'>;
+      readonly id: string | null;
+      readonly flags: GivenFlags;
+    }
+  | { readonly kind: 'control'; readonly words: readonly string[]; readonly flags: GivenFlags }
+  | { readonly kind: 'page'; readonly text: string };
+
+interface CommandText {
+  readonly summary: string;
+  /** How the argument is called, where there is one. */
+  readonly id?: string;
+  readonly description: string;
+  readonly examples: readonly string[];
+}
+
+const TEXTS: Readonly<Record<CommandName, CommandText>> = {
+  plan: {
+    summary: 'show what would be done and what is in the way; changes nothing',
+    description:
+      'Shows how the change would be carried out (key, columns, indexes, space) and every obstacle at once.\nChanges nothing. Exit code 0: it can be migrated. 2: it is refused, or the command line is wrong.',
+    examples: [
+      "tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'",
+      "tableshift plan --url mysql://root@db1 --table shop.orders --alter 'DROP COLUMN note' --output json",
+      "tableshift plan --url postgres://ts@db1/shop --alter 'ALTER TABLE orders ALTER id TYPE bigint'",
+    ],
+  },
+  migrate: {
+    summary: 'change the table while applications go on reading and writing it',
+    description:
+      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.',
+    examples: [
+      "tableshift migrate --url mysql://root@db1/shop --ask-pass --alter 'ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT'",
+      "tableshift migrate --url postgres://ts@db1/shop --alter 'ALTER TABLE public.orders ALTER id TYPE bigint'",
+      "TABLESHIFT_URL=mysql://ts@db1/shop TABLESHIFT_PASSWORD=… tableshift migrate --table orders --alter 'ADD INDEX (customer_id)' --output json",
+    ],
+  },
+  resume: {
+    summary: 'go on with a migration whose process ended',
+    id: '[ID]',
+    description:
+      'Goes on from the last checkpoint, from any host. Without an ID, with the only unfinished migration there is.\nThe options of the copy and of the cutover may differ from the first run; the change may not.',
+    examples: ['tableshift resume --url mysql://root@db1 k3v9x2', 'tableshift resume --url mysql://root@db1 --workers 1'],
+  },
+  list: {
+    summary: 'list the migrations that are known on the server',
+    description: 'Lists the migrations that are recorded in the database, newest first, with their state.',
+    examples: ['tableshift list --url mysql://root@db1'],
+  },
+  status: {
+    summary: 'show one migration: phase, progress, what ended it',
+    id: '[ID]',
+    description:
+      'With an ID or --socket: asks the run itself if it runs on this machine, which knows it to the second.\nOtherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of the newest migration.\nExit code 0: it is known. 2: it is not.',
+    examples: ['tableshift status k3v9x2', 'tableshift status --url mysql://root@db1 k3v9x2 --output json'],
+  },
+  control: {
+    summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
+    id: '[ID] COMMAND [NAME=VALUE]',
+    description: [
+      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket.',
+      '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
+      '  cutover           let the swap begin that --cutover manual or postpone holds',
+      '  postpone          let no further attempt of the swap begin',
+      '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
+      `  set NAME=VALUE    ${SETTABLE.join(', ')}`,
+      'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
+    ].join('\n'),
+    examples: [
+      'tableshift control k3v9x2 pause',
+      'tableshift control k3v9x2 set workers=4',
+      'tableshift control --socket /run/ts.sock abort',
+    ],
+  },
+  cleanup: {
+    summary: 'drop the old table of a finished migration, or give an unfinished one up',
+    id: '[ID]',
+    description:
+      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops it.\nWith an ID: drops what that migration left. An unfinished one is given up by this: its shadow is dropped, the\nsource is not touched. One that is running is refused: end it first.',
+    examples: ['tableshift cleanup --url mysql://root@db1', 'tableshift cleanup --url mysql://root@db1 k3v9x2'],
+  },
+};
+
+const PROGRAM_HELP = `
+Examples:
+  What would happen?   tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
+  Do it:               tableshift migrate --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
+  It was interrupted:  tableshift resume --url mysql://root@db1/shop
+  How is it going?     tableshift status k3v9x2
+  Let it rest:         tableshift control k3v9x2 pause
+  Drop the old table:  tableshift cleanup --url mysql://root@db1/shop k3v9x2
+
+Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
+--ask-pass, --password-file, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
+
+Exit codes: 0 done, 1 failed but resumable, 2 refused with nothing changed, 3 the tables differ, 4 given up by the operator,
+5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown.`;
+
+/** Reads the arguments behind the program's name. Throws BAD_USAGE. */
+export function parseCommandLine(args: readonly string[], version: string, columns: number): CommandLine {
+  const output: string[] = [];
+  let line: CommandLine | null = null;
+  const program = new Command('tableshift')
+    .description('Changes the schema of live MySQL, MariaDB and PostgreSQL tables.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', PROGRAM_HELP);
+  for (const name of COMMANDS) {
+    const command = program.command(name);
+    describe(command, name);
+    command.action((...parameters: readonly unknown[]) => {
+      if (name === 'control') {
+        line = { kind: 'control', words: command.args, flags: givenFlags(command, name) };
+        return;
+      }
+      const id = TEXTS[name].id === undefined ? undefined : parameters[0];
+      line = { kind: 'command', command: name, id: typeof id === 'string' ? id : null, flags: givenFlags(command, name) };
+    });
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.configureOutput({
+      writeOut: (text) => output.push(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => columns,
+    });
+  }
+  try {
+    program.parse([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: 'page', text: output.join('') };
+    throw new MigrationError('BAD_USAGE', usageMessage(error));
+  }
+  return line ?? { kind: 'page', text: output.join('') };
+}
+
+function describe(command: Command, name: CommandName): void {
+  const { summary, id, description, examples } = TEXTS[name];
+  command.summary(summary).description(description).helpOption('-h, --help', 'print this').allowExcessArguments(false);
+  if (name === 'control') command.argument('<words...>', '[ID] pause | unpause | cutover | postpone | abort | set NAME=VALUE');
+  else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
+  // The order of the groups in --help is the order in which they first occur.
+  for (const group of GROUPS) {
+    for (const option of optionsOf(name).filter((option) => option.group === group)) {
+      const flag = flagOf(option);
+      if (flag !== null) command.addOption(commanderOption(option, flag));
+    }
+  }
+  command.addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}`);
+}
+
+function commanderOption(option: Option, flag: string): CommanderOption {
+  const isShownDefault = option.default !== null && option.kind !== 'switch';
+  const notes = [...(option.isRequired ? ['required'] : []), ...(isShownDefault ? [`default: ${option.default}`] : [])];
+  const help = notes.length === 0 ? option.help : `${option.help} (${notes.join(', ')})`;
+  const flags = option.kind === 'switch' ? flag : `${flag} <${option.placeholder}>`;
+  const one = new CommanderOption(flags, help).helpGroup(`${option.group}:`);
+  if (option.isList) one.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`));
+  return one;
+}
+
+function givenFlags(command: Command, name: CommandName): GivenFlags {
+  const given: Partial<Record<Option['name'], string | boolean>> = {};
+  const byAttribute = new Map(command.options.map((option) => [option.long, option.attributeName()]));
+  for (const option of optionsOf(name)) {
+    const attribute = byAttribute.get(flagOf(option) ?? undefined);
+    if (attribute === undefined || command.getOptionValueSource(attribute) !== 'cli') continue;
+    given[option.name] = command.getOptionValue(attribute) as string | boolean;
+  }
+  return given;
+}
+
+/** Commander repeats what it does not know, and that may be a password: what follows an equals sign is left out. */
+function usageMessage(error: CommanderError): string {
+  if (error.code === 'commander.help') return 'No command was given: plan, migrate, resume, list, status, control or cleanup.';
+  const message = error.message.replace(/^error: /, '').replace(/=[^']*'/, "'");
+  const [first = '', ...rest] = message.split('\n');
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`.replace(/\.?$/, '.');
+  return [sentence, ...rest].join(' ');
+}

@@ -1,0 +1,134 @@
+/** What the commands do, except for running a migration (run-command.ts) and cleaning up (cleanup-command.ts). */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { MigrationRecord } from '../engine/ports.ts';
+import { listMigrations, planMigration } from '../index.ts';
+import { hidePasswords } from '../server-url.ts';
+import { runControl, showLiveStatus } from './control-command.ts';
+import { runCleanup } from './cleanup-command.ts';
+import type { CommandLine } from './cli.ts';
+import { columnsOfOutput, commandText, type Invocation, prepare, type Surroundings, withRemedies } from './invocation.ts';
+import { columnsOf, oneLine } from './live-frame.ts';
+import { obstaclesText, planText, tableText } from './plan-text.ts';
+import { jsonLine } from './reporter.ts';
+import { runMigrate, runResume } from './run-command.ts';
+import { readableCount } from './units.ts';
+
+/** Does what the command line says. Resolves with the exit code; rejects with what keeps a command from its work. */
+export async function runCommand(
+  line: Exclude<CommandLine, { kind: 'page' }>,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<number> {
+  if (line.kind === 'control') return await runControl(line, surroundings);
+  switch (line.command) {
+    case 'plan':
+      return await runPlan(await prepare('plan', line, surroundings, signal));
+    case 'migrate':
+      return await runMigrate(await prepare('migrate', line, surroundings, signal));
+    case 'resume':
+      return await runResume(await prepare('resume', line, surroundings, signal));
+    case 'list':
+      return await runList(await prepare('list', line, surroundings, signal));
+    case 'status':
+      return (
+        (await showLiveStatus(line, surroundings)) ?? (await runStatus(await prepare('status', line, surroundings, signal)))
+      );
+    case 'cleanup':
+      return await runCleanup(await prepare('cleanup', line, surroundings, signal));
+  }
+}
+
+async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Promise<number> {
+  const { alter, table, key, deferIndexes } = values;
+  const { plan, obstacles } = await planMigration({ ...server, alter, table, key, deferIndexes });
+  const exitCode = obstacles.length === 0 ? 0 : 2;
+  if (values.output === 'json') {
+    const fields = { kind: 'plan', plan, obstacles: withRemedies(obstacles), exitCode };
+    surroundings.stdout.write(jsonLine(surroundings.now(), fields));
+    return exitCode;
+  }
+  const verdict = obstacles.length === 0 ? 'No obstacle: this can be migrated.\n' : obstaclesText(obstacles);
+  surroundings.stdout.write(plan === null ? verdict : `${planText(plan, columnsOfOutput(surroundings))}\n${verdict}`);
+  return exitCode;
+}
+
+async function runList({ values, server, surroundings }: Invocation<'list'>): Promise<number> {
+  const records = await listMigrations(server);
+  if (values.output === 'json') {
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records }));
+    return 0;
+  }
+  const head = ['ID', 'STATE', 'PHASE', 'TABLE', 'STARTED', 'LAST SAVED', 'CHANGE'];
+  const rows = records.map((record) => [
+    record.id,
+    stateText(record),
+    record.checkpoint?.phase ?? '-',
+    tableText(record.plan.source),
+    record.startedAt,
+    record.updatedAt,
+    oneLine(record.plan.clauses),
+  ]);
+  surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
+  return 0;
+}
+
+async function runStatus(invocation: Invocation<'status'>): Promise<number> {
+  const { values, server, surroundings, id } = invocation;
+  const record = (await listMigrations(server)).find((record) => id === null || record.id === id);
+  if (record === undefined) {
+    const what = id === null ? 'No migration' : `No migration ${id}`;
+    throw new MigrationError('MIGRATION_NOT_FOUND', `${what} is recorded on this server.`);
+  }
+  if (values.output === 'json') {
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record }));
+    return 0;
+  }
+  const next = record.state === 'open' && !record.isRunning ? commandText(invocation, 'resume', record.id) : null;
+  surroundings.stdout.write(recordText(record, next));
+  return 0;
+}
+
+/** `running`, `open`, `done` or `aborted`. */
+function stateText({ state, isRunning }: MigrationRecord): string {
+  return isRunning ? 'running' : state;
+}
+
+function recordText(record: MigrationRecord, resumeCommand: string | null): string {
+  const { plan, checkpoint } = record;
+  const copied =
+    checkpoint === null ? null : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
+  const verification = checkpoint?.verification;
+  const compared =
+    verification === undefined || verification.rowsCompared === 0
+      ? null
+      : `${readableCount(verification.rowsCompared)} rows in pass ${verification.pass}, ${verification.repairedTotal} repaired${verification.isClean ? ', all equal' : ''}`;
+  const lines: readonly (readonly [string, string | null])[] = [
+    ['migration', record.id],
+    ['table', tableText(plan.source)],
+    ['change', oneLine(plan.clauses)],
+    ['state', stateText(record)],
+    ['phase', checkpoint?.phase ?? 'not begun'],
+    ['copied', copied],
+    ['compared', compared],
+    ['started', record.startedAt],
+    ['last saved', record.updatedAt],
+    ['ended by', record.failure === null ? null : hidePasswords(oneLine(record.failure))],
+    ['to go on', resumeCommand],
+  ];
+  return lines.map(([label, text]) => (text === null ? '' : `${label.padEnd(12)}${text}\n`)).join('');
+}
+
+/** Rows of cells as lines with straight columns; the last column is as long as it likes. */
+function tableLines(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => columnsOf(row[column] ?? ''))));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => `${cell}${' '.repeat((widths[column] ?? 0) - columnsOf(cell))}`)
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}

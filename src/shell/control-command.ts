@@ -1,0 +1,84 @@
+/** `control`, and `status` of a run on this machine: talks to the run over its socket. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { CommandLine } from './cli.ts';
+import { CONTROL_COMMANDS, type ControlCommand } from './operator-commands.ts';
+import { askSocket, type SocketAnswer, socketPaths } from './control-socket.ts';
+import type { Surroundings } from './invocation.ts';
+import { type LiveStatus, liveStatusText } from './live-status.ts';
+import { type GivenFlags, readText } from './option-values.ts';
+import { jsonLine } from './reporter.ts';
+
+/** `tableshift control [ID] COMMAND [NAME=VALUE]`. Resolves with the exit code; rejects where no run listens. */
+export async function runControl(
+  { words, flags }: Extract<CommandLine, { kind: 'control' }>,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { id, command, setting } = readWords(words);
+  const paths = pathsOf(id, flags, surroundings);
+  const answer = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, setting ?? ''));
+  if (answer === null) throw new MigrationError('MIGRATION_NOT_FOUND', `No run listens at ${paths.join(' or ')}.`);
+  const isDone = answer.status === 200;
+  const said = answer.fields['message'] ?? answer.fields['error'];
+  const message = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
+  if (readText('output', flags, surroundings.environment) === 'json') {
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'control', command, isDone, message }));
+  } else if (isDone) surroundings.stdout.write(`${message}\n`);
+  if (!isDone) throw new MigrationError('BAD_USAGE', message);
+  return 0;
+}
+
+/** Shows the status that the run itself gives; null where none listens, and the database has to be asked. */
+export async function showLiveStatus(
+  line: { readonly id: string | null; readonly flags: GivenFlags },
+  surroundings: Surroundings,
+): Promise<number | null> {
+  const { environment, stdout } = surroundings;
+  if (line.id === null && readText('socket', line.flags, environment) === null) return null;
+  const paths = pathsOf(line.id, line.flags, surroundings);
+  const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status'));
+  if (answer?.status !== 200) return null;
+  // A run of the same version wrote it.
+  const status = answer.fields as unknown as LiveStatus;
+  const isJson = readText('output', line.flags, environment) === 'json';
+  stdout.write(isJson ? jsonLine(surroundings.now(), status) : liveStatusText(status));
+  return 0;
+}
+
+function readWords(words: readonly string[]): {
+  readonly id: string | null;
+  readonly command: ControlCommand;
+  readonly setting: string | null;
+} {
+  const at = words.findIndex((word) => isCommand(word));
+  const command = words[at];
+  const rest = words.slice(at + 1);
+  const isWellFormed = at >= 0 && at <= 1 && rest.length === (command === 'set' ? 1 : 0);
+  if (!isWellFormed || command === undefined || !isCommand(command)) {
+    const message = `What follows control is [ID] and one of ${CONTROL_COMMANDS.join(', ')}; set is followed by one NAME=VALUE.`;
+    throw new MigrationError('BAD_USAGE', message);
+  }
+  return { id: at === 1 ? (words[0] ?? null) : null, command, setting: rest[0] ?? null };
+}
+
+function isCommand(word: string): word is ControlCommand {
+  return CONTROL_COMMANDS.some((command) => command === word);
+}
+
+function pathsOf(id: string | null, flags: GivenFlags, { environment }: Surroundings): readonly string[] {
+  const asked = readText('socket', flags, environment);
+  if (asked !== null) return [asked];
+  if (id !== null && /^[a-z0-9]{1,24}$/.test(id)) return socketPaths(id, environment);
+  throw new MigrationError('BAD_USAGE', 'Name the migration by its ID, or its socket with --socket.');
+}
+
+async function askFirst(
+  paths: readonly string[],
+  ask: (path: string) => Promise<SocketAnswer | null>,
+): Promise<SocketAnswer | null> {
+  for (const path of paths) {
+    const answer = await ask(path);
+    if (answer !== null) return answer;
+  }
+  return null;
+}

@@ -1,0 +1,178 @@
+/** Where a run listens for its operator: HTTP over a unix socket, and over loopback with a token if that is asked for. */
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type ListenOptions } from 'node:net';
+import { MigrationError } from '../engine/errors.ts';
+import { CONTROL_COMMANDS, type ControlAnswer, type ControlCommand } from './operator-commands.ts';
+
+/** More than this is no command. */
+const BODY_BYTES_MAX = 4_096;
+const CONNECTIONS_MAX = 32;
+const REQUEST_MS_MAX = 5_000;
+/** Linux has room for this many bytes in the name of a socket. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** What is asked for. Each member answers for the run as it is now; null: it has not begun. */
+export interface ControlHandler {
+  status(): object | null;
+  metrics(): string | null;
+  command(command: ControlCommand, setting: string | null): ControlAnswer | null;
+}
+
+/** A place that is listened at, until it is disposed. */
+export interface Listening extends AsyncDisposable {
+  /** The path of the socket, or the address. */
+  readonly place: string;
+}
+
+/**
+ * Listens on a unix socket that only its owner may use. A socket that a dead run has left is replaced. Rejects with BAD_USAGE
+ * where somebody listens there, where something else is there, or where nothing can be made.
+ */
+export async function listenOnSocket(path: string, handler: ControlHandler): Promise<Listening> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) throw badSocket(path, `longer than ${SOCKET_PATH_BYTES_MAX} bytes`);
+  await removeDeadSocket(path);
+  const server = createControlServer(handler, null);
+  // The socket is made within the call, so nobody else's file is made with this mask.
+  const mask = process.umask(0o177);
+  try {
+    const listening = listen(server, { path });
+    process.umask(mask);
+    await listening;
+    await chmod(path, 0o600);
+  } catch (error) {
+    throw badSocket(path, error instanceof Error ? error.message : String(error));
+  } finally {
+    process.umask(mask);
+  }
+  return { place: path, [Symbol.asyncDispose]: () => close(server) };
+}
+
+/** Listens on `HOST:PORT` for those who know the token. Rejects with BAD_USAGE where that is not this machine's own address. */
+export async function listenOnHttp(address: string, token: string, handler: ControlHandler): Promise<Listening> {
+  const [, host = '', port = ''] = /^(\[::1\]|127(?:\.\d{1,3}){3}|localhost):(\d{1,5})$/.exec(address) ?? [];
+  if (host === '' || Number(port) > 65_535) {
+    const message = `--http must be an address of this machine such as 127.0.0.1:8080, not "${address}".`;
+    throw new MigrationError('BAD_USAGE', message);
+  }
+  const server = createControlServer(handler, token);
+  try {
+    await listen(server, { host: host.replaceAll(/[[\]]/g, ''), port: Number(port) });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MigrationError('BAD_USAGE', `It is not possible to listen on ${address}: ${reason}.`, { cause });
+  }
+  const bound = server.address() as AddressInfo;
+  return { place: `http://${host}:${bound.port}`, [Symbol.asyncDispose]: () => close(server) };
+}
+
+function createControlServer(handler: ControlHandler, token: string | null): Server {
+  const server = createServer(
+    { requestTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: REQUEST_MS_MAX },
+    (request, response) => {
+      if (token !== null && !isAllowed(request, token)) {
+        request.resume();
+        response.setHeader('www-authenticate', 'Bearer');
+        answer(response, 401, { error: 'The token is missing or wrong.' });
+        return;
+      }
+      readBody(request).then(
+        (body) => respond({ request, body, handler }, response),
+        () => answer(response, 413, { error: 'The request is too long.' }),
+      );
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return server;
+}
+
+interface Asked {
+  readonly request: IncomingMessage;
+  readonly body: string;
+  readonly handler: ControlHandler;
+}
+
+function respond({ request, body, handler }: Asked, response: ServerResponse): void {
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  const command = CONTROL_COMMANDS.find((command) => path === `/control/${command}`);
+  const isKnown = command !== undefined || path === '/status' || path === '/metrics';
+  if (!isKnown) return answer(response, 404, { error: 'There are /status, /metrics and /control/COMMAND.' });
+  const method = command === undefined ? 'GET' : 'POST';
+  if (request.method !== method) return answer(response, 405, { error: `${path} wants ${method}.` });
+  if (command !== undefined) {
+    const result = handler.command(command, body === '' ? null : body);
+    if (result === null) return notBegun(response);
+    return answer(response, result.isDone ? 200 : 400, result.isDone ? { message: result.message } : { error: result.message });
+  }
+  if (path === '/status') {
+    const status = handler.status();
+    return status === null ? notBegun(response) : answer(response, 200, status);
+  }
+  const metrics = handler.metrics();
+  if (metrics === null) return notBegun(response);
+  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(metrics);
+}
+
+function notBegun(response: ServerResponse): void {
+  answer(response, 503, { error: 'The run has not begun yet: it plans, or waits for its claim.' });
+}
+
+function answer(response: ServerResponse, status: number, fields: object): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify(fields)}\n`);
+}
+
+/** In a time that tells nothing about the token. */
+function isAllowed(request: IncomingMessage, token: string): boolean {
+  const [, given = ''] = /^Bearer (.*)$/i.exec(request.headers.authorization ?? '') ?? [];
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hash(given), hash(token));
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) throw new Error('too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function listen(server: Server, options: ListenOptions): Promise<void> {
+  const listening = new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', resolve);
+  });
+  server.listen(options);
+  await listening;
+  // A connection that cannot be taken is the operator's to try again, and no reason to end a migration.
+  server.on('error', () => undefined);
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}
+
+async function removeDeadSocket(path: string): Promise<void> {
+  const status = await lstat(path).catch(() => null);
+  if (status === null) return;
+  if (!status.isSocket()) throw badSocket(path, 'something else is there');
+  const isAlive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => resolve(false));
+  });
+  if (isAlive) throw badSocket(path, 'another run listens there');
+  await unlink(path).catch(() => undefined);
+}
+
+function badSocket(path: string, reason: string): MigrationError {
+  return new MigrationError('BAD_USAGE', `The socket ${path} cannot be used: ${reason}.`);
+}

@@ -1,0 +1,71 @@
+/** Where the sockets of runs are, and how the other end of one is asked. */
+
+import { lstat, mkdir } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { MigrationError } from '../engine/errors.ts';
+import type { Environment } from './option-values.ts';
+
+/** A run that does not answer for so long hangs. */
+const ANSWER_WITHIN_MS = 10_000;
+
+/** No run, or one that ended at this moment. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+/** What a run answered. */
+export interface SocketAnswer {
+  readonly status: number;
+  /** Empty where the answer was no object. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Where the socket of a migration may be, the preferred place first. A run from cron has no runtime directory, its operator has. */
+export function socketPaths(id: string, environment: Environment): readonly string[] {
+  return folders(environment).map((folder) => join(folder, `${id}.sock`));
+}
+
+/** Makes the preferred folder, for this user alone, and gives the path of the socket in it. Rejects where it is somebody else's. */
+export async function prepareSocketPath(id: string, environment: Environment): Promise<string> {
+  const [folder = ''] = folders(environment);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const status = await lstat(folder);
+  const isOurs = status.isDirectory() && status.uid === userInfo().uid && (status.mode & 0o077) === 0;
+  if (!isOurs) throw new Error(`${folder} is not a directory of this user alone`);
+  return join(folder, `${id}.sock`);
+}
+
+/** Asks the run that listens at `path`; null where none does. */
+export async function askSocket(path: string, method: 'GET' | 'POST', what: string, body = ''): Promise<SocketAnswer | null> {
+  return await new Promise<SocketAnswer | null>((resolve, reject) => {
+    const call = request({ socketPath: path, method, path: what, agent: false, timeout: ANSWER_WITHIN_MS }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, fields: parse(Buffer.concat(chunks).toString('utf8')) }),
+      );
+    });
+    call.on('timeout', () => call.destroy(new Error('the run does not answer')));
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      if (GONE.has(error.code ?? '')) resolve(null);
+      else reject(new MigrationError('BAD_USAGE', `The socket ${path} cannot be used: ${error.message}.`, { cause: error }));
+    });
+    call.end(body);
+  });
+}
+
+function folders(environment: Environment): readonly string[] {
+  const runtime = environment['XDG_RUNTIME_DIR'] ?? '';
+  const shared = join(tmpdir(), `tableshift-${userInfo().uid}`);
+  return runtime === '' ? [shared] : [join(runtime, 'tableshift'), shared];
+}
+
+function parse(text: string): SocketAnswer['fields'] {
+  try {
+    const fields: unknown = JSON.parse(text);
+    return typeof fields === 'object' && fields !== null ? (fields as SocketAnswer['fields']) : {};
+  } catch {
+    return {};
+  }
+}

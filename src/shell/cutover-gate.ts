@@ -1,0 +1,58 @@
+/** Holds the cutover until a check of the operator's has passed: once before each attempt. */
+
+import type { Controls } from '../engine/controls.ts';
+import type { MigrationEvent } from '../engine/events.ts';
+import type { Clock } from '../engine/ports.ts';
+import { Condition } from '../engine/tasks.ts';
+
+const HOLDER = 'hook';
+/** A check that failed is made again after so long. */
+const AGAIN_AFTER_MS = 30_000;
+
+/** The check runs when the run waits for nothing else, and nobody else holds; it passes by resolving. */
+export class CutoverGate {
+  readonly #controls: Controls;
+  readonly #check: (signal: AbortSignal) => Promise<void>;
+  readonly #clock: Clock;
+  readonly #changed = new Condition();
+  #isReady = false;
+
+  constructor(controls: Controls, check: (signal: AbortSignal) => Promise<void>, clock: Clock) {
+    this.#controls = controls;
+    this.#check = check;
+    this.#clock = clock;
+    this.#hold('before-cutover has not passed yet');
+  }
+
+  /** To be told of every event, synchronously. */
+  observe(event: MigrationEvent): void {
+    if (event.kind === 'cutover-awaited') this.#isReady = true;
+    if (event.kind === 'cutover-attempt') this.#isReady = false;
+    if (event.kind === 'cutover-failed') this.#hold('before-cutover has not passed yet');
+    this.#changed.notify();
+  }
+
+  /** Until `signal` aborts. */
+  async keep(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      while (!this.#isTime) await this.#changed.changed(signal);
+      try {
+        await this.#check(signal);
+        this.#controls.releaseCutover(HOLDER);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#hold(error instanceof Error ? error.message : String(error));
+        await this.#clock.sleep(AGAIN_AFTER_MS, signal);
+      }
+    }
+  }
+
+  get #isTime(): boolean {
+    const holds = this.#controls.cutoverHolds;
+    return this.#isReady && holds.length === 1 && holds[0]?.by === HOLDER;
+  }
+
+  #hold(reason: string): void {
+    this.#controls.holdCutover(HOLDER, reason);
+  }
+}

@@ -1,0 +1,60 @@
+/** A check from outside: an address that says whether to go on. */
+
+import type { Clock, ThrottleSignal } from '../engine/ports.ts';
+import { MigrationError } from '../engine/errors.ts';
+
+const ASK_EACH_MS = 1_000;
+const ANSWER_WITHIN_MS = 2_000;
+
+/**
+ * Copying goes on while the address answers 200 and rests at any other answer. Without an answer the last one holds until the
+ * throttler counts it as stale. Redirections are not followed. Throws BAD_USAGE where `address` is none.
+ */
+export function httpCheck(address: string, clock: Clock): ThrottleSignal {
+  const url = parseAddress(address);
+  let askedAtMs: number | null = null;
+  return {
+    name: 'HTTP check',
+    async sample(signal) {
+      if (askedAtMs !== null) await clock.sleep(Math.max(0, askedAtMs + ASK_EACH_MS - clock.now()), signal);
+      askedAtMs = clock.now();
+      const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+      const { status } = await ask(shownAddress(url, true), loginOf(url), within);
+      return { pressure: status === 200 ? 0 : 1, detail: `${shownAddress(url, false)} answers ${status}` };
+    },
+  };
+}
+
+async function ask(
+  address: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<{ readonly status: number }> {
+  try {
+    const response = await fetch(address, { redirect: 'manual', headers, signal });
+    await response.body?.cancel();
+    return response;
+  } catch (error) {
+    // What fetch says is "fetch failed"; the cause says why.
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new Error(cause instanceof Error ? cause.message : String(cause), { cause: error });
+  }
+}
+
+/** Addresses with a login in them are not asked as they are. */
+function loginOf({ username, password }: URL): Record<string, string> {
+  if (username === '' && password === '') return {};
+  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+}
+
+/** A query may hold a token: it is asked with, and not shown. */
+function shownAddress(url: URL, hasQuery: boolean): string {
+  return `${url.origin}${url.pathname}${hasQuery ? url.search : ''}`;
+}
+
+function parseAddress(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url !== null && ['http:', 'https:'].includes(url.protocol)) return url;
+  throw new MigrationError('BAD_USAGE', '--throttle-http must be an address that begins with http:// or https://.');
+}

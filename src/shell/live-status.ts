@@ -1,0 +1,117 @@
+/** What a run says of itself when it is asked, and the same in words. */
+
+import type { Controls, Hold } from '../engine/controls.ts';
+import type { Progress } from '../engine/events.ts';
+import type { Phase, Plan } from '../engine/model.ts';
+import { oneLine } from './live-frame.ts';
+import { describeProgress, PHASE_WORDS } from './log.ts';
+import { tableText } from './plan-text.ts';
+import type { RunFigures } from './run-figures.ts';
+import type { AttemptRecord, RunRecord } from './run-record.ts';
+import { readableCount, readableDuration } from './units.ts';
+
+/** Plain JSON. Times in milliseconds. */
+export interface LiveStatus {
+  readonly kind: 'status';
+  readonly id: string;
+  readonly table: string;
+  readonly change: string;
+  readonly state: 'running';
+  /** Null before the first. */
+  readonly phase: Phase | null;
+  readonly elapsedMs: number;
+  /** The newest figures, about a second old; null before the first. */
+  readonly progress: Progress | null;
+  /** What stops copying and verifying now. */
+  readonly throttle: { readonly signal: string; readonly detail: string; readonly sinceMs: number } | null;
+  readonly throttledMs: number;
+  readonly pausedBy: readonly Hold[];
+  readonly cutoverHeldBy: readonly Hold[];
+  readonly cutoverAttempts: number;
+  /** The newest attempt of the cutover. */
+  readonly lastAttempt: AttemptRecord | null;
+  readonly verification: RunFigures['verification'];
+  readonly retries: number;
+  readonly options: LiveOptions;
+}
+
+/** What may be changed while it runs, as it is now. */
+interface LiveOptions {
+  readonly workers: number;
+  readonly applyWorkers: number;
+  readonly chunkTimeMs: number;
+  readonly chunkRowsMax: number;
+  readonly cutoverLockTimeoutMs: number;
+  readonly cutoverHoldTimeoutMs: number;
+  readonly cutoverAttempts: number;
+}
+
+/** The status at this moment. */
+export function liveStatus(plan: Plan, record: RunRecord, controls: Controls, nowMs: number): LiveStatus {
+  const { figures, throttledSinceMs, attempts } = record;
+  const { options } = controls;
+  const isThrottled = figures.throttle !== null && throttledSinceMs !== null;
+  return {
+    kind: 'status',
+    id: plan.id,
+    table: tableText(plan.source),
+    change: oneLine(plan.clauses),
+    state: 'running',
+    phase: figures.phase,
+    elapsedMs: Math.round(nowMs - figures.startedAtMs),
+    progress: figures.progress,
+    throttle: isThrottled ? { ...figures.throttle, sinceMs: Math.round(nowMs - throttledSinceMs) } : null,
+    throttledMs: Math.round(figures.throttledMs),
+    pausedBy: controls.pauses,
+    cutoverHeldBy: controls.cutoverHolds,
+    cutoverAttempts: figures.cutoverAttempts,
+    lastAttempt: attempts.at(-1) ?? null,
+    verification: figures.verification,
+    retries: figures.retries,
+    options: {
+      workers: options.copyWorkers,
+      applyWorkers: options.applyWorkers,
+      chunkTimeMs: options.chunkTargetMs,
+      chunkRowsMax: options.chunkRowsMax,
+      cutoverLockTimeoutMs: options.cutover.lockTimeoutMs,
+      cutoverHoldTimeoutMs: options.cutover.holdTimeoutMs,
+      cutoverAttempts: options.cutover.attemptsMax,
+    },
+  };
+}
+
+/** A few lines for people. */
+export function liveStatusText(status: LiveStatus): string {
+  const { lastAttempt, throttle, phase, progress, verification } = status;
+  const lines: readonly (readonly [string, string | null])[] = [
+    ['migration', status.id],
+    ['table', status.table],
+    ['change', status.change],
+    ['state', `running for ${readableDuration(status.elapsedMs)}`],
+    ['phase', phase === null ? 'not begun' : `${phase}: ${PHASE_WORDS[phase]}`],
+    ['figures', progress === null ? null : describeProgress(progress)],
+    [
+      'throttled',
+      throttle === null ? null : `${throttle.signal}: ${throttle.detail}, for ${readableDuration(throttle.sinceMs)}`,
+    ],
+    ...status.pausedBy.map(({ by, reason }) => ['paused', `by ${by}: ${reason}`] as const),
+    ...status.cutoverHeldBy.map(({ by, reason }) => ['swap held', `by ${by}: ${reason}`] as const),
+    [
+      'compared',
+      verification === null ? null : `${readableCount(verification.rows)} rows, ${verification.repaired} repaired, all equal`,
+    ],
+    ['last attempt', lastAttempt === null ? null : attemptText(lastAttempt)],
+  ];
+  return lines.map(([label, text]) => (text === null ? '' : `${label.padEnd(14)}${text}\n`)).join('');
+}
+
+/** One attempt in words. */
+export function attemptText({ attempt, outcome, reason, blockers, blockedMs }: AttemptRecord): string {
+  const what = {
+    running: 'goes on',
+    failed: `failed: ${(reason ?? '').replace(/\.$/, '')}`,
+    swapped: `swapped; writes were blocked for ${readableDuration(blockedMs ?? 0)}`,
+  };
+  const who = blockers.length === 0 ? '' : `; blocked by ${blockers.join(' and ')}`;
+  return `${attempt} ${what[outcome]}${who}`;
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/** The program: binds the shell to the process. Everything else takes its surroundings as parameters. */
+
+import { setMaxListeners } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import { parseCommandLine } from './cli.ts';
+import { runCommand } from './commands.ts';
+import { printError, type Surroundings } from './invocation.ts';
+import { OPTIONS } from './options.ts';
+
+/** A connection that does not close must not keep a run that has ended from ending. */
+const EXIT_LIMIT_MS = 5_000;
+const HELP_COLUMNS_MAX = 120;
+/** Of a signal; each worker's statement listens to that of the run. More would be a leak. */
+const LISTENERS_MAX = 200;
+
+const surroundings: Surroundings = {
+  environment: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  now: () => new Date(),
+  monotonicMs: () => performance.now(),
+};
+
+setMaxListeners(LISTENERS_MAX);
+process.exitCode = await main(process.argv.slice(2));
+setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
+
+async function main(args: readonly string[]): Promise<number> {
+  hideCommandLine(args);
+  // A reader of our output that goes away (`| head`) is no reason to end a migration.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  process.on('uncaughtException', (error) => {
+    printError(asMigrationError(error), 'text', surroundings);
+    process.exit(1);
+  });
+  try {
+    const columns = Math.min(process.stdout.columns || HELP_COLUMNS_MAX, HELP_COLUMNS_MAX);
+    const line = parseCommandLine(args, readVersion(), columns);
+    if (line.kind === 'page') {
+      process.stdout.write(line.text);
+      return 0;
+    }
+    return await runCommand(line, surroundings, interruptSignal());
+  } catch (thrown) {
+    const error = asMigrationError(thrown);
+    printError(error, isJsonAskedFor(args) ? 'json' : 'text', surroundings);
+    return error.exitCode;
+  }
+}
+
+/** The first SIGINT, SIGTERM or SIGHUP aborts the signal, the second ends the process at once. */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // Node takes back what nohup has set. A run that writes elsewhere does not need the terminal that has gone.
+      if (name === 'SIGHUP' && !process.stdout.isTTY) return;
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort(new MigrationError('INTERRUPTED', `The run was ended by ${name}.`));
+    });
+  }
+  return controller.signal;
+}
+
+/** Process lists show the title instead of the arguments from here on, whatever stood in them. */
+function hideCommandLine(args: readonly string[]): void {
+  process.title = `tableshift ${args[0] ?? ''}`.trimEnd();
+  if (args.some((arg) => /:\/\/[^/@\s]*:[^/@\s]+@|:\/\/\S*[?&]password=/.test(arg))) {
+    process.stderr.write(
+      'warning: The password in --url could be read by every user of this machine when the command began; use --ask-pass, --password-file or TABLESHIFT_PASSWORD.\n',
+    );
+  }
+}
+
+/** Also where the options cannot be read. */
+function isJsonAskedFor(args: readonly string[]): boolean {
+  const variable = surroundings.environment[OPTIONS.output.environment];
+  return args.includes('--output=json') || args[args.indexOf('--output') + 1] === 'json' || variable === 'json';
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return String((manifest as { readonly version: unknown }).version);
+}

@@ -1,0 +1,119 @@
+/** Reads the values of a command's options: the command line first, then the environment, the configuration file, the default. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { ConfigValues } from './config-file.ts';
+import { allOptions, flagOf, type CommandName, type Option, type OptionName, type OptionsOf, optionsOf } from './options.ts';
+import { formatDurationMs, parseCount, parseDurationMs } from './units.ts';
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the command line says: text, or for switches whether they are on. */
+export type GivenFlags = Readonly<Partial<Record<OptionName, string | boolean>>>;
+
+/** A command's values, and which of them stood on the command line (for the resume command). */
+export interface ReadOptions<Command extends CommandName> {
+  readonly values: OptionsOf<Command>;
+  readonly given: readonly Option[];
+}
+
+/** Rejects with BAD_USAGE, naming the flag or the variable, where a value is missing or cannot be read. */
+export function readOptions<Command extends CommandName>(
+  command: Command,
+  flags: GivenFlags,
+  environment: Environment,
+  config: ConfigValues = {},
+): ReadOptions<Command> {
+  const options = optionsOf(command);
+  const sources = { flags, environment, config };
+  const values = Object.fromEntries(options.map((option) => [option.name, readOption(option, sources)]));
+  return {
+    // The type and the values are made from the same table.
+    values: values as unknown as OptionsOf<Command>,
+    given: options.filter((option) => flags[option.name] !== undefined),
+  };
+}
+
+/** One option by itself, for what is looked at before a command is known to have all of its own. */
+export function readText(name: OptionName, flags: GivenFlags, environment: Environment): string | null {
+  const option = allOptions().find((option) => option.name === name);
+  const value = option === undefined ? null : readOption(option, { flags, environment, config: {} });
+  return value === null ? null : String(value);
+}
+
+interface Sources {
+  readonly flags: GivenFlags;
+  readonly environment: Environment;
+  readonly config: ConfigValues;
+}
+
+function readOption(option: Option, { flags, environment, config }: Sources): string | number | boolean | null {
+  const flag = flags[option.name];
+  if (typeof flag === 'boolean') return flag;
+  if (flag !== undefined) return parseOption(option, flag, `--${option.flag}`);
+  const variable = environment[option.environment];
+  if (variable !== undefined && variable !== '') return parseOption(option, variable, option.environment);
+  const configured = option.flag === null ? undefined : config[option.flag];
+  if (configured !== undefined) return parseOption(option, configured, `"${option.flag}" of the configuration file`);
+  if (option.offWhenSet !== undefined && (environment[option.offWhenSet] ?? '') !== '') return false;
+  if (option.default !== null) return parseOption(option, option.default, option.name);
+  if (option.isRequired) throw new MigrationError('BAD_USAGE', `${flagOf(option)} is missing (or ${option.environment}).`);
+  return null;
+}
+
+/** `origin` is what the operator wrote it after. Values are not repeated in messages where they might hold a password. */
+export function parseOption(option: Option, text: string, origin: string): string | number | boolean {
+  if (text === '') throw new MigrationError('BAD_USAGE', `${origin} is empty.`);
+  switch (option.kind) {
+    case 'text':
+      return text;
+    case 'choice':
+      return parseChoice(option, text, origin);
+    case 'switch':
+      return parseSwitch(text, origin);
+    case 'count':
+      return parseFigure(option, { text, origin, parse: parseCount, format: String, example: 'a whole number' });
+    case 'duration':
+      return parseFigure(option, {
+        text,
+        origin,
+        parse: parseDurationMs,
+        format: formatDurationMs,
+        example: 'a time with its unit, such as 250ms, 10s or 5m',
+      });
+  }
+}
+
+function parseChoice(option: Option, text: string, origin: string): string {
+  const choices = option.choices ?? [];
+  // The servers' own clients write these in capitals and with underscores.
+  const choice = text.toLowerCase().replaceAll('_', '-');
+  if (choices.includes(choice)) return choice;
+  throw new MigrationError('BAD_USAGE', `${origin} must be one of ${choices.join(', ')}, not "${text}".`);
+}
+
+function parseSwitch(text: string, origin: string): boolean {
+  if (['1', 'true', 'on', 'yes'].includes(text.toLowerCase())) return true;
+  if (['0', 'false', 'off', 'no'].includes(text.toLowerCase())) return false;
+  throw new MigrationError('BAD_USAGE', `${origin} must be on or off, not "${text}".`);
+}
+
+interface Figure {
+  readonly text: string;
+  readonly origin: string;
+  readonly parse: (text: string) => number | null;
+  readonly format: (value: number) => string;
+  readonly example: string;
+}
+
+function parseFigure(option: Option, figure: Figure): number {
+  const value = figure.parse(figure.text);
+  if (value === null)
+    throw new MigrationError('BAD_USAGE', `${figure.origin} must be ${figure.example}, not "${figure.text}".`);
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = option;
+  if (value >= min && value <= max) return value;
+  throw new MigrationError(
+    'BAD_USAGE',
+    `${figure.origin} must be from ${figure.format(min)} to ${figure.format(max)}, not "${figure.text}".`,
+  );
+}

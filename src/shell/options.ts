@@ -1,0 +1,442 @@
+/**
+ * The one table of options. Flags, environment names, types, --help and docs/options.md all derive from it, and nothing else
+ * reads the environment. A new option needs a user who needs it, a safe default and a test of another value.
+ */
+
+import { DEFAULT_OPTIONS } from '../engine/options.ts';
+import { DEFAULT_MAX_LAG_MS, DEFAULT_MAX_RUNNING_THREADS } from '../index.ts';
+import { STEERING_OPTIONS } from './steering-options.ts';
+import { formatDurationMs } from './units.ts';
+
+/** The commands, in the order in which --help lists them. */
+export const COMMANDS = ['plan', 'migrate', 'resume', 'list', 'status', 'control', 'cleanup'] as const;
+/** One of the commands. */
+export type CommandName = (typeof COMMANDS)[number];
+
+/** The headings under which options stand in --help and in the docs. */
+export const GROUPS = [
+  'Change',
+  'Connection',
+  'Copying',
+  'Verifying',
+  'Cutover',
+  'Load',
+  'Windows',
+  'Control',
+  'Notifications',
+  'Clean-up',
+  'Output',
+] as const;
+
+/** What the table says of one option. */
+export interface OptionRow {
+  /** Name on the command line without dashes; null where a value may not stand in a command line. */
+  readonly flag: string | null;
+  readonly environment: string;
+  /** A variable by convention of all tools, not ours: if it is set and not empty, a switch is off. */
+  readonly offWhenSet?: string;
+  readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration';
+  /** The flag may be given several times, and its values are joined with commas. */
+  readonly isList?: true;
+  readonly choices?: readonly string[];
+  readonly min?: number;
+  readonly max?: number;
+  /** As one would write it; null: none. `isRequired` rows have none. */
+  readonly default: string | null;
+  readonly isRequired?: true;
+  readonly placeholder: string;
+  /** One or two sentences. */
+  readonly help: string;
+  readonly group: (typeof GROUPS)[number];
+  readonly commands: readonly CommandName[];
+}
+
+const CHANGE = ['plan', 'migrate'] as const;
+const RUN = ['migrate', 'resume'] as const;
+/** Those that log in to a server; `control` talks to a run. */
+const ON_SERVER = ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'] as const;
+
+/** All options by name. Durations are milliseconds in code. */
+export const OPTIONS = {
+  alter: {
+    flag: 'alter',
+    environment: 'TABLESHIFT_ALTER',
+    kind: 'text',
+    default: null,
+    isRequired: true,
+    placeholder: 'SQL',
+    help: 'The change: a whole ALTER TABLE statement, or only its clauses together with --table.',
+    group: 'Change',
+    commands: CHANGE,
+  },
+  table: {
+    flag: 'table',
+    environment: 'TABLESHIFT_TABLE',
+    kind: 'text',
+    default: null,
+    placeholder: '[SCHEMA.]NAME',
+    help: 'The table to change, where --alter has only clauses. Without a schema, it is in the database of --url, on PostgreSQL where the search path finds it.',
+    group: 'Change',
+    commands: CHANGE,
+  },
+  key: {
+    flag: 'key',
+    environment: 'TABLESHIFT_KEY',
+    kind: 'text',
+    default: null,
+    placeholder: 'INDEX',
+    help: 'The unique index to walk the table by, instead of the one that is chosen (the primary key where that is possible).',
+    group: 'Change',
+    commands: CHANGE,
+  },
+  deferIndexes: {
+    flag: 'defer-indexes',
+    environment: 'TABLESHIFT_DEFER_INDEXES',
+    kind: 'choice',
+    choices: ['auto', 'always', 'never'],
+    default: 'auto',
+    placeholder: 'WHEN',
+    help: 'Build secondary indexes after the copy, which is faster. On MySQL and MariaDB that replicates as one long statement, so auto does it only where no replica is attached; on PostgreSQL it always does.',
+    group: 'Change',
+    commands: CHANGE,
+  },
+
+  url: {
+    flag: 'url',
+    environment: 'TABLESHIFT_URL',
+    kind: 'text',
+    default: null,
+    isRequired: true,
+    placeholder: 'URL',
+    help: 'The server that holds the table: mysql://user@host:3306/database, mariadb://… or postgres://user@host:5432/database. Never a proxy or a pooler, never a replica. What postgres:// leaves open comes from the PG* variables.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  askPassword: {
+    flag: 'ask-pass',
+    environment: 'TABLESHIFT_ASK_PASS',
+    kind: 'switch',
+    default: 'off',
+    placeholder: '',
+    help: 'Ask for the password on the terminal.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  passwordFile: {
+    flag: 'password-file',
+    environment: 'TABLESHIFT_PASSWORD_FILE',
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'Read the password from the first line of a file.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  password: {
+    flag: null,
+    environment: 'TABLESHIFT_PASSWORD',
+    kind: 'text',
+    default: null,
+    placeholder: 'PASSWORD',
+    help: 'The password. There is no flag for it, because every user of the machine can read command lines. PostgreSQL’s own PGPASSWORD comes after it.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  defaultsFile: {
+    flag: 'defaults-file',
+    environment: 'TABLESHIFT_DEFAULTS_FILE',
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'A client option file to read instead of ~/.my.cnf: what --url leaves out comes from its [client] group. MySQL and MariaDB only; PostgreSQL has ~/.pgpass and PGPASSFILE.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  sslMode: {
+    flag: 'ssl-mode',
+    environment: 'TABLESHIFT_SSL_MODE',
+    kind: 'choice',
+    choices: ['disabled', 'preferred', 'required', 'verify-ca', 'verify-identity'],
+    default: null,
+    placeholder: 'MODE',
+    help: 'TLS: disabled, preferred (the default: encrypted if the server can), required, verify-ca, verify-identity (PostgreSQL: verify-full).',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  sslCa: {
+    flag: 'ssl-ca',
+    environment: 'TABLESHIFT_SSL_CA',
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'Certificates of the authorities to trust, PEM.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  sslCert: {
+    flag: 'ssl-cert',
+    environment: 'TABLESHIFT_SSL_CERT',
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'Our certificate, PEM, where the server asks for one.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+  sslKey: {
+    flag: 'ssl-key',
+    environment: 'TABLESHIFT_SSL_KEY',
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'The private key of --ssl-cert, PEM.',
+    group: 'Connection',
+    commands: ON_SERVER,
+  },
+
+  workers: {
+    flag: 'workers',
+    environment: 'TABLESHIFT_WORKERS',
+    kind: 'count',
+    min: 1,
+    max: 64,
+    default: String(DEFAULT_OPTIONS.copyWorkers),
+    placeholder: 'N',
+    help: 'Chunks that are copied, and later verified, at the same time.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  applyWorkers: {
+    flag: 'apply-workers',
+    environment: 'TABLESHIFT_APPLY_WORKERS',
+    kind: 'count',
+    min: 1,
+    max: 64,
+    default: String(DEFAULT_OPTIONS.applyWorkers),
+    placeholder: 'N',
+    help: 'Statements that bring changed rows up to date at the same time.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  chunkTimeMs: {
+    flag: 'chunk-time',
+    environment: 'TABLESHIFT_CHUNK_TIME',
+    kind: 'duration',
+    min: 10,
+    max: 10_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.chunkTargetMs),
+    placeholder: 'TIME',
+    help: 'How long copying one chunk should take; the number of rows follows from it.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  chunkRowsMax: {
+    flag: 'chunk-rows-max',
+    environment: 'TABLESHIFT_CHUNK_ROWS_MAX',
+    kind: 'count',
+    min: 10,
+    max: 1_000_000,
+    default: String(DEFAULT_OPTIONS.chunkRowsMax),
+    placeholder: 'N',
+    help: 'Never more rows than this in a chunk, which bounds the size of a transaction.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  checkpointIntervalMs: {
+    flag: 'checkpoint-interval',
+    environment: 'TABLESHIFT_CHECKPOINT_INTERVAL',
+    kind: 'duration',
+    min: 100,
+    max: 600_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.checkpointIntervalMs),
+    placeholder: 'TIME',
+    help: 'How often progress is saved, hence how much work is done again after a crash.',
+    group: 'Copying',
+    commands: RUN,
+  },
+
+  verify: {
+    flag: 'verify',
+    environment: 'TABLESHIFT_VERIFY',
+    kind: 'switch',
+    default: 'on',
+    placeholder: '',
+    help: 'Swap without comparing the two tables first. Nothing then proves that no row was lost.',
+    group: 'Verifying',
+    commands: RUN,
+  },
+
+  cutoverLockTimeoutMs: {
+    flag: 'cutover-lock-timeout',
+    environment: 'TABLESHIFT_CUTOVER_LOCK_TIMEOUT',
+    kind: 'duration',
+    min: 1_000,
+    max: 60_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.cutover.lockTimeoutMs),
+    placeholder: 'TIME',
+    help: 'How long one attempt waits for its lock; writers queue behind it meanwhile.',
+    group: 'Cutover',
+    commands: RUN,
+  },
+  cutoverHoldTimeoutMs: {
+    flag: 'cutover-hold-timeout',
+    environment: 'TABLESHIFT_CUTOVER_HOLD_TIMEOUT',
+    kind: 'duration',
+    min: 1_000,
+    max: 120_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.cutover.holdTimeoutMs),
+    placeholder: 'TIME',
+    help: 'The longest time for which the lock may be held; after that writers go on in the old table and the attempt has failed.',
+    group: 'Cutover',
+    commands: RUN,
+  },
+  cutoverAttempts: {
+    flag: 'cutover-attempts',
+    environment: 'TABLESHIFT_CUTOVER_ATTEMPTS',
+    kind: 'count',
+    min: 1,
+    max: 10_000,
+    default: String(DEFAULT_OPTIONS.cutover.attemptsMax),
+    placeholder: 'N',
+    help: 'Attempts before the run ends with exit code 5, resumable. The pauses between them grow.',
+    group: 'Cutover',
+    commands: RUN,
+  },
+
+  maxLatencyMs: {
+    flag: 'max-latency',
+    environment: 'TABLESHIFT_MAX_LATENCY',
+    kind: 'duration',
+    min: 0,
+    max: 60_000,
+    default: null,
+    placeholder: 'TIME',
+    help: 'Copying and verifying rest while a small write of ours takes longer than this. The default is twice what it took before the copy, at least 10ms; 0 is no limit.',
+    group: 'Load',
+    commands: RUN,
+  },
+  maxRunningThreads: {
+    flag: 'max-running-threads',
+    environment: 'TABLESHIFT_MAX_RUNNING_THREADS',
+    kind: 'count',
+    min: 1,
+    max: 100_000,
+    default: String(DEFAULT_MAX_RUNNING_THREADS),
+    placeholder: 'N',
+    help: 'Copying and verifying rest while the server has this many running threads (PostgreSQL: active sessions). Applying changes goes on.',
+    group: 'Load',
+    commands: RUN,
+  },
+  replicas: {
+    flag: 'replicas',
+    environment: 'TABLESHIFT_REPLICAS',
+    kind: 'text',
+    default: null,
+    placeholder: 'URL,…',
+    help: 'Replicas to wait for: copying and verifying rest while one of them is further behind than --max-lag. User, password and TLS are those of --url where a URL has none.',
+    group: 'Load',
+    commands: RUN,
+  },
+  maxLagMs: {
+    flag: 'max-lag',
+    environment: 'TABLESHIFT_MAX_LAG',
+    kind: 'duration',
+    min: 1_000,
+    max: 86_400_000,
+    default: formatDurationMs(DEFAULT_MAX_LAG_MS),
+    placeholder: 'TIME',
+    help: 'How far a replica of --replicas may be behind; on PostgreSQL also any standby that the server itself sees.',
+    group: 'Load',
+    commands: RUN,
+  },
+
+  ...STEERING_OPTIONS,
+
+  yes: {
+    flag: 'yes',
+    environment: 'TABLESHIFT_YES',
+    kind: 'switch',
+    default: 'off',
+    placeholder: '',
+    help: 'Drop what finished migrations left. Without it, cleanup without an ID only lists that.',
+    group: 'Clean-up',
+    commands: ['cleanup'],
+  },
+
+  output: {
+    flag: 'output',
+    environment: 'TABLESHIFT_OUTPUT',
+    kind: 'choice',
+    choices: ['text', 'json'],
+    default: 'text',
+    placeholder: 'FORM',
+    help: 'text: a live view on a terminal, otherwise a line each 10 s. json: one object a line, the last one the summary.',
+    group: 'Output',
+    commands: COMMANDS,
+  },
+  logLevel: {
+    flag: 'log-level',
+    environment: 'TABLESHIFT_LOG_LEVEL',
+    kind: 'choice',
+    choices: ['warn', 'info', 'debug'],
+    default: null,
+    placeholder: 'LEVEL',
+    help: 'warn: only what needs a look. info: phases and decisions. debug: also chunks, flushes and checkpoints. The default is info for text, debug for json.',
+    group: 'Output',
+    commands: RUN,
+  },
+  color: {
+    flag: 'color',
+    environment: 'TABLESHIFT_COLOR',
+    offWhenSet: 'NO_COLOR',
+    kind: 'switch',
+    default: 'on',
+    placeholder: '',
+    help: 'No colours on a terminal.',
+    group: 'Output',
+    commands: COMMANDS,
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;
+
+type Table = typeof OPTIONS;
+/** The name of a row, which is the name of its value in code. */
+export type OptionName = keyof Table;
+
+/** A row as code that goes through all of them sees it. */
+export type Option = OptionRow & { readonly name: OptionName };
+
+type PlainValue<Row extends OptionRow> = Row['kind'] extends 'switch'
+  ? boolean
+  : Row['kind'] extends 'count' | 'duration'
+    ? number
+    : Row extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice
+      : string;
+
+type ValueOf<Row extends OptionRow> = Row extends { readonly isRequired: true }
+  ? string
+  : Row['default'] extends null
+    ? PlainValue<Row> | null
+    : PlainValue<Row>;
+
+/** The values of a command's options. */
+export type OptionsOf<Command extends CommandName> = {
+  readonly [Name in OptionName as Command extends Table[Name]['commands'][number] ? Name : never]: ValueOf<Table[Name]>;
+};
+
+/** The rows of a command's options, in the order of the table. */
+export function optionsOf(command: CommandName): readonly Option[] {
+  return allOptions().filter((option) => option.commands.includes(command));
+}
+
+/** All rows, in order. */
+export function allOptions(): readonly Option[] {
+  return (Object.entries(OPTIONS) as [OptionName, OptionRow][]).map(([name, row]) => ({ ...row, name }));
+}
+
+/** How the option is written on a command line: `--chunk-time TIME`, `--no-verify`; null where it has no flag. */
+export function flagOf(option: Option): string | null {
+  if (option.flag === null) return null;
+  if (option.kind === 'switch') return option.default === 'on' ? `--no-${option.flag}` : `--${option.flag}`;
+  return `--${option.flag}`;
+}

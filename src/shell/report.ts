@@ -1,0 +1,172 @@
+/** The report of a run: what a DBA attaches to the ticket. */
+
+import { access, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { dirname } from 'node:path';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import { oneLine } from './live-frame.ts';
+import { attemptText } from './live-status.ts';
+import { PHASE_WORDS } from './log.ts';
+import { planText, tableText } from './plan-text.ts';
+import type { AttemptRecord, NotableEvent, RunRecord } from './run-record.ts';
+import type { Summary } from './summary.ts';
+import { readableCount, readableDuration } from './units.ts';
+
+/** Plain JSON. Times in milliseconds, moments in ISO 8601, UTC. */
+export interface Report {
+  readonly kind: 'report';
+  readonly startedAt: string;
+  readonly endedAt: string;
+  /** With the options that stood on the command line, without a password. */
+  readonly commandLine: string;
+  readonly plan: Plan;
+  readonly summary: Summary;
+  /** How long each signal, by name, has stopped copying and verifying for. */
+  readonly throttledMs: Readonly<Record<string, number>>;
+  readonly attempts: readonly AttemptRecord[];
+  /** One whole pass that found both tables equal; null where this run had none. */
+  readonly verification: { readonly passes: number; readonly rows: number; readonly repaired: number } | null;
+  readonly events: readonly NotableEvent[];
+  readonly eventsLeftOut: number;
+}
+
+/** What a report is made of. */
+export interface ReportParts {
+  readonly plan: Plan;
+  readonly record: RunRecord;
+  readonly summary: Summary;
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+  readonly commandLine: string;
+}
+
+/** Puts the parts together. */
+export function makeReport({ plan, record, summary, startedAt, endedAt, commandLine }: ReportParts): Report {
+  const times = Object.entries(record.throttledMs).map(([signal, ms]): [string, number] => [signal, Math.round(ms)]);
+  return {
+    kind: 'report',
+    startedAt: startedAt.toISOString(),
+    endedAt: endedAt.toISOString(),
+    commandLine,
+    plan,
+    summary,
+    throttledMs: Object.fromEntries(times),
+    attempts: record.attempts,
+    verification: record.figures.verification,
+    events: record.notable,
+    eventsLeftOut: record.notableLeftOut,
+  };
+}
+
+/** Before a run: rejects with BAD_USAGE where the report could not be written at its end. */
+export async function checkReportPath(path: string): Promise<void> {
+  const isWritable = await access(dirname(path), constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritable) throw new MigrationError('BAD_USAGE', `--report ${path}: its directory cannot be written to.`);
+}
+
+/** JSON where the name ends in .json, else Markdown. */
+export async function writeReport(path: string, report: Report): Promise<void> {
+  const text = path.toLowerCase().endsWith('.json') ? `${JSON.stringify(report, null, 2)}\n` : reportMarkdown(report);
+  await writeFile(path, text);
+}
+
+/** For people. */
+export function reportMarkdown(report: Report): string {
+  const { plan, summary } = report;
+  const sections = [
+    `# Migration ${plan.id} of ${tableText(plan.source)}`,
+    verdict(summary),
+    table([
+      ['', ''],
+      ['command', code(report.commandLine)],
+      ['started', report.startedAt],
+      ['ended', `${report.endedAt}, after ${readableDuration(summary.elapsedMs)}`],
+      ['server', `${plan.server.flavour} ${plan.server.version}`],
+      ...(summary.isResumed ? [['resumed', 'yes; times, changes and attempts are those of this run']] : []),
+    ]),
+    `## Change\n\n\`\`\`sql\nALTER TABLE ${tableText(plan.source)} ${plan.clauses}\n\`\`\``,
+    `## Time by phase\n\n${phaseTable(summary)}`,
+    `## Rows and changes\n\n${figureTable(summary)}`,
+    `## Throttling\n\n${throttleTable(report)}`,
+    `## Cutover\n\n${attemptLines(report)}`,
+    `## Verification\n\n${verificationText(report)}`,
+    `## Plan\n\n\`\`\`text\n${planText(plan).trimEnd()}\n\`\`\``,
+    `## Events\n\n${eventTable(report)}`,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+function verdict({ state, error, exitCode, retired, blockedMs, resumeCommand }: Summary): string {
+  if (state === 'done') {
+    const swap = blockedMs === null ? 'The swap had happened before' : `Writes were blocked for ${readableDuration(blockedMs)}`;
+    return `**Done.** ${swap}; the old table is kept as ${retired}.`;
+  }
+  const reason = error === null ? '' : ` ${error.code}: ${oneLine(error.message)}`;
+  if (state === 'aborted') return `**Given up.**${reason}`;
+  const next = resumeCommand === null ? '' : `\n\nTo go on: ${code(resumeCommand)}`;
+  return `**Not done** (exit code ${exitCode}).${reason}${next}`;
+}
+
+function phaseTable({ phasesMs }: Summary): string {
+  const entries = Object.entries(phasesMs) as [keyof typeof phasesMs, number][];
+  return table([['phase', 'time', ''], ...entries.map(([phase, ms]) => [phase, readableDuration(ms), PHASE_WORDS[phase]])]);
+}
+
+function figureTable(summary: Summary): string {
+  const rows: readonly (readonly [string, string])[] = [
+    ['rows copied', readableCount(summary.rowsCopied)],
+    ['rows compared', readableCount(summary.rowsVerified)],
+    ['rows that differed', readableCount(summary.rowsDiffering)],
+    ['rows repaired', readableCount(summary.rowsRepaired)],
+    ['changes applied', readableCount(summary.keysApplied)],
+    ['greatest lag', readableDuration(summary.lagMaxMs)],
+    ['chunks', `${readableCount(summary.chunks)}, ${readableCount(summary.chunksCollided)} collided`],
+    ['retries', readableCount(summary.retries)],
+    ['checkpoints', readableCount(summary.checkpoints)],
+  ];
+  return table([['', ''], ...rows]);
+}
+
+function throttleTable({ throttledMs, summary }: Report): string {
+  const entries = Object.entries(throttledMs);
+  if (entries.length === 0) return 'Nothing has stopped copying or comparing.';
+  const rows = entries.map(([signal, ms]) => [signal, readableDuration(ms)]);
+  return table([['signal', 'stopped for'], ...rows, ['in all', readableDuration(summary.throttledMs)]]);
+}
+
+function attemptLines({ attempts }: Report): string {
+  if (attempts.length === 0) return 'There was no attempt in this run.';
+  return attempts.map((attempt) => `- attempt ${oneLine(attemptText(attempt))}`).join('\n');
+}
+
+function verificationText({ verification }: Report): string {
+  if (verification === null) return 'No pass of this run found both tables equal.';
+  const { passes, rows, repaired } = verification;
+  return `Both tables held the same ${readableCount(rows)} rows in pass ${passes}; ${readableCount(repaired)} had been repaired.`;
+}
+
+function eventTable({ events, eventsLeftOut }: Report): string {
+  const rows = events.map(({ time, text }) => [time, text]);
+  const leftOut = eventsLeftOut === 0 ? '' : `\n\n${readableCount(eventsLeftOut)} events between were left out.`;
+  return `${table([['time', 'event'], ...rows])}${leftOut}`;
+}
+
+/** The first row is the head. */
+function table(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows.map((cells) => `| ${cells.map(cell).join(' | ')} |`);
+  const rule = `|${(rows[0] ?? []).map(() => '---|').join('')}`;
+  return [head, rule, ...body].join('\n');
+}
+
+function cell(text: string): string {
+  return oneLine(text).replaceAll('|', '\\|');
+}
+
+function code(text: string): string {
+  const fence = text.includes('`') ? '``' : '`';
+  return `${fence}${text}${fence}`;
+}

@@ -1,0 +1,119 @@
+/** Shows a run while it goes on: as a live view, as lines of a log, or as lines of JSON. */
+
+import type { MigrationEvent } from '../engine/events.ts';
+import type { Plan } from '../engine/model.ts';
+import { oneLine } from './live-frame.ts';
+import { describeEvent, isShown, type Level, levelOf } from './log.ts';
+import { LiveView, type Screen } from './terminal.ts';
+
+/** What a run tells while it goes on. */
+export interface Reporter {
+  observe(event: MigrationEvent): void;
+  /** A sentence of the shell itself, such as that a signal came. */
+  note(sentence: string): void;
+  /** Called once, after the last event. */
+  close(): void;
+}
+
+/** How to report. */
+export interface ReporterOptions {
+  readonly output: 'text' | 'json';
+  /** Null: `info` for text, `debug` for JSON. */
+  readonly level: Level | null;
+  readonly hasColours: boolean;
+  readonly plan: Plan;
+}
+
+/** Where to write. `now` and `monotonicMs` are clocks. */
+export interface ReporterTarget {
+  readonly stdout: Screen & { readonly isTTY?: boolean };
+  readonly now: () => Date;
+  readonly monotonicMs: () => number;
+}
+
+/** A log has a line of figures this often. */
+const PROGRESS_LINE_MS = 10_000;
+
+/** The reporter for this output. */
+export function createReporter(options: ReporterOptions, target: ReporterTarget): Reporter {
+  const level = options.level ?? (options.output === 'json' ? 'debug' : 'info');
+  if (options.output === 'json') return new JsonReporter(level, target);
+  if (target.stdout.isTTY === true) return liveReporter(level, options, target);
+  return new LogReporter(level, target);
+}
+
+/** One line of JSON, with the time first. Numbers have three decimals at most. */
+export function jsonLine(time: Date, fields: object): string {
+  const short = (_: string, value: unknown): unknown => (typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value);
+  return `${JSON.stringify({ time: time.toISOString(), ...fields }, short)}\n`;
+}
+
+class JsonReporter implements Reporter {
+  readonly #level: Level;
+  readonly #target: ReporterTarget;
+
+  constructor(level: Level, target: ReporterTarget) {
+    this.#level = level;
+    this.#target = target;
+  }
+
+  observe(event: MigrationEvent): void {
+    if (isShown(levelOf(event), this.#level)) this.#write(event);
+  }
+
+  note(sentence: string): void {
+    this.#write({ kind: 'note', message: sentence });
+  }
+
+  close(): void {}
+
+  #write(fields: object): void {
+    this.#target.stdout.write(jsonLine(this.#target.now(), fields));
+  }
+}
+
+class LogReporter implements Reporter {
+  readonly #level: Level;
+  readonly #target: ReporterTarget;
+  #figuresAtMs: number;
+
+  constructor(level: Level, target: ReporterTarget) {
+    this.#level = level;
+    this.#target = target;
+    this.#figuresAtMs = target.monotonicMs();
+  }
+
+  observe(event: MigrationEvent): void {
+    if (!isShown(levelOf(event), this.#level)) return;
+    if (event.kind === 'progress') {
+      const nowMs = this.#target.monotonicMs();
+      if (nowMs - this.#figuresAtMs < PROGRESS_LINE_MS) return;
+      this.#figuresAtMs = nowMs;
+    }
+    this.#write(levelOf(event), describeEvent(event));
+  }
+
+  note(sentence: string): void {
+    this.#write('info', sentence);
+  }
+
+  close(): void {}
+
+  #write(level: Level, text: string): void {
+    const time = this.#target
+      .now()
+      .toISOString()
+      .replace(/\.\d+Z$/, 'Z');
+    this.#target.stdout.write(`${time} ${level.padEnd(5)} ${oneLine(text)}\n`);
+  }
+}
+
+function liveReporter(level: Level, { hasColours, plan }: ReporterOptions, target: ReporterTarget): Reporter {
+  const view = new LiveView(target.stdout, {
+    heading: { id: plan.id, table: `${plan.source.schema}.${plan.source.table}`, clauses: oneLine(plan.clauses) },
+    level,
+    hasColours,
+    now: target.monotonicMs,
+  });
+  return { observe: (event) => view.observe(event), note: (sentence) => view.printAbove(sentence), close: () => view.close() };
+}

@@ -1,0 +1,71 @@
+/** Opens the places at which a run can be controlled, as the options say, and closes them at its end. */
+
+import { readFile } from 'node:fs/promises';
+import { MigrationError } from '../engine/errors.ts';
+import type { ControlHandler, Listening } from './control-server.ts';
+import { listenOnHttp, listenOnSocket } from './control-server.ts';
+import { prepareSocketPath } from './control-socket.ts';
+import type { Environment } from './option-values.ts';
+import type { OptionsOf } from './options.ts';
+
+type ControlOptions = Pick<OptionsOf<'resume'>, 'socket' | 'http' | 'httpToken' | 'httpTokenFile'>;
+
+/** The places of one run. */
+export class RunControl implements AsyncDisposable {
+  readonly #handler: ControlHandler;
+  readonly #listening: Listening[] = [];
+  #hasSocket = false;
+
+  constructor(handler: ControlHandler) {
+    this.#handler = handler;
+  }
+
+  /** What was asked for by name, before anything else is done. Rejects with BAD_USAGE. */
+  async openAsked(options: ControlOptions): Promise<void> {
+    const token = await readToken(options);
+    if (options.socket !== null) {
+      this.#listening.push(await listenOnSocket(options.socket, this.#handler));
+      this.#hasSocket = true;
+    }
+    if (options.http !== null && token !== null) this.#listening.push(await listenOnHttp(options.http, token, this.#handler));
+  }
+
+  /** The usual socket of this migration, unless another was asked for. Resolves with a reason where there is none. */
+  async openUsual(id: string, environment: Environment): Promise<string | null> {
+    if (this.#hasSocket) return null;
+    this.#hasSocket = true;
+    try {
+      this.#listening.push(await listenOnSocket(await prepareSocketPath(id, environment), this.#handler));
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** The places, once they are listened at. */
+  get places(): readonly string[] {
+    return this.#listening.map(({ place }) => place);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#listening.map((one) => one[Symbol.asyncDispose]()));
+  }
+}
+
+async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<string | null> {
+  if (http === null) return null;
+  const fromFile = httpTokenFile === null ? null : await readTokenFile(httpTokenFile);
+  const token = fromFile ?? httpToken;
+  if (token !== null && token.length >= 16) return token;
+  const message =
+    '--http needs a token of 16 characters at least, in TABLESHIFT_HTTP_TOKEN or in the file of --http-token-file.';
+  throw new MigrationError('BAD_USAGE', message);
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new MigrationError('BAD_USAGE', `The token file ${path} cannot be read.`, { cause });
+  }
+}

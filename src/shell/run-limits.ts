@@ -1,0 +1,77 @@
+/** The pace and the limits of a run, from the options. */
+
+import { MigrationError } from '../engine/errors.ts';
+import { DEFAULT_OPTIONS, type LoadFigures, type LoadLimits, type MigrationOptions, type RunOptions } from '../index.ts';
+import type { OptionsOf } from './options.ts';
+
+/** The options that `migrate` and `resume` have in common. */
+type RunValues = Pick<OptionsOf<'resume'>, keyof OptionsOf<'resume'>>;
+
+/** What the library is told. */
+export function limitsFrom(
+  values: RunValues,
+): Required<Pick<RunOptions, 'maxRunningThreads' | 'replicas' | 'maxLagMs' | 'load'>> & { readonly pace: MigrationOptions } {
+  return {
+    pace: paceFrom(values),
+    maxRunningThreads: values.maxRunningThreads,
+    replicas: splitUrls(values.replicas ?? ''),
+    maxLagMs: values.maxLagMs,
+    load: loadFrom(values),
+  };
+}
+
+function loadFrom({ maxLoad, criticalLoad, throttleQuery }: RunValues): LoadLimits {
+  if (throttleQuery !== null && !/^\s*(?:select|with)\b/i.test(throttleQuery)) {
+    throw new MigrationError('BAD_USAGE', '--throttle-query must be a SELECT.');
+  }
+  const max = parseFigures(maxLoad, '--max-load');
+  return { max, critical: parseFigures(criticalLoad, '--critical-load'), query: throttleQuery };
+}
+
+/** `Threads_running=25,Threads_connected=500`. Throws BAD_USAGE, naming `origin`. */
+export function parseFigures(text: string | null, origin: string): LoadFigures {
+  const parts = (text ?? '').split(',').map((part) => part.trim());
+  const figures: Record<string, number> = {};
+  for (const part of parts.filter((part) => part !== '')) {
+    const [, name, limit] = /^(\w+)\s*=\s*(\d{1,15}(?:\.\d+)?)$/.exec(part) ?? [];
+    if (name === undefined || Number(limit) === 0) {
+      throw new MigrationError('BAD_USAGE', `${origin} must be names with limits such as Threads_running=25, not "${part}".`);
+    }
+    figures[name] = Number(limit);
+  }
+  return figures;
+}
+
+/** The URLs of a list with commas. */
+export function splitUrls(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '');
+}
+
+function paceFrom(values: RunValues): MigrationOptions {
+  return {
+    ...DEFAULT_OPTIONS,
+    copyWorkers: values.workers,
+    applyWorkers: values.applyWorkers,
+    chunkTargetMs: values.chunkTimeMs,
+    chunkRowsMax: values.chunkRowsMax,
+    chunkRowsFirst: Math.min(DEFAULT_OPTIONS.chunkRowsFirst, values.chunkRowsMax),
+    checkpointIntervalMs: values.checkpointIntervalMs,
+    isVerifying: values.verify,
+    latency: latencyLimit(values.maxLatencyMs),
+    cutover: {
+      ...DEFAULT_OPTIONS.cutover,
+      lockTimeoutMs: values.cutoverLockTimeoutMs,
+      holdTimeoutMs: values.cutoverHoldTimeoutMs,
+      attemptsMax: values.cutoverAttempts,
+    },
+  };
+}
+
+/** A limit that was asked for is absolute; 0 is none; null is that of the library. */
+export function latencyLimit(maxLatencyMs: number | null): MigrationOptions['latency'] {
+  if (maxLatencyMs === null) return DEFAULT_OPTIONS.latency;
+  return maxLatencyMs === 0 ? null : { factor: 0, floorMs: maxLatencyMs };
+}

@@ -1,0 +1,95 @@
+/** What a run's events add up to beyond its figures: for the status, the metrics and the report. */
+
+import type { MigrationEvent } from '../engine/events.ts';
+import { describeEvent, levelOf } from './log.ts';
+import { addEvent, noFigures, type RunFigures } from './run-figures.ts';
+
+/** One attempt of the cutover. Times in milliseconds. */
+export interface AttemptRecord {
+  readonly attempt: number;
+  readonly outcome: 'swapped' | 'failed' | 'running';
+  readonly reason: string | null;
+  /** Who was in the way, as the server describes them. */
+  readonly blockers: readonly string[];
+  /** How long writers were blocked, where the attempt swapped. */
+  readonly blockedMs: number | null;
+}
+
+/** Something that the operator may want to read later. */
+export interface NotableEvent {
+  readonly time: string;
+  readonly kind: MigrationEvent['kind'];
+  readonly text: string;
+}
+
+/** All of a run so far. Moments are those of the observer's clock. */
+export interface RunRecord {
+  readonly figures: RunFigures;
+  /** The newest attempts, bounded. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Time that each signal, by name, has stopped the copy for, as far as the stop is over. */
+  readonly throttledMs: Readonly<Record<string, number>>;
+  readonly throttledSinceMs: number | null;
+  /** The first and the newest phases, decisions and warnings, bounded. */
+  readonly notable: readonly NotableEvent[];
+  /** Events that were left out of `notable`. */
+  readonly notableLeftOut: number;
+}
+
+/** When an event came, by both clocks. */
+export interface Moment {
+  readonly time: Date;
+  readonly nowMs: number;
+}
+
+const ATTEMPTS_MAX = 100;
+const NOTABLE_FIRST_MAX = 100;
+const NOTABLE_MAX = 400;
+
+/** Before the first event. */
+export function emptyRecord(nowMs: number): RunRecord {
+  return {
+    figures: noFigures(nowMs),
+    attempts: [],
+    throttledMs: {},
+    throttledSinceMs: null,
+    notable: [],
+    notableLeftOut: 0,
+  };
+}
+
+/** The record after one more event. */
+export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Moment): RunRecord {
+  const record = addNotable({ ...before, figures: addEvent(before.figures, event, moment.nowMs) }, event, moment);
+  switch (event.kind) {
+    case 'throttled':
+      return { ...record, throttledSinceMs: moment.nowMs };
+    case 'throttle-released': {
+      const name = before.figures.throttle?.signal ?? 'unknown';
+      const throttledMs = { ...record.throttledMs, [name]: (record.throttledMs[name] ?? 0) + event.throttledMs };
+      return { ...record, throttledSinceMs: null, throttledMs };
+    }
+    case 'cutover-attempt': {
+      const begun = { attempt: event.attempt, outcome: 'running', reason: null, blockers: [], blockedMs: null } as const;
+      return { ...record, attempts: [...record.attempts, begun].slice(-ATTEMPTS_MAX) };
+    }
+    case 'cutover-failed':
+      return endAttempt(record, { outcome: 'failed', reason: event.reason, blockers: event.blockers });
+    case 'swapped':
+      return endAttempt(record, { outcome: 'swapped', blockedMs: event.blockedMs });
+    default:
+      return record;
+  }
+}
+
+function endAttempt(record: RunRecord, end: Partial<AttemptRecord>): RunRecord {
+  return { ...record, attempts: record.attempts.map((one) => (one.outcome === 'running' ? { ...one, ...end } : one)) };
+}
+
+function addNotable(record: RunRecord, event: MigrationEvent, { time }: Moment): RunRecord {
+  if (event.kind === 'progress' || levelOf(event) === 'debug') return record;
+  const notable = [...record.notable, { time: time.toISOString(), kind: event.kind, text: describeEvent(event) }];
+  if (notable.length <= NOTABLE_MAX) return { ...record, notable };
+  notable.splice(NOTABLE_FIRST_MAX, 1);
+  return { ...record, notable, notableLeftOut: record.notableLeftOut + 1 };
+}

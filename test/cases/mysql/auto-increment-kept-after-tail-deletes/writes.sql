@@ -1,0 +1,2 @@
+INSERT INTO t (n) VALUES (6), (7);
+DELETE FROM t WHERE n = 7;

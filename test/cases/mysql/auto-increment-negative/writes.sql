@@ -1,0 +1,2 @@
+UPDATE t SET n = 9 WHERE id = -5;
+INSERT INTO t (n) VALUES (10);

@@ -1,0 +1,3 @@
+SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+UPDATE t SET n = 9 WHERE id = 0;
+INSERT INTO t (n) VALUES (10);

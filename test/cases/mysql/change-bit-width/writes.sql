@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, b'111111111');
+UPDATE t SET b = b'1' WHERE id = 2;

@@ -1,0 +1,1 @@
+MODIFY a INT COMMENT 'it''s; a "comment" with ☃', COMMENT = 'table; ''s comment'

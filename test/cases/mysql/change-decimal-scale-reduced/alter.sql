@@ -1,0 +1,1 @@
+MODIFY m DECIMAL(10,2)

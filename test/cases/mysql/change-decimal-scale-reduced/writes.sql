@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, 9.1);
+UPDATE t SET m = 3.75 WHERE id = 1;

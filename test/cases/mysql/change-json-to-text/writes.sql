@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, '"x"');
+UPDATE t SET j = '{"b": 2}' WHERE id = 1;

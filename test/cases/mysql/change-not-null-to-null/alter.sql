@@ -1,0 +1,1 @@
+MODIFY c INT NULL

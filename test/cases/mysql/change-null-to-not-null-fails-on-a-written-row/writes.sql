@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (77, NULL, 'x', 1);

@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (5, 50, 'five', 500);
+UPDATE t SET a = 12 WHERE id = 1;
+DELETE FROM t WHERE id = 4;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, b VARCHAR(20));
+INSERT INTO t VALUES (1, '12'), (2, '-7'), (3, NULL), (4, 'abc');

@@ -1,0 +1,1 @@
+UPDATE t SET b = '13' WHERE id = 1;

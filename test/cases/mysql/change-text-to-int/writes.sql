@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, '99');
+UPDATE t SET b = '13' WHERE id = 1;

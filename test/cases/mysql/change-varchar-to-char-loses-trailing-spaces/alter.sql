@@ -1,0 +1,1 @@
+MODIFY w CHAR(20)

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'É' WHERE id = 1;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v VARCHAR(40), x TEXT, c CHAR(5)) DEFAULT CHARSET latin1;
+INSERT INTO t VALUES (1, 'café', 'ÿ', 'ñ'), (2, '€', REPEAT('é', 50000), ''), (3, NULL, NULL, NULL);

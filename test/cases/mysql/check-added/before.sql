@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b INT, c INT CHECK (c > 0), CONSTRAINT positive CHECK (a >= 0), CHECK (a < b));
+INSERT INTO t VALUES (1, 1, 2, 1), (2, 5, 9, 1), (3, NULL, NULL, 4);

@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (4, 6, 7, 8);
+UPDATE t SET b = 100 WHERE id = 1;
+UPDATE t SET id = 10 WHERE id = 2;

@@ -1,0 +1,1 @@
+MODIFY v VARCHAR(40) COLLATE utf8mb4_unicode_ci

@@ -1,0 +1,1 @@
+MODIFY k VARCHAR(40) COLLATE utf8mb4_unicode_ci NOT NULL

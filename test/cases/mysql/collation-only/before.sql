@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v VARCHAR(40) COLLATE utf8mb4_general_ci, UNIQUE KEY by_v (v));
+INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, NULL);

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'A' WHERE id = 1;

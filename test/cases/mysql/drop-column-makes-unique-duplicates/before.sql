@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, a INT, b VARCHAR(40), UNIQUE KEY ab (a, b));
+INSERT INTO t VALUES (1, 10, 'same'), (2, 20, 'same');

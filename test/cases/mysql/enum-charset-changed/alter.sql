@@ -1,0 +1,1 @@
+MODIFY e ENUM('ä','ß','c') CHARACTER SET utf8mb4

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, e ENUM('ä','ß','c') CHARACTER SET latin1);
+INSERT INTO t VALUES (1, 'ä'), (2, 'ß'), (3, NULL);

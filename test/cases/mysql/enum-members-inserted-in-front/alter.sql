@@ -1,0 +1,1 @@
+MODIFY e ENUM('new','a','b','c'), MODIFY s SET('z','y','x')

@@ -1,0 +1,1 @@
+CHANGE e f ENUM('a','b','c','d')

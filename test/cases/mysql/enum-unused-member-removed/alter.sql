@@ -1,0 +1,1 @@
+MODIFY e ENUM('a','b'), MODIFY s SET('x','y')

@@ -1,0 +1,2 @@
+CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, k INT GENERATED ALWAYS AS (a * 1000 + b) STORED, note VARCHAR(10), UNIQUE KEY (k), id INT NOT NULL PRIMARY KEY);
+INSERT INTO t (a, b, note, id) VALUES (1, 1, 'x', 1), (1, 2, 'y', 2), (2, 1, 'z', 3);

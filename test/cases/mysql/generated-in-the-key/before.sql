@@ -1,0 +1,2 @@
+CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, k INT GENERATED ALWAYS AS (a * 1000 + b) STORED NOT NULL, note VARCHAR(10), PRIMARY KEY (k));
+INSERT INTO t (a, b, note) VALUES (1, 1, 'x'), (1, 2, 'y'), (2, 1, 'z');

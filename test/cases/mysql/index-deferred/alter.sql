@@ -1,0 +1,1 @@
+ADD KEY by_a (a), ADD UNIQUE KEY by_b (b), MODIFY c BIGINT NOT NULL

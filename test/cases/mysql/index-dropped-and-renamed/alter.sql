@@ -1,0 +1,1 @@
+DROP KEY by_a, RENAME KEY by_b TO renamed

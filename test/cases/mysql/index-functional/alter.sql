@@ -1,0 +1,1 @@
+ADD KEY by_f ((a + c)), ADD KEY by_l ((LOWER(b))), MODIFY c BIGINT NOT NULL DEFAULT 3

@@ -1,0 +1,1 @@
+ADD KEY by_tags ((CAST(j->'$.tags' AS UNSIGNED ARRAY))), ADD COLUMN n INT

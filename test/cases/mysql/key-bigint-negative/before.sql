@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  k BIGINT NOT NULL,
+  note VARCHAR(20),
+  PRIMARY KEY (k)
+);
+INSERT INTO t (k, note) VALUES (-9223372036854775808, 'n0'), (-1, 'n1'), (0, 'n2'), (9223372036854775807, 'n3'), (-9007199254740993, 'n4'), (5, 'n5');

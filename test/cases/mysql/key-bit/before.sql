@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  k BIT(64) NOT NULL,
+  note VARCHAR(20),
+  PRIMARY KEY (k)
+);
+INSERT INTO t (k, note) VALUES (0, 'n0'), (0xFFFFFFFFFFFFFFFF, 'n1'), (0x8000000000000000, 'n2'), (1, 'n3'), (255, 'n4');

@@ -1,0 +1,6 @@
+INSERT INTO t (k, note) VALUES (2, 'new');
+UPDATE t SET note = 'changed' WHERE k = 0xFFFFFFFFFFFFFFFF OR k = 0x8000000000000000;
+UPDATE t SET k = 0x0102030405060708, note = 'moved' WHERE k = 0;
+DELETE FROM t WHERE k = 255;
+DELETE FROM t WHERE k = 1;
+INSERT INTO t (k, note) VALUES (1, 'again');

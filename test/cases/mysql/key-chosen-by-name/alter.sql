@@ -1,0 +1,1 @@
+MODIFY note BIGINT

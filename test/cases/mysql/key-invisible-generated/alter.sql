@@ -1,0 +1,1 @@
+ADD COLUMN added INT DEFAULT 5

@@ -1,0 +1,4 @@
+DELETE FROM t WHERE n = 1;
+UPDATE t SET n = 20 WHERE n = 2;
+UPDATE t SET k = 'm0,m51' WHERE n = 3;
+DELETE FROM t WHERE n = 5;

@@ -1,0 +1,6 @@
+INSERT INTO t (k, note) VALUES ('2024-10-27 01:30:00', 'new');
+UPDATE t SET note = 'changed' WHERE k = '2038-01-19 03:14:07.999' OR k = '2024-03-31 01:30:00';
+UPDATE t SET k = '2024-03-31 01:00:00.001', note = 'moved' WHERE k = '1970-01-01 00:00:01';
+DELETE FROM t WHERE k = '2000-01-01 00:00:00.5';
+DELETE FROM t WHERE k = '2024-10-27 00:30:00';
+INSERT INTO t (k, note) VALUES ('2024-10-27 00:30:00', 'again');

@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  k UUID NOT NULL,
+  note VARCHAR(20),
+  PRIMARY KEY (k)
+);
+INSERT INTO t (k, note) VALUES ('00000000-0000-0000-0000-000000000000', 'n0'), ('ffffffff-ffff-ffff-ffff-ffffffffffff', 'n1'), ('123e4567-e89b-12d3-a456-426655440000', 'n2'), ('0189f7ea-ae2c-7000-8000-000000000001', 'n3'), ('11111111-2222-3333-4444-555555555555', 'n4');

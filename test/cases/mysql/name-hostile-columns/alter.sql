@@ -1,0 +1,1 @@
+ADD COLUMN `a``b c` INT DEFAULT 1, MODIFY `sélect` BIGINT, CHANGE `group` `order by; --` INT, RENAME COLUMN `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` TO `yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy`

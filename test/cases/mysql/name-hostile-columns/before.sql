@@ -1,0 +1,2 @@
+CREATE TABLE t (`primary key` INT NOT NULL, `sélect` INT, `group` INT, ` lead` INT, `"quote"` INT, `tick``tick` INT, `it's` INT, `a.b` INT, `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` INT, `中文` INT, `100%` INT, `?` INT, `@x` INT, `\\` INT, PRIMARY KEY (`primary key`), KEY `index ``name` (`tick``tick`));
+INSERT INTO t VALUES (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), (2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2), (3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3);

@@ -1,0 +1,2 @@
+CREATE TABLE t (`ke``y; "'?` INT NOT NULL PRIMARY KEY, n INT);
+INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);

@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (4, 4);
+UPDATE t SET `ke``y; "'?` = 7 WHERE n = 2;
+DELETE FROM t WHERE n = 3;

@@ -1,0 +1,1 @@
+COMPRESSION = 'zlib', MODIFY a BIGINT

@@ -1,0 +1,2 @@
+CREATE TABLE t (k INT NOT NULL, n INT, UNIQUE KEY by_k (k));
+INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);

@@ -1,0 +1,2 @@
+CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, n INT, PRIMARY KEY (a, b));
+INSERT INTO t VALUES (1, 9, 1), (2, 8, 2), (1, 7, 3);

@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (3, 6, 4);
+UPDATE t SET b = 5 WHERE a = 2;
+DELETE FROM t WHERE n = 3;

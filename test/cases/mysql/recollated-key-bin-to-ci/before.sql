@@ -1,0 +1,2 @@
+CREATE TABLE t (k VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, n INT);
+INSERT INTO t VALUES ('a', 1), ('B', 2), ('é', 3), ('', 4), ('c', 5), ('Z', 6), ('😀', 7), ('y', 8);

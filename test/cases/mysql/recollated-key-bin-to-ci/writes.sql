@@ -1,0 +1,12 @@
+UPDATE t SET k = 'A' WHERE k = 'a';
+DELETE FROM t WHERE k = 'b';
+INSERT INTO t VALUES ('b', 21);
+DELETE FROM t WHERE k = 'B';
+DELETE FROM t WHERE k = 'C';
+UPDATE t SET k = 'E' WHERE k = 'é';
+START TRANSACTION;
+INSERT INTO t VALUES ('z', 60);
+DELETE FROM t WHERE k = 'Z';
+COMMIT;
+UPDATE t SET k = 'Y', n = 9 WHERE k = 'y';
+UPDATE t SET k = 'y', n = 10 WHERE k = 'Y';

@@ -1,0 +1,2 @@
+CREATE TABLE t (k VARCHAR(20) CHARACTER SET cp1251 NOT NULL PRIMARY KEY, n INT) DEFAULT CHARSET cp1251;
+INSERT INTO t VALUES ('привет', 1), ('Ёж', 2), ('мир', 3), ('latin', 4), ('ж', 5);

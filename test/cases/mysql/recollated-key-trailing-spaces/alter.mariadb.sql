@@ -1,0 +1,1 @@
+MODIFY k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_nopad_ci NOT NULL

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES ('B', 20);

@@ -1,0 +1,1 @@
+ADD FOREIGN KEY (a) REFERENCES parent (id)

@@ -1,0 +1,1 @@
+MODIFFY a BIGINT

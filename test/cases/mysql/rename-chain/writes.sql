@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, 40, 400, 4000);
+UPDATE t SET a = 11, b = 111 WHERE id = 1;

@@ -1,0 +1,1 @@
+CHANGE id number BIGINT NOT NULL

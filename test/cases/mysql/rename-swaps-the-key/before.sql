@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, other INT NOT NULL, UNIQUE KEY by_other (other), n INT);
+INSERT INTO t VALUES (1, 30, 1), (2, 20, 2), (3, 10, 3);

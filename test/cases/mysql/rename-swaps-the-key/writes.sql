@@ -1,0 +1,4 @@
+INSERT INTO t VALUES (4, 40, 4);
+UPDATE t SET other = 31 WHERE id = 1;
+UPDATE t SET id = 9 WHERE id = 2;
+DELETE FROM t WHERE id = 3;

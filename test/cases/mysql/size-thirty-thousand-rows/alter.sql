@@ -1,0 +1,1 @@
+MODIFY a BIGINT, ADD KEY by_a (a)

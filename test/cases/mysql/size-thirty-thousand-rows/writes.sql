@@ -1,0 +1,5 @@
+UPDATE t SET a = a + 1 WHERE id < 9000;
+UPDATE t SET id = id + 1 WHERE id % 30 = 0;
+DELETE FROM t WHERE id % 33 = 0;
+INSERT INTO t SELECT id + 200000, a, CONCAT('n', id) FROM t WHERE id BETWEEN 30000 AND 40000;
+UPDATE t SET b = CONCAT(b, '!') WHERE id > 80000;

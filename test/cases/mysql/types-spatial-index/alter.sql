@@ -1,0 +1,1 @@
+ADD SPATIAL KEY by_p (p), MODIFY note LONGTEXT

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, p POINT NOT NULL SRID 4326, q POLYGON NOT NULL, note TEXT, SPATIAL KEY by_q (q));
+INSERT INTO t VALUES (1, ST_GeomFromText('POINT(10 20)', 4326), ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))'), 'a'), (2, ST_GeomFromText('POINT(-10 -20)', 4326), ST_GeomFromText('POLYGON((5 5, 6 5, 6 6, 5 5))'), 'b'), (3, ST_GeomFromText('POINT(89 179)', 4326), ST_GeomFromText('POLYGON((0 0, 9 0, 9 9, 0 0))'), 'c');

@@ -1,0 +1,1 @@
+MODIFY label VARCHAR(200), ADD COLUMN added INT

@@ -1,0 +1,3 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, label VARCHAR(20), body LONGBLOB, story LONGTEXT);
+INSERT INTO t VALUES (1, 'a', REPEAT('A', 1048576), REPEAT('é', 300000)), (2, 'b', REPEAT(X'00', 1048576), ''), (3, 'c', REPEAT(X'FF', 1048577), NULL), (4, 'd', NULL, REPEAT('x', 1048576));
+INSERT INTO t SELECT id + 10, label, body, story FROM t;

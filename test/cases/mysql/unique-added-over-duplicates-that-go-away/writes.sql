@@ -1,0 +1,8 @@
+START TRANSACTION;
+INSERT INTO t VALUES (31, 1, 'twice', 1), (32, 2, 'twice', 1);
+UPDATE t SET b = 'once' WHERE id = 32;
+COMMIT;
+START TRANSACTION;
+INSERT INTO t VALUES (33, 1, 'twice', 1);
+DELETE FROM t WHERE id = 31;
+COMMIT;

@@ -1,0 +1,1 @@
+ADD UNIQUE KEY by_tags ((CAST(j->'$.tags' AS UNSIGNED ARRAY)))

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, x TEXT, b BLOB, UNIQUE KEY by_x (x), UNIQUE KEY by_b (b));
+INSERT INTO t VALUES (1, REPEAT('a', 4000), REPEAT('a', 4000)), (2, REPEAT('b', 4000), X'00'), (3, NULL, NULL), (4, 'x ', X'FF');

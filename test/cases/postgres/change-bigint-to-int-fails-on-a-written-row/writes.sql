@@ -1,0 +1,1 @@
+UPDATE t SET a = -2147483649 WHERE id = 33;

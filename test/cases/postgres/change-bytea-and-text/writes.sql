@@ -1,0 +1,2 @@
+UPDATE t SET a = '\x5c27', b = '''' WHERE id = 2;
+INSERT INTO t VALUES (4, '\x61', E'\n', NULL, '{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A12}');

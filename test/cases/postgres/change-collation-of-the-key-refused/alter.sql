@@ -1,0 +1,1 @@
+ALTER k TYPE text COLLATE nd

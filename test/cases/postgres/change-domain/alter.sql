@@ -1,0 +1,1 @@
+ALTER a TYPE positive, ALTER b TYPE label, ALTER c TYPE bigint

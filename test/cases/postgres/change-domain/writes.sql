@@ -1,0 +1,2 @@
+UPDATE t SET a = NULL, b = '' WHERE id = 3;
+INSERT INTO t VALUES (21, 2147483647, 'eight888', 1);

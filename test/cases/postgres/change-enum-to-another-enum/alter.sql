@@ -1,0 +1,1 @@
+ALTER m DROP DEFAULT, ALTER m TYPE feeling USING (CASE m WHEN 'sad' THEN 'SAD' ELSE m::text END)::feeling, ALTER m SET DEFAULT 'SAD'

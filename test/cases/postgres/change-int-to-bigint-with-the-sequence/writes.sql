@@ -1,0 +1,3 @@
+UPDATE t SET a = NULL WHERE id % 5 = 0;
+INSERT INTO t (a) VALUES ('last');
+DELETE FROM t WHERE id = 2147483603;

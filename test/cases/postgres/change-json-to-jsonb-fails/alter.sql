@@ -1,0 +1,1 @@
+ALTER j TYPE jsonb USING j::jsonb

@@ -1,0 +1,3 @@
+UPDATE t SET a = 0.005, b = 0.0005 WHERE id = 1;
+UPDATE t SET a = -0.005, b = -0.0005 WHERE id = 2;
+INSERT INTO t VALUES (6, 9999.994, 1, 1.10, 1);

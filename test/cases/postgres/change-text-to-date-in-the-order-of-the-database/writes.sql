@@ -1,0 +1,2 @@
+UPDATE t SET a = '04/05/06' WHERE id = 2;
+INSERT INTO t VALUES (5, '06/07/08', '01/12/2024');

@@ -1,0 +1,1 @@
+ALTER m TYPE mood USING m::mood

@@ -1,0 +1,1 @@
+ALTER a TYPE timestamptz, ALTER b TYPE timestamp, ALTER c TYPE timestamptz, ALTER d TYPE text, ALTER e TYPE timestamptz USING e AT TIME ZONE 'America/New_York', ADD COLUMN added timestamptz DEFAULT '2024-07-01 12:00'

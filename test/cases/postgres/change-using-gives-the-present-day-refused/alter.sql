@@ -1,0 +1,1 @@
+ALTER a TYPE date USING CURRENT_DATE + a

@@ -1,0 +1,1 @@
+ALTER "first Name" TYPE varchar(40) USING shout("first Name") || ' ' || coalesce("Last""Name", E'it''s \\ none'), ALTER n TYPE integer USING m, ALTER m TYPE bigint USING n * 1000, ALTER "Last""Name" TYPE text USING CASE WHEN n > 3 THEN E'line\n  break' ELSE "Last""Name" END

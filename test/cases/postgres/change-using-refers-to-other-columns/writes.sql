@@ -1,0 +1,3 @@
+UPDATE t SET n = NULL WHERE id = 1;
+UPDATE t SET "Last""Name" = 'it''s' WHERE id = 5;
+INSERT INTO t VALUES (21, NULL, NULL, NULL, NULL);

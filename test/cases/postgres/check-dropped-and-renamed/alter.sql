@@ -1,0 +1,1 @@
+DROP CONSTRAINT one, ADD CONSTRAINT two CHECK (a > 0 AND id > 0)

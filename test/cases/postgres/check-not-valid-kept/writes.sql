@@ -1,0 +1,2 @@
+UPDATE t SET a = 50 WHERE id = 150;
+DELETE FROM t WHERE id = 160;

@@ -1,0 +1,1 @@
+DROP a, ADD a int DEFAULT 5, ADD d int

@@ -1,0 +1,3 @@
+UPDATE t SET c = -c WHERE false;
+UPDATE t SET a = 1000 WHERE id = 8;
+DELETE FROM t WHERE id = 9;

@@ -1,0 +1,1 @@
+RENAME id TO k0

@@ -1,0 +1,1 @@
+RENAME COLUMN c TO "odd ""c x"

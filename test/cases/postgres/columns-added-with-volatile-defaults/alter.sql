@@ -1,0 +1,1 @@
+ADD COLUMN b uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE, ADD COLUMN c timestamptz DEFAULT clock_timestamp(), ADD COLUMN d double precision DEFAULT random(), ADD COLUMN e timestamptz NOT NULL DEFAULT now()

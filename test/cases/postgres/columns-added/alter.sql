@@ -1,0 +1,1 @@
+ADD COLUMN b integer, ADD c text NOT NULL DEFAULT E'it''s \\', ADD COLUMN "D ""e x" numeric(5,2) DEFAULT 1 + 2, ADD COLUMN IF NOT EXISTS a integer, ADD f integer[] DEFAULT '{1,NULL}', ADD g text COLLATE "C" DEFAULT 'g' CHECK (g <> 'h'), ADD h integer GENERATED ALWAYS AS (id * 2) STORED

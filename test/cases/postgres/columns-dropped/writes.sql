@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (21, NULL);
+UPDATE t SET b = NULL, a = 'y' WHERE id = 1;
+UPDATE t SET id = 30 WHERE id = 2;

@@ -1,0 +1,1 @@
+ADD a int DEFAULT 3

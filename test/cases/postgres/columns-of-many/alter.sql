@@ -1,0 +1,1 @@
+ADD last int DEFAULT 0

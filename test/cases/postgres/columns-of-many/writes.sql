@@ -1,0 +1,1 @@
+UPDATE t SET c300 = NULL, c1 = 5 WHERE id = 3

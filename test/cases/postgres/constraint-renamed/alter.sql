@@ -1,0 +1,1 @@
+RENAME CONSTRAINT t_a_key TO only_one

@@ -1,0 +1,2 @@
+INSERT INTO t (a) VALUES (1), (2);
+UPDATE t SET id = DEFAULT WHERE id = 5;

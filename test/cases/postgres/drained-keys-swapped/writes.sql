@@ -1,0 +1,10 @@
+BEGIN;
+UPDATE t SET id = -id;
+UPDATE t SET id = 201 + id;
+COMMIT;
+BEGIN;
+UPDATE t SET id = 0 WHERE id = 1;
+UPDATE t SET id = 1 WHERE id = 2;
+UPDATE t SET id = 2 WHERE id = 0;
+COMMIT;
+UPDATE t SET a = -1 WHERE id = 1;

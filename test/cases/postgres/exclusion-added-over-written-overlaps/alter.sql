@@ -1,0 +1,1 @@
+ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&)

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (201, int4range(703, 709))

@@ -1,0 +1,12 @@
+BEGIN;
+UPDATE t SET r = 'empty' WHERE id = 1;
+UPDATE t SET r = int4range(10, 15) WHERE id = 200;
+UPDATE t SET r = int4range(2000, 2005) WHERE id = 1;
+COMMIT;
+BEGIN;
+DELETE FROM t WHERE id = 7;
+INSERT INTO t VALUES (0, int4range(68, 79));
+COMMIT;
+UPDATE t SET r = int4range(lower(r) + 5000, upper(r) + 5000) WHERE id % 2 = 0;
+UPDATE t SET r = NULL WHERE id = 33;
+INSERT INTO t VALUES (201, int4range(328, 337));

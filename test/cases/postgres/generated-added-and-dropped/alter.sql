@@ -1,0 +1,1 @@
+DROP g, ADD h bigint GENERATED ALWAYS AS (a * 3) STORED

@@ -1,0 +1,1 @@
+ALTER g DROP EXPRESSION, ADD c int

@@ -1,0 +1,1 @@
+ADD c int DEFAULT 1

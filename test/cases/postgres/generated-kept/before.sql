@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, a int, g int GENERATED ALWAYS AS (a * 2) STORED, h text GENERATED ALWAYS AS (upper('x' || a::text)) STORED);
+INSERT INTO t (id, a) SELECT n, n FROM generate_series(1, 200) AS n;

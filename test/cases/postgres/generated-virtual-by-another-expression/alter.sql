@@ -1,0 +1,1 @@
+ALTER g SET EXPRESSION AS (a + 1), ADD c int

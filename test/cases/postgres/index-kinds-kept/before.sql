@@ -1,0 +1,10 @@
+CREATE TABLE t (id int PRIMARY KEY, a text, j jsonb, r int4range);
+INSERT INTO t SELECT n, n, json_build_object('k', n)::jsonb, int4range(n, n + 1) FROM generate_series(1, 200) AS n;
+CREATE INDEX ON t (lower(a), (length(a)) DESC);
+CREATE INDEX live ON t (a text_pattern_ops) WHERE id > 10;
+CREATE INDEX ON t USING gin (j);
+CREATE INDEX ON t USING gist (r);
+CREATE INDEX ON t USING brin (id) WITH (pages_per_range = 4);
+CREATE INDEX ON t USING hash (a);
+CREATE INDEX ON t USING spgist (a);
+CREATE INDEX wide ON t (id) INCLUDE (a, r);

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = '\x01' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = '\xfffe' WHERE v = 5;
+UPDATE t SET k = '\x5c27' WHERE v = 102;
+UPDATE t SET k = '\x00' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('\x0000', 50), ('\xfffe', 51);
+DELETE FROM t WHERE v = 106;

@@ -1,0 +1,10 @@
+CREATE TABLE t (k char(4) PRIMARY KEY, v integer);
+INSERT INTO t VALUES
+  ('', 1),
+  ('a', 2),
+  ('B', 3),
+  ('abcd', 4),
+  ('é', 5),
+  ('🐬', 6),
+  (' a', 7),
+  (E'\\', 8);

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'ab' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'a b' WHERE v = 5;
+UPDATE t SET k = 'é' WHERE v = 102;
+UPDATE t SET k = 'a' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('abcd', 50), ('a b', 51);
+DELETE FROM t WHERE v = 106;

@@ -1,0 +1,17 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'G' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'h' WHERE v = 5;
+UPDATE t SET k = 'D' WHERE v = 102;
+UPDATE t SET k = 'a' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('c', 50), ('h', 51);
+DELETE FROM t WHERE v = 106;
+UPDATE t SET k = 'A' WHERE k = 'a';
+UPDATE t SET k = 'z', v = 70 WHERE k = 'Z';
+BEGIN;
+DELETE FROM t WHERE k = 'e';
+INSERT INTO t VALUES ('E', 71);
+COMMIT;

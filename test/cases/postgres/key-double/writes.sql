@@ -1,0 +1,14 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 0.3 WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 2 WHERE v = 5;
+UPDATE t SET k = 0.1 WHERE v = 102;
+UPDATE t SET k = 'Infinity' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('-0', 50), (2, 51);
+DELETE FROM t WHERE v = 106;
+UPDATE t SET k = 0 WHERE k = 0;
+INSERT INTO t VALUES (5, 60);
+UPDATE t SET k = '-0', v = 61 WHERE k = 0;

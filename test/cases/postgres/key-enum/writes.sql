@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'c' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'd' WHERE v = 5;
+UPDATE t SET k = 'b' WHERE v = 102;
+UPDATE t SET k = 'z' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('a', 50), ('d', 51);
+DELETE FROM t WHERE v = 106;

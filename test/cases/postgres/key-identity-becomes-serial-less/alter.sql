@@ -1,0 +1,1 @@
+ALTER id DROP IDENTITY, ALTER id TYPE bigint

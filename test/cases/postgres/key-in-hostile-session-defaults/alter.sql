@@ -1,0 +1,1 @@
+ALTER v TYPE bigint, ADD COLUMN added date DEFAULT '01.02.2024'

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'x' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = '"' WHERE v = 5;
+UPDATE t SET k = '0' WHERE v = 102;
+UPDATE t SET k = 'B' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES (' ', 50), ('"', 51);
+DELETE FROM t WHERE v = 106;

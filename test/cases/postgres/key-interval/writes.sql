@@ -1,0 +1,15 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = '2 mon' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = '1 us' WHERE v = 5;
+UPDATE t SET k = '24:00:00' WHERE v = 102;
+UPDATE t SET k = '1 mon' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('31 days', 50), ('1 us', 51);
+DELETE FROM t WHERE v = 106;
+UPDATE t SET k = '0.000000' WHERE k = '0';
+UPDATE t SET k = '1 day' WHERE k = '24:00:00';
+UPDATE t SET k = '30 days' WHERE k = '1 mon';
+UPDATE t SET k = '60 days' WHERE k = '2 mon';

@@ -1,0 +1,12 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'true' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = '{"b": "it''s \" x"}' WHERE v = 5;
+UPDATE t SET k = 'null' WHERE v = 102;
+UPDATE t SET k = '""' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('{"a": [1, null]}', 50), ('{"b": "it''s \" x"}', 51);
+DELETE FROM t WHERE v = 106;
+UPDATE t SET k = '1.0' WHERE k = '1';

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = '00:00:00:00:01:00:00:01' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'aa:bb:cc:dd:ee:ff:00:11' WHERE v = 5;
+UPDATE t SET k = '7f:00:00:00:00:01:00:00' WHERE v = 102;
+UPDATE t SET k = 'ff:ff:ff:ff:ff:ff:ff:ff' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('80:00:00:00:00:00:00:00', 50), ('aa:bb:cc:dd:ee:ff:00:11', 51);
+DELETE FROM t WHERE v = 106;

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = (-9)::money WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 10::money WHERE v = 5;
+UPDATE t SET k = 92233720368547758.07::money WHERE v = 102;
+UPDATE t SET k = (-1.5)::money WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ((-92233720368547758.08)::money, 50), (10::money, 51);
+DELETE FROM t WHERE v = 106;

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = '{[2,3)}' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = '{[8,9)}' WHERE v = 5;
+UPDATE t SET k = '{(,5)}' WHERE v = 102;
+UPDATE t SET k = '{(,)}' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('{[1,2),[5,6)}', 50), ('{[8,9)}', 51);
+DELETE FROM t WHERE v = 106;

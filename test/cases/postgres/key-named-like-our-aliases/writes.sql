@@ -1,0 +1,4 @@
+UPDATE t SET k0 = k0 + 1000 WHERE k0 BETWEEN -5 AND 5;
+UPDATE t SET row_text = k1 WHERE k0 > 50;
+DELETE FROM t WHERE k0 = 7;
+INSERT INTO t VALUES (7, 'again', NULL), (100, 'c', 'y');

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'pg_attribute' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'pg_database' WHERE v = 5;
+UPDATE t SET k = 'public."odd Name"' WHERE v = 102;
+UPDATE t SET k = 'pg_proc' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('pg_type', 50), ('pg_database', 51);
+DELETE FROM t WHERE v = 106;

@@ -1,0 +1,1 @@
+ADD COLUMN added integer NOT NULL DEFAULT 7, ALTER v TYPE bigint

@@ -1,0 +1,11 @@
+UPDATE t SET v = v + 100 WHERE v % 2 = 0;
+UPDATE t SET v = NULL WHERE v = 1;
+UPDATE t SET k = 'c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' WHERE v = 3;
+BEGIN;
+UPDATE t SET k = 'd0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' WHERE v = 5;
+UPDATE t SET k = '90eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' WHERE v = 102;
+UPDATE t SET k = 'ffffffff-ffff-ffff-ffff-ffffffffffff' WHERE v = 5;
+COMMIT;
+DELETE FROM t WHERE v = 104;
+INSERT INTO t VALUES ('10eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 50), ('d0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 51);
+DELETE FROM t WHERE v = 106;

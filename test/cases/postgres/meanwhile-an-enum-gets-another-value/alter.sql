@@ -1,0 +1,1 @@
+ALTER n TYPE mood USING n::mood

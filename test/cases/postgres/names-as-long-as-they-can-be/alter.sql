@@ -1,0 +1,1 @@
+ADD UNIQUE (b), ALTER b TYPE bigint

@@ -1,0 +1,1 @@
+INSERT INTO "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxääääääääääääääääy" ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxääääääääääääääääz", b) VALUES (1000, 5)

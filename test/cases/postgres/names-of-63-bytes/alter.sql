@@ -1,0 +1,1 @@
+ALTER ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc TYPE bigint

@@ -1,0 +1,2 @@
+CREATE TABLE ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt (ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc serial PRIMARY KEY, ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd integer UNIQUE, v integer);
+INSERT INTO ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt (ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd, v) SELECT n, n FROM generate_series(1, 20) AS n;

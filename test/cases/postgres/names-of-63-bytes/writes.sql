@@ -1,0 +1,2 @@
+UPDATE ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt SET v = NULL WHERE ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc = 3;
+INSERT INTO ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt (ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd) VALUES (100);

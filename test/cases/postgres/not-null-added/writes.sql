@@ -1,0 +1,5 @@
+UPDATE t SET a = 0 WHERE id = 12;
+BEGIN;
+UPDATE t SET a = NULL WHERE id = 13;
+UPDATE t SET a = 1 WHERE id = 13;
+COMMIT;

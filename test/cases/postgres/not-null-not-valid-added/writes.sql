@@ -1,0 +1,2 @@
+UPDATE t SET a = NULL WHERE id = 13;
+UPDATE t SET a = 7 WHERE id = 14;

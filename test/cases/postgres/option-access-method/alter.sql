@@ -1,0 +1,1 @@
+SET ACCESS METHOD other

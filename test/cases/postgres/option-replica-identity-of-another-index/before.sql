@@ -1,0 +1,3 @@
+CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL);
+INSERT INTO t SELECT n, n FROM generate_series(1, 200) AS n;
+CREATE UNIQUE INDEX i ON t (a);

@@ -1,0 +1,1 @@
+SET WITHOUT CLUSTER, ADD c int

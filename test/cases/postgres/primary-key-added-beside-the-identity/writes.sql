@@ -1,0 +1,2 @@
+UPDATE t SET u = -u;
+UPDATE t SET u = -u + 7;

@@ -1,0 +1,4 @@
+CREATE TABLE t (id int NOT NULL, u int);
+INSERT INTO t SELECT n, nullif(n, 66) FROM generate_series(1, 200) AS n;
+CREATE UNIQUE INDEX i ON t (id);
+ALTER TABLE t REPLICA IDENTITY USING INDEX i;

@@ -1,0 +1,1 @@
+ALTER w TYPE bigint, ALTER v TYPE text

@@ -1,0 +1,1 @@
+ALTER i TYPE bigint[], ADD COLUMN added text[] DEFAULT '{a,NULL,"b c"}'

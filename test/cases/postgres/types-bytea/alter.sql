@@ -1,0 +1,1 @@
+ALTER id TYPE bigint, ADD COLUMN added bytea DEFAULT '\x005c27'

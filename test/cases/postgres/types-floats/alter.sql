@@ -1,0 +1,1 @@
+ALTER f TYPE double precision, ADD COLUMN added real DEFAULT '-0'

@@ -1,0 +1,1 @@
+ALTER n TYPE bigint, ADD COLUMN added integer DEFAULT 1

@@ -1,0 +1,1 @@
+ADD COLUMN added money DEFAULT 3.5::money, ALTER id TYPE bigint

@@ -1,0 +1,1 @@
+UPDATE t SET u = NULL WHERE id < 20

@@ -1,0 +1,2 @@
+UPDATE t SET v = CASE v WHEN 'a' THEN 'c' ELSE 'd' END;
+UPDATE t SET v = CASE v WHEN 'c' THEN 'b' ELSE 'a' END

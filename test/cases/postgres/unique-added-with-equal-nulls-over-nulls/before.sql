@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, u int);
+INSERT INTO t SELECT n, CASE WHEN n IN (30, 170) THEN NULL ELSE n END FROM generate_series(1, 200) AS n;

@@ -1,0 +1,1 @@
+ADD half int GENERATED ALWAYS AS (u / 2) STORED, ADD UNIQUE (half, u)

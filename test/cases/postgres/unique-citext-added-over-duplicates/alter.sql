@@ -1,0 +1,1 @@
+ALTER a TYPE citext, ADD CONSTRAINT t_a UNIQUE (a)

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, u int);
+INSERT INTO t SELECT n, CASE n WHEN 150 THEN 17 ELSE n END FROM generate_series(1, 200) AS n;

@@ -1,0 +1,1 @@
+UPDATE t SET u = 17 WHERE id = 150

@@ -1,0 +1,1 @@
+DROP CONSTRAINT t_u_key

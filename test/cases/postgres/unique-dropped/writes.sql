@@ -1,0 +1,1 @@
+UPDATE t SET u = 0 WHERE id = 3

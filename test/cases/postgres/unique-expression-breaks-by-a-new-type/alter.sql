@@ -1,0 +1,1 @@
+ALTER u TYPE text USING lower(u)

@@ -1,0 +1,1 @@
+ALTER v TYPE bigint

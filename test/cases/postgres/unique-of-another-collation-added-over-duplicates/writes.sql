@@ -1,0 +1,5 @@
+BEGIN;
+UPDATE t SET a = 'z' WHERE id = 2;
+UPDATE t SET a = 'ABC' WHERE id = 4;
+UPDATE t SET a = 'ABCD' WHERE id = 2;
+COMMIT;

@@ -1,0 +1,1 @@
+ALTER u TYPE numeric(10, 0)

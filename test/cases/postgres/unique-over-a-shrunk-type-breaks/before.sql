@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, u numeric(10, 2) UNIQUE);
+INSERT INTO t SELECT n, n + CASE n WHEN 90 THEN 0.4 ELSE 0 END + CASE n WHEN 91 THEN -0.7 ELSE 0 END FROM generate_series(1, 200) AS n;

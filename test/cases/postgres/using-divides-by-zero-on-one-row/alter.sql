@@ -1,0 +1,1 @@
+ALTER a TYPE numeric USING 1.0 / a

@@ -1,0 +1,1 @@
+ALTER a TYPE int USING a::int

@@ -1,0 +1,4 @@
+CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b text);
+INSERT INTO t SELECT n * 10, n, 'row ' || n FROM generate_series(1, 1000) AS n;
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.b := ''by the trigger''; RETURN NEW; END';
+CREATE TRIGGER g BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();

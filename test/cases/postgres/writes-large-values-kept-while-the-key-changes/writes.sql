@@ -1,0 +1,11 @@
+UPDATE t SET id = id + 100 WHERE id <= 5;
+UPDATE t SET a = -1 WHERE id = 7;
+UPDATE t SET id = 208, a = NULL WHERE id = 8;
+UPDATE t SET big = NULL WHERE id = 9;
+UPDATE t SET big = big || 'x', id = 210 WHERE id = 10;
+UPDATE t SET packed = 'short' WHERE id = 11;
+BEGIN;
+UPDATE t SET id = 0 WHERE id = 12;
+UPDATE t SET id = 12 WHERE id = 13;
+UPDATE t SET id = 13 WHERE id = 0;
+COMMIT;

@@ -1,0 +1,17 @@
+WITH gone AS (DELETE FROM t WHERE a % 4 = 0 RETURNING *) INSERT INTO t SELECT id + 1, -a, b FROM gone WHERE a % 8 = 0;
+UPDATE t SET a = other.a + 1000 FROM other WHERE other.id = t.id;
+DELETE FROM t USING other WHERE other.id = t.id AND other.a % 2 = 0;
+WITH moved AS (UPDATE t SET id = id + 3 WHERE id BETWEEN 100 AND 200 RETURNING id) UPDATE other SET a = 0 WHERE id IN (SELECT id FROM moved);
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t WHERE a < 0 ORDER BY id FOR UPDATE;
+FETCH 2 FROM c;
+UPDATE t SET b = 'at the cursor' WHERE CURRENT OF c;
+MOVE 3 FROM c;
+DELETE FROM t WHERE CURRENT OF c;
+COMMIT;
+CREATE TEMPORARY TABLE t (id int, a int);
+INSERT INTO t VALUES (1, 1);
+UPDATE t SET a = 2;
+TRUNCATE t;
+DROP TABLE t;
+TRUNCATE other;

@@ -1,0 +1,93 @@
+/** Settings and surroundings of a server that keep a migration from being safe. */
+import { describe, expect, test } from 'vitest';
+import { findObstacles } from '../../src/mysql/obstacles.ts';
+import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
+import { obstaclesOf, plan, shown } from '../support/plan-request.ts';
+import { startServer } from '../support/servers.ts';
+
+const flavours = ['mysql', 'mariadb'] as const;
+
+describe.each(flavours)('the settings of %s', (flavour) => {
+  test('are obstacles, each by itself', async () => {
+    const common = [
+      '--binlog-format=STATEMENT',
+      '--binlog-row-image=MINIMAL',
+      '--binlog-ignore-db=tableshift',
+      '--read-only=1',
+    ];
+    const own = flavour === 'mysql' ? ['--binlog-order-commits=OFF', '--gtid-mode=OFF', '--enforce-gtid-consistency=OFF'] : [];
+    await using process = await startServer({ flavour, extraFlags: [...common, ...own] });
+    await using server = await openAdapter(process.url);
+    await using schema = await createSchema(process.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY, a INT NOT NULL UNIQUE)`);
+    expect(await obstaclesOf(server, schema, 'DROP PRIMARY KEY')).toEqual([
+      ['BINLOG_NOT_ROW', 'The server logs statements: binlog_format is STATEMENT.'],
+      ...(flavour === 'mysql'
+        ? [['BINLOG_ORDER_COMMITS_OFF', 'binlog_order_commits is OFF and so are GTIDs (gtid_mode).']]
+        : []),
+      ['NOT_A_SOURCE', 'The server takes no writes: read_only is ON.'],
+      ['BINLOG_FILTERED', 'Changes in the database tableshift are not logged: binlog-ignore-db has it.'],
+      ['MINIMAL_ROW_IMAGE', 'The log does not have the migration key a of each changed row: binlog_row_image is MINIMAL.'],
+    ]);
+    expect((await obstaclesOf(server, schema, 'ADD b INT')).map(([code]) => code)).not.toContain('MINIMAL_ROW_IMAGE');
+  });
+
+  test('that keep the schema out of the log are obstacles', async () => {
+    await using process = await startServer({ flavour, extraFlags: ['--binlog-do-db=elsewhere', '--binlog-do-db=tableshift'] });
+    await using server = await openAdapter(process.url);
+    await using schema = await createSchema(process.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+      ['BINLOG_FILTERED', `Changes in the database ${schema.name} are not logged: binlog-do-db lacks it.`],
+    ]);
+  });
+
+  test('without a binary log are obstacles', async () => {
+    await using process = await startServer({ flavour, extraFlags: ['--skip-log-bin'] });
+    await using server = await openAdapter(process.url);
+    await using schema = await createSchema(process.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+    const found = await obstaclesOf(server, schema, 'ADD b INT');
+    expect(found[0]).toEqual(['LOG_BIN_OFF', 'The server writes no binary log (log_bin is OFF).']);
+  });
+
+  test('of a replica that logs nothing of its source are an obstacle, and its source defers no index', async () => {
+    await using source = await startServer({ flavour });
+    await using replica = await startServer({
+      flavour,
+      replicaOf: source,
+      extraFlags:
+        flavour === 'mysql'
+          ? ['--super-read-only=0', '--read-only=0', '--log-replica-updates=0']
+          : ['--read-only=0', '--log-slave-updates=0'],
+    });
+    await using server = await openAdapter(replica.url);
+    await using schema = await createSchema(replica.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+      ['NOT_A_SOURCE', 'The server is a replica and does not log what it applies (log_replica_updates is OFF).'],
+    ]);
+    await using followed = await openAdapter(source.url);
+    await using original = await createSchema(source.url);
+    await original.application.run(`CREATE TABLE ${original.name}.t (id INT PRIMARY KEY, a INT, KEY k (a))`);
+    const made = await plan({ server: followed, schema: original, clauses: 'ADD b INT' });
+    expect(made.deferredIndexes).toEqual([]);
+    expect(made.notes).toContainEqual(expect.stringContaining('A replica is attached'));
+    const asked = await plan({ server: followed, schema: original, clauses: 'ADD b INT', options: { deferIndexes: 'always' } });
+    expect(asked.deferredIndexes).toEqual(['k']);
+  });
+});
+
+test('a disk that is too small is an obstacle where MariaDB can tell', async () => {
+  await using process = await startServer({ flavour: 'mariadb' });
+  await using server = await openAdapter(process.url);
+  await using schema = await createSchema(process.url);
+  await schema.application.run("INSTALL SONAME 'disks'");
+  await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+  const made = await plan({ server, schema, clauses: 'ADD b INT' });
+  expect(shown(await findObstacles(server, made, never))).toEqual([]);
+  const huge = { ...made, estimate: { rows: 1, dataBytes: 2 ** 60, indexBytes: 0 } };
+  expect(shown(await findObstacles(server, huge, never))).toEqual([
+    ['DISK_SPACE', expect.stringMatching(/^The shadow needs about 1099511627776 MiB, and the server has \d+ MiB free\.$/)],
+  ]);
+});

@@ -1,0 +1,419 @@
+/** Every reason to refuse a migration, one server or table at a time. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/engine/model.ts';
+import { createBookkeeping, recordMigration, recordState } from '../../src/mysql/bookkeeping.ts';
+import { takeClaim } from '../../src/mysql/claim.ts';
+import { findObstacles } from '../../src/mysql/obstacles.ts';
+import type { Server } from '../../src/mysql/server.ts';
+import { createSchema, never, openAdapter, openApplication, type TestSchema } from '../support/adapter-server.ts';
+import { obstaclesOf, plan, refusal, shown, type Found } from '../support/plan-request.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+
+const flavours = ['mysql', 'mariadb'] as const;
+
+describe.each(flavours)('obstacles on %s', (flavour) => {
+  const url = sharedServer(flavour);
+  let server: Server;
+  beforeAll(async () => {
+    server = await openAdapter(url);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const withTable = async (...statements: readonly string[]): Promise<TestSchema> => {
+    const schema = await createSchema(url);
+    await schema.application.run(`USE ${schema.name}`);
+    for (const statement of statements) await schema.application.run(statement);
+    return schema;
+  };
+
+  test('there are none for a plain table on a plain server, and nothing is left behind', async () => {
+    await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY, a INT)', 'INSERT INTO t VALUES (1, 2), (2, 3)');
+    expect(await obstaclesOf(server, schema, 'ADD b INT, ADD UNIQUE (a)')).toEqual([]);
+    expect(await schema.application.run('SHOW TABLES')).toHaveLength(1);
+  });
+
+  describe('of the table', () => {
+    test('another engine is one, before and after', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY) ENGINE=MyISAM');
+      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+        ['UNSUPPORTED_ENGINE', `${schema.name}.t is a table of the engine MyISAM.`],
+        ['UNSUPPORTED_ENGINE', `${schema.name}.t would become a table of the engine MyISAM.`],
+      ]);
+      await schema.application.run('ALTER TABLE t ENGINE=InnoDB');
+      expect(await obstaclesOf(server, schema, 'ENGINE=MyISAM')).toEqual([
+        ['UNSUPPORTED_ENGINE', `${schema.name}.t would become a table of the engine MyISAM.`],
+      ]);
+    });
+
+    test('partitions are one', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2');
+      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['PARTITIONS', `${schema.name}.t is partitioned.`]]);
+    });
+
+    test('its foreign keys are one', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE p (id INT PRIMARY KEY)',
+        'CREATE TABLE t (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id))',
+      );
+      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['FOREIGN_KEYS', `${schema.name}.t has foreign keys.`]]);
+    });
+
+    test('foreign keys of others to it are one each, whatever letters their names have', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE t (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t (id))',
+        'CREATE TABLE `c-é` (id INT PRIMARY KEY, p INT, CONSTRAINT `f k` FOREIGN KEY (p) REFERENCES t (id))',
+      );
+      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+        ['FOREIGN_KEYS', `${schema.name}.t has foreign keys.`],
+        ['FOREIGN_KEYS', `${schema.name}.c-é refers to ${schema.name}.t by the foreign key f k.`],
+      ]);
+    });
+
+    test('a foreign key that the change adds is one', async () => {
+      await using schema = await withTable('CREATE TABLE p (id INT PRIMARY KEY)', 'CREATE TABLE t (id INT PRIMARY KEY, p INT)');
+      const found = shown(await refusal({ server, schema, clauses: 'ADD FOREIGN KEY (p) REFERENCES p (id)' }));
+      expect(found.map(([code]) => code)).toEqual(['FOREIGN_KEYS']);
+    });
+
+    test('triggers are one, all named', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE t (id INT PRIMARY KEY)',
+        'CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW SET @a = 1',
+        'CREATE TRIGGER a AFTER DELETE ON t FOR EACH ROW SET @a = 1',
+      );
+      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['TRIGGERS', `${schema.name}.t has triggers: a, b.`]]);
+    });
+
+    test('names that are taken are one each', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
+      const made = await plan({ server, schema, clauses: 'ADD b INT' });
+      await schema.application.run(`CREATE TABLE ${made.shadow.table} (a INT)`);
+      await schema.application.run(`CREATE VIEW ${made.retired.table} AS SELECT 1 AS a`);
+      expect(shown(await findObstacles(server, made, never))).toEqual([
+        ['SHADOW_EXISTS', `${schema.name}.${made.shadow.table}, the shadow's name, is taken by a table.`],
+        ['RETIRED_EXISTS', `${schema.name}.${made.retired.table}, the retired table's name, is taken by a table.`],
+      ]);
+    });
+
+    test('an unfinished migration of it is one, and a finished one is none', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
+      const made = await plan({ server, schema, clauses: 'ADD b INT' });
+      const other: Plan = { ...made, id: `x${schema.name.replaceAll('_', '')}` as Plan['id'] };
+      await using session = await server.openSession({}, never);
+      await createBookkeeping(session, [], never);
+      await recordMigration(session, other, never);
+      expect(shown(await findObstacles(server, made, never))).toEqual([
+        ['MIGRATION_OPEN', expect.stringMatching(`^Migration ${other.id} of ${schema.name}.t is unfinished since 2`)],
+      ]);
+      await recordState(session, other.id, { state: 'done', failure: null }, never);
+      expect(shown(await findObstacles(server, made, never))).toEqual([]);
+    });
+
+    test('a live run on it is one', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
+      const made = await plan({ server, schema, clauses: 'ADD b INT' });
+      await using session = await server.openSession({}, never);
+      await createBookkeeping(session, [], never);
+      await using claim = await takeClaim(server, { table: made.source, migration: made.id }, never);
+      expect(claim.lost.aborted).toBe(false);
+      expect(shown(await findObstacles(server, made, never))).toEqual([
+        ['TABLE_IN_USE', expect.stringMatching(`^Another run has the claim on ${schema.name}.t, with connection \\d+\\.$`)],
+      ]);
+    });
+  });
+
+  describe('of its rows', () => {
+    test.each<[string, readonly [definition: string, values: string], string, RegExp]>([
+      [
+        'a number out of range',
+        ['(id INT PRIMARY KEY, a INT)', '(7, 1), (8, 300)'],
+        'MODIFY a TINYINT',
+        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+      ],
+      [
+        'a text that is too long',
+        ['(id INT PRIMARY KEY, a VARCHAR(9))', "(7, 'abc'), (8, 'abcd')"],
+        'MODIFY a VARCHAR(3)',
+        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+      ],
+      [
+        'a letter that the new character set lacks',
+        ['(id INT PRIMARY KEY, a VARCHAR(9)) CHARACTER SET utf8mb4', "(8, '日')"],
+        'MODIFY a VARCHAR(9) CHARACTER SET latin1',
+        /^LOSSY_CONVERSION .* id = 8\.$/,
+      ],
+      [
+        'a NULL',
+        ['(id INT PRIMARY KEY, a INT)', '(8, NULL)'],
+        'MODIFY a INT NOT NULL',
+        /^LOSSY_CONVERSION .*'a' cannot be null.* id = 8\.$/,
+      ],
+      [
+        'a decimal that would be rounded',
+        ['(id INT PRIMARY KEY, a DECIMAL(5,2))', '(7, 1.50), (8, 1.25)'],
+        'MODIFY a DECIMAL(5,1)',
+        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+      ],
+      [
+        'a time of day that would be lost',
+        ['(id INT PRIMARY KEY, a DATETIME)', "(8, '2026-01-01 10:00:00')"],
+        'MODIFY a DATE',
+        /^LOSSY_CONVERSION .* id = 8\.$/,
+      ],
+      [
+        'a member that is removed',
+        ["(id INT PRIMARY KEY, a ENUM('x','y'))", "(7, 'y'), (8, 'x')"],
+        "MODIFY a ENUM('y','z')",
+        /^ENUM_MEANING_CHANGED .*'a'.* id = 8\.$/,
+      ],
+      [
+        'a member of a set that is removed',
+        ["(id INT PRIMARY KEY, a SET('x','y'))", "(8, 'x,y')"],
+        "MODIFY a SET('y')",
+        /^ENUM_MEANING_CHANGED .*'a'.* id = 8\.$/,
+      ],
+      [
+        'a duplicate under a new unique key',
+        ['(id INT PRIMARY KEY, a INT)', '(7, 1), (8, 1)'],
+        'ADD UNIQUE u (a)',
+        /^DUPLICATE_ROWS .*: id = 7, and id = 8 \(Duplicate entry '1' for key/,
+      ],
+      [
+        'a duplicate under a new collation',
+        ['(id INT PRIMARY KEY, a VARCHAR(9) COLLATE utf8mb4_bin, UNIQUE u (a)) CHARACTER SET utf8mb4', "(7, 'a'), (8, 'A')"],
+        'MODIFY a VARCHAR(9) COLLATE utf8mb4_unicode_ci',
+        /^DUPLICATE_ROWS .*/,
+      ],
+      [
+        'a row that a new check rejects',
+        ['(id INT PRIMARY KEY, a INT)', '(8, -1)'],
+        'ADD CONSTRAINT c CHECK (a > 0)',
+        /^LOSSY_CONVERSION .*c.* id = 8\.$/,
+      ],
+      [
+        'a key of text',
+        ['(id VARBINARY(9) PRIMARY KEY, a INT)', "(X'00ff', 300)"],
+        'MODIFY a TINYINT',
+        /^LOSSY_CONVERSION .* id = X'00FF'\.$/,
+      ],
+    ])('%s is one', async (_name, [definition, values], clauses, expected) => {
+      await using schema = await withTable(`CREATE TABLE t ${definition}`, `INSERT INTO t VALUES ${values}`);
+      const found = await obstaclesOf(server, schema, clauses);
+      expect(found).toHaveLength(1);
+      expect(found[0]?.join(' ')).toMatch(expected);
+    });
+
+    test.each<[string, string, string, string]>([
+      [
+        'members that only change their places',
+        "(id INT PRIMARY KEY, a ENUM('x','y'))",
+        "(7, 'y'), (8, 'x')",
+        "MODIFY a ENUM('y','x')",
+      ],
+      ['a removed member that no row holds', "(id INT PRIMARY KEY, a ENUM('x','y'))", "(7, 'y')", "MODIFY a ENUM('y')"],
+      [
+        'dates that no application could write today',
+        '(id INT PRIMARY KEY, a DATE NOT NULL)',
+        "(0, '0000-00-00')",
+        'ADD b INT',
+      ],
+      ['a shorter text that nothing exceeds', '(id INT PRIMARY KEY, a VARCHAR(9))', "(7, 'abc')", 'MODIFY a VARCHAR(3)'],
+      [
+        'letters that utf8mb4 has too',
+        '(id INT PRIMARY KEY, a VARCHAR(9)) CHARACTER SET latin1',
+        "(7, 'é')",
+        'CONVERT TO CHARACTER SET utf8mb4',
+      ],
+    ])('%s are none', async (_name, definition, values, clauses) => {
+      const mode = "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
+      await using schema = await withTable(mode, `CREATE TABLE t ${definition}`, `INSERT INTO t VALUES ${values}`);
+      expect(await obstaclesOf(server, schema, clauses)).toEqual([]);
+    });
+
+    test.each<[string, string, string, string]>([
+      ['floating point that would be printed', 'DOUBLE', 'VARCHAR(9)', 'digits would be added or cut'],
+      ['floating point that would be rounded', 'FLOAT', 'DECIMAL(9,2)', 'nearly every value would have to be rounded'],
+      ['numbers that would become dates', 'INT', 'DATE', 'this conversion is not known to keep the values'],
+      ['times that would get the present day', 'TIME', 'DATETIME', 'this conversion is not known to keep the values'],
+      ['zeros in front', 'INT(5) ZEROFILL', 'VARCHAR(9)', 'the zeros in front would be lost'],
+      ['negative numbers as bits', 'INT', 'BIT(64)', 'negative numbers would become bits'],
+    ])('%s are one, also in an empty table', async (_name, from, to, reason) => {
+      await using schema = await withTable(`CREATE TABLE t (id INT PRIMARY KEY, a ${from})`);
+      const found = await obstaclesOf(server, schema, `MODIFY a ${to}`);
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining(reason)]]);
+    });
+
+    test('NULLs that would become new numbers are one', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY, a INT, KEY (a))');
+      const found = await obstaclesOf(server, schema, 'MODIFY a INT NOT NULL AUTO_INCREMENT');
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining('NULLs would become new numbers')]]);
+    });
+
+    test('NULLs that would become the present time are one where the server does that', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE t (id INT PRIMARY KEY, a TIMESTAMP NULL)',
+        'INSERT INTO t VALUES (8, NULL)',
+      );
+      const found = await obstaclesOf(server, schema, 'MODIFY a TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP');
+      const reason = flavour === 'mariadb' ? 'NULLs would become the present time' : "Column 'a' cannot be null";
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining(reason)]]);
+    });
+
+    test('text that MariaDB would cut without a word is one there', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE t (id INT PRIMARY KEY, a TEXT)',
+        "INSERT INTO t VALUES (8, REPEAT('x', 300))",
+      );
+      const found = await obstaclesOf(server, schema, 'MODIFY a TINYTEXT');
+      const reason = flavour === 'mariadb' ? 'MariaDB cuts values' : "Data too long for column 'a'";
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining(reason)]]);
+    });
+
+    test('a column that is NOT NULL and has no default gets the zero of its type, as from the ALTER', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)', 'INSERT INTO t VALUES (1)');
+      const types = [
+        'INT',
+        'DECIMAL(5,2)',
+        'BIT(5)',
+        'YEAR',
+        'VARCHAR(9)',
+        'BLOB',
+        "ENUM('p','q')",
+        "SET('x')",
+        'DATE',
+        'TIME',
+        'DATETIME(3)',
+      ];
+      const clauses = types.map((type, place) => `ADD c${place} ${type} NOT NULL`).join(', ');
+      expect(await obstaclesOf(server, schema, clauses)).toEqual([]);
+    });
+
+    test('a row at the end of a large table is found, and one in the middle is left to the copy', async () => {
+      await using schema = await withTable(
+        'CREATE TABLE t (id INT PRIMARY KEY, a INT)',
+        'INSERT INTO t VALUES (0, 0)',
+        ...Array.from({ length: 15 }, (_, step) => `INSERT INTO t SELECT id + ${2 ** step}, 0 FROM t`),
+        'ANALYZE TABLE t',
+        'UPDATE t SET a = 300 WHERE id = 16000',
+      );
+      expect(await obstaclesOf(server, schema, 'MODIFY a TINYINT')).toEqual([]);
+      expect((await plan({ server, schema, clauses: 'MODIFY a TINYINT' })).notes).toContain(
+        'Only the first and the last 10000 rows are tried beforehand; one between them that does not fit stops the copy.',
+      );
+      await schema.application.run('UPDATE t SET a = 300 WHERE id = 32000');
+      const found = await obstaclesOf(server, schema, 'MODIFY a TINYINT');
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining('which has id = 32000')]]);
+    });
+
+    test('trying a sample waits for no lock and writes nothing to the log', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY, a INT)', 'INSERT INTO t VALUES (1, 1)');
+      const made = await plan({ server, schema, clauses: 'MODIFY a BIGINT' });
+      await using application = await openApplication(url);
+      await application.run('BEGIN');
+      await application.run(`UPDATE ${schema.name}.t SET a = 2`);
+      const statement = flavour === 'mysql' ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS';
+      const file = String((await schema.application.run(statement))[0]?.['File']);
+      expect(shown(await findObstacles(server, made, never))).toEqual([]);
+      const events = await schema.application.run(`SHOW BINLOG EVENTS IN '${file}'`);
+      expect(events.filter((event) => String(event['Info']).includes('_tableshift_probe'))).toEqual([]);
+    });
+  });
+});
+
+describe.each(flavours)('privileges on %s', (flavour) => {
+  const url = sharedServer(flavour);
+  const monitor = flavour === 'mysql' ? 'REPLICATION CLIENT' : 'BINLOG MONITOR';
+  const global = ['REPLICATION SLAVE', monitor, 'PROCESS', ...(flavour === 'mysql' ? ['XA_RECOVER_ADMIN'] : [])].join(', ');
+  const onSchema = 'SELECT, INSERT, DELETE, CREATE, ALTER, DROP, LOCK TABLES, CREATE TEMPORARY TABLES, TRIGGER';
+  const onBookkeeping = 'SELECT, INSERT, UPDATE, DELETE, CREATE';
+
+  /** A user with these grants, in which `#schema`, `#user` and `#role` stand for their names, and what it lacks. */
+  const missing = async (grants: readonly string[]): Promise<Found> => {
+    await using schema = await createSchema(url);
+    const user = `u_${schema.name}`;
+    const filled = (text: string): string =>
+      text.replaceAll('#schema', schema.name).replaceAll('#user', user).replaceAll('#role', `r_${user}`);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY, a INT)`);
+    await schema.application.run(`CREATE USER ${user} IDENTIFIED BY 'secret'`);
+    await schema.application.run(`CREATE ROLE r_${user}`);
+    try {
+      await using root = await openAdapter(url);
+      const made = await plan({ server: root, schema, clauses: 'ADD b INT' });
+      for (const grant of grants) await schema.application.run(filled(grant));
+      const address = new URL(url);
+      address.username = user;
+      address.password = 'secret';
+      await using server = await openAdapter(address.href);
+      const found = shown(await findObstacles(server, made, never));
+      return found.map(([code, message]) => [code, message.replaceAll(user, '#user').replaceAll(schema.name, '#schema')]);
+    } finally {
+      await schema.application.run(`DROP USER ${user}`);
+      await schema.application.run(`DROP ROLE r_${user}`);
+    }
+  };
+
+  test('are enough when each one is granted at its own level', async () => {
+    const grants = [`${global} ON *.*`, `${onSchema} ON #schema.*`, `${onBookkeeping} ON tableshift.*`];
+    expect(await missing(grants.map((grant) => `GRANT ${grant} TO #user`))).toEqual([]);
+  });
+
+  test('that are missing are named, with the statement that grants them', async () => {
+    expect(
+      await missing(['GRANT SELECT, CREATE TEMPORARY TABLES ON #schema.* TO #user', 'GRANT SELECT ON tableshift.* TO #user']),
+    ).toEqual([
+      ['MISSING_PRIVILEGE', `The user lacks ${global} on *.*: GRANT ${global} ON *.* TO '#user'@'%';`],
+      [
+        'MISSING_PRIVILEGE',
+        "The user lacks INSERT, DELETE, CREATE, ALTER, DROP, LOCK TABLES, TRIGGER on `#schema`.*: GRANT INSERT, DELETE, CREATE, ALTER, DROP, LOCK TABLES, TRIGGER ON `#schema`.* TO '#user'@'%';",
+      ],
+      [
+        'MISSING_PRIVILEGE',
+        "The user lacks INSERT, UPDATE, DELETE, CREATE on `tableshift`.*: GRANT INSERT, UPDATE, DELETE, CREATE ON `tableshift`.* TO '#user'@'%';",
+      ],
+    ]);
+  });
+
+  test('are enough when they come from a role that is active', async () => {
+    const setRole = flavour === 'mysql' ? 'SET DEFAULT ROLE #role TO #user' : 'SET DEFAULT ROLE #role FOR #user';
+    const grants = ['GRANT ALL PRIVILEGES ON *.* TO #role', 'GRANT #role TO #user', setRole];
+    expect(await missing(grants)).toEqual([]);
+  });
+
+  test('are not enough when they come from a role that is not active', async () => {
+    const grants = [
+      'GRANT ALL PRIVILEGES ON *.* TO #role',
+      'GRANT #role TO #user',
+      'GRANT SELECT, CREATE TEMPORARY TABLES ON #schema.* TO #user',
+    ];
+    expect((await missing(grants)).map(([code]) => code)).toEqual([
+      'MISSING_PRIVILEGE',
+      'MISSING_PRIVILEGE',
+      'MISSING_PRIVILEGE',
+    ]);
+  });
+
+  test('on a pattern of schemas count for those that fit it', async () => {
+    const onAll = `GRANT ${global} ON *.* TO #user`;
+    expect(await missing([onAll, 'GRANT ALL ON `t\\_%`.* TO #user', 'GRANT ALL ON `table_hift`.* TO #user'])).toEqual([]);
+  });
+
+  test.each<[string, string, RegExp]>([
+    ['to try the ALTER', 'GRANT SELECT ON #schema.* TO #user', /^The ALTER cannot be tried on a temporary table in #schema/],
+    ['to read the table', 'GRANT DROP ON #schema.* TO #user', /^The user may not read #schema\.t\.$/],
+  ])('that are missing %s are named with all others', async (_name, grant, first) => {
+    const found = await missing([grant]);
+    expect(found[0]).toEqual(['MISSING_PRIVILEGE', expect.stringMatching(first)]);
+    expect(found).toHaveLength(4);
+  });
+});
+
+test('trying a sample takes no number from a sequence', async () => {
+  await using server = await openAdapter(sharedServer('mariadb'));
+  await using schema = await createSchema(sharedServer('mariadb'));
+  await schema.application.run(`USE ${schema.name}`);
+  await schema.application.run('CREATE SEQUENCE s');
+  await schema.application.run('CREATE TABLE t (id INT PRIMARY KEY)');
+  await schema.application.run('INSERT INTO t VALUES (1), (2)');
+  expect(await obstaclesOf(server, schema, `ADD nr BIGINT DEFAULT NEXTVAL(${schema.name}.s)`)).toEqual([]);
+  expect(await schema.application.run('SELECT NEXTVAL(s) AS next')).toEqual([{ next: 1 }]);
+});

@@ -1,0 +1,22 @@
+/** The change stream where commits are logged long before they are visible: a source that waits for its replica. */
+
+import { afterAll, beforeAll, describe } from 'vitest';
+import { type Server, startServer } from '../support/servers.ts';
+import { openMysqlFixture } from './mysql-fixture.ts';
+import { describeStreamContract } from './stream-contract.ts';
+
+describe.each(['mysql', 'mariadb'] as const)('a %s that waits for its replica keeps the contract of', (flavour) => {
+  let source: Server;
+  let replica: Server;
+  beforeAll(async () => {
+    source = await startServer({ flavour, isSemiSync: true });
+    replica = await startServer({ flavour, replicaOf: source });
+  });
+  afterAll(async () => {
+    // The source would wait for an answer of the replica while it shuts down.
+    await source[Symbol.asyncDispose]();
+    await replica[Symbol.asyncDispose]();
+  });
+
+  describeStreamContract(() => openMysqlFixture(source.url, replica.url));
+});

@@ -1,0 +1,294 @@
+/** What others do to a PostgreSQL table while it is migrated: it is in the new table, or the migration stops and says why. */
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { asMigrationError } from '../../src/engine/errors.ts';
+import { cleanUp, migrate, type MigrationEvent, type Plan, resumeMigration } from '../../src/index.ts';
+import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
+import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
+import { type SharedServer, sharedServer } from '../support/shared-servers.ts';
+
+const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
+  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
+  : ['postgres-15', 'postgres-18'];
+
+/** A database for one test, dropped when it is disposed. */
+interface OwnDatabase extends AsyncDisposable {
+  readonly url: string;
+  readonly application: PostgresApplication;
+}
+
+async function ownDatabase(server: SharedServer, ...statements: readonly string[]): Promise<OwnDatabase> {
+  const administrator = await openPostgresApplication(sharedServer(server));
+  const name = `changes_${randomUUID().slice(0, 8)}`;
+  await administrator.run(`CREATE DATABASE ${name}`);
+  const url = new URL(sharedServer(server));
+  url.pathname = `/${name}`;
+  const application = await openPostgresApplication(url.href);
+  for (const statement of statements) await application.run(statement);
+  return {
+    url: url.href,
+    application,
+    async [Symbol.asyncDispose]() {
+      await application[Symbol.asyncDispose]();
+      await administrator.run(`DROP DATABASE ${name} WITH (FORCE)`);
+      await administrator[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface LiveChange {
+  readonly clauses?: string;
+  /** Done in the phase given, before the swap. */
+  readonly at?: string;
+  readonly during: (application: PostgresApplication) => Promise<unknown>;
+}
+
+interface Ended {
+  readonly plan: Plan;
+  /** `swapped`, or the code and the sentence. */
+  readonly ending: string;
+  readonly events: readonly MigrationEvent[];
+}
+
+/** Migrates `t`. A snapshot, which is no lock on the table, keeps the swap away until all is done. */
+async function migrateDuring({ url, application }: OwnDatabase, change: LiveChange): Promise<Ended> {
+  await using gate = await openPostgresApplication(url);
+  await gate.run('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+  const [doing, events, plans]: [Promise<unknown>[], MigrationEvent[], Plan[]] = [[], [], []];
+  const during = async (): Promise<void> => {
+    try {
+      await change.during(application);
+    } finally {
+      await gate.run('ROLLBACK');
+    }
+  };
+  const ending = await migrate({
+    url,
+    alter: `ALTER TABLE public.t ${change.clauses ?? 'ADD b int DEFAULT 7'}`,
+    observer: (event) => {
+      events.push(event);
+      const isIts = event.kind === 'phase-entered' && event.phase === (change.at ?? 'copy');
+      if (isIts && doing.length === 0) doing.push(during());
+    },
+    onStart: (plan) => plans.push(plan),
+    pace: { chunkRowsFirst: 5, chunkRowsMax: 5, cutover },
+  }).then(({ rowsRepaired }) => (rowsRepaired === 0 ? 'swapped' : `${rowsRepaired} rows were repaired`), endingOf);
+  await Promise.all(doing);
+  const [plan] = plans;
+  if (plan === undefined) throw new Error(`Nothing was started: ${ending}`);
+  return { plan, ending, events };
+}
+
+function endingOf(thrown: unknown): string {
+  const { code, message } = asMigrationError(thrown);
+  return `${code}: ${message}`;
+}
+
+/** Soon at an end where the swap cannot be done. */
+const cutover = {
+  lockTimeoutMs: 2000,
+  holdTimeoutMs: 5000,
+  attemptsMax: 4,
+  pauseFirstMs: 200,
+  pauseMaxMs: 400,
+  lagMaxMs: 1000,
+} as const;
+
+const plain = [
+  'CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL)',
+  'INSERT INTO t SELECT n, n FROM generate_series(1, 40) AS n',
+] as const;
+
+async function rowsOf(application: PostgresApplication): Promise<string> {
+  const rows = await application.run('SELECT id, a FROM public.t ORDER BY id');
+  return rows.map((row) => `${row['id']}:${row['a']}`).join(' ');
+}
+
+describe.concurrent.each(servers)('while a table is migrated on %s', (server) => {
+  test.each([
+    ['rewriting it with other values under the same definition', 'ALTER TABLE t ALTER a TYPE int USING a * 2'],
+    ['truncating it', 'TRUNCATE t'],
+    ['truncating it and filling it again', 'TRUNCATE t; INSERT INTO t VALUES (1, 5)'],
+    ['dropping it', 'DROP TABLE t'],
+    [
+      'dropping it and making it again',
+      'CREATE TABLE n (LIKE t INCLUDING ALL); DROP TABLE t; ALTER TABLE n RENAME TO t; ALTER INDEX n_pkey RENAME TO t_pkey',
+    ],
+    ['adding a column', 'ALTER TABLE t ADD c int'],
+    ['adding an index', 'CREATE INDEX i ON t (a)'],
+    ['adding a CHECK', 'ALTER TABLE t ADD CHECK (a < 100)'],
+    ['dropping the key', 'ALTER TABLE t DROP CONSTRAINT t_pkey'],
+    ['changing the replica identity', 'ALTER TABLE t REPLICA IDENTITY FULL'],
+    ['renaming the key', 'ALTER TABLE t RENAME id TO k'],
+    ['letting another table inherit from it', 'CREATE TABLE child () INHERITS (t)'],
+  ])('%s stops the migration', async (_, statement) => {
+    await using database = await ownDatabase(server, ...plain);
+    const { ending, plan } = await migrateDuring(database, { during: (application) => application.run(statement) });
+    expect(ending).toMatch(/^(?:SOURCE|PLAN)_CHANGED: .*public"?\."?t/);
+    await cleanUp({ url: database.url, id: plan.id });
+    expect(await database.application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
+  });
+
+  test.each([
+    ['renamed', 'ALTER TABLE t RENAME TO u', 'u', 'ALTER TABLE u RENAME TO t'],
+    ['moved', 'CREATE SCHEMA s; ALTER TABLE t SET SCHEMA s', 's.t', 'ALTER TABLE s.t SET SCHEMA public'],
+  ])('a write while it is %s, and back again, stops the migration', async (_, away, name, back) => {
+    await using database = await ownDatabase(server, ...plain);
+    const { ending, plan } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: async (application) => {
+        await application.run(away);
+        await application.run(`UPDATE ${name} SET a = -1 WHERE id = 3`);
+        await application.run(back);
+      },
+    });
+    expect(ending).toMatch(/^SOURCE_CHANGED: /);
+    await cleanUp({ url: database.url, id: plan.id });
+  });
+
+  test.each([
+    ['a view', 'CREATE VIEW v AS SELECT a FROM t', 'DROP VIEW v', /public\.t is used by .* view public\.v,/],
+    [
+      'a foreign key to it',
+      'CREATE TABLE c (x int REFERENCES t)',
+      'DROP TABLE c',
+      /foreign key c_x_fkey of public\.c refers to public\.t/,
+    ],
+    ['a rule', 'CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING', 'DROP RULE r ON t', /rule r on table public\.t,/],
+    ['a column of its type', 'CREATE TABLE c (x t)', 'DROP TABLE c', /is used by .*table public\.c,/],
+  ])('%s that is made meanwhile keeps the swap away until it is gone', async (_, make, drop, blocker) => {
+    await using database = await ownDatabase(server, ...plain);
+    const { ending, events } = await migrateDuring(database, { during: (application) => application.run(make) });
+    expect(ending).toMatch(/^CUTOVER_NOT_LOCKED: /);
+    expect(events.findLast((event) => event.kind === 'cutover-failed')?.blockers).toEqual([expect.stringMatching(blocker)]);
+    await database.application.run(`${drop}; UPDATE t SET a = 0 WHERE id = 2`);
+    await resumeMigration({ url: database.url });
+    expect(await database.application.run('SELECT id, a, b FROM t WHERE id < 3 ORDER BY id')).toEqual([
+      { id: '1', a: '1', b: '7' },
+      { id: '2', a: '0', b: '7' },
+    ]);
+  });
+
+  test.each(['NOTHING', 'FULL', 'USING INDEX other'])(
+    'replica identity %s for a while stops the migration, and the server takes no change that would go unnoticed',
+    async (identity) => {
+      await using database = await ownDatabase(server, ...plain, 'CREATE UNIQUE INDEX other ON t (a)');
+      const { ending } = await migrateDuring(database, {
+        at: 'await-cutover',
+        during: async (application) => {
+          await application.run(`ALTER TABLE t REPLICA IDENTITY ${identity}`);
+          await expect(application.run('UPDATE t SET a = -1 WHERE id = 1')).rejects.toThrow(/^cannot update table "t"/);
+          await expect(application.run('DELETE FROM t WHERE id = 2')).rejects.toThrow(/^cannot delete from table "t"/);
+          await application.run('INSERT INTO t VALUES (0, 0)');
+          await application.run('ALTER TABLE t REPLICA IDENTITY DEFAULT');
+          await application.run('UPDATE t SET a = -3 WHERE id = 3');
+        },
+      });
+      expect(ending).toMatch(/^SOURCE_CHANGED: /);
+      expect((await rowsOf(database.application)).slice(0, 16)).toBe('0:0 1:1 2:2 3:-3');
+    },
+  );
+
+  test('the server does not let it become unlogged', async () => {
+    await using database = await ownDatabase(server, ...plain);
+    const { ending } = await migrateDuring(database, {
+      during: (application) => expect(application.run('ALTER TABLE t SET UNLOGGED')).rejects.toThrow(/part of a publication/),
+    });
+    expect(ending).toBe('swapped');
+  });
+
+  test('a write that came by way of replication is not lost', async () => {
+    await using database = await ownDatabase(server, ...plain);
+    const origin = `origin_${randomUUID().slice(0, 8)}`;
+    await database.application.run(`SELECT pg_replication_origin_create('${origin}')`);
+    const { ending } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: (application) =>
+        application.run(
+          `SET session_replication_role = replica; SELECT pg_replication_origin_session_setup('${origin}');
+           UPDATE t SET a = -1 WHERE id = 3; DELETE FROM t WHERE id = 4; INSERT INTO t VALUES (41, 41)`,
+        ),
+    });
+    await database.application.run(`SELECT pg_replication_origin_session_reset(), pg_replication_origin_drop('${origin}')`);
+    expect([ending, (await rowsOf(database.application)).slice(0, 19)]).toEqual(['swapped', '1:1 2:2 3:-1 5:5 6:']);
+  });
+
+  test.each([
+    ['dropped', 'DROP PUBLICATION tableshift_ID'],
+    ['changed', 'ALTER PUBLICATION tableshift_ID DROP TABLE t'],
+    [
+      'changed for a moment',
+      'ALTER PUBLICATION tableshift_ID DROP TABLE t; UPDATE t SET a = -1 WHERE id = 3; ALTER PUBLICATION tableshift_ID ADD TABLE t (id)',
+    ],
+    ['made to publish less', "ALTER PUBLICATION tableshift_ID SET (publish = 'insert')"],
+  ])('the publication that the changes come by is not %s without a stop', async (_, statement) => {
+    await using database = await ownDatabase(server, ...plain);
+    const { ending } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: async (application) => {
+        const [row] = await application.run("SELECT pubname FROM pg_publication WHERE pubname LIKE 'tableshift%'");
+        const statements = statement.replaceAll('tableshift_ID', row?.['pubname'] ?? '').split('; ');
+        for (const one of statements) await application.run(one);
+        await application.run('UPDATE t SET a = -2 WHERE id = 5');
+      },
+    });
+    expect(ending).not.toBe('swapped');
+  });
+
+  test.each(['VACUUM FULL t', 'CLUSTER t', 'ANALYZE t', 'REINDEX TABLE t'])('%s does no harm', async (statement) => {
+    await using database = await ownDatabase(server, ...plain, 'ALTER TABLE t CLUSTER ON t_pkey');
+    const { ending } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: async (application) => {
+        await application.run('UPDATE t SET a = -1 WHERE id = 3');
+        await application.run(statement);
+        await application.run('UPDATE t SET a = -2 WHERE id = 5');
+      },
+    });
+    expect([ending, (await rowsOf(database.application)).slice(0, 21)]).toEqual(['swapped', '1:1 2:2 3:-1 4:4 5:-2']);
+  });
+
+  test('a role that is no superuser, but a member of the owner, is enough to carry everything over', async () => {
+    const [tool, owner, reader] = ['tool', 'owner', 'reader'].map((name) => `${name}_${randomUUID().slice(0, 8)}`);
+    await using database = await ownDatabase(
+      server,
+      `CREATE ROLE ${owner}; CREATE ROLE ${reader}; CREATE ROLE ${tool} LOGIN REPLICATION IN ROLE ${owner}`,
+      `GRANT CREATE, USAGE ON SCHEMA public TO ${owner}, ${tool}`,
+      'CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int NOT NULL, s serial); INSERT INTO t (a) VALUES (1), (2)',
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE STATISTICS st ON a, s FROM t",
+      `CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f(); CREATE POLICY p ON t TO ${reader} USING (a > 1)`,
+      'ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE INDEX i ON t (a); CREATE PUBLICATION pub FOR TABLE t (id, a)',
+      `ALTER TABLE t OWNER TO ${owner}; ALTER STATISTICS st OWNER TO ${owner}; GRANT SELECT ON t TO ${reader}`,
+      `DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO ${tool}', current_database()); END $$; ALTER PUBLICATION pub OWNER TO ${tool}`,
+    );
+    try {
+      const before = await inventoryOf(database.application, 'public', 't');
+      const url = new URL(database.url);
+      url.username = tool ?? '';
+      await migrate({ url: url.href, alter: 'ALTER TABLE public.t ADD b int' });
+      const after = await inventoryOf(database.application, 'public', 't');
+      expect(inventoryChanges(before, after)).toEqual({ columns: ['+ b | integer | f | - |  |  | p |  | -1'] });
+    } finally {
+      await database.application.run(
+        `DROP OWNED BY ${tool}, ${owner}, ${reader} CASCADE; DROP ROLE ${tool}, ${owner}, ${reader}`,
+      );
+    }
+  });
+});
+
+// By itself, for every slot that is created on the server waits for a prepared transaction.
+describe.each(servers)('while a table is migrated on %s alone', (server) => {
+  test('a prepared transaction that holds it keeps the swap away until it is decided, and what it wrote is not lost', async () => {
+    await using database = await ownDatabase(server, ...plain);
+    const id = `held_${randomUUID().slice(0, 8)}`;
+    const { ending } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: (application) => application.run(`BEGIN; UPDATE t SET a = -1 WHERE id = 1; PREPARE TRANSACTION '${id}'`),
+    });
+    // Nothing could be dropped as long as it is there.
+    await database.application.run(`COMMIT PREPARED '${id}'`);
+    expect(ending).toMatch(new RegExp(`^CUTOVER_NOT_LOCKED: .*${id}`));
+    await resumeMigration({ url: database.url });
+    expect((await rowsOf(database.application)).slice(0, 8)).toBe('1:-1 2:2');
+  });
+});

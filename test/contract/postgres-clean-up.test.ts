@@ -1,0 +1,131 @@
+/** What a migration leaves on PostgreSQL, and what slows it down. */
+import pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import { recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
+import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
+import { claimToGiveUp, concludingStore, createRetiredTables } from '../../src/postgres/clean-up.ts';
+import { clientConfig } from '../../src/postgres/connection.ts';
+import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
+import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
+import { claimPostgresTable } from '../support/postgres-claimed-table.ts';
+import { startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+
+const limits = { lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 };
+
+describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves on %s', (name) => {
+  const url = sharedServer(name);
+
+  test('is no slot and no publication once it is over, though its reader was just closing', async () => {
+    await using server = await openPostgres(url);
+    await using schema = await createPostgresSchema(url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+    await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+    await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+    const slot = `tableshift_${orders.plan.id}`;
+    await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
+    await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
+    await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    const reader = new pg.Client({ ...clientConfig(server.config, 'tableshift'), replication: 'database' } as pg.ClientConfig);
+    reader.on('error', () => undefined);
+    await reader.connect();
+    reader
+      .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+      .catch(() => undefined);
+    const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
+    await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+    const closeStream = async (): Promise<void> => {
+      reader.end().catch(() => undefined);
+    };
+    const store = concludingStore(createCheckpointStore(sessions, orders.plan.id), closeStream, {
+      plan: orders.plan,
+      sessions,
+    });
+    await store.conclude('open', 'LOCK_WAIT: later', never);
+    expect(await schema.application.run(slots)).toEqual([{ active: 't' }]);
+    await store.conclude('done', null, never);
+    expect(await schema.application.run(slots)).toEqual([]);
+    expect(await schema.application.run(`SELECT 1 FROM pg_publication WHERE pubname = '${slot}'`)).toEqual([]);
+    await store.conclude('done', null, never);
+  });
+
+  test('is nothing after it was given up, whatever has become of the source', async () => {
+    await using server = await openPostgres(url);
+    await using schema = await createPostgresSchema(url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+    const orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+    const { plan } = orders;
+    await orders.claim[Symbol.asyncDispose]();
+    await schema.application.run(`SELECT pg_create_logical_replication_slot('tableshift_${plan.id}', 'pgoutput')`);
+    await schema.application.run(`DROP TABLE ${schema.name}.orders`);
+    {
+      const dropped: string[] = [];
+      const shadow = {
+        create: async () => undefined,
+        finish: async () => undefined,
+        drop: async () => void dropped.push(plan.shadow.schema),
+      };
+      await using claim = await claimToGiveUp(server, { plan, shadow }, never);
+      expect(await claim.hasSwapped(never)).toBe(false);
+      await claim.discard(never);
+      await claim.discard(never);
+      expect(dropped).toEqual([plan.shadow.schema, plan.shadow.schema]);
+    }
+    const slots = `SELECT 1 FROM pg_replication_slots WHERE slot_name = 'tableshift_${plan.id}'`;
+    expect(await schema.application.run(slots)).toEqual([]);
+    await orders[Symbol.asyncDispose]();
+  });
+
+  test('is the old table, which is found once it is done and goes with its schema', async () => {
+    await using server = await openPostgres(url);
+    await using schema = await createPostgresSchema(url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer NOT NULL)`);
+    await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+    const { plan } = orders;
+    await using session = await server.openSession({}, never);
+    await recordMigration(session, plan, never);
+    await orders.cutover.attempt(limits, () => Promise.resolve(), never);
+    const retired = createRetiredTables(server);
+    const ours = async (): Promise<unknown[]> => (await retired.find(never)).filter(({ id }) => id === plan.id);
+    expect(await ours()).toEqual([]);
+    await recordState(session, plan.id, { state: 'done', failure: null }, never);
+    const found = await ours();
+    expect(found).toEqual([{ id: plan.id, table: plan.retired, bytes: expect.any(Number) }]);
+    await retired.drop({ id: plan.id, table: plan.retired, bytes: 0 }, never);
+    await retired.drop({ id: plan.id, table: plan.retired, bytes: 0 }, never);
+    expect(await ours()).toEqual([]);
+    expect(await session.query(`SELECT 1 FROM pg_namespace WHERE nspname = '${plan.retired.schema}'`, never)).toEqual([]);
+  });
+});
+
+describe('a throttle signal of PostgreSQL', () => {
+  test('counts the sessions that are at work', async () => {
+    await using server = await openPostgres(sharedServer('postgres-18'));
+    await using busy = await openPostgresApplication(sharedServer('postgres-18'));
+    await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+    const working = busy.run('SELECT pg_sleep(30)').catch(() => undefined);
+    const signal = activeSessions(pool, 2);
+    await expect.poll(async () => (await signal.sample(never)).pressure).toBeGreaterThanOrEqual(1);
+    await pool.withSession((session) => session.query(`SELECT pg_terminate_backend(${busy.pid})`, never), never);
+    await working;
+  });
+
+  test('tells how far a standby replays behind', async () => {
+    await using source = await startServer({ flavour: 'postgres', version: 16 });
+    await using server = await openPostgres(source.url);
+    await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+    const signal = standbyLag(pool, 100);
+    expect(await signal.sample(never)).toEqual({ pressure: 0, detail: 'there is no standby' });
+    await using standby = await startServer({ flavour: 'postgres', version: 16, replicaOf: source });
+    await using follower = await openPostgresApplication(standby.url);
+    await using writer = await openPostgresApplication(source.url);
+    await follower.run('SELECT pg_wal_replay_pause()');
+    await writer.run('CREATE TABLE t (id integer)');
+    await expect.poll(async () => (await signal.sample(never)).pressure, { timeout: 30_000 }).toBeGreaterThan(1);
+    expect((await signal.sample(never)).detail).toMatch(
+      /^the standby standby replays \d+(\.\d+)? s behind, the limit is 0\.1 s$/,
+    );
+    await follower.run('SELECT pg_wal_replay_resume()');
+  });
+});

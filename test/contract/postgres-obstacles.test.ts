@@ -1,0 +1,354 @@
+/** Every reason to refuse a migration on PostgreSQL, one at a time. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createBookkeeping, recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
+import { takeClaim } from '../../src/postgres/claim.ts';
+import { findMigrations } from '../../src/postgres/bookkeeping.ts';
+import { findObstacles } from '../../src/postgres/obstacles.ts';
+import type { Server } from '../../src/postgres/server.ts';
+import {
+  createPostgresSchema,
+  never,
+  openPostgres,
+  openPostgresApplication,
+  type PostgresSchema,
+} from '../support/postgres-adapter.ts';
+import { planPostgres, postgresRefusal, shownObstacles } from '../support/postgres-plan.ts';
+import { startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+
+type Found = readonly (readonly [string, string])[];
+
+async function obstaclesOf(server: Server, schema: PostgresSchema, clauses = 'ADD b int'): Promise<Found> {
+  const plan = await planPostgres({ server, schema, clauses });
+  return shownObstacles(await findObstacles(server, plan, never));
+}
+
+const versions = [15, 18] as const;
+
+describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
+  const url = sharedServer(`postgres-${version}`);
+  let server: Server;
+  beforeAll(async () => {
+    server = await openPostgres(url);
+    await using session = await server.openSession({}, never);
+    await createBookkeeping(session, never);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const withStatements = async (...statements: readonly string[]): Promise<PostgresSchema> => {
+    const schema = await createPostgresSchema(url);
+    await schema.application.run(`SET search_path = ${schema.name}`);
+    for (const statement of statements) await schema.application.run(statement.replaceAll('SCHEMA_NAME', schema.name));
+    return schema;
+  };
+  const plain = 'CREATE TABLE t (id serial PRIMARY KEY, a int, b2 text UNIQUE)';
+
+  test('there are none for a plain table, with triggers, policies and publications', async () => {
+    await using schema = await withStatements(
+      plain,
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+      'CREATE TRIGGER g BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f()',
+      'CREATE POLICY p ON t USING (a > 1); CREATE STATISTICS s ON id, a FROM t; CREATE PUBLICATION SCHEMA_NAME_p FOR TABLE t (id)',
+    );
+    expect(await obstaclesOf(server, schema)).toEqual([]);
+    await schema.application.run(`DROP PUBLICATION ${schema.name}_p`);
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    ['a partitioned table', 'CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id)', 'PARTITIONS', /is partitioned/],
+    [
+      'a partition',
+      'CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE t PARTITION OF p DEFAULT',
+      'PARTITIONS',
+      /is a partition of/,
+    ],
+    ['an unlogged table', 'CREATE UNLOGGED TABLE t (id int PRIMARY KEY)', 'UNSUPPORTED_TABLE', /is unlogged/],
+    [
+      'a table that others inherit from',
+      'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE c () INHERITS (t)',
+      'UNSUPPORTED_TABLE',
+      /inherits/,
+    ],
+    ['a typed table', 'CREATE TYPE y AS (id int); CREATE TABLE t OF y (PRIMARY KEY (id))', 'UNSUPPORTED_TABLE', /typed/],
+    ['a view', 'CREATE VIEW t AS SELECT 1 AS id', 'TABLE_NOT_FOUND', /does not exist or is not a table/],
+  ])('%s cannot be planned', async (_, statement, code, message) => {
+    await using schema = await withStatements(statement);
+    expect(await postgresRefusal({ server, schema, clauses: 'ADD b int' })).toEqual([[code, expect.stringMatching(message)]]);
+  });
+
+  test('an index that was left half-built cannot be planned with', async () => {
+    await using schema = await withStatements(
+      'CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 1)',
+    );
+    await expect(schema.application.run('CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)')).rejects.toThrow(
+      /could not create unique index/,
+    );
+    expect(await postgresRefusal({ server, schema, clauses: 'ADD b int' })).toEqual([
+      ['INVALID_INDEX', `The index i of ${schema.name}.t is not valid.`],
+    ]);
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    [
+      'a foreign key of the table',
+      'CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p',
+      'FOREIGN_KEYS',
+      /t_a_fkey/,
+    ],
+    ['a foreign key to the table', 'CREATE TABLE c (x int REFERENCES t)', 'FOREIGN_KEYS', /c_x_fkey/],
+    ['a view', 'CREATE VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by rule _RETURN on view/],
+    ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /materialized view/],
+    ['a rule', 'CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING', 'DEPENDENT_OBJECTS', /rule r on table/],
+    [
+      'a function that returns its rows',
+      "CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'",
+      'DEPENDENT_OBJECTS',
+      /function/,
+    ],
+    [
+      'a function with its name in its body',
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN (SELECT max(a) FROM t)',
+      'DEPENDENT_OBJECTS',
+      /function/,
+    ],
+    [
+      'a column of its row type',
+      'CREATE TABLE u (x t)',
+      'DEPENDENT_OBJECTS',
+      /used by column x of table .*u|used by table .*u/,
+    ],
+    ['a column of an array of its row type', 'CREATE TABLE u (x t[])', 'DEPENDENT_OBJECTS', /u, which would stay/],
+    [
+      'a policy of another table',
+      'CREATE TABLE u (x int); CREATE POLICY p ON u USING (x IN (SELECT a FROM t))',
+      'DEPENDENT_OBJECTS',
+      /policy p on table/,
+    ],
+    [
+      'a constraint trigger of another table that looks at it',
+      "CREATE TABLE u (x int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE CONSTRAINT TRIGGER g AFTER INSERT ON u FROM t FOR EACH ROW EXECUTE FUNCTION f()",
+      'DEPENDENT_OBJECTS',
+      /used by trigger g on table .*u,/,
+    ],
+    [
+      'a default of another table that takes numbers of its identity column',
+      "ALTER TABLE t ADD i int GENERATED ALWAYS AS IDENTITY; CREATE TABLE u (x int DEFAULT nextval('t_i_seq'))",
+      'DEPENDENT_OBJECTS',
+      /used by default value for column x of table .*u,/,
+    ],
+    [
+      'an index that goes with an extension',
+      'CREATE INDEX i ON t (a); ALTER INDEX i DEPENDS ON EXTENSION plpgsql',
+      'UNSUPPORTED_TABLE',
+      /i is tied to the extension plpgsql, which is not carried over/,
+    ],
+    [
+      'a security label',
+      "SET allow_system_table_mods = on; INSERT INTO pg_seclabel VALUES ('t'::regclass, 'pg_class'::regclass, 1, 'selinux', 'x')",
+      'UNSUPPORTED_TABLE',
+      /has a security label of selinux/,
+    ],
+    ['a name that the new index has', 'CREATE TABLE t_b_key (x int)', 'NAME_TAKEN', /would have t_b_key/],
+  ])('%s is one', async (_, statement, code, message) => {
+    await using schema = await withStatements(plain, statement);
+    expect(await obstaclesOf(server, schema, 'ADD b int UNIQUE')).toEqual([[code, expect.stringMatching(message)]]);
+  });
+
+  test('a policy and a trigger that name a column which goes away are obstacles', async () => {
+    await using schema = await withStatements(
+      plain,
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+      'CREATE TRIGGER g BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f(); CREATE POLICY p ON t USING (a > 1)',
+    );
+    expect(await obstaclesOf(server, schema, 'RENAME a TO c')).toEqual([
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^policy p .* names the column a/)],
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^trigger g .* names the column a/)],
+    ]);
+  });
+
+  test.each([
+    ['pg_cast', 't', /is used by cast from .*, which would stay with the old table/],
+    ['pg_conversion', 't_pkey', /is used by conversion .*, which would stay with the old table/],
+  ])('what is not known is an obstacle: a %s that depends on %s', async (catalog, on, message) => {
+    await using schema = await withStatements(plain, 'SET allow_system_table_mods = on');
+    const { application } = schema;
+    await application.run(
+      `INSERT INTO pg_depend SELECT '${catalog}'::regclass, oid, 0, 'pg_class'::regclass, '${on}'::regclass, 0, 'n' FROM ${catalog} LIMIT 1`,
+    );
+    try {
+      expect(await obstaclesOf(server, schema)).toEqual([['DEPENDENT_OBJECTS', expect.stringMatching(message)]]);
+    } finally {
+      // The server would not drop what it needs itself.
+      await application.run(`DELETE FROM pg_depend WHERE classid = '${catalog}'::regclass AND refobjid = '${on}'::regclass`);
+    }
+  });
+
+  test('the sequence of a column that goes away must not be used elsewhere', async () => {
+    await using schema = await withStatements(
+      'CREATE TABLE t (id int PRIMARY KEY, s serial); CREATE TABLE u (x int)',
+      "ALTER TABLE u ALTER x SET DEFAULT nextval('t_s_seq')",
+    );
+    expect(await obstaclesOf(server, schema, 'ADD b int')).toEqual([]);
+    expect(await obstaclesOf(server, schema, 'DROP s')).toEqual([
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/used by default value for column x of table .*u, which would stay/)],
+    ]);
+  });
+
+  test('expressions of policies, triggers and row filters over a column whose type changes are obstacles', async () => {
+    await using schema = await withStatements(
+      'CREATE TABLE t (id int PRIMARY KEY, a int)',
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+      'CREATE TRIGGER g AFTER UPDATE ON t FOR EACH ROW WHEN (NEW.a > 1) EXECUTE FUNCTION f(); CREATE TRIGGER h AFTER UPDATE OF a ON t EXECUTE FUNCTION f()',
+      'CREATE POLICY p ON t USING (a > 1); CREATE PUBLICATION SCHEMA_NAME_p FOR TABLE t WHERE (id > 1); CREATE PUBLICATION SCHEMA_NAME_q FOR TABLE t (id, a)',
+    );
+    expect(await obstaclesOf(server, schema, 'ALTER a TYPE text, ALTER id TYPE bigint')).toEqual([
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^policy p on table .* uses the column a, which gets another type/)],
+      [
+        'DEPENDENT_OBJECTS',
+        expect.stringMatching(/^publication of table .* in publication .*_p has .* uses the column id, which gets/),
+      ],
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^trigger g on table .* uses the column a, which gets another type/)],
+    ]);
+    await schema.application.run(`DROP PUBLICATION ${schema.name}_p, ${schema.name}_q`);
+  });
+
+  test('an owner lacks what belongs to others: a publication, statistics, the function of a trigger', async () => {
+    const role = `r_${randomUUID().slice(0, 8)}`;
+    await using schema = await withStatements(
+      `CREATE ROLE ${role} LOGIN REPLICATION; GRANT CREATE ON DATABASE postgres TO ${role}; GRANT CREATE, USAGE ON SCHEMA SCHEMA_NAME TO ${role}`,
+      `GRANT USAGE ON SCHEMA tableshift TO ${role}; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA tableshift TO ${role}`,
+      "CREATE TABLE t (id int PRIMARY KEY, a int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+      `CREATE TRIGGER g AFTER UPDATE ON t EXECUTE FUNCTION f(); REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC; CREATE STATISTICS st ON id, a FROM t`,
+      `CREATE PUBLICATION SCHEMA_NAME_p FOR TABLE t; ALTER TABLE t OWNER TO ${role}`,
+    );
+    try {
+      await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
+      expect(await obstaclesOf(other, schema)).toEqual([
+        [
+          'MISSING_PRIVILEGE',
+          `The role ${role} is not the owner of the publication ${schema.name}_p, which lists ${schema.name}.t.`,
+        ],
+        ['MISSING_PRIVILEGE', `The role ${role} is not the owner of the statistics st on ${schema.name}.t.`],
+        [
+          'MISSING_PRIVILEGE',
+          `The role ${role} lacks the privilege EXECUTE on the function of the trigger g of ${schema.name}.t.`,
+        ],
+      ]);
+    } finally {
+      await schema.application.run(`DROP PUBLICATION ${schema.name}_p; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    }
+  });
+
+  test('a role that owns nothing lacks every privilege that is needed', async () => {
+    await using schema = await withStatements(plain, 'ALTER TABLE t ENABLE ROW LEVEL SECURITY');
+    const role = `r_${schema.name}`;
+    await schema.application.run(
+      `CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema.name} TO ${role}; GRANT SELECT ON t TO ${role}`,
+    );
+    try {
+      const plan = await planPostgres({ server, schema, clauses: 'ADD b int' });
+      await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
+      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual([
+        ['MISSING_PRIVILEGE', expect.stringMatching(/^An empty copy of .* cannot be made: permission denied for database/)],
+        ['MISSING_PRIVILEGE', `The role ${role} lacks the attribute REPLICATION.`],
+        ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the database postgres.`],
+      ]);
+      await schema.application.run(`ALTER ROLE ${role} REPLICATION; GRANT CREATE ON DATABASE postgres TO ${role}`);
+      const ofTable = [
+        ['MISSING_PRIVILEGE', `The role ${role} is not the owner of ${schema.name}.t, nor a member of postgres.`],
+        ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the schema ${schema.name}.`],
+        ['ROW_SECURITY', `Row security of ${schema.name}.t applies to the role ${role}.`],
+      ];
+      const grants = `GRANT USAGE ON SCHEMA tableshift TO "${role}"; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA tableshift TO "${role}"`;
+      const ofBookkeeping = `The role ${role} may not use the bookkeeping, which postgres has made: ${grants}.`;
+      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual([
+        ...ofTable,
+        ['MISSING_PRIVILEGE', ofBookkeeping],
+      ]);
+      await using session = await other.openSession({}, never);
+      await expect(findMigrations(session, null, never)).rejects.toMatchObject({
+        code: 'ACCESS_DENIED',
+        message: ofBookkeeping,
+      });
+      await schema.application.run(grants);
+      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual(ofTable);
+    } finally {
+      await schema.application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    }
+  });
+
+  test('schemas by the names of the shadow and the retired table are obstacles', async () => {
+    await using schema = await withStatements(plain);
+    const { shadow, retired } = await planPostgres({ server, schema, clauses: 'ADD b int' });
+    await schema.application.run(`CREATE SCHEMA ${shadow.schema}; CREATE SCHEMA ${retired.schema}`);
+    try {
+      expect((await obstaclesOf(server, schema)).toSorted(([a], [b]) => (a < b ? -1 : 1))).toEqual([
+        ['RETIRED_EXISTS', `The schema ${retired.schema}, for the retired table, exists already.`],
+        ['SHADOW_EXISTS', `The schema ${shadow.schema}, for the shadow, exists already.`],
+      ]);
+    } finally {
+      await schema.application.run(`DROP SCHEMA ${shadow.schema}, ${retired.schema}`);
+    }
+  });
+
+  test('another open migration of the table, and a live run, are obstacles', async () => {
+    await using schema = await withStatements(plain);
+    const plan = await planPostgres({ server, schema, clauses: 'ADD b int' });
+    const other = { ...plan, id: `other${schema.name.slice(2)}` as typeof plan.id };
+    await using session = await server.openSession({}, never);
+    await recordMigration(session, other, never);
+    try {
+      await using claim = await takeClaim(server, { table: plan.source, migration: other.id }, never);
+      expect(claim.lost.aborted).toBe(false);
+      expect(await obstaclesOf(server, schema)).toEqual([
+        [
+          'MIGRATION_OPEN',
+          expect.stringMatching(new RegExp(`^Migration ${other.id} of ${schema.name}.t is unfinished since 2`)),
+        ],
+        ['TABLE_IN_USE', expect.stringMatching(/^Another run has the claim on .*, with process \d+\.$/)],
+      ]);
+    } finally {
+      await recordState(session, other.id, { state: 'aborted', failure: null }, never);
+    }
+  });
+});
+
+describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) => {
+  test('its log, its slots, its senders, its publications and its prepared transactions', async () => {
+    const flags = [
+      '-c',
+      'wal_level=replica',
+      '-c',
+      'max_replication_slots=0',
+      '-c',
+      'max_wal_senders=0',
+      '-c',
+      'max_prepared_transactions=2',
+    ];
+    await using running = await startServer({ flavour: 'postgres', version, extraFlags: flags });
+    await using server = await openPostgres(running.url);
+    await using schema = await createPostgresSchema(running.url);
+    const { application } = schema;
+    await application.run(
+      `SET search_path = ${schema.name}; CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION everything FOR ALL TABLES`,
+    );
+    await application.run("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'held'");
+    await application.run("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'");
+    await application.run('SET synchronous_commit = local');
+    await application.run('SELECT pg_reload_conf()');
+    await using reader = await openPostgresApplication(running.url);
+    await expect.poll(() => reader.run('SHOW synchronous_standby_names')).toEqual([{ synchronous_standby_names: 'ANY 1 (*)' }]);
+    // What is held would keep the schema from being dropped.
+    const found = await obstaclesOf(server, schema);
+    await application.run("ROLLBACK PREPARED 'held'");
+    expect(found).toEqual([
+      ['SYNCHRONOUS_STANDBY', 'synchronous_standby_names is ANY 1 (*), which means every reader of the log.'],
+      ['WAL_LEVEL', 'wal_level is replica.'],
+      ['NO_FREE_SLOT', 'All replication slots of the server are taken (max_replication_slots).'],
+      ['NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).'],
+      ['PUBLISHED_FOR_ALL', 'All tables are published, and so would the shadow be: everything.'],
+      ['PREPARED_TRANSACTION', `The prepared transaction held holds a lock on ${schema.name}.t.`],
+    ]);
+  });
+});

@@ -1,0 +1,177 @@
+/** What happens before a change stream is opened on PostgreSQL, and how a source that others alter is noticed. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readTable } from '../../src/postgres/catalog.ts';
+import { openDatabase } from '../../src/postgres/database.ts';
+import type { Server } from '../../src/postgres/server.ts';
+import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import { fingerprintOf } from '../../src/postgres/shadow.ts';
+import { prepareSlot, slotWaitMs, type SlotOrder } from '../../src/postgres/slot-preparation.ts';
+import { createSourceCheck } from '../../src/postgres/source-watch.ts';
+import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
+import { claimPostgresTable, type ClaimedPostgresTable } from '../support/postgres-claimed-table.ts';
+import { type Server as TestServer, startServer } from '../support/servers.ts';
+
+const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+
+describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
+  let process: TestServer;
+  let server: Server;
+  beforeAll(async () => {
+    process = await startServer({ flavour: 'postgres', version, extraFlags: ['--max-prepared-transactions=2'] });
+    server = await openPostgres(process.url);
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await process[Symbol.asyncDispose]();
+  });
+
+  async function openOrders() {
+    const schema = await createPostgresSchema(process.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+    const orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+    const sessions = createSessionPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
+    return {
+      schema,
+      orders,
+      sessions,
+      async [Symbol.asyncDispose]() {
+        await sessions[Symbol.asyncDispose]();
+        await orders[Symbol.asyncDispose]();
+        await schema[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async function slotOrder(
+    { orders, sessions }: Awaited<ReturnType<typeof openOrders>>,
+    waitLimitMs: number,
+  ): Promise<SlotOrder> {
+    const source = await sessions.withSession((session) => readTable(session, orders.plan.source, never), never);
+    return { server, claim: orders.claim, sessions, plan: orders.plan, source, waitLimitMs };
+  }
+
+  /** Slots, and sessions that could be making one. */
+  async function leftovers({ plan }: ClaimedPostgresTable): Promise<unknown> {
+    await using application = await openPostgresApplication(process.url);
+    return [
+      await application.run('SELECT slot_name FROM pg_replication_slots'),
+      await application.run(
+        `SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND application_name = 'tableshift ${plan.id}'`,
+      ),
+    ];
+  }
+
+  test('a slot that waits for a transaction names it, ends after its limit and leaves nothing half-made', async () => {
+    await using fixture = await openOrders();
+    await using elsewhere = await openPostgresApplication(process.url.replace(/postgres$/, 'template1'));
+    await elsewhere.run('BEGIN; SELECT pg_current_xact_id()');
+    const error: unknown = await prepareSlot(await slotOrder(fixture, 300), null, never).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: 'SLOT_BLOCKED', isTransient: true });
+    expect(String(error)).toMatch(
+      new RegExp(
+        `The change stream of ${fixture.schema.name}\\.orders begins when .* and 0\\.3 s were not enough: process ${elsewhere.pid} of postgres from 127\\.0\\.0\\.1, idle in transaction .*: BEGIN; SELECT pg_current_xact_id\\(\\)\\. End them`,
+      ),
+    );
+    expect(await leftovers(fixture.orders)).toEqual([[], []]);
+    await elsewhere.run('ROLLBACK');
+    expect(await prepareSlot(await slotOrder(fixture, 60_000), null, never)).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/);
+    expect(await leftovers(fixture.orders)).toEqual([[{ slot_name: `tableshift_${fixture.orders.plan.id}` }], []]);
+    await fixture.schema.application.run(`SELECT pg_drop_replication_slot('tableshift_${fixture.orders.plan.id}')`);
+    await fixture.schema.application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}`);
+  });
+
+  test('a slot that waits for a prepared transaction names that', async () => {
+    await using fixture = await openOrders();
+    await using application = await openPostgresApplication(process.url);
+    await application.run(`BEGIN; SELECT pg_current_xact_id()`);
+    await application.run(`PREPARE TRANSACTION 'undecided'`);
+    await expect(prepareSlot(await slotOrder(fixture, 300), null, never)).rejects.toThrow(
+      'the prepared transaction undecided of postgres, which waits to be committed or rolled back',
+    );
+    await application.run(`ROLLBACK PREPARED 'undecided'`);
+    expect(await leftovers(fixture.orders)).toEqual([[], []]);
+    await application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}`);
+  });
+
+  test('an abort while the slot waits leaves nothing half-made', async () => {
+    await using fixture = await openOrders();
+    await using blocker = await openPostgresApplication(process.url);
+    await blocker.run('BEGIN; SELECT pg_current_xact_id()');
+    const controller = new AbortController();
+    const making = prepareSlot(await slotOrder(fixture, 60_000), null, controller.signal).catch((error: unknown) => error);
+    await expect.poll(() => fixture.schema.application.run('SELECT slot_name FROM pg_replication_slots')).toHaveLength(1);
+    controller.abort(new Error('the operator'));
+    expect(String(await making)).toContain('the operator');
+    expect(await leftovers(fixture.orders)).toEqual([[], []]);
+    await fixture.schema.application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}`);
+    await blocker.run('ROLLBACK');
+  });
+
+  test('a look at the source finds what others altered, but not our own swap', async () => {
+    await using fixture = await openOrders();
+    const { orders, schema, sessions } = fixture;
+    const { source } = await slotOrder(fixture, 0);
+    if (source === null) throw new Error('There is no source.');
+    const check = createSourceCheck(orders.plan, fingerprintOf(source), sessions);
+    await check(never);
+    const changed = (what: string) => ({
+      code: 'SOURCE_CHANGED',
+      message: `Somebody has ${what} ${schema.name}.orders since its shadow was made. Give migration ${orders.plan.id} up and start anew.`,
+    });
+    const run = (sql: string) => schema.application.run(`SET search_path = ${schema.name}; ${sql}`);
+    await run('ALTER TABLE orders ALTER v SET DEFAULT 3');
+    await expect(check(never)).rejects.toMatchObject(changed('altered'));
+    await run('ALTER TABLE orders ALTER v DROP DEFAULT');
+    await check(never);
+    await run('CREATE INDEX by_v ON orders (v)');
+    await expect(check(never)).rejects.toMatchObject(changed('altered'));
+    await run('DROP INDEX by_v; ALTER TABLE orders RENAME TO kept');
+    await expect(check(never)).rejects.toMatchObject(changed('renamed or dropped'));
+    await run('CREATE TABLE orders (LIKE kept INCLUDING ALL)');
+    await expect(check(never)).rejects.toMatchObject(changed('altered'));
+    await run('DROP TABLE orders; ALTER TABLE kept RENAME TO orders');
+    await check(never);
+    await orders.cutover.attempt({ lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 }, () => Promise.resolve(), never);
+    await check(never);
+  });
+
+  test('a stream ends with SOURCE_CHANGED when somebody alters the source, and a resume begins with it', async () => {
+    await using schema = await createPostgresSchema(process.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+    await using database = await openDatabase(process.url, login, never);
+    const request = {
+      table: { schema: schema.name, table: 'orders' },
+      clauses: 'ADD w integer',
+      options: { deferIndexes: 'auto', key: null } as const,
+    };
+    const plan = await database.plan(request, never);
+    let from: string;
+    {
+      await using claim = await database.claim(plan, 'start', never);
+      await using stream = await claim.openChangeStream(null, never);
+      from = stream.start.token;
+      await claim.pair.createShadow(never);
+      await schema.application.run(`COMMENT ON COLUMN ${schema.name}.orders.v IS 'new'`);
+      const read = async (): Promise<void> => {
+        for await (const _ of stream.batches(never));
+      };
+      await expect(read()).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+    }
+    {
+      await using claim = await database.claim(plan, 'resume', never);
+      await expect(claim.openChangeStream(from, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+    }
+    await using giving = await database.claimToGiveUp(plan, never);
+    await giving.discard(never);
+    const [left] = await schema.application.run(
+      `SELECT (SELECT count(*) FROM pg_replication_slots) AS slots, (SELECT count(*) FROM pg_publication) AS publications,
+         (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%') AS schemas`,
+    );
+    expect(left).toEqual({ slots: '0', publications: '0', schemas: '0' });
+  });
+});
+
+test('the attempts of a run wait longer and longer for the slot, thirteen minutes in all', () => {
+  const waits = Array.from({ length: 10 }, (_, index) => slotWaitMs(index + 1) / 1000);
+  expect(waits).toEqual([5, 10, 20, 40, 80, 120, 120, 120, 120, 120]);
+});

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
+import type { MigrationEvent } from '../../src/engine/events.ts';
+import { retry } from '../../src/engine/retry.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const SIGNAL = new AbortController().signal;
+
+function surroundings() {
+  const clock = new VirtualClock();
+  const events: MigrationEvent[] = [];
+  return { clock, events, context: { clock, observer: (event: MigrationEvent) => events.push(event) } };
+}
+
+describe('retrying', () => {
+  test('tries a transient failure again and makes each try an event', async () => {
+    const { clock, events, context } = surroundings();
+    const result = retry(
+      'asking',
+      async (attempt) => {
+        if (attempt < 3) throw new MigrationError('DEADLOCK', 'chosen as victim');
+        return attempt;
+      },
+      context,
+      SIGNAL,
+    );
+    await clock.advance(1000);
+    await expect(result).resolves.toBe(3);
+    expect(events.map((event) => (event.kind === 'retrying' ? [event.what, event.attempt, event.code] : null))).toEqual([
+      ['asking', 1, 'DEADLOCK'],
+      ['asking', 2, 'DEADLOCK'],
+    ]);
+  });
+
+  test('does not try again what a repetition cannot cure', async () => {
+    const { events, context } = surroundings();
+    await expect(
+      retry('asking', () => Promise.reject(new MigrationError('LOG_PURGED', 'gone')), context, SIGNAL),
+    ).rejects.toThrow('gone');
+    expect(events).toEqual([]);
+  });
+
+  test('gives up after ten attempts', async () => {
+    const { clock, events, context } = surroundings();
+    const result = retry('asking', () => Promise.reject(new MigrationError('CONNECTION_LOST', 'away')), context, SIGNAL);
+    const outcome = expect(result).rejects.toThrow('away');
+    await clock.advance(600_000);
+    await outcome;
+    expect(events).toHaveLength(9);
+  });
+
+  test('ends at once when it is aborted in a pause', async () => {
+    const { clock, context } = surroundings();
+    const controller = new AbortController();
+    const result = retry(
+      'asking',
+      () => Promise.reject(new MigrationError('CONNECTION_LOST', 'away')),
+      context,
+      controller.signal,
+    );
+    const outcome = expect(result).rejects.toThrow('stop');
+    await clock.advance(10);
+    controller.abort(new Error('stop'));
+    await outcome;
+  });
+});

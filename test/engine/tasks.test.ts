@@ -1,0 +1,117 @@
+import { getEventListeners } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { Condition, forEachParallel, runTogether, runWithBackground, Turnstile } from '../../src/engine/tasks.ts';
+import { settle, VirtualClock } from '../support/virtual-clock.ts';
+
+const SIGNAL = new AbortController().signal;
+const untilAborted = async (signal: AbortSignal): Promise<void> => await new Condition().changed(signal);
+
+describe('a condition', () => {
+  test('wakes those who wait and not those who come later', async () => {
+    const condition = new Condition();
+    const first = condition.changed(SIGNAL);
+    condition.notify();
+    await first;
+    let isAwake = false;
+    void condition.changed(SIGNAL).then(() => {
+      isAwake = true;
+    });
+    await settle();
+    expect(isAwake).toBe(false);
+  });
+
+  test('lets a waiter go when its time is over', async () => {
+    const clock = new VirtualClock();
+    const waiting = new Condition().changedWithin(100, clock, SIGNAL);
+    await clock.advance(100);
+    await expect(waiting).resolves.toBeUndefined();
+  });
+
+  test('rejects with the reason of the abort', async () => {
+    const controller = new AbortController();
+    const waiting = new Condition().changedWithin(100, new VirtualClock(), controller.signal);
+    controller.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+  });
+});
+
+describe('many who wait for a condition with one signal', () => {
+  test('listen to it once, and not at all when they have been woken', async () => {
+    const { signal } = new AbortController();
+    const condition = new Condition();
+    const waiting = Array.from({ length: 24 }, () => condition.changed(signal));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    condition.notify();
+    await Promise.all(waiting);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('are all let go by its abort, and others wait on', async () => {
+    const controller = new AbortController();
+    const condition = new Condition();
+    const waiting = [1, 2].map(() => condition.changed(controller.signal).catch((error: unknown) => String(error)));
+    const other = condition.changed(SIGNAL);
+    controller.abort(new Error('enough'));
+    expect(await Promise.all(waiting)).toEqual(['Error: enough', 'Error: enough']);
+    condition.notify();
+    await other;
+  });
+});
+
+describe('tasks that run together', () => {
+  test('are ended by the first failure, which is what is told', async () => {
+    let wasAborted = false;
+    const patient = async (signal: AbortSignal): Promise<void> => {
+      try {
+        await untilAborted(signal);
+      } catch (error) {
+        wasAborted = true;
+        throw error;
+      }
+    };
+    await expect(runTogether([patient, () => Promise.reject(new Error('broken'))], SIGNAL)).rejects.toThrow('broken');
+    expect(wasAborted).toBe(true);
+  });
+
+  test('end the background when the foreground has ended', async () => {
+    await expect(runWithBackground(() => Promise.resolve(42), [untilAborted], SIGNAL)).resolves.toBe(42);
+  });
+
+  test('end the foreground when the background fails, and tell of that failure', async () => {
+    const failing = (): Promise<void> => Promise.reject(new Error('behind'));
+    await expect(runWithBackground(untilAborted, [failing], SIGNAL)).rejects.toThrow('behind');
+  });
+
+  test('work through a list with no more than the workers allowed', async () => {
+    let running = 0;
+    let most = 0;
+    const done: number[] = [];
+    const work = async (item: number): Promise<void> => {
+      running += 1;
+      most = Math.max(most, running);
+      await settle();
+      running -= 1;
+      done.push(item);
+    };
+    await forEachParallel([1, 2, 3, 4, 5], 2, work, SIGNAL);
+    expect(most).toBe(2);
+    expect(done.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
+test('a turnstile lets one through at a time, in the order of asking, also after a failure', async () => {
+  const turnstile = new Turnstile();
+  const seen: string[] = [];
+  const failing = turnstile.run(async () => {
+    await settle();
+    seen.push('first');
+    throw new Error('broken');
+  });
+  const second = turnstile.run(async () => {
+    await settle();
+    seen.push('second');
+  });
+  await expect(failing).rejects.toThrow('broken');
+  await second;
+  expect(seen).toEqual(['first', 'second']);
+});

@@ -1,0 +1,273 @@
+import { describe, expect, test } from 'vitest';
+import { Controls } from '../../src/engine/controls.ts';
+import type { MigrationEvent } from '../../src/engine/events.ts';
+import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
+import type { ThrottleSample, ThrottleSignal } from '../../src/engine/ports.ts';
+import { Throttler } from '../../src/engine/throttler.ts';
+import { settle, VirtualClock } from '../support/virtual-clock.ts';
+
+const SIGNAL = new AbortController().signal;
+const OPTIONS = { ...DEFAULT_OPTIONS, copyWorkers: 4, throttleIntervalMs: 500, throttleStaleMs: 5000 };
+
+function setUp(sample: () => ThrottleSample, options = OPTIONS) {
+  const clock = new VirtualClock();
+  const events: MigrationEvent[] = [];
+  const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
+  const controls = new Controls(options);
+  const throttler = new Throttler([signal], controls, { clock, observer: (event) => events.push(event) });
+  const controller = new AbortController();
+  const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
+  const stop = async (): Promise<void> => {
+    controller.abort(new Error('over'));
+    await sampling;
+  };
+  return { clock, events, throttler, controls, stop };
+}
+
+/** Whether a piece of work begins without time passing. */
+async function isAdmitted(throttler: Throttler): Promise<boolean> {
+  const controller = new AbortController();
+  let isIn = false;
+  const piece = async (): Promise<null> => {
+    isIn = true;
+    return null;
+  };
+  const work = throttler.work(piece, controller.signal).catch(() => {});
+  await settle();
+  controller.abort(new Error('looked'));
+  await work;
+  return isIn;
+}
+
+/** Works for `forMs` in pieces of 100 ms each by four workers; resolves with how much of their time they worked, 0 to 1. */
+async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: number): Promise<number> {
+  const controller = new AbortController();
+  let pieces = 0;
+  const piece = async (inner: AbortSignal): Promise<number> => {
+    await clock.sleep(100, inner);
+    pieces += 1;
+    return 100;
+  };
+  const work = throttler.work(piece, controller.signal).catch(() => {});
+  await clock.advance(forMs);
+  controller.abort(new Error('over'));
+  await work;
+  return (pieces * 100) / (4 * forMs);
+}
+
+describe('the throttler', () => {
+  test('admits at once without signals', async () => {
+    const throttler = new Throttler([], new Controls(OPTIONS), { clock: new VirtualClock(), observer: () => {} });
+    expect(await isAdmitted(throttler)).toBe(true);
+  });
+
+  test('begins nothing before every signal has answered, and calls that a stop only when the answer is overdue', async () => {
+    const clock = new VirtualClock();
+    const events: MigrationEvent[] = [];
+    const signals: ThrottleSignal[] = [
+      { name: 'quick', sample: async () => ({ pressure: 0, detail: 'idle' }) },
+      { name: 'silent', sample: async () => Promise.reject(new Error('nobody there')) },
+    ];
+    const context = { clock, observer: (event: MigrationEvent) => events.push(event) };
+    const throttler = new Throttler(signals, new Controls(OPTIONS), context);
+    const controller = new AbortController();
+    const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
+    expect(await isAdmitted(throttler)).toBe(false);
+    await clock.advance(4900);
+    expect(await isAdmitted(throttler)).toBe(false);
+    expect(events).toEqual([]);
+    await clock.advance(1000);
+    expect(await isAdmitted(throttler)).toBe(false);
+    expect(events).toEqual([{ kind: 'throttled', signal: 'silent', detail: 'stale: no answer: nobody there' }]);
+    controller.abort(new Error('over'));
+    await sampling;
+  });
+
+  test('tells a stop by its reason, and by another one only when that is over', async () => {
+    const { clock, events, throttler, controls, stop } = setUp(() => ({ pressure: 1.2, detail: '60 of 50 threads' }));
+    controls.pause('window', 'outside 22:00-06:00');
+    const admission = throttler.work(async () => null, SIGNAL);
+    await clock.advance(1000);
+    controls.pause('operator', 'lunch');
+    await clock.advance(1000);
+    controls.unpause('window');
+    await clock.advance(1000);
+    controls.unpause('operator');
+    await clock.advance(1000);
+    expect(events).toEqual([
+      { kind: 'throttled', signal: 'paused by window', detail: 'outside 22:00-06:00' },
+      { kind: 'throttle-released', throttledMs: 2500 },
+      { kind: 'throttled', signal: 'paused by operator', detail: 'lunch' },
+      { kind: 'throttle-released', throttledMs: 1000 },
+      { kind: 'throttled', signal: 'load', detail: '60 of 50 threads' },
+    ]);
+    await stop();
+    void admission;
+  });
+
+  test('stops at a pressure of one, says why, and goes on when it falls', async () => {
+    let pressure = 1.2;
+    const { clock, events, throttler, stop } = setUp(() => ({ pressure, detail: '60 of 50 threads' }));
+    await clock.advance(1);
+    expect(throttler.reason).toBe('load: 60 of 50 threads');
+    const admission = throttler.work(async () => null, SIGNAL);
+    await clock.advance(2000);
+    pressure = 0.1;
+    await clock.advance(1000);
+    await expect(admission).resolves.toBeUndefined();
+    expect(events.map((event) => event.kind)).toEqual(['throttled', 'throttle-released']);
+    await stop();
+  });
+
+  test('counts a signal that does not answer any more as a stop', async () => {
+    let isDead = false;
+    const { clock, throttler, stop } = setUp(() => {
+      if (isDead) throw new Error('no route');
+      return { pressure: 0, detail: 'calm' };
+    });
+    await clock.advance(100);
+    expect(await isAdmitted(throttler)).toBe(true);
+    isDead = true;
+    await clock.advance(4000);
+    expect(await isAdmitted(throttler)).toBe(true);
+    await clock.advance(2000);
+    expect(await isAdmitted(throttler)).toBe(false);
+    expect(throttler.reason).toBe('load: stale: no answer: no route');
+    await stop();
+  });
+
+  test('gives up a question that hangs, and goes on when the next one is answered', async () => {
+    let isHanging = true;
+    const clock = new VirtualClock();
+    const signal: ThrottleSignal = {
+      name: 'load',
+      sample: async (inner) => {
+        if (isHanging) await clock.sleep(1_000_000, inner);
+        return { pressure: 0, detail: 'calm' };
+      },
+    };
+    const throttler = new Throttler([signal], new Controls(OPTIONS), { clock, observer: () => {} });
+    const controller = new AbortController();
+    const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
+    await clock.advance(6000);
+    expect(throttler.reason).toMatch(/it did not answer in time/);
+    isHanging = false;
+    await clock.advance(6000);
+    expect(await isAdmitted(throttler)).toBe(true);
+    controller.abort(new Error('over'));
+    await sampling;
+  });
+
+  test('takes an answer that is no number for a stop', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: Number.NaN, detail: 'garbage' }));
+    await clock.advance(1);
+    expect(await isAdmitted(throttler)).toBe(false);
+    await stop();
+  });
+
+  test('lets every worker work all the time when there is no pressure', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
+    await clock.advance(10_000);
+    expect(await shareWorked(throttler, clock, 10_000)).toBe(1);
+    expect(throttler.chunkShare).toBe(1);
+    await stop();
+  });
+
+  test('begins with half of the workers, before it knows what they cost', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
+    expect(await shareWorked(throttler, clock, 100)).toBe(0.5);
+    await stop();
+  });
+
+  test('works with fewer workers, rests and smaller chunks when the pressure is near the stop point', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0.95, detail: 'nearly full' }));
+    await clock.advance(10_000);
+    expect(await shareWorked(throttler, clock, 60_000)).toBeLessThan(0.05);
+    expect(throttler.chunkShare).toBe(0.1);
+    await stop();
+  });
+
+  test('ends the rest after a piece that took very long as soon as the pressure is gone', async () => {
+    let pressure = 0.99;
+    const { clock, throttler, stop } = setUp(() => ({ pressure, detail: '' }), { ...OPTIONS, copyWorkers: 1 });
+    await clock.advance(30_000);
+    const controller = new AbortController();
+    const begun: number[] = [];
+    const piece = async (inner: AbortSignal): Promise<number> => {
+      begun.push(clock.now());
+      // As one that waited for a connection that hung.
+      await clock.sleep(30_000, inner);
+      return 30_000;
+    };
+    const work = throttler.work(piece, controller.signal).catch(() => {});
+    await clock.advance(31_000);
+    expect(begun).toHaveLength(1);
+    pressure = 0;
+    await clock.advance(20_000);
+    expect(begun.length).toBeGreaterThan(1);
+    controller.abort(new Error('over'));
+    await work;
+    await stop();
+  });
+
+  test('rests while somebody pauses, says who and why, and goes on when the last of them lets go', async () => {
+    const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
+    await clock.advance(1000);
+    controls.pause('window', 'outside 22:00-06:00');
+    controls.pause('operator', 'lunch');
+    expect(await isAdmitted(throttler)).toBe(false);
+    expect(throttler.reason).toBe('paused by window: outside 22:00-06:00');
+    controls.unpause('window');
+    expect(throttler.reason).toBe('paused by operator: lunch');
+    controls.unpause('operator');
+    expect(await isAdmitted(throttler)).toBe(true);
+    await stop();
+  });
+
+  test('takes more workers while it works', async () => {
+    const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
+    await clock.advance(10_000);
+    controls.change({ copyWorkers: 8 });
+    expect(await shareWorked(throttler, clock, 10_000)).toBe(2);
+    await stop();
+  });
+
+  test('ends the run when a signal says that the load is critical', async () => {
+    const clock = new VirtualClock();
+    const signal: ThrottleSignal = {
+      name: 'load',
+      sample: async () => ({ pressure: 2, detail: '900 threads', isCritical: true }),
+    };
+    const throttler = new Throttler([signal], new Controls(OPTIONS), { clock, observer: () => {} });
+    await expect(throttler.sampleContinuously(SIGNAL)).rejects.toMatchObject({
+      code: 'CRITICAL_LOAD',
+      message: 'The load went over the critical limit (load: 900 threads), so the run ended; nothing is lost.',
+    });
+  });
+
+  test('settles where the pressure that it causes stays under the stop point, and wastes little', async () => {
+    // A server that bears less than two of the four workers: what they do is felt little by little, and half a second late.
+    let [working, felt, told] = [0, 0, 0];
+    const { clock, events, throttler, stop } = setUp(() => {
+      told = felt;
+      felt += 0.3 * (0.55 * working - felt);
+      return { pressure: told, detail: 'busy' };
+    });
+    const controller = new AbortController();
+    let pieces = 0;
+    const piece = async (inner: AbortSignal): Promise<number> => {
+      working += 1;
+      await clock.sleep(50, inner);
+      working -= 1;
+      pieces += 1;
+      return 50;
+    };
+    const work = throttler.work(piece, controller.signal).catch(() => {});
+    await clock.advance(60_000);
+    controller.abort(new Error('over'));
+    await work;
+    await stop();
+    expect(pieces * 50).toBeGreaterThan(0.5 * 60_000);
+    expect(events.filter(({ kind }) => kind === 'throttled').length).toBeLessThan(15);
+  });
+});

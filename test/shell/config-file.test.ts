@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/shell/config-file.ts';
+import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
+
+let folder: string;
+let path: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tableshift-config-'));
+  path = join(folder, 'config.json');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function read(text: string, flags: GivenFlags = {}, environment: Environment = {}) {
+  writeFileSync(path, text);
+  return readOptions('resume', { url: 'mysql://db1/shop', ...flags }, environment, await readConfig(path)).values;
+}
+
+test('a configuration file gives options under the names of their flags', async () => {
+  const text =
+    '{"workers": 4, "verify": false, "chunk-time": "1s", "window": ["22:00-24:00", "Sun 00:00-06:00"], "color": "off"}';
+  expect(await read(text)).toMatchObject({
+    ...{ workers: 4, verify: false, chunkTimeMs: 1_000, window: '22:00-24:00,Sun 00:00-06:00', color: false },
+  });
+});
+
+test('the command line and the environment win over it, and it over the default', async () => {
+  const text = '{"workers": 4}';
+  expect((await read(text, { workers: '5' }, { TABLESHIFT_WORKERS: '6' })).workers).toBe(5);
+  expect((await read(text, {}, { TABLESHIFT_WORKERS: '6' })).workers).toBe(6);
+  expect((await read('{}')).workers).toBe(2);
+});
+
+test.each([
+  ['{"wrokers": 4}', /config\.json has "wrokers", which is no option that can stand there/],
+  ['{"password": "geheim"}', /config\.json has "password", which is no option that can stand there/],
+  ['{"workers": {}}', /has a value for "workers" that is neither text, number, true or false\.$/],
+  ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 64, not "0"\.$/],
+  ['[1]', /config\.json is not a JSON object\.$/],
+  ['workers: 4', /config\.json is not a JSON object\.$/],
+])('%j is refused by name', async (text, message) => {
+  await expect(read(text)).rejects.toThrow(
+    expect.objectContaining({ code: 'BAD_USAGE', message: expect.stringMatching(message) }),
+  );
+});
+
+test('a file that is not there is refused', async () => {
+  await expect(readConfig(join(folder, 'nowhere.json'))).rejects.toThrow(expect.objectContaining({ code: 'BAD_USAGE' }));
+});

@@ -1,0 +1,149 @@
+/** Runs on real servers that are told what to do from another process. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
+import { openPostgresShop } from '../support/postgres-shop.ts';
+import { openShop } from '../support/shop.ts';
+
+interface Place extends AsyncDisposable {
+  readonly url: string;
+  leftovers(): Promise<readonly string[]>;
+  /** A transaction that keeps every cutover attempt from its lock. */
+  openReader(): Promise<AsyncDisposable>;
+}
+
+async function openPlace(name: 'mysql' | 'postgres'): Promise<Place> {
+  if (name === 'postgres') return await openPostgresShop(18, 2_000);
+  const shop = await openShop('mysql', 2_000);
+  const leftovers = async () => (await shop.tables()).filter((table) => table !== 'orders');
+  return {
+    url: shop.url,
+    leftovers,
+    openReader: () => shop.openReader(),
+    [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose](),
+  };
+}
+
+describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
+  let shop: Place;
+  let folder: string;
+  beforeAll(async () => {
+    shop = await openPlace(name);
+    folder = mkdtempSync(join(tmpdir(), 'tableshift-control-'));
+  });
+  afterAll(async () => {
+    await shop[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const migrate = (column: string, ...more: readonly string[]) => [
+    ...['migrate', '--url', shop.url, '--alter', `ALTER TABLE orders ADD COLUMN ${column} integer`, '--output', 'json'],
+    ...['--max-latency', '0', ...more],
+  ];
+  /** Calls that find the run by its ID alone, through the runtime directory. */
+  const call = (...args: readonly string[]): Promise<CliResult> => runCli(args, { XDG_RUNTIME_DIR: folder });
+
+  test('a run by hand shows its status, takes new settings, waits for the operator and then swaps', async () => {
+    await using run = startCli(migrate('first', '--cutover', 'manual'), { XDG_RUNTIME_DIR: folder });
+    const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
+    await run.lineMatching(/"kind":"cutover-awaited"/);
+
+    const status = await call('status', plan.id);
+    expect(status).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(status.stdout).toContain(`migration     ${plan.id}\n`);
+    expect(status.stdout).toContain('swap held     by operator: it was asked for by hand (--cutover manual)\n');
+    expect(await call('control', plan.id, 'set', 'workers=7')).toEqual({
+      exitCode: 0,
+      stdout: 'workers is 7 now.\n',
+      stderr: '',
+    });
+    expect(JSON.parse(await run.lineMatching(/"kind":"options-changed"/))).toMatchObject({ changes: { copyWorkers: 7 } });
+    expect(lastObject(await call('status', plan.id, '--output', 'json'))).toMatchObject({
+      ...{ kind: 'status', id: plan.id, state: 'running', phase: 'await-cutover', options: { workers: 7 } },
+      cutoverHeldBy: [{ by: 'operator', reason: 'it was asked for by hand (--cutover manual)' }],
+    });
+    const refused = await call('control', plan.id, 'set', 'workers=many');
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(refused.stderr).toContain('error BAD_USAGE: workers must be a whole number, not "many".\n');
+
+    expect(await call('control', plan.id, 'cutover')).toMatchObject({ exitCode: 0, stdout: 'The swap may go on.\n' });
+    expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done', cutoverAttempts: 1 });
+    const gone = await call('control', plan.id, 'pause');
+    expect(gone.exitCode).toBe(2);
+    expect(gone.stderr).toContain(
+      `error MIGRATION_NOT_FOUND: No run listens at ${join(folder, 'tableshift', plan.id)}.sock or `,
+    );
+    expect((await call('status', plan.id, '--url', shop.url)).stdout).toContain('state       done\n');
+    await runCli(['cleanup', '--yes', '--url', shop.url]);
+  });
+
+  test('a run that is aborted is given up: nothing of it is left, exit code 4', async () => {
+    const socket = join(folder, 'abort.sock');
+    const stop = join(folder, 'stop');
+    writeFileSync(stop, '');
+    await using run = startCli(migrate('second', '--socket', socket, '--throttle-file', stop));
+    await run.lineMatching(/"kind":"throttled"/);
+    expect(await shop.leftovers()).not.toEqual([]);
+    expect((await runCli(['control', '--socket', socket, 'abort'])).stdout).toBe(
+      'The run ends, and the migration is given up: its shadow is dropped. The source was not touched.\n',
+    );
+    const result = await run.result;
+    expect(result.exitCode).toBe(4);
+    expect(result.stderr).toBe(
+      '\nerror ABORTED: The operator gave the migration up.\n  remedy: Nothing to do; the shadow is gone.\n\n',
+    );
+    const summary = lastObject(result);
+    expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });
+    expect(await shop.leftovers()).toEqual([]);
+    expect((await runCli(['status', String(summary['id']), '--url', shop.url])).stdout).toContain('state       aborted\n');
+  });
+
+  test('a run that is aborted while it waits for the lock of the cutover is given up too, and the table is as it was', async () => {
+    const socket = join(folder, 'late.sock');
+    await using reader = await shop.openReader();
+    await using run = startCli(migrate('late', '--socket', socket, '--cutover-lock-timeout', '30s'));
+    await run.lineMatching(/"kind":"cutover-attempt"/);
+    expect(await runCli(['control', '--socket', socket, 'abort'])).toMatchObject({ exitCode: 0, stderr: '' });
+    const result = await run.result;
+    await reader[Symbol.asyncDispose]();
+    expect(result.exitCode).toBe(4);
+    expect(lastObject(result)).toMatchObject({ state: 'aborted', rowsCopied: 2_000, blockedMs: null });
+    expect(await shop.leftovers()).toEqual([]);
+    const again = await runCli(['plan', '--url', shop.url, '--alter', 'ALTER TABLE orders ADD COLUMN late integer']);
+    expect(again.exitCode).toBe(0);
+  });
+
+  test('pause, unpause and postpone over HTTP, with the token and without', async () => {
+    const token = 'a-token-of-many-characters';
+    const stop = join(folder, 'stop');
+    writeFileSync(stop, '');
+    const args = migrate('third', '--throttle-file', stop, '--http', '127.0.0.1:0');
+    expect((await runCli(args)).stderr).toContain('error BAD_USAGE: --http needs a token of 16 characters at least');
+    await using run = startCli(args, { TABLESHIFT_HTTP_TOKEN: token });
+    const [place = ''] = /http:[^"]+\d/.exec(await run.lineMatching(/Listening at http:/)) ?? [];
+    await run.lineMatching(/"kind":"throttled"/);
+    const ask = async (method: string, path: string, authorization = `Bearer ${token}`) => {
+      const response = await fetch(`${place}${path}`, { method, headers: { authorization } });
+      return { status: response.status, text: await response.text() };
+    };
+    expect((await ask('POST', '/control/abort', 'Bearer wrong')).status).toBe(401);
+    expect((await ask('POST', '/control/pause')).status).toBe(200);
+    expect((await ask('POST', '/control/postpone')).status).toBe(200);
+    expect(JSON.parse((await ask('GET', '/status')).text)).toMatchObject({
+      ...{ kind: 'status', phase: 'copy', pausedBy: [{ by: 'operator' }], cutoverHeldBy: [{ by: 'operator' }] },
+      throttle: { signal: 'throttle file', detail: `${stop} exists` },
+    });
+    const metrics = (await ask('GET', '/metrics')).text;
+    expect(metrics).toContain('# TYPE tableshift_rows_copied_total counter\ntableshift_rows_copied_total 0\n');
+    expect(metrics).toContain('tableshift_phase{phase="copy"} 1\n');
+    expect(metrics).toContain('tableshift_throttled 1\n');
+    expect(metrics).toMatch(/tableshift_throttled_seconds_total\{signal="throttle file"\} \d/);
+    rmSync(stop);
+    expect((await ask('POST', '/control/unpause')).status).toBe(200);
+    await run.lineMatching(/"kind":"cutover-awaited"/);
+    expect((await ask('POST', '/control/cutover')).status).toBe(200);
+    expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done', rowsCopied: 2_000 });
+  });
+});

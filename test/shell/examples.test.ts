@@ -1,0 +1,64 @@
+/** The examples do what they say, on a real server. */
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/shell/config-file.ts';
+import { readOptions } from '../../src/shell/option-values.ts';
+import { limitsFrom } from '../../src/shell/run-limits.ts';
+import { parseWindows } from '../../src/shell/window.ts';
+import { builtProgram } from '../support/cli.ts';
+import { openShop, type Shop } from '../support/shop.ts';
+
+const examples = join(import.meta.dirname, '..', '..', 'examples');
+let shop: Shop;
+let folder: string;
+beforeAll(async () => {
+  shop = await openShop('mysql', 1_000);
+  folder = mkdtempSync(join(tmpdir(), 'tableshift-examples-'));
+  writeFileSync(join(folder, 'tableshift'), `#!/bin/sh\nexec ${process.execPath} ${builtProgram()} "$@"\n`);
+  chmodSync(join(folder, 'tableshift'), 0o755);
+});
+afterAll(async () => {
+  await shop[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the script; `end` says at which line it is interrupted. */
+async function runScript(config: object, end: RegExp | null) {
+  const path = join(folder, 'config.json');
+  writeFileSync(path, JSON.stringify(config));
+  const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, HOME: '/nonexistent', XDG_RUNTIME_DIR: folder };
+  const child = spawn(join(examples, 'scheduled-run.sh'), [path], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line);
+    if (end?.test(line) === true) child.kill('SIGINT');
+  }
+  return JSON.parse(lines.at(-1) ?? '') as Record<string, unknown>;
+}
+
+test('the script of scheduled runs starts a change in one night and finishes it in another', async () => {
+  const config = { url: shop.url, alter: 'ALTER TABLE orders ADD COLUMN night INT', 'max-latency': 0 };
+  const first = await runScript({ ...config, cutover: 'manual' }, /"kind":"cutover-awaited"/);
+  expect(first).toMatchObject({ kind: 'summary', command: 'migrate', state: 'open', exitCode: 1 });
+  const second = await runScript(config, null);
+  expect(second).toMatchObject({ kind: 'summary', command: 'resume', id: first['id'], state: 'done', exitCode: 0 });
+});
+
+test('the configuration of the example is one', async () => {
+  const config = await readConfig(join(examples, 'config.json'));
+  const { values } = readOptions('migrate', {}, {}, config);
+  expect(values.alter).toBe('ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT');
+  expect(limitsFrom(values).load).toEqual({ max: { Threads_running: 25 }, critical: { Threads_running: 100 }, query: null });
+  for (const text of [values.window, values.cutoverWindow]) {
+    expect(() => parseWindows(text, values.windowTimezone, '--window')).not.toThrow();
+  }
+});
+
+test('the unit of systemd starts again exactly where an exit code says that a resume may help', () => {
+  const unit = readFileSync(join(examples, 'tableshift.service'), 'utf8');
+  expect(unit).toContain('\nRestartPreventExitStatus=2 3 4 7\n');
+});

@@ -1,0 +1,155 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Controls } from '../../src/engine/controls.ts';
+import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
+import { CutoverGate } from '../../src/shell/cutover-gate.ts';
+import { findHooks, hookListener, runHook } from '../../src/shell/hooks.ts';
+import { makeNotice, Notifier } from '../../src/shell/notifier.ts';
+import { examplePlan } from '../support/run-events.ts';
+import { settle, VirtualClock } from '../support/virtual-clock.ts';
+
+const never = new AbortController().signal;
+const noticeOfName = (name: string) =>
+  makeNotice(name, examplePlan, { time: new Date('2026-11-21T12:00:00Z'), text: `it was ${name}`, details: { rows: 3 } });
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tableshift-hooks-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function makeHook(name: string, script: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe('a hook', () => {
+  test('is told in its environment and on its standard input, and has no password', async () => {
+    const out = join(folder, 'out');
+    const path = makeHook('swapped', `env | grep -E '^TABLESHIFT|^PG|^KEPT' | sort > ${out}; cat >> ${out}`);
+    const environment = { TABLESHIFT_PASSWORD: 'geheim', PGPASSWORD: 'geheim', KEPT: 'yes', PATH: process.env['PATH'] ?? '' };
+    await runHook(path, noticeOfName('swapped'), environment, never);
+    expect(readFileSync(out, 'utf8').split('\n')).toEqual([
+      'KEPT=yes',
+      'TABLESHIFT_HOOK_EVENT=swapped',
+      'TABLESHIFT_HOOK_ID=k3v9x2',
+      'TABLESHIFT_HOOK_TABLE=shop.orders',
+      'TABLESHIFT_HOOK_TEXT=it was swapped',
+      'TABLESHIFT_HOOK_TIME=2026-11-21T12:00:00.000Z',
+      '{"time":"2026-11-21T12:00:00.000Z","event":"swapped","id":"k3v9x2","table":"shop.orders","text":"it was swapped","details":{"rows":3}}',
+      '',
+    ]);
+  });
+
+  test('that fails says so with its last words', async () => {
+    const path = makeHook('swapped', 'echo no disk >&2; exit 3');
+    await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} ended with 3: no disk`);
+  });
+
+  test('is found by its name, with or without an extension', async () => {
+    const [swapped, any] = [makeHook('swapped.sh', 'exit 0'), makeHook('any', 'exit 0')];
+    writeFileSync(join(folder, 'README.md'), 'about these');
+    expect(await findHooks(folder)).toEqual(
+      new Map([
+        ['any', any],
+        ['swapped', swapped],
+      ]),
+    );
+  });
+
+  test('with a misspelt name, or that cannot be executed, is refused', async () => {
+    const path = makeHook('befor-cutover', 'exit 0');
+    await expect(findHooks(folder)).rejects.toThrow(`The hook ${path} is for nothing that happens; hooks are any, started,`);
+    rmSync(path);
+    const other = makeHook('before-cutover', 'exit 0');
+    chmodSync(other, 0o644);
+    await expect(findHooks(folder)).rejects.toThrow(`The hook ${other} cannot be executed.`);
+    await expect(findHooks(join(folder, 'nowhere'))).rejects.toThrow(expect.objectContaining({ code: 'BAD_USAGE' }));
+  });
+});
+
+test('every notice is told once and in order, by its own hook and then by any, and one that fails is a warning', async () => {
+  const out = join(folder, 'out');
+  makeHook('any', `echo "any $TABLESHIFT_HOOK_EVENT" >> ${out}`);
+  makeHook('swapped', `echo "own" >> ${out}`);
+  const failing = makeHook('throttled', 'exit 1');
+  const warnings: string[] = [];
+  const notifier = new Notifier(hookListener(await findHooks(folder), {}), (text) => warnings.push(text));
+  const delivered = notifier.deliver(never);
+  for (const name of ['started', 'throttled', 'swapped', 'ended']) notifier.tell(noticeOfName(name));
+  notifier.end();
+  await delivered;
+  expect(readFileSync(out, 'utf8')).toBe('any started\nown\nany swapped\nany ended\n');
+  expect(warnings).toEqual([`a hook was not told of throttled: the hook ${failing} ended with 1`]);
+});
+
+describe('the gate before the cutover', () => {
+  function openGate() {
+    const clock = new VirtualClock();
+    const controls = new Controls(DEFAULT_OPTIONS);
+    const state: { failure: string | null; checks: number } = { failure: null, checks: 0 };
+    const check = async (): Promise<void> => {
+      state.checks += 1;
+      if (state.failure !== null) throw new Error(state.failure);
+    };
+    const gate = new CutoverGate(controls, check, clock);
+    controls.announceTo((event) => gate.observe(event));
+    const end = new AbortController();
+    const kept = gate.keep(end.signal).catch(() => {});
+    const awaited = () => gate.observe({ kind: 'cutover-awaited', by: 'hook', reason: '' });
+    const stop = async (): Promise<void> => {
+      end.abort(new Error('over'));
+      await kept;
+    };
+    return { clock, controls, gate, state, awaited, stop };
+  }
+
+  test('opens when its check passes, and not before the run is ready', async () => {
+    const { controls, state, awaited, stop } = openGate();
+    await settle();
+    expect(state.checks).toBe(0);
+    expect(controls.cutoverHeldBy).toEqual({ by: 'hook', reason: 'before-cutover has not passed yet' });
+    awaited();
+    await settle();
+    expect(state.checks).toBe(1);
+    expect(controls.cutoverHeldBy).toBeNull();
+    await stop();
+  });
+
+  test('stays closed while its check fails, with the reason, and tries again', async () => {
+    const { clock, controls, state, awaited, stop } = openGate();
+    state.failure = 'a backup runs';
+    awaited();
+    await clock.advance(29_000);
+    expect(controls.cutoverHeldBy).toEqual({ by: 'hook', reason: 'a backup runs' });
+    expect(state.checks).toBe(1);
+    state.failure = null;
+    await clock.advance(1_000);
+    expect(controls.cutoverHeldBy).toBeNull();
+    await stop();
+  });
+
+  test('waits until nobody else holds, and closes again after an attempt that failed', async () => {
+    const { controls, gate, state, awaited, stop } = openGate();
+    controls.holdCutover('operator', 'lunch');
+    awaited();
+    await settle();
+    expect(state.checks).toBe(0);
+    controls.releaseCutover('operator');
+    await settle();
+    expect(state.checks).toBe(1);
+    gate.observe({ kind: 'cutover-attempt', attempt: 1, lockTimeoutMs: 2_000 });
+    gate.observe({ kind: 'cutover-failed', attempt: 1, reason: 'no lock', blockers: [], nextInMs: 1_000 });
+    expect(controls.cutoverHeldBy?.by).toBe('hook');
+    await settle();
+    expect(state.checks).toBe(1);
+    awaited();
+    await settle();
+    expect([state.checks, controls.cutoverHeldBy]).toEqual([2, null]);
+    await stop();
+  });
+});

@@ -1,0 +1,78 @@
+/** Limits on the server's own figures, and the operator's query, on real servers. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { openPostgresShop } from '../support/postgres-shop.ts';
+import { openShop } from '../support/shop.ts';
+
+interface Place extends AsyncDisposable {
+  readonly url: string;
+  sql(statement: string): Promise<unknown>;
+}
+
+const places = {
+  mysql: { open: (): Promise<Place> => openShop('mysql', 2_000), figure: 'Threads_connected', schema: 'shop.' },
+  mariadb: { open: (): Promise<Place> => openShop('mariadb', 2_000), figure: 'threads_connected', schema: 'shop.' },
+  postgres: { open: (): Promise<Place> => openPostgresShop(18, 2_000), figure: 'sessions', schema: '' },
+} as const;
+
+describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
+  const { open, figure, schema } = places[name];
+  let shop: Place;
+  beforeAll(async () => {
+    shop = await open();
+    await shop.sql(`CREATE TABLE ${schema}brake (stop integer NOT NULL)`);
+    await shop.sql(`INSERT INTO ${schema}brake VALUES (1)`);
+  });
+  afterAll(async () => await shop[Symbol.asyncDispose]());
+
+  const command = (first: string, ...more: readonly string[]) => [
+    ...[first, '--url', shop.url, '--output', 'json', '--max-latency', '0', ...more],
+  ];
+  const alter = (column: string) => ['--alter', `ALTER TABLE orders ADD COLUMN ${column} integer`];
+
+  test('copying rests while the query gives more than 0, and goes on when it gives 0', async () => {
+    const query = `SELECT stop FROM ${schema}brake`;
+    await using run = startCli(command('migrate', ...alter('first'), '--throttle-query', query));
+    expect(JSON.parse(await run.lineMatching(/"kind":"throttled"/))).toMatchObject({
+      signal: 'throttle query',
+      detail: 'the query gives 1',
+    });
+    await shop.sql(`UPDATE ${schema}brake SET stop = 0`);
+    expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done' });
+  });
+
+  test('a query that fails gives no answer, and stops the copy when the last one is stale', async () => {
+    await using run = startCli(command('migrate', ...alter('second'), '--throttle-query', 'SELECT stop FROM nowhere'));
+    const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
+    expect(throttled).toMatchObject({ signal: 'throttle query' });
+    expect(throttled['detail']).toMatch(/^stale: no answer: .*nowhere/);
+    run.child.kill('SIGINT');
+    await run.result;
+    expect((await runCli(command('resume'))).exitCode).toBe(0);
+  });
+
+  test('copying rests while a figure is at its limit, and says which', async () => {
+    await using run = startCli(command('migrate', ...alter('third'), '--max-load', `${figure}=1`));
+    const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
+    expect(throttled).toMatchObject({ signal: 'server load' });
+    expect(throttled['detail']).toMatch(new RegExp(`^${figure} is \\d+, the limit is 1$`));
+    run.child.kill('SIGINT');
+    expect(lastObject(await run.result)).toMatchObject({ exitCode: 1, rowsCopied: 0 });
+  });
+
+  test('at a critical figure the run ends with exit code 6, and can be resumed', async () => {
+    const ended = await runCli(command('resume', '--critical-load', `${figure}=1`));
+    expect(ended.exitCode).toBe(6);
+    expect(lastObject(ended)).toMatchObject({ state: 'open', error: { code: 'CRITICAL_LOAD' } });
+    expect(ended.stderr).toMatch(new RegExp(`\\(server load: ${figure} is \\d+, the critical limit is 1\\)`));
+    expect(lastObject(await runCli(command('resume')))).toMatchObject({ exitCode: 0, state: 'done' });
+  });
+
+  test('a figure that the server does not have is refused before anything is recorded', async () => {
+    const refused = await runCli(command('migrate', ...alter('fourth'), '--max-load', 'frobs_running=1'));
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain('error BAD_USAGE: ');
+    expect(refused.stderr).toContain('frobs_running');
+    expect((await runCli(['list', '--url', shop.url])).stdout).not.toContain('open');
+  });
+});

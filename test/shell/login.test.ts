@@ -1,0 +1,206 @@
+import { EventEmitter, once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { hidePasswords, parseServerUrl, withLoginOf } from '../../src/server-url.ts';
+import { readLogin } from '../../src/shell/login.ts';
+import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
+import { askPassword, type Keyboard } from '../../src/shell/prompt.ts';
+
+class Typist extends EventEmitter {
+  isTTY = true;
+  isRaw = false;
+  setRawMode(isRaw: boolean): this {
+    this.isRaw = isRaw;
+    return this;
+  }
+  resume(): this {
+    return this;
+  }
+  pause(): this {
+    return this;
+  }
+}
+
+function atKeyboard() {
+  const typist = new Typist();
+  const written: string[] = [];
+  const keyboard: Keyboard = { input: typist as never, errors: { write: (text) => written.push(text) } };
+  return { typist, written, keyboard };
+}
+
+function login(flags: GivenFlags, environment: Environment = {}) {
+  return readLogin(readOptions('list', flags, environment).values, atKeyboard().keyboard);
+}
+
+function messageOf(work: () => unknown): string {
+  try {
+    return JSON.stringify(work() && 'no error');
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function passwordFile(content: string, mode: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tableshift-login-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'password');
+  writeFileSync(path, content);
+  chmodSync(path, mode);
+  return path;
+}
+
+describe('the URL of a server', () => {
+  test.each([
+    ['mysql://root@db1:3307/shop', 'mysql://root@db1:3307/shop', null, 'shop'],
+    ['mysql://root:p%40ss%2F@db1/shop', 'mysql://root@db1/shop', 'p@ss/', 'shop'],
+    ['mariadb://root:p@ss@db1', 'mariadb://root@db1', 'p@ss', null],
+    ['mysql://[::1]:3306/my%20shop?ssl-mode=required', 'mysql://[::1]:3306/my%20shop?ssl-mode=required', null, 'my shop'],
+    ['mysql:///shop?socket=/run/mysqld.sock', 'mysql:///shop?socket=/run/mysqld.sock', null, 'shop'],
+  ])('%s is shown as %s', (text, shown, password, database) => {
+    expect(parseServerUrl(text)).toEqual({ adapter: 'mysql', shown, password, database });
+  });
+
+  test.each([
+    ['postgres://app:p%40ss@db1/shop', 'postgres://app@db1/shop', 'p@ss', 'shop'],
+    ['postgresql://db1:5433/my%20shop?sslmode=require', 'postgresql://db1:5433/my%20shop?sslmode=require', null, 'my shop'],
+    ['postgres:///shop?host=/run/postgresql', 'postgres:///shop?host=/run/postgresql', null, 'shop'],
+    ['postgres://', 'postgres://', null, null],
+  ])('%s is one of PostgreSQL and shown as %s', (text, shown, password, database) => {
+    expect(parseServerUrl(text)).toEqual({ adapter: 'postgres', shown, password, database });
+  });
+
+  test.each([
+    ['oracle://root@db1/shop', 'The URL begins with oracle: but must begin with mysql://, mariadb:// or postgres://.'],
+    ['mysql://root@db1/shop#x', 'The URL has a # in it; in a user name or a password it is written as %23.'],
+    ['mysql://root:100%@db1/shop', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.'],
+  ])('%s is refused', (text, message) => {
+    expect(() => parseServerUrl(text)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
+  });
+
+  test.each([
+    ['mysql://db2:3307', 'mysql://root@db1/shop?ssl-mode=required&socket=/s', 'mysql://root@db2:3307/shop?ssl-mode=required'],
+    ['postgres://other:p%40ss@db2/x?sslmode=disable', 'postgres://app@db1/shop?sslmode=require&host=h', null],
+    ['postgres://db2?password=a%40b', 'postgres://app@db1/shop', 'postgres://app:a%40b@db2/shop'],
+  ])('of the replica %s gets user, database and TLS from %s where it has none', (replica, primary, expected) => {
+    expect(withLoginOf(replica, primary)).toBe(expected ?? replica);
+  });
+
+  test('may have its password as a parameter, which is not shown either', () => {
+    expect(parseServerUrl('postgres://app@db1/shop?password=s%40cret&sslmode=disable')).toEqual({
+      adapter: 'postgres',
+      shown: 'postgres://app@db1/shop?sslmode=disable',
+      password: 's@cret',
+      database: 'shop',
+    });
+    expect(hidePasswords('invalid postgres://app@db1/shop?a=b&password=secret&c=d')).toBe(
+      'invalid postgres://app@db1/shop?a=b&password=***&c=d',
+    );
+  });
+
+  test('never shows its password, whatever that is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 6 }), (password) => {
+        const server = parseServerUrl(`mysql://root:${encodeURIComponent(password)}@db1/shop`);
+        expect(server.password).toBe(password);
+        expect(server.shown).toBe('mysql://root@db1/shop');
+      }),
+    );
+  });
+
+  test('never shows its password in an error either', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 3 }), (password) => {
+        const url = `mysql://root:secret${password}secret@db1/sh op#${password}`;
+        expect(messageOf(() => parseServerUrl(url))).not.toContain('secret');
+      }),
+    );
+  });
+
+  test('loses its password in a message that someone else wrote', () => {
+    expect(hidePasswords('Could not reach mysql://root:sec:ret@db1/shop, nor mariadb://u@h.')).toBe(
+      'Could not reach mysql://root:***@db1/shop, nor mariadb://u@h.',
+    );
+  });
+});
+
+describe('the password', () => {
+  const url = 'mysql://root:from-url@db1/shop';
+  const environment = { TABLESHIFT_PASSWORD: 'from-environment' };
+
+  test('comes from the file first, then from the URL, then from the environment', async () => {
+    const file = passwordFile('from-file\nsecond line\n', 0o600);
+    expect((await login({ url, passwordFile: file }, environment)).password).toBe('from-file');
+    expect((await login({ url }, environment)).password).toBe('from-url');
+    expect((await login({ url: 'mysql://root@db1/shop' }, environment)).password).toBe('from-environment');
+    expect((await login({ url: 'mysql://root@db1/shop' })).password).toBeNull();
+  });
+
+  test('is no part of the URL that the rest of the program sees', async () => {
+    expect((await login({ url })).url).toBe('mysql://root@db1/shop');
+  });
+
+  test('in a file that others may read is a warning', async () => {
+    const open = passwordFile('x', 0o644);
+    expect((await login({ url, passwordFile: open })).warnings).toEqual([
+      `Other users may read the password file ${open}: chmod 600 it.`,
+    ]);
+    expect((await login({ url, passwordFile: passwordFile('x', 0o600) })).warnings).toEqual([]);
+  });
+
+  test('in a file that is not there is bad usage', async () => {
+    await expect(login({ url, passwordFile: '/nowhere/at/all' })).rejects.toThrow(
+      'The password file /nowhere/at/all cannot be read.',
+    );
+  });
+
+  test('is asked for without showing it', async () => {
+    const { typist, written, keyboard } = atKeyboard();
+    const password = askPassword('Password: ', keyboard);
+    expect(typist.isRaw).toBe(true);
+    const bytes = Buffer.from('p\u00e4ss\u007fx\r');
+    typist.emit('data', bytes.subarray(0, 2));
+    typist.emit('data', bytes.subarray(2));
+    expect(await password).toBe('p\u00e4sx');
+    expect(typist.isRaw).toBe(false);
+    expect(written).toEqual(['Password: ', '\n']);
+  });
+
+  test('that is asked for wins over all others', async () => {
+    const { typist, written, keyboard } = atKeyboard();
+    const login = readLogin(readOptions('list', { url, askPassword: true }, environment).values, keyboard);
+    await once(typist, 'newListener');
+    typist.emit('data', Buffer.from('typed\n'));
+    expect((await login).password).toBe('typed');
+    expect(written[0]).toBe('Password for mysql://root@db1/shop: ');
+  });
+
+  test('is not given at Ctrl-C, which ends the command', async () => {
+    const { typist, keyboard } = atKeyboard();
+    const password = askPassword('Password: ', keyboard);
+    typist.emit('data', Buffer.from('abc\u0003'));
+    await expect(password).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(typist.isRaw).toBe(false);
+  });
+
+  test('cannot be asked for where there is no terminal', async () => {
+    const { typist, keyboard } = atKeyboard();
+    typist.isTTY = false;
+    await expect(askPassword('Password: ', keyboard)).rejects.toThrow('--ask-pass needs a terminal');
+  });
+
+  test('cannot be asked for and read from a file at once', async () => {
+    await expect(login({ url, askPassword: true, passwordFile: '/x' })).rejects.toThrow(
+      'Either --ask-pass or --password-file, not both.',
+    );
+  });
+});
+
+describe('TLS options', () => {
+  test('go to the adapter as parameters of the URL', async () => {
+    const flags = { url: 'mysql://root@db1/shop?ssl-mode=disabled', sslMode: 'verify-ca', sslCa: '/etc/ca.pem' };
+    expect((await login(flags)).url).toBe('mysql://root@db1/shop?ssl-mode=verify-ca&ssl-ca=%2Fetc%2Fca.pem');
+  });
+});

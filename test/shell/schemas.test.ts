@@ -1,0 +1,107 @@
+/** What programs read is as docs/schemas says: the real outputs of real runs, checked by a validator of its own. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
+import { openPostgresShop } from '../support/postgres-shop.ts';
+import { openShop } from '../support/shop.ts';
+
+interface Place extends AsyncDisposable {
+  readonly url: string;
+}
+
+const places = {
+  mysql: (): Promise<Place> => openShop('mysql', 2_000),
+  postgres: (): Promise<Place> => openPostgresShop(15, 2_000),
+} as const;
+
+const schemas = join(import.meta.dirname, '..', '..', 'docs', 'schemas');
+const validator = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
+for (const name of readdirSync(schemas)) {
+  validator.addSchema(JSON.parse(readFileSync(join(schemas, name), 'utf8')) as object);
+}
+
+/** What is wrong with the value, a line each. */
+function faults(schema: string, value: unknown): readonly string[] {
+  const validate = validator.getSchema(`${schema}.schema.json`);
+  if (validate === undefined) throw new Error(`There is no schema ${schema}.`);
+  void validate(value);
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ''}`);
+}
+
+test('a value that is not as it should be is found', () => {
+  expect(faults('list', { time: 'now', kind: 'migrations', migrations: [], more: 1 })).toEqual([
+    ' must NOT have additional properties',
+    expect.stringMatching(/^\/time must match pattern/),
+  ]);
+});
+
+describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
+  let shop: Place;
+  let folder: string;
+  beforeAll(async () => {
+    shop = await places[name]();
+    folder = mkdtempSync(join(tmpdir(), 'tableshift-schemas-'));
+  });
+  afterAll(async () => {
+    await shop[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const call = (command: string, ...more: readonly string[]): Promise<CliResult> =>
+    runCli([command, '--url', shop.url, '--output', 'json', ...more], { XDG_RUNTIME_DIR: folder });
+  const alter = (clauses: string) => ['--alter', `ALTER TABLE orders ${clauses}`];
+
+  test('plan, also where it is refused', async () => {
+    expect(faults('plan', lastObject(await call('plan', ...alter('ADD COLUMN first integer'))))).toEqual([]);
+    expect(faults('plan', lastObject(await call('plan', ...alter('ADD COLUMN id integer'))))).toEqual([]);
+  });
+
+  test('a run that is interrupted and one that finishes: plan, status, summary, report and list', async () => {
+    const args = [...alter('ADD COLUMN first integer'), '--cutover', 'manual', '--max-latency', '0'];
+    const report = join(folder, 'first.json');
+    await using run = startCli(['migrate', '--url', shop.url, '--output', 'json', ...args, '--report', report], {
+      XDG_RUNTIME_DIR: folder,
+    });
+    const first = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
+    expect(faults('plan', first)).toEqual([]);
+    await run.lineMatching(/"kind":"progress".*"await-cutover"/);
+    const live = lastObject(await call('status', first.plan.id));
+    expect(live).toMatchObject({ kind: 'status', progress: { phase: 'await-cutover' } });
+    expect(faults('status', live)).toEqual([]);
+
+    run.child.kill('SIGINT');
+    const summary = lastObject(await run.result);
+    expect(summary).toMatchObject({ kind: 'summary', state: 'open' });
+    expect(faults('summary', summary)).toEqual([]);
+    const written = JSON.parse(readFileSync(report, 'utf8')) as object;
+    expect(written).toMatchObject({ kind: 'report', summary: { state: 'open' }, attempts: [], verification: { rows: 2_000 } });
+    expect(faults('report', written)).toEqual([]);
+    const recorded = lastObject(await call('status', first.plan.id));
+    expect(recorded).toMatchObject({ kind: 'migration', state: 'open', isRunning: false });
+    expect(faults('status', recorded)).toEqual([]);
+
+    const markdown = join(folder, 'second.md');
+    const resumed = await call('resume', '--max-latency', '0', '--report', markdown);
+    expect(lastObject(resumed)).toMatchObject({ exitCode: 0, state: 'done' });
+    expect(faults('summary', lastObject(resumed))).toEqual([]);
+    const text = readFileSync(markdown, 'utf8');
+    expect(text).toContain(`# Migration ${first.plan.id} of `);
+    expect(text).toMatch(/\*\*Done\.\*\* Writes were blocked for [\d.]+ m?s; the old table is kept as /);
+    expect(text).toMatch(/- attempt 1 swapped; writes were blocked for /);
+    expect(text).not.toContain('undefined');
+    const list = lastObject(await call('list'));
+    expect(list).toMatchObject({ migrations: [{ id: first.plan.id, state: 'done' }] });
+    expect(faults('list', list)).toEqual([]);
+  });
+
+  test('a report that could not be written is refused before anything is done', async () => {
+    const refused = await call('migrate', ...alter('ADD COLUMN late integer'), '--report', '/nowhere/report.md');
+    expect(refused.exitCode).toBe(2);
+    expect(lastObject(refused)).toMatchObject({
+      error: { code: 'BAD_USAGE', message: '--report /nowhere/report.md: its directory cannot be written to.' },
+    });
+  });
+});

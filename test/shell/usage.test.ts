@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { lastObject, runCli } from '../support/cli.ts';
+
+const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+
+/** A port on this machine where nobody listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+describe('the program', () => {
+  test('prints its version and its help on stdout', async () => {
+    expect(await runCli(['--version'])).toEqual({ exitCode: 0, stdout: `${manifest.version}\n`, stderr: '' });
+    const help = await runCli(['migrate', '--help']);
+    expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(help.stdout).toContain('--cutover-lock-timeout <TIME>');
+  });
+
+  test.each([
+    [[], 'No command was given: plan, migrate, resume, list, status, control or cleanup.'],
+    [['list'], '--url is missing (or TABLESHIFT_URL).'],
+    [
+      ['list', '--url', 'oracle://root@db1/shop'],
+      'The URL begins with oracle: but must begin with mysql://, mariadb:// or postgres://.',
+    ],
+    [
+      ['list', '--url', 'postgres://db1/shop', '--defaults-file', '/etc/my.cnf'],
+      'An option file is for MySQL and MariaDB; PostgreSQL has PGPASSFILE and the PG* variables.',
+    ],
+    [['plan', '--url', 'mysql://db1/shop'], '--alter is missing (or TABLESHIFT_ALTER).'],
+    [
+      ['plan', '--url', 'mysql://db1/shop', '--alter', 'ADD a int'],
+      'No table is named: give a whole ALTER TABLE statement, or the table with --table.',
+    ],
+    [
+      ['list', '--url', 'mysql://db1', '--ask-pass'],
+      '--ask-pass needs a terminal; use --password-file or TABLESHIFT_PASSWORD here.',
+    ],
+  ])('refuses %j with exit code 2', async (args, message) => {
+    expect(await runCli(args)).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: `error BAD_USAGE: ${message}\n  remedy: See --help.\n`,
+    });
+  });
+
+  test.each(['mysql', 'postgres'])('says where it could not connect with %s, and gives up at once', async (scheme) => {
+    const port = await closedPort();
+    const result = await runCli(['list', '--url', `${scheme}://root:geheim@127.0.0.1:${port}/`]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(result.stderr).toContain('error UNREACHABLE: ');
+    expect(result.stderr).toContain(`127.0.0.1`);
+    expect(result.stderr).not.toContain('geheim');
+  });
+
+  test('tells JSON readers about an error on stdout too', async () => {
+    const result = await runCli(['list', '--output', 'json']);
+    expect(lastObject(result)).toEqual({
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      kind: 'error',
+      exitCode: 2,
+      error: { code: 'BAD_USAGE', message: '--url is missing (or TABLESHIFT_URL).', remedy: 'See --help.' },
+      obstacles: [],
+    });
+  });
+});

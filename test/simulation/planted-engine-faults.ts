@@ -1,0 +1,393 @@
+/** Faults in the text of the engine, one change of mind each. */
+
+import {
+  BUSY_COPY,
+  SLOW_VISIBILITY,
+  FAST_DELIVERY,
+  NO_FAULTS,
+  NO_XA,
+  SWAPS,
+  UNDONE_DRAINS,
+  crashes,
+  type PlantedFault,
+} from './planted-fault.ts';
+
+export const ENGINE_FAULTS: readonly PlantedFault[] = [
+  {
+    code: 'B',
+    what: 'A chunk reads without waiting for the barrier of the flush that runs.',
+    source: [
+      {
+        file: 'row-copier.ts',
+        find: 'if (flush !== null) await applier.barrierPassed(flush, signal);',
+        replace: 'if (flush === undefined) return;',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, ...NO_FAULTS, ...NO_XA, slowStatements: 0.3 },
+    seedsMax: 3000,
+  },
+  {
+    code: 'FD',
+    what: 'Changes of rows not yet copied are discarded before the barrier of the flush.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'if (pick.entries.size > 0) await this.#awaitVisible(pick.reach, signal);',
+        replace:
+          'const early = new Set([...batch.keys()].filter((key) => batch.get(key)?.kind !== "re-read" && this.#ranges.isAboveWatermark(key)));\n    pick.flush.hasPassedBarrier = true;\n    this.#changed.notify();\n    if (pick.entries.size > 0) await this.#awaitVisible(pick.reach, signal);',
+      },
+      {
+        file: 'change-applier.ts',
+        find: "batch.get(key)?.kind === 're-read' || !this.#ranges.isAboveWatermark(key));",
+        replace: '!early.has(key));',
+      },
+    ],
+    bias: {
+      ...BUSY_COPY,
+      ...SLOW_VISIBILITY,
+      ...FAST_DELIVERY,
+      ...NO_FAULTS,
+      ...NO_XA,
+      isOrderKnown: true,
+      hasCollation: false,
+    },
+    seedsMax: 500,
+  },
+  {
+    code: 'B2',
+    what: 'A flush reads rows again without a barrier.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'if (pick.entries.size > 0) await this.#awaitVisible(pick.reach, signal);',
+        replace: '',
+      },
+    ],
+    bias: {},
+    seedsMax: 100,
+  },
+  {
+    code: 'H',
+    what: 'Changes are not held back from chunks in flight.',
+    source: [{ file: 'change-applier.ts', find: 'inFlight: this.#ranges.snapshot(),', replace: 'inFlight: new Set(),' }],
+    bias: { ...BUSY_COPY, ...FAST_DELIVERY, slowStatements: 0.3 },
+    seedsMax: 1000,
+  },
+  {
+    code: 'H2',
+    what: 'The chunks in flight are looked up before the changes are picked, not in the same tick.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'const pick = this.#pick();',
+        replace:
+          'const early = this.#ranges.snapshot();\n    await this.#context.clock.sleep(3, signal);\n    const pick = { ...this.#pick(), inFlight: early };',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...FAST_DELIVERY, slowStatements: 0.3, isVisibilityOrdered: false },
+    seedsMax: 3000,
+  },
+  {
+    code: 'HA',
+    what: 'The position moves past changes that were held back.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'const limit = older(pick.position, heldFrom) ?? pick.position;',
+        replace: 'const limit = heldFrom === undefined ? older(pick.position, heldFrom) ?? pick.position : pick.position;',
+      },
+    ],
+    bias: {
+      ...BUSY_COPY,
+      ...FAST_DELIVERY,
+      slowStatements: 0.3,
+      isOrderKnown: true,
+      hasCollation: false,
+      ...crashes(200, 250),
+    },
+    seedsMax: 3000,
+  },
+  {
+    code: 'R',
+    what: 'The flush to wait for is looked up before the range is registered, not in the same tick.',
+    source: [
+      {
+        file: 'row-copier.ts',
+        find: 'ranges.register(chunk.range);\n    const flush = applier.running;',
+        replace:
+          'const flush = applier.running;\n    await this.#context.clock.sleep(30, signal);\n    ranges.register(chunk.range);',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, ...NO_FAULTS, ...NO_XA, slowStatements: 0.3, copyWorkers: 3 },
+    seedsMax: 3000,
+  },
+  {
+    code: 'S',
+    what: 'The first read does not wait for what was logged before the stream began.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: "await retry('waiting for visibility', () => stream.awaitVisible(stream.start, signal), this.#context, signal);",
+        replace: '',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...NO_FAULTS, ...NO_XA, visibilityLagMs: 200 },
+    seedsMax: 1000,
+  },
+  {
+    code: 'BP',
+    what: 'The barrier leaves out a half-received transaction.',
+    source: [{ file: 'change-applier.ts', find: 'reach: this.#receiver.reach,', replace: 'reach: this.#receiver.received,' }],
+    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, ...NO_XA, splitTransactions: 0.6, statementsPerTransaction: 4 },
+    seedsMax: 1000,
+  },
+  {
+    code: 'AK',
+    what: 'The position moves when changes are picked, not when they are applied.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'const pick: Pick = {',
+        replace: 'this.#applied = this.#receiver.received;\n    const pick: Pick = {',
+      },
+    ],
+    bias: {},
+    seedsMax: 500,
+  },
+  {
+    code: 'F',
+    what: 'Two flushes run at a time.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: '(inner: AbortSignal) => this.#applier.flushContinuously(inner),',
+        replace:
+          '(inner: AbortSignal) => this.#applier.flushContinuously(inner),\n      (inner: AbortSignal) => this.#applier.flushContinuously(inner),',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...FAST_DELIVERY },
+    seedsMax: 500,
+  },
+  {
+    code: 'DN',
+    what: 'A resume forgets how far copying had come, and discards changes of rows that are in the shadow.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: 'await this.#restoreWatermark(signal);',
+        replace: 'if (this.#isCopyComplete) await this.#restoreWatermark(signal);',
+      },
+    ],
+    bias: { ...BUSY_COPY, isOrderKnown: true, hasCollation: false, deliveryLagMs: 40, ...crashes(150, 150) },
+    seedsMax: 2000,
+  },
+  {
+    code: 'KM',
+    what: 'Rows are deleted and inserted part by part instead of in two phases.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: '(part, inner) => this.#delete(part, writer, inner),',
+        replace:
+          'async (part, inner) => {\n        await this.#delete(part, writer, inner);\n        const some = part.filter((key) => batch.get(key)?.kind !== "delete");\n        if (some.length > 0 && (await this.#insert(some, writer, inner)) === "collided") await this.#insertWidening(some, writer, inner);\n      },',
+      },
+      {
+        file: 'change-applier.ts',
+        find: "const present = keys.filter((key) => batch.get(key)?.kind !== 'delete');",
+        replace: 'const present: RowKey[] = [];',
+      },
+    ],
+    bias: { hasCollation: true, keysPerStatement: 1, isVerifying: false },
+    seedsMax: 300,
+  },
+  {
+    code: 'KR',
+    what: 'Rows are inserted before others are deleted.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: '(part, inner) => this.#delete(part, writer, inner),',
+        replace: '(part, inner) => this.#delete(part.filter((key) => batch.get(key)?.kind !== "delete"), writer, inner),',
+      },
+      {
+        file: 'change-applier.ts',
+        find: 'let widened = 0;',
+        replace:
+          'let widened = 0;\n    for (const part of parts(keys.filter((key) => batch.get(key)?.kind === "delete"), writer.keysPerStatement)) await this.#delete(part, writer, signal);',
+      },
+    ],
+    bias: { hasCollation: true, isVerifying: false },
+    seedsMax: 300,
+  },
+  {
+    code: 'CE',
+    what: 'The fence of the drain is placed before writers are blocked.',
+    source: [
+      {
+        file: 'cutover.ts',
+        find: 'await applier.hold(signal);',
+        replace: 'await applier.hold(signal);\n    await this.#parts.receiver.passFence(signal);',
+      },
+      {
+        file: 'cutover.ts',
+        find: '    await receiver.passFence(signal);\n    await applier.flushOnce(locked, signal);',
+        replace: '    await applier.flushOnce(locked, signal);',
+      },
+    ],
+    bias: { transactionsMax: 200, writerPauseMs: 5, isVerifying: false, pendingKeysMax: 1000 },
+    seedsMax: 300,
+  },
+  {
+    code: 'CF',
+    what: 'The flusher goes on during the cutover.',
+    source: [{ file: 'cutover.ts', find: 'await applier.hold(signal);', replace: '' }],
+    bias: { ...FAST_DELIVERY, transactionsMax: 200, writerPauseMs: 5, isVerifying: false },
+    seedsMax: 1000,
+  },
+  {
+    code: 'CP',
+    what: 'The position moves on with the drain, before the swap has made it last.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'if (writer !== this.#pair) this.#undecided.push(pick.entries);\n      else if (limit',
+        replace: 'if (writer !== this.#pair) this.#undecided.push(pick.entries);\n      if (limit',
+      },
+    ],
+    bias: UNDONE_DRAINS,
+    seedsMax: 5000,
+  },
+  {
+    code: 'CU',
+    what: 'What the drain of a failed attempt wrote counts as applied.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'for (const entries of this.#undecided.splice(0).toReversed()) this.#putBack(entries);',
+        replace: '',
+      },
+    ],
+    bias: UNDONE_DRAINS,
+    seedsMax: 2000,
+  },
+  {
+    code: 'CV',
+    what: 'A key counts as different when it differed twice, although changes of it came in meanwhile.',
+    source: [
+      {
+        file: 'verifier.ts',
+        find: 'const real = open.filter((key) => !receiver.hasChangedSincePick(key, pick));',
+        replace: 'const real = open;',
+      },
+    ],
+    bias: {
+      isVerifying: true,
+      hasToggles: true,
+      hasHotRows: true,
+      transactionsMax: 300,
+      writerPauseMs: 5,
+      writers: 3,
+      deliveryLagMs: 10,
+    },
+    seedsMax: 1000,
+  },
+  {
+    code: 'B2C',
+    what: 'A flush reads rows again without a barrier, with verification.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'if (pick.entries.size > 0) await this.#awaitVisible(pick.reach, signal);',
+        replace: '',
+      },
+    ],
+    bias: { isVerifying: true },
+    seedsMax: 100,
+  },
+  {
+    code: 'LH',
+    what: 'A collided chunk stays registered while it waits for a flush.',
+    source: [
+      {
+        file: 'row-copier.ts',
+        find: '    } finally {\n      ranges.deregister(chunk.range);\n    }',
+        replace:
+          "      if (rows === 'handed over') await applier.flushPickedAfterNow(signal);\n    } finally {\n      ranges.deregister(chunk.range);\n    }",
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SWAPS },
+    seedsMax: 500,
+  },
+  {
+    code: 'FL',
+    what: 'A chunk waits for the next flush, not for the one that runs, and that flush waits for the chunk.',
+    source: [
+      {
+        file: 'row-copier.ts',
+        find: 'if (flush !== null) await applier.barrierPassed(flush, signal);',
+        replace: 'if (flush !== null) await applier.flushPickedAfterNow(signal);',
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, isOrderKnown: false },
+    seedsMax: 300,
+  },
+  {
+    code: 'HO',
+    what: 'A chunk whose keys were handed over counts as finished before they are in the shadow.',
+    source: [
+      {
+        file: 'row-copier.ts',
+        find: "if (rows === 'handed over') {\n      await applier.flushPickedAfterNow(signal);",
+        replace: "if (rows === 'handed over') {",
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SWAPS, visibilityLagMs: 60, ...crashes(200, 200) },
+    seedsMax: 2000,
+  },
+  {
+    code: 'EX',
+    what: 'The reason of a collision is asked for more keys than a statement may have.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: '() => writer.explainCollision(some, signal),',
+        replace: '() => writer.explainCollision([...keys], signal),',
+      },
+    ],
+    bias: { hasUniqueSwaps: true, keysPerStatement: 1 },
+    seedsMax: 500,
+  },
+  {
+    code: 'SP',
+    what: 'Two spellings of one key go into a widened batch one after the other, and collide for ever.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: '// Another spelling of a key that the server holds equal may have gone in with an earlier part.\n        await this.#delete(some, writer, signal);',
+        replace: '',
+      },
+    ],
+    bias: { hasUniqueSwaps: true, hasCollation: true, keysPerStatement: 1 },
+    seedsMax: 2000,
+  },
+  {
+    code: 'FW',
+    what: 'A run that ends for another reason still writes its farewell when the claim is lost meanwhile.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: 'const stopFollowing = followSignal(lost, limit);',
+        replace: 'const stopFollowing = (): void => {};',
+      },
+    ],
+    bias: {
+      hasAddedUnique: true,
+      hasDuplicates: true,
+      statementMs: 10,
+      endings: ['claim lost', 'claim lost', 'claim lost'],
+      endingPhases: [],
+      endingAfterSteps: [150, 150, 150],
+    },
+    seedsMax: 5000,
+  },
+];

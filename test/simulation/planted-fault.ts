@@ -1,0 +1,87 @@
+/** What a planted fault is, and what makes one likely. */
+
+import type { SourceFault } from './bundle.ts';
+import type { AdapterPlant, Scenario } from './scenario.ts';
+
+export interface PlantedFault {
+  readonly code: string;
+  /** What is wrong, in a sentence. */
+  readonly what: string;
+  /** Places of the engine that are changed; without it the fault is the adapter's. */
+  readonly source?: readonly SourceFault[];
+  /** Makes the fault likely enough to be seen in seconds. */
+  readonly bias: Partial<Scenario>;
+  /** Seeds within which it has to show. */
+  readonly seedsMax: number;
+}
+
+/** Faults of the simulated adapter. */
+export const plants = (...codes: readonly AdapterPlant[]): { readonly plants: ReadonlySet<AdapterPlant> } => ({
+  plants: new Set(codes),
+});
+
+/** Many rows, small chunks, lively writers, commits that are slow to be seen. */
+export const BUSY_COPY: Partial<Scenario> = {
+  keysMax: 14,
+  rowsAtStart: 12,
+  chunkRows: 1,
+  writers: 3,
+  transactionsMax: 40,
+  writerPauseMs: 5,
+  hasBadRows: false,
+  isVerifying: false,
+  pendingKeysMax: 1000,
+};
+/** Commits are seen long after they are logged. */
+export const SLOW_VISIBILITY: Partial<Scenario> = {
+  visibilityLagMs: 60,
+  isVisibilityOrdered: false,
+  barrier: 'per-transaction',
+};
+/** Changes are received, and flushed, at once. */
+export const FAST_DELIVERY: Partial<Scenario> = { deliveryLagMs: 0.5, flushIntervalMs: 1 };
+/** Nothing but slowness. */
+export const NO_FAULTS: Partial<Scenario> = {
+  transientFaults: 0,
+  lostConnections: 0,
+  slowStatements: 0,
+  reconnects: 0,
+  brokenStreams: 0,
+  throttling: 0,
+  endings: [],
+  endingPhases: [],
+  endingAfterSteps: [],
+};
+/** Without XA transactions. */
+export const NO_XA: Partial<Scenario> = { hasXa: false };
+/** Unique values that go from row to row. */
+export const SWAPS: Partial<Scenario> = { hasUniqueSwaps: true, statementsPerTransaction: 4, hasAddedUnique: false };
+
+/** Busy to the end, and swaps that break: what the drain wrote is undone with them. */
+export const UNDONE_DRAINS: Partial<Scenario> = {
+  dialect: 'postgres',
+  // Copied soon, so that most of what is written comes by the log.
+  keysMax: 4,
+  rowsAtStart: 4,
+  chunkRows: 4,
+  writers: 3,
+  transactionsMax: 300,
+  writerPauseMs: 15,
+  statementMs: 2,
+  flushIntervalMs: 60,
+  slowStatements: 0.3,
+  lostConnections: 0.15,
+  hangMs: 500,
+  holdTimeoutMs: 1000,
+  faultsUntilMs: 4000,
+  isVerifying: false,
+  hasBadRows: false,
+  hasDuplicates: false,
+};
+
+/** Ends the first run within its first steps, the second a little later. */
+export const crashes = (...steps: readonly number[]): Partial<Scenario> => ({
+  endings: steps.map(() => 'crash' as const),
+  endingPhases: [],
+  endingAfterSteps: steps,
+});

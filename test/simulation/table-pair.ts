@@ -1,0 +1,237 @@
+/** Source and shadow on the simulated server. Every member is one statement, with one snapshot taken when it begins. */
+
+import type { KeyRange, RowKey } from '../../src/engine/model.ts';
+import type { CollisionCause, CopyResult, RangeComparison, RowWriter, TablePair } from '../../src/engine/ports.ts';
+import type { Client } from './client.ts';
+import { type KeyOrder, keyNumber, keyOf, type Row, type Table } from './rows.ts';
+
+/** Sends a statement: over a working session, or over the one that holds the cutover's lock. */
+export type Send = Client['call'];
+
+/** Members that both the working sessions and the locked session have. */
+export class SimulatedRowWriter implements RowWriter {
+  readonly keysPerStatement: number;
+  protected readonly client: Client;
+  readonly #send: Send;
+  readonly #usesLock: boolean;
+
+  /** `usesLock`: whether statements need the tables' lock; the locked session has it already. */
+  constructor(client: Client, send: Send, usesLock: boolean) {
+    this.client = client;
+    this.#send = send;
+    this.#usesLock = usesLock;
+    this.keysPerStatement = client.server.scenario.keysPerStatement;
+  }
+
+  async deleteRows(keys: readonly RowKey[], signal: AbortSignal): Promise<void> {
+    this.#checkSize(keys);
+    const { server } = this.client;
+    const begin = () => {
+      // PostgreSQL does not see rows that were committed after its DELETE began; MySQL reads the present ones.
+      const seen = server.scenario.dialect === 'postgres' ? new Map(server.shadowRows()) : null;
+      return () => {
+        const shadow = server.shadowRows();
+        for (const key of keys.map(keyNumber)) {
+          if (seen === null || seen.get(key) === shadow.get(key)) shadow.delete(key);
+        }
+      };
+    };
+    await this.send({ name: `delete ${keys.join(' ')}`, isWrite: true, begin }, signal);
+  }
+
+  async insertRows(keys: readonly RowKey[], signal: AbortSignal): Promise<'inserted' | 'collided'> {
+    this.#checkSize(keys);
+    const { server } = this.client;
+    const begin = () => {
+      const rows = pickRows(server.sourceRows(), keys);
+      return (): 'inserted' | 'collided' => {
+        server.refuseBadRow(rows);
+        if (server.insertAll(rows, server.shadowRows())) return 'inserted';
+        server.world.count('inserts collided');
+        return 'collided';
+      };
+    };
+    return await this.send({ name: `insert ${keys.join(' ')}`, isWrite: true, begin }, signal);
+  }
+
+  async explainCollision(keys: readonly RowKey[], signal: AbortSignal): Promise<CollisionCause> {
+    this.#checkSize(keys);
+    const { server } = this.client;
+    const begin = () => {
+      const source = server.sourceRows();
+      return () => explain(server, source, pickRows(source, keys));
+    };
+    return await this.send({ name: `explain ${keys.join(' ')}`, isWrite: false, begin }, signal);
+  }
+
+  async findDifferingRows(keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]> {
+    this.#checkSize(keys);
+    const { server } = this.client;
+    const begin = () => {
+      const asked = new Map(keys.map((key) => [keyNumber(key), key]));
+      const differing = server.differences(server.sourceRows(), server.shadowRows()).filter((row) => asked.has(row.key));
+      const isNamedAsAsked = server.scenario.plants.has('RS');
+      const found = differing.map((row) => (isNamedAsAsked ? asked.get(row.key) : undefined) ?? keyOf(row));
+      return () => found;
+    };
+    return await this.send({ name: `compare ${keys.join(' ')}`, isWrite: false, begin }, signal);
+  }
+
+  protected send<Result>(
+    work: { readonly name: string; readonly isWrite: boolean; readonly begin: () => () => Result },
+    signal: AbortSignal,
+  ): Promise<Result> {
+    return this.#send({ ...work, usesTables: this.#usesLock }, signal);
+  }
+
+  #checkSize(keys: readonly RowKey[]): void {
+    if (keys.length > this.keysPerStatement) {
+      this.client.server.judge.violate('a call had more keys than a statement may have', `${keys.length}`);
+    }
+  }
+}
+
+export class SimulatedTablePair extends SimulatedRowWriter implements TablePair {
+  readonly compareKeys?: (a: RowKey, b: RowKey) => number;
+  readonly #order: KeyOrder;
+
+  constructor(client: Client, order: KeyOrder) {
+    super(client, (work, signal) => client.call(work, signal), true);
+    this.#order = order;
+    if (client.server.scenario.isOrderKnown) this.compareKeys = (a, b) => order.compare(a, b);
+  }
+
+  async createShadow(signal: AbortSignal): Promise<void> {
+    const { server } = this.client;
+    const begin = () => {
+      server.sourceRows();
+      return () => {
+        server.shadow = new Map();
+      };
+    };
+    await this.send({ name: 'create shadow', isWrite: true, begin }, signal);
+  }
+
+  async dropShadow(signal: AbortSignal): Promise<void> {
+    const { server } = this.client;
+    const begin = () => () => {
+      if (!server.hasSwapped) server.shadow = null;
+    };
+    await this.send({ name: 'drop shadow', isWrite: true, begin }, signal);
+  }
+
+  async finishShadow(signal: AbortSignal): Promise<void> {
+    const { server } = this.client;
+    const begin = () => {
+      server.shadowRows();
+      return () => {};
+    };
+    await this.send({ name: 'finish shadow', isWrite: true, begin }, signal);
+  }
+
+  async greatestShadowKey(signal: AbortSignal): Promise<RowKey | null> {
+    const { server } = this.client;
+    const begin = () => {
+      const last = this.#order.within(server.shadowRows(), { after: null, through: null }).at(-1);
+      return () => (last === undefined ? null : keyOf(last));
+    };
+    return await this.send({ name: 'greatest shadow key', isWrite: false, begin }, signal);
+  }
+
+  async findChunkEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null> {
+    const { server } = this.client;
+    const begin = () => {
+      const row = this.#order.within(server.sourceRows(), { after, through: null })[limitRows - 1];
+      return () => (row === undefined ? null : keyOf(row));
+    };
+    return await this.send({ name: `chunk end after ${after ?? 'start'}`, isWrite: false, begin }, signal);
+  }
+
+  async copyRange(range: KeyRange, existing: 'collide' | 'skip', signal: AbortSignal): Promise<CopyResult> {
+    const { server } = this.client;
+    const begin = () => {
+      const rows = this.#order.within(server.sourceRows(), range);
+      return (): CopyResult => {
+        server.refuseBadRow(rows);
+        const shadow = server.shadowRows();
+        const isSkipped = (row: Row): boolean =>
+          (existing === 'skip' && shadow.has(row.key)) || (server.scenario.plants.has('WI') && !server.fits(row, shadow));
+        const wanted = rows.filter((row) => !isSkipped(row));
+        if (server.insertAll(wanted, shadow)) return { kind: 'copied', rows: wanted.length };
+        server.world.count('chunks collided');
+        return { kind: 'collided' };
+      };
+    };
+    server.rangesInFlight.add(range);
+    try {
+      return await this.send({ name: `copy ${showRange(range)}`, isWrite: true, begin }, signal);
+    } finally {
+      server.rangesInFlight.delete(range);
+    }
+  }
+
+  async findSourceKeys(range: KeyRange, signal: AbortSignal): Promise<readonly RowKey[]> {
+    const { server } = this.client;
+    const begin = () => {
+      const keys = this.#order.within(server.sourceRows(), range).map(keyOf);
+      return () => keys;
+    };
+    return await this.send({ name: `keys of ${showRange(range)}`, isWrite: false, begin }, signal);
+  }
+
+  async compareRange(range: KeyRange, signal: AbortSignal): Promise<RangeComparison> {
+    const { server } = this.client;
+    const begin = () => {
+      const differing = this.#differencesWithin(range);
+      const sourceRows = this.#order.within(server.sourceRows(), range).length;
+      const shadowRows = this.#order.within(server.shadowRows(), range).length;
+      if (differing.length > 0) server.world.count('ranges differed');
+      return () => ({ isEqual: differing.length === 0, sourceRows, shadowRows });
+    };
+    return await this.send({ name: `compare ${showRange(range)}`, isWrite: false, begin }, signal);
+  }
+
+  async findDifferences(range: KeyRange, limitRows: number, signal: AbortSignal): Promise<readonly RowKey[]> {
+    const begin = () => {
+      const keys = this.#differencesWithin(range).slice(0, limitRows).map(keyOf);
+      return () => keys;
+    };
+    return await this.send({ name: `differences in ${showRange(range)}`, isWrite: false, begin }, signal);
+  }
+
+  describeKey(key: RowKey): string {
+    return `id = ${key}`;
+  }
+
+  #differencesWithin(range: KeyRange): readonly Row[] {
+    const { server } = this.client;
+    return server.differences(server.sourceRows(), server.shadowRows()).filter((row) => this.#order.includes(range, row.key));
+  }
+}
+
+/** Rows with these keys, as the server compares keys, each once. */
+function pickRows(source: Table, keys: readonly RowKey[]): readonly Row[] {
+  const rows = new Map<number, Row>();
+  for (const key of keys) {
+    const row = source.get(keyNumber(key));
+    if (row !== undefined) rows.set(row.key, row);
+  }
+  return [...rows.values()];
+}
+
+function explain(server: Client['server'], source: Table, rows: readonly Row[]): CollisionCause {
+  const shadow = server.shadowRows();
+  const keys = new Map<number, RowKey>();
+  for (const row of rows) {
+    const twin = server.scenario.hasAddedUnique
+      ? [...source.values()].find((other) => other.key !== row.key && other.u2 === row.u2)
+      : undefined;
+    if (twin !== undefined) return { kind: 'duplicates', index: 'u2', values: String(row.u2), rows: [keyOf(row), keyOf(twin)] };
+    for (const other of server.inTheWayOf(row, shadow)) keys.set(other.key, keyOf(other));
+  }
+  return { kind: 'in-the-way', keys: [...keys.values()] };
+}
+
+function showRange(range: KeyRange): string {
+  return `(${range.after ?? ''}, ${range.through ?? ''}]`;
+}

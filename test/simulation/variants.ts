@@ -1,0 +1,44 @@
+/** The variants that the rule book ran one by one, as overrides of a seed: each has to come out well on every seed. */
+
+import type { Scenario } from './scenario.ts';
+
+const ANY_ORDER: Partial<Scenario> = { isVisibilityOrdered: false, barrier: 'per-transaction' };
+const BUSY: Partial<Scenario> = { keysMax: 14, rowsAtStart: 12, writers: 3, transactionsMax: 40, writerPauseMs: 5 };
+
+export interface Variant {
+  readonly code: string;
+  readonly what: string;
+  readonly bias: Partial<Scenario>;
+}
+
+export const VARIANTS: readonly Variant[] = [
+  { code: 'N0', what: 'busy writers, small chunks', bias: { ...BUSY, chunkRows: 1 } },
+  {
+    code: 'N1',
+    what: 'unique values swapped, commits visible in any order',
+    bias: { ...BUSY, ...ANY_ORDER, hasUniqueSwaps: true },
+  },
+  {
+    code: 'N2',
+    what: 'a unique key added on MySQL, with and without duplicates',
+    bias: { ...BUSY, dialect: 'mysql', hasAddedUnique: true },
+  },
+  { code: 'N3', what: 'a unique key added on PostgreSQL', bias: { ...BUSY, dialect: 'postgres', hasAddedUnique: true } },
+  {
+    code: 'N4',
+    what: 'a heartbeat for a barrier, keys equal under the collation, unique values swapped',
+    bias: { ...BUSY, isVisibilityOrdered: true, barrier: 'heartbeat', hasCollation: true, hasUniqueSwaps: true },
+  },
+  {
+    code: 'N5',
+    what: 'verification, with rows that it must find, and values that go to and fro',
+    bias: { ...ANY_ORDER, isVerifying: true, plantedRow: 'altered', hasToggles: true, transactionsMax: 200, writerPauseMs: 15 },
+  },
+  { code: 'N6', what: 'XA transactions and an added unique key', bias: { ...BUSY, hasXa: true, hasAddedUnique: true } },
+  {
+    code: 'N8',
+    what: 'PostgreSQL with verification and nothing to find',
+    bias: { ...BUSY, dialect: 'postgres', isVerifying: true, plantedRow: 'none', hasToggles: true, hasHotRows: true },
+  },
+  { code: 'NC', what: 'three processes die', bias: { ...BUSY, endings: ['crash', 'crash', 'crash'], hangMs: 500 } },
+];

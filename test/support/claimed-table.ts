@@ -1,0 +1,70 @@
+/** A table under migration as the adapter has it after the copy: claimed, with a shadow, ready for the cutover. */
+import type { Plan, RowKey } from '../../src/engine/model.ts';
+import type { Cutover } from '../../src/engine/ports.ts';
+import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
+import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
+import { takeClaim, type Claim } from '../../src/mysql/claim.ts';
+import { createCutover } from '../../src/mysql/cutover.ts';
+import { makePlan } from '../../src/mysql/planner.ts';
+import type { Server } from '../../src/mysql/server.ts';
+import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { openTablePair, type LockablePair } from '../../src/mysql/table-pair.ts';
+import { never } from './adapter-server.ts';
+
+/** Disposing it gives the claim back and leaves the tables. */
+export interface ClaimedTable extends AsyncDisposable {
+  readonly plan: Plan;
+  readonly claim: Claim;
+  readonly pair: LockablePair;
+  readonly cutover: Cutover;
+}
+
+/** Plans, claims, creates the shadow and copies all rows there are. */
+export async function claimTable(
+  server: Server,
+  change: { schema: string; table: string; clauses: string },
+): Promise<ClaimedTable> {
+  const { schema, table, clauses } = change;
+  const request = { table: { schema, table }, clauses, options: { deferIndexes: 'never' as const, key: null } };
+  const plan = await makePlan(server, request, { random: Math.random }, never);
+  const claimed = await reclaimTable(server, plan);
+  await claimed.pair.createShadow(never);
+  await claimed.pair.copyRange({ after: null, through: null }, 'collide', never);
+  return claimed;
+}
+
+/** Claims a table for a plan that was made before, as a resume does. */
+export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedTable> {
+  {
+    await using session = await server.openSession({}, never);
+    await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never);
+  }
+  const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, never);
+  const sessions = createSessionPool({ sizeMax: 2, open: (signal) => claim.openSession({}, signal) });
+  const source = await sessions.withSession((session) => readTable(session, plan.source, never), never);
+  const hasKey = source !== null && plan.key.columns.every((name) => source.columns.some((column) => column.name === name));
+  const columns = hasKey ? keyColumns(source, plan.key.columns) : [];
+  const pair = await openTablePair({ plan, keyColumns: columns, sessions, flavour: server.flavour }, never);
+  const cutover = createCutover({
+    server,
+    plan,
+    claim,
+    prepareWriter: (session, signal) => pair.prepareWriter(session, signal),
+  });
+  return {
+    plan,
+    claim,
+    pair,
+    cutover,
+    async [Symbol.asyncDispose]() {
+      await sessions[Symbol.asyncDispose]();
+      await claim[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The keys 1 to `last` of an integer key. */
+export function keysThrough(last: number): RowKey[] {
+  return Array.from({ length: last }, (_, index) => String(index + 1) as RowKey);
+}

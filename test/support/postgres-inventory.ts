@@ -1,0 +1,108 @@
+/** Everything that the catalog says about a table, by name and without numbers: to be the same before and after a migration. */
+import pg from 'pg';
+import type { PostgresApplication } from './postgres-adapter.ts';
+
+/** The inventory by subject; each entry is one line of text. */
+export type Inventory = Readonly<Record<string, readonly string[]>>;
+
+/** Reads the inventory of a table. Definitions are those that the server writes for an empty search path. */
+export async function inventoryOf(application: PostgresApplication, schema: string, table: string): Promise<Inventory> {
+  await application.run('SET search_path = pg_catalog');
+  const oid = `${pg.escapeLiteral(`${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`)}::regclass`;
+  const queries = { ...ofTable(oid), ...ofParts(oid), ...ofDependencies(oid), ...ofSchema(schema) };
+  const inventory: Record<string, readonly string[]> = {};
+  for (const [subject, query] of Object.entries(queries)) {
+    inventory[subject] = (await application.run(query)).map((row) => row['line'] ?? '').toSorted();
+  }
+  return inventory;
+}
+
+/** What differs, by subject: `- ` before a line that is gone, `+ ` before one that is new. */
+export function inventoryChanges(before: Inventory, after: Inventory): Inventory {
+  const changes = Object.keys(before).map((subject) => {
+    const [old, now] = [before[subject] ?? [], after[subject] ?? []];
+    const gone = old.filter((line) => !now.includes(line)).map((line) => `- ${line}`);
+    return [subject, [...gone, ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`)]] as const;
+  });
+  return Object.fromEntries(changes.filter(([, lines]) => lines.length > 0));
+}
+
+type Queries = Readonly<Record<string, string>>;
+
+/** What a version has that others lack is read by its name. Grants that were never made are those that the owner has by default. */
+function ofTable(oid: string): Queries {
+  return {
+    table: `SELECT concat_ws(' | ', c.relname, n.nspname, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), c.reloptions, t.reloptions,
+        c.relreplident, c.relrowsecurity, c.relforcerowsecurity, s.spcname, m.amname, obj_description(c.oid, 'pg_class'),
+        obj_description(c.reltype, 'pg_type')) AS line
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
+      LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace LEFT JOIN pg_am AS m ON m.oid = c.relam WHERE c.oid = ${oid}`,
+    grants: `SELECT concat_ws(' | ', a.grantee::regrole, a.grantor::regrole, a.privilege_type, a.is_grantable) AS line
+      FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a WHERE c.oid = ${oid}`,
+    columnGrants: `SELECT concat_ws(' | ', t.attname, a.grantee::regrole, a.grantor::regrole, a.privilege_type, a.is_grantable) AS line
+      FROM pg_attribute AS t, aclexplode(t.attacl) AS a WHERE t.attrelid = ${oid} AND NOT t.attisdropped`,
+    columns: `SELECT concat_ws(' | ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation::regcollation, a.attidentity,
+        a.attgenerated, a.attstorage, a.attcompression, coalesce(a.attstattarget, -1), a.attoptions, pg_get_expr(d.adbin, CASE a.attgenerated WHEN '' THEN 0 ELSE d.adrelid END),
+        col_description(a.attrelid, a.attnum)) AS line
+      FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE a.attrelid = ${oid} AND a.attnum > 0 AND NOT a.attisdropped`,
+    sequences: `SELECT concat_ws(' | ', a.attname, n.nspname, s.relname, s.relpersistence, d.deptype, pg_get_userbyid(s.relowner),
+        format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle, obj_description(s.oid, 'pg_class'),
+        (SELECT string_agg(concat_ws('/', g.grantee::regrole, g.grantor::regrole, g.privilege_type, g.is_grantable), ','
+           ORDER BY g.grantee::regrole::text, g.privilege_type) FROM aclexplode(coalesce(s.relacl, acldefault('s', s.relowner))) AS g)) AS line
+      FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace AS n ON n.oid = s.relnamespace
+      JOIN pg_sequence AS q ON q.seqrelid = s.oid JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ${oid} AND d.deptype IN ('a', 'i')`,
+  };
+}
+
+function ofParts(oid: string): Queries {
+  return {
+    constraints: `SELECT concat_ws(' | ', k.conname, k.contype, k.convalidated, k.condeferrable, k.condeferred, pg_get_constraintdef(k.oid),
+        k.connoinherit, k.conislocal, to_jsonb(k) ->> 'conenforced', to_jsonb(k) ->> 'conperiod', obj_description(k.oid, 'pg_constraint')) AS line
+      FROM pg_constraint AS k WHERE k.conrelid = ${oid}`,
+    indexes: `SELECT concat_ws(' | ', pg_get_indexdef(i.indexrelid), i.indisprimary, i.indisexclusion, i.indimmediate, i.indisvalid, i.indisready,
+        i.indisclustered, i.indisreplident, i.indnullsnotdistinct, k.conname, pg_get_userbyid(c.relowner), c.reloptions, s.spcname,
+        obj_description(c.oid, 'pg_class'), (SELECT string_agg(a.attnum || ':' || a.attstattarget, ',' ORDER BY a.attnum)
+          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) <> -1)) AS line
+      FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+      LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid WHERE i.indrelid = ${oid}`,
+    statistics: `SELECT concat_ws(' | ', pg_get_statisticsobjdef(oid), coalesce(stxstattarget, -1), pg_get_userbyid(stxowner),
+        obj_description(oid, 'pg_statistic_ext')) AS line FROM pg_statistic_ext WHERE stxrelid = ${oid}`,
+    triggers: `SELECT concat_ws(' | ', pg_get_triggerdef(oid), tgenabled, tgdeferrable, tginitdeferred, tgoldtable, tgnewtable,
+        obj_description(oid, 'pg_trigger')) AS line FROM pg_trigger WHERE tgrelid = ${oid} AND NOT tgisinternal`,
+    rules: `SELECT concat_ws(' | ', pg_get_ruledef(oid), ev_enabled) AS line FROM pg_rewrite WHERE ev_class = ${oid}`,
+    policies: `SELECT concat_ws(' | ', polname, polpermissive, polcmd, polroles::regrole[], pg_get_expr(polqual, polrelid),
+        pg_get_expr(polwithcheck, polrelid), obj_description(oid, 'pg_policy')) AS line FROM pg_policy WHERE polrelid = ${oid}`,
+    publications: `SELECT concat_ws(' | ', p.pubname, pg_get_expr(r.prqual, r.prrelid), (SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM pg_attribute AS a
+        WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))) AS line
+      FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = ${oid}`,
+    publishedBy: `SELECT p.pubname AS line FROM pg_publication_tables AS p JOIN pg_namespace AS n ON n.nspname = p.schemaname
+      JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE c.oid = ${oid}`,
+    securityLabels: `SELECT concat_ws(' | ', provider, label, objsubid) AS line FROM pg_seclabel
+      WHERE classoid = 'pg_class'::regclass AND objoid = ${oid}`,
+  };
+}
+
+/** Whatever else there may be: what is connected with the table in either direction, as the server describes it. */
+function ofDependencies(oid: string): Queries {
+  const described = (side: '' | 'ref'): string =>
+    `regexp_replace(pg_describe_object(d.${side}classid, d.${side}objid, d.${side}objsubid), 'pg_toast_\\d+', 'pg_toast_N')`;
+  const isTable = (side: '' | 'ref'): string => `d.${side}classid = 'pg_class'::regclass AND d.${side}objid = ${oid}`;
+  return {
+    dependents: `SELECT concat_ws(' | ', d.deptype, d.refobjsubid > 0, ${described('')}) AS line FROM pg_depend AS d WHERE ${isTable('ref')}`,
+    dependsOn: `SELECT concat_ws(' | ', d.deptype, ${described('ref')}) AS line FROM pg_depend AS d WHERE ${isTable('')}`,
+    shared: `SELECT concat_ws(' | ', d.deptype, pg_describe_object(d.refclassid, d.refobjid, 0)) AS line FROM pg_shdepend AS d
+      WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND d.classid = 'pg_class'::regclass AND d.objid = ${oid}`,
+  };
+}
+
+/** What has a name in the table's schema: nothing is left behind and nothing comes along. */
+function ofSchema(schema: string): Queries {
+  return {
+    names: `SELECT concat_ws(' | ', o.kind, o.name) AS line FROM pg_namespace AS n, LATERAL (
+        SELECT relkind::text AS kind, relname AS name FROM pg_class WHERE relnamespace = n.oid
+        UNION ALL SELECT 'type', typname FROM pg_type WHERE typnamespace = n.oid
+        UNION ALL SELECT 'statistics', stxname FROM pg_statistic_ext WHERE stxnamespace = n.oid) AS o WHERE n.nspname = ${pg.escapeLiteral(schema)}`,
+  };
+}

@@ -1,0 +1,55 @@
+/** The flags that every test server gets, whatever it is for. */
+import type { Flavour } from './server-software.ts';
+
+/** The usual flags by flavour, for a port. */
+export const usualFlags: Readonly<Record<Flavour, (port: number) => readonly string[]>> = {
+  mysql: (port) => [
+    ...bothMysqls(port),
+    '--mysqlx=OFF',
+    '--gtid-mode=ON',
+    '--enforce-gtid-consistency=ON',
+    '--performance-schema=ON',
+    '--innodb-redo-log-capacity=512M',
+  ],
+  mariadb: (port) => [
+    ...bothMysqls(port),
+    '--binlog-format=ROW',
+    '--log-slave-updates',
+    '--plugin-load-add=metadata_lock_info',
+    '--innodb-log-file-size=512M',
+  ],
+  postgres: (port) => [
+    `--port=${port}`,
+    '--listen-addresses=127.0.0.1',
+    '--unix-socket-directories=',
+    '--wal-level=logical',
+    '--max-replication-slots=20',
+    '--max-wal-senders=20',
+    '--max-prepared-transactions=20',
+    '--max-connections=300',
+    // Enough for a standby to be copied while the server works.
+    '--wal-keep-size=256MB',
+    `--shared-buffers=${bufferPool}B`,
+  ],
+};
+
+const bufferPool = process.env['TABLESHIFT_BUFFER_POOL'] || '512M';
+
+function bothMysqls(port: number): readonly string[] {
+  return [
+    `--port=${port}`,
+    `--server-id=${port}`,
+    '--bind-address=127.0.0.1',
+    // Relative to the data directory: a path of any length works.
+    '--socket=server.sock',
+    '--pid-file=server.pid',
+    '--skip-name-resolve',
+    '--secure-file-priv=',
+    '--log-bin=binlog',
+    '--relay-log=relay',
+    '--sync-binlog=1',
+    '--innodb-flush-log-at-trx-commit=1',
+    `--innodb-buffer-pool-size=${bufferPool}`,
+    '--max-connections=300',
+  ];
+}

@@ -1,0 +1,20 @@
+import { describe, expect, test } from 'vitest';
+import { MigrationError, planMigration } from '../../src/index.ts';
+
+describe('the library', () => {
+  const change = { url: 'mysql://root@127.0.0.1:1/shop', alter: 'ALTER TABLE t ADD a INT' };
+
+  test('takes any reason of an abort for an interruption', async () => {
+    for (const reason of [new Error('enough'), 'enough']) {
+      await expect(planMigration({ ...change, signal: AbortSignal.abort(reason) })).rejects.toMatchObject({
+        code: 'INTERRUPTED',
+        message: 'The caller ended the run: enough',
+      });
+    }
+  });
+
+  test('keeps a reason that says more', async () => {
+    const reason = new MigrationError('ABORTED', 'Given up.');
+    await expect(planMigration({ ...change, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});

@@ -1,0 +1,113 @@
+/** Reading a log whose files are larger than the 32 bits that its events have for offsets. */
+import { describe, expect, test } from 'vitest';
+import { BatchQueue } from '../../src/mysql/binlog-batches.ts';
+import { EVENT } from '../../src/mysql/binlog-format.ts';
+import { BinlogReader } from '../../src/mysql/binlog-reader.ts';
+import { LogPosition } from '../../src/mysql/position.ts';
+import { type EventParts, logEvent } from '../support/binlog-events.ts';
+
+const GiB4 = 0x1_0000_0000;
+
+/** A reader at a place of a log without GTIDs, fed with events that it finds at their own offsets. */
+function readerAt(offset: number): {
+  readonly reader: BinlogReader;
+  readonly queue: BatchQueue;
+  readonly feed: (type: number, parts?: EventParts) => void;
+} {
+  const start = new LogPosition(0, { server: '1', file: 'log.1', offset, history: null });
+  const queue = new BatchQueue(start, { changesMax: 100, bytesMax: 1_000_000 });
+  const reader = new BinlogReader({
+    start,
+    queue,
+    source: { schema: 's', table: 't' },
+    areNamesCaseSensitive: true,
+    charsets: new Map(),
+    table: { columns: [], key: [], defaults: [] },
+    fences: { table: { name: { schema: 's', table: 'f' }, columns: [], key: [], defaults: [] }, fenceOf: () => null },
+    ownMark: null,
+    onDistantWrite: () => undefined,
+  });
+  const feed = (type: number, parts: EventParts = {}): void => {
+    const event = logEvent(type, parts);
+    reader.read(event, 0, event.length);
+  };
+  return { reader, queue, feed };
+}
+
+/** A transaction without rows whose last byte is before `endsAt`. */
+function transaction(feed: (type: number, parts: EventParts) => void, endsAt: number): void {
+  feed(EVENT.ANONYMOUS_GTID, { endsAt: endsAt - 27 });
+  feed(EVENT.XID, { body: Buffer.alloc(8), endsAt });
+}
+
+function rotate(feed: (type: number, parts: EventParts) => void, file: string, isArtificial = false): void {
+  const offset = Buffer.alloc(8);
+  offset.writeUInt32LE(4, 0);
+  feed(EVENT.ROTATE, { body: Buffer.concat([offset, Buffer.from(file)]), isArtificial });
+}
+
+describe('a file of over 4 GiB', () => {
+  test('is resumed from its last place below, for no other can be asked for', () => {
+    const { queue, feed } = readerAt(GiB4 - 200);
+    transaction(feed, GiB4 - 100);
+    transaction(feed, GiB4 - 1);
+    transaction(feed, GiB4 + 99);
+    transaction(feed, GiB4 + 200);
+    const batch = queue.take();
+    expect(batch?.position).toMatchObject({ order: 4, token: `file:1:log.1:${GiB4 - 1}` });
+  });
+
+  test('cannot be gone on with after a lost connection, which is said', () => {
+    const { reader, feed } = readerAt(GiB4 - 100);
+    transaction(feed, GiB4 - 1);
+    expect(reader.restart()).toEqual({ kind: 'file', server: '1', file: 'log.1', offset: GiB4 - 1 });
+    transaction(feed, GiB4 + 50);
+    expect(() => reader.restart()).toThrow('The place in log.1 is beyond 4 GiB');
+  });
+
+  test('is followed by the next one, from which on positions are known again', () => {
+    const { reader, queue, feed } = readerAt(GiB4 - 100);
+    transaction(feed, GiB4 + 50);
+    rotate(feed, 'log.2');
+    expect(reader.restart()).toEqual({ kind: 'file', server: '1', file: 'log.2', offset: 4 });
+    expect(queue.take()?.position.token).toBe('file:1:log.2:4');
+    transaction(feed, 200);
+    expect(queue.take()?.position).toMatchObject({ order: 2, token: 'file:1:log.2:200' });
+  });
+
+  test('is counted on past every 4 GiB, also where an event lies across', () => {
+    const { reader, feed } = readerAt(GiB4 - 10);
+    transaction(feed, GiB4 + 36);
+    // What is below 4 GiB again in 32 bits is not taken for a place there.
+    transaction(feed, GiB4 + 500);
+    expect(() => reader.restart()).toThrow('beyond 4 GiB');
+    transaction(feed, 2 * GiB4 + 7);
+    expect(() => reader.restart()).toThrow('beyond 4 GiB');
+  });
+});
+
+test('events that are not in the file move no position', () => {
+  const { queue, feed } = readerAt(500);
+  rotate(feed, 'log.1', true);
+  feed(EVENT.HEARTBEAT, { endsAt: 9999, body: Buffer.from('log.1') });
+  transaction(feed, 100);
+  expect(queue.take()?.position.token).toBe('file:1:log.1:100');
+});
+
+test('an event of an unknown type ends the reading, unless it may be passed over', () => {
+  const { feed } = readerAt(500);
+  expect(() => feed(200, { endsAt: 600 })).toThrow('An event of type 200 in the log cannot be read');
+});
+
+test('a transaction that begins inside of another is no log', () => {
+  const { feed } = readerAt(500);
+  feed(EVENT.ANONYMOUS_GTID, { endsAt: 600 });
+  expect(() => feed(EVENT.ANONYMOUS_GTID, { endsAt: 700 })).toThrow('has no end');
+});
+
+test('rows of a table that was never named, or outside of a transaction, are no log', () => {
+  const body = Buffer.from([9, 0, 0, 0, 0, 0, 0, 0]);
+  const { feed } = readerAt(500);
+  feed(EVENT.ANONYMOUS_GTID, { endsAt: 600 });
+  expect(() => feed(EVENT.WRITE_ROWS_V1, { body, endsAt: 700 })).toThrow('table 9 was never named');
+});

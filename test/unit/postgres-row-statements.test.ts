@@ -1,0 +1,81 @@
+/** Conditions on the migration key of PostgreSQL: types of literals, and operators of types that are not the server's own. */
+import { expect, test } from 'vitest';
+import type { RowKey } from '../../src/engine/model.ts';
+import type { PairLayout } from '../../src/postgres/pair-layout.ts';
+import { type ComparedColumn, keyLiterals, type KeyOperators, rowKey } from '../../src/postgres/row-key.ts';
+import {
+  chunkEndStatement,
+  greatestShadowKeyStatement,
+  keysCondition,
+  rangeCondition,
+} from '../../src/postgres/row-statements.ts';
+
+const own: KeyOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
+const citext: KeyOperators = {
+  less: 'OPERATOR(x.<)',
+  lessOrEqual: 'OPERATOR(x.<=)',
+  equal: 'OPERATOR(x.=)',
+  greaterOrEqual: 'OPERATOR(x.>=)',
+  greater: 'OPERATOR(x.>)',
+};
+
+function column(name: string, type: string, operators = own): ComparedColumn {
+  return { name, attnum: 1, type, literalType: type, operators };
+}
+
+const key = (text: string): RowKey => text as RowKey;
+
+test('a range of one column compares with literals of its type', () => {
+  const id = column('id', 'public.pair');
+  expect(rangeCondition([id], { after: key("'(1,a)'"), through: key("'(2,b)'") })).toBe(
+    `"id" > '(1,a)'::public.pair AND "id" <= '(2,b)'::public.pair`,
+  );
+  expect(rangeCondition([id], { after: null, through: null })).toBe('true');
+});
+
+test('a range of several columns is the row comparison of the server', () => {
+  expect(rangeCondition([column('a', 'integer'), column('b', 'text')], { after: key("('1','it''s')"), through: null })).toBe(
+    `("a", "b") > ('1'::integer, 'it''s'::text)`,
+  );
+});
+
+test('a range over a type of an extension names its operators, and is spelt out where another column has others', () => {
+  expect(rangeCondition([column('a', 'x.citext', citext)], { after: key("'a'"), through: null })).toBe(
+    `"a" OPERATOR(x.>) 'a'::x.citext`,
+  );
+  const pair = [column('a', 'x.citext', citext), column('b', 'integer')];
+  expect(rangeCondition(pair, { after: key("('a','1')"), through: null })).toBe(
+    `"a" OPERATOR(x.>=) 'a'::x.citext AND ("a" OPERATOR(x.>) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" > '1'::integer))`,
+  );
+  expect(rangeCondition(pair, { after: null, through: key("('a','1')") })).toBe(
+    `"a" OPERATOR(x.<=) 'a'::x.citext AND ("a" OPERATOR(x.<) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" <= '1'::integer))`,
+  );
+});
+
+test('keys of a type of an extension are found by its operator', () => {
+  expect(keysCondition([column('a', 'integer')], [key("'1'"), key("'2'")])).toBe(`"a" IN ('1'::integer, '2'::integer)`);
+  expect(keysCondition([column('a', 'x.citext', citext)], [key("'a'"), key("'b'")])).toBe(
+    `"a" OPERATOR(x.=) ANY (ARRAY['a', 'b']::x.citext[])`,
+  );
+  expect(keysCondition([column('a', 'x.citext', citext), column('b', 'integer')], [key("('a','1')")])).toBe(
+    `EXISTS (SELECT FROM (VALUES ('a','1')) AS tableshift_key(tableshift_0, tableshift_1) WHERE ` +
+      `"a" OPERATOR(x.=) tableshift_key.tableshift_0::x.citext AND "b" = tableshift_key.tableshift_1::integer)`,
+  );
+});
+
+test('the literals of a key are taken apart whatever stands in them', () => {
+  const texts = ['', "'", '\\', "\\'", "','", "('1','2')", 'E', '\n', "E'\\\\'", '🐬', 'a'];
+  const literals = keyLiterals(rowKey(texts));
+  expect(literals).toHaveLength(texts.length);
+  expect(literals[3]).toBe(String.raw`E'\\'''`);
+  expect(literals).toEqual(texts.map((text) => rowKey([text])));
+  expect(texts.map((text) => keyLiterals(rowKey([text])))).toEqual(literals.map((literal) => [literal]));
+});
+
+test('a key column with the name of one of our columns is ordered by its value, not by its text', () => {
+  const k0 = [column('k0', 'integer')];
+  const table = { schema: 's', table: 't' };
+  const layout: PairLayout = { source: table, shadow: table, key: k0, shadowKey: k0, columns: [], uniques: [] };
+  expect(chunkEndStatement(layout, null, 10)).toContain('ORDER BY "t"."k0" OFFSET 9 LIMIT 1');
+  expect(greatestShadowKeyStatement(layout)).toContain('ORDER BY "t"."k0" DESC LIMIT 1');
+});

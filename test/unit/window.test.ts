@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseWindows, Windows } from '../../src/shell/window.ts';
+
+const berlin = (text: string): Windows => new Windows(text, 'Europe/Berlin', '--window');
+const utc = (text: string): Windows => new Windows(text, 'UTC', '--window');
+
+/** The changes of a window within a span of time: `+` it opens, `-` it closes, in UTC. */
+function changes(windows: Windows, from: string, to: string): readonly string[] {
+  const found: string[] = [];
+  let moment = windows.nextChange(new Date(from));
+  while (moment !== null && moment <= new Date(to)) {
+    found.push(`${windows.isOpen(moment) ? '+' : '-'} ${moment.toISOString().slice(0, 16)}`);
+    moment = windows.nextChange(moment);
+  }
+  return found;
+}
+
+describe('a window', () => {
+  test('opens at its first minute and is closed at its last', () => {
+    const window = utc('09:00-17:30');
+    const at = (time: string): boolean => window.isOpen(new Date(`2026-11-21T${time}Z`));
+    expect(['08:59:59', '09:00:00', '17:29:59', '17:30:00'].map(at)).toEqual([false, true, true, false]);
+  });
+
+  test('may go over midnight', () => {
+    expect(changes(utc('22:00-06:00'), '2026-11-20T12:00Z', '2026-11-22T12:00Z')).toEqual([
+      ...['+ 2026-11-20T22:00', '- 2026-11-21T06:00', '+ 2026-11-21T22:00', '- 2026-11-22T06:00'],
+    ]);
+  });
+
+  test('over midnight belongs to the day on which it begins', () => {
+    // 2026-11-20 is a Friday.
+    expect(changes(utc('Fri 22:00-06:00'), '2026-11-18T00:00Z', '2026-11-25T00:00Z')).toEqual([
+      ...['+ 2026-11-20T22:00', '- 2026-11-21T06:00'],
+    ]);
+  });
+
+  test('of several lines is open where one of them is', () => {
+    expect(changes(utc('Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00'), '2026-11-19T12:00Z', '2026-11-24T00:00Z')).toEqual([
+      ...['+ 2026-11-19T22:00', '- 2026-11-20T06:00', '+ 2026-11-20T22:00', '- 2026-11-23T00:00', '+ 2026-11-23T22:00'],
+    ]);
+  });
+
+  test('of days may go over the end of the week', () => {
+    expect(changes(utc('sat-mon 10:00-11:00'), '2026-11-20T00:00Z', '2026-11-25T00:00Z')).toEqual([
+      ...['+ 2026-11-21T10:00', '- 2026-11-21T11:00', '+ 2026-11-22T10:00', '- 2026-11-22T11:00'],
+      ...['+ 2026-11-23T10:00', '- 2026-11-23T11:00'],
+    ]);
+  });
+
+  test('that is always open never changes', () => {
+    expect(utc('00:00-24:00').nextChange(new Date('2026-11-20T12:00Z'))).toBeNull();
+  });
+
+  test('is read by the clock of its time zone', () => {
+    expect(changes(berlin('22:00-06:00'), '2026-11-20T12:00Z', '2026-11-21T12:00Z')).toEqual([
+      ...['+ 2026-11-20T21:00', '- 2026-11-21T05:00'],
+    ]);
+    expect(changes(berlin('22:00-06:00'), '2026-07-20T12:00Z', '2026-07-21T12:00Z')).toEqual([
+      ...['+ 2026-07-20T20:00', '- 2026-07-21T04:00'],
+    ]);
+  });
+
+  test('is shown by the clock of its time zone', () => {
+    expect(berlin('22:00-06:00').describe(new Date('2026-11-21T21:00Z'))).toBe('2026-11-21 22:00 Europe/Berlin');
+  });
+});
+
+describe('where the clock is put forward (Berlin, 2026-03-29, 02:00 becomes 03:00)', () => {
+  test('a window over that night is an hour shorter', () => {
+    expect(changes(berlin('22:00-06:00'), '2026-03-28T12:00Z', '2026-03-29T12:00Z')).toEqual([
+      ...['+ 2026-03-28T21:00', '- 2026-03-29T04:00'],
+    ]);
+  });
+
+  test('a window that begins in the hour left out begins with the next', () => {
+    expect(changes(berlin('02:30-04:00'), '2026-03-28T12:00Z', '2026-03-29T12:00Z')).toEqual([
+      ...['+ 2026-03-29T01:00', '- 2026-03-29T02:00'],
+    ]);
+  });
+
+  test('a window that ends in the hour left out ends with the hour before', () => {
+    expect(changes(berlin('01:00-02:30'), '2026-03-28T12:00Z', '2026-03-29T12:00Z')).toEqual([
+      ...['+ 2026-03-29T00:00', '- 2026-03-29T01:00'],
+    ]);
+  });
+
+  test('a window within the hour left out does not open', () => {
+    expect(changes(berlin('02:15-02:45'), '2026-03-28T12:00Z', '2026-03-30T12:00Z')).toEqual([
+      ...['+ 2026-03-30T00:15', '- 2026-03-30T00:45'],
+    ]);
+    expect(berlin('Sun 02:15-02:45').nextChange(new Date('2026-03-24T00:00Z'))?.toISOString()).toBe('2026-04-05T00:15:00.000Z');
+  });
+});
+
+describe('where the clock is put back (Berlin, 2026-10-25, 03:00 becomes 02:00)', () => {
+  test('a window over that night is an hour longer', () => {
+    expect(changes(berlin('22:00-06:00'), '2026-10-24T12:00Z', '2026-10-25T12:00Z')).toEqual([
+      ...['+ 2026-10-24T20:00', '- 2026-10-25T05:00'],
+    ]);
+  });
+
+  test('a window that is the hour that comes twice is open for both', () => {
+    expect(changes(berlin('02:00-03:00'), '2026-10-24T12:00Z', '2026-10-25T12:00Z')).toEqual([
+      ...['+ 2026-10-25T00:00', '- 2026-10-25T02:00'],
+    ]);
+  });
+
+  test('a window within the hour that comes twice opens twice', () => {
+    expect(changes(berlin('02:15-02:45'), '2026-10-24T12:00Z', '2026-10-25T12:00Z')).toEqual([
+      ...['+ 2026-10-25T00:15', '- 2026-10-25T00:45', '+ 2026-10-25T01:15', '- 2026-10-25T01:45'],
+    ]);
+  });
+});
+
+test('a window is open exactly between its changes, at any moment, in any time zone', () => {
+  const zones = fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe');
+  const texts = fc.constantFrom('22:00-06:00', 'Mon-Fri 08:15-17:45', 'Sun 01:30-02:30', '02:00-02:10, 23:50-00:10');
+  const moments = fc.date({ min: new Date('2026-01-01'), max: new Date('2027-01-01'), noInvalidDate: true });
+  fc.assert(
+    fc.property(zones, texts, moments, (zone, text, moment) => {
+      const windows = new Windows(text, zone, '--window');
+      const change = windows.nextChange(moment);
+      expect(change).not.toBeNull();
+      if (change === null) return;
+      expect(windows.isOpen(change)).toBe(!windows.isOpen(moment));
+      expect(windows.isOpen(new Date(change.getTime() - 1))).toBe(windows.isOpen(moment));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+describe('what is written as a window', () => {
+  test('none, or `any`, is no limit', () => {
+    expect([parseWindows(null, 'UTC', '--window'), parseWindows(' Any ', 'UTC', '--window')]).toEqual([null, null]);
+  });
+
+  test.each([
+    '',
+    '22:00',
+    '22-06',
+    '25:00-26:00',
+    '24:00-06:00',
+    '10:00-10:00',
+    '10:60-12:00',
+    'Foo 10:00-12:00',
+    '10:00-24:01',
+  ])('%j is refused by name', (text) => {
+    expect(() => parseWindows(text, 'UTC', '--window')).toThrow(
+      expect.objectContaining({
+        code: 'BAD_USAGE',
+        message: `--window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", not "${text}".`,
+      }),
+    );
+  });
+
+  test('an unknown time zone is refused', () => {
+    expect(() => parseWindows('22:00-06:00', 'Europe/Nowhere', '--window')).toThrow(
+      '--window-timezone must be a time zone such as Europe/Berlin or UTC, not "Europe/Nowhere".',
+    );
+  });
+});
