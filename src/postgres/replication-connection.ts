@@ -34,12 +34,14 @@ export interface StreamHandlers {
 export class ReplicationConnection implements AsyncDisposable {
   readonly #client: pg.Client;
   readonly #connection: DriverConnection;
+  readonly #answerMs: number;
   #failure: MigrationError | null = null;
   #onFailure: (error: MigrationError) => void = () => {};
   #isClosed = false;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: pg.Client, answerMs: number) {
     this.#client = client;
+    this.#answerMs = answerMs;
     this.#connection = (client as unknown as { readonly connection: DriverConnection }).connection;
     client.on('error', (error) => this.#fail(error));
     client.on('end', () => this.#fail(new Error('the connection was closed')));
@@ -48,7 +50,7 @@ export class ReplicationConnection implements AsyncDisposable {
   /** Connects. Rejects with a MigrationError: CONNECTION_LOST, ACCESS_DENIED, SERVER_BUSY. `prefer` falls back to plain text. */
   static async open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<ReplicationConnection> {
     signal.throwIfAborted();
-    const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)));
+    const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)), config.connectTimeoutMs);
     try {
       await connection.#client.connect();
       // The values of keys must be written here as in all sessions.
@@ -75,8 +77,18 @@ export class ReplicationConnection implements AsyncDisposable {
     return (this.#client as unknown as { readonly processID: number | null }).processID;
   }
 
-  /** Runs a replication command or a simple statement. Aborting closes the connection, which ends it on the server. */
+  /** Runs what the server answers at once: where it does not, the connection went dead in silence, and CONNECTION_LOST is the end. */
   async command(text: string, signal: AbortSignal): Promise<readonly Row[]> {
+    const timer = setTimeout(() => this.destroy(), this.#answerMs);
+    try {
+      return await this.longCommand(text, signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Runs a command for which the server may wait. Aborting closes the connection, which ends it on the server. */
+  async longCommand(text: string, signal: AbortSignal): Promise<readonly Row[]> {
     signal.throwIfAborted();
     const onAbort = (): void => this.destroy();
     signal.addEventListener('abort', onAbort, { once: true });

@@ -50,7 +50,7 @@ export async function createSlot(
   signal: AbortSignal,
 ): Promise<void> {
   const options = hasFailover ? "(SNAPSHOT 'nothing', FAILOVER true)" : "(SNAPSHOT 'nothing')";
-  await connection.command(`CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`, signal);
+  await connection.longCommand(`CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`, signal);
 }
 
 export async function findSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState | null> {

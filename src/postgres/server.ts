@@ -1,7 +1,7 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { connect } from './connection.ts';
+import { connect, runAtOnce } from './connection.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { translateConnecting } from './errors.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
@@ -54,10 +54,12 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Pick
   try {
     const connection = await connect(config, 'tableshift', signal);
     try {
-      const { rows } = await connection.run(
+      const { rows } = await runAtOnce(
+        connection,
         `SELECT pg_catalog.current_setting('server_version') AS version,
            pg_catalog.current_setting('server_version_num') AS number, pg_catalog.pg_backend_pid() AS pid,
            pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas`,
+        config.connectTimeoutMs,
       );
       const [row] = rows;
       if (Number(row?.['pid']) !== connection.announcedPid) {

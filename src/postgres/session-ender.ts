@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
-import { connect, type Connection, type Reply } from './connection.ts';
+import { connect, runAtOnce, type Connection, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate } from './errors.ts';
 import { quoteText } from './statements.ts';
@@ -147,7 +147,7 @@ class ControlConnection implements SessionEnder {
 
   /** A connection takes one statement at a time, and several sessions may end at once. */
   #inTurn(connection: Connection, sql: string): Promise<Reply> {
-    const reply = this.#turn.then(() => runWithin(connection, sql));
+    const reply = this.#turn.then(() => runAtOnce(connection, sql, statementLimitMs));
     this.#turn = reply.catch(() => undefined);
     return reply;
   }
@@ -156,21 +156,13 @@ class ControlConnection implements SessionEnder {
     const limit = AbortSignal.timeout(this.#config.connectTimeoutMs + statementLimitMs);
     const connection = await connect(this.#config, 'tableshift control', limit);
     // Moments are compared as text, and nothing that the role or the database has set may end or stall this session.
-    await runWithin(
+    await runAtOnce(
       connection,
       `SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0;
        SET idle_session_timeout = 0; SET default_transaction_read_only = off`,
+      statementLimitMs,
     );
     return connection;
-  }
-}
-
-async function runWithin(connection: Connection, sql: string): Promise<Reply> {
-  const timer = setTimeout(() => connection.destroy(), statementLimitMs);
-  try {
-    return await connection.run(sql);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { MigrationError } from '../engine/errors.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession, type SessionDriver, type SessionState } from '../sessions/watched-session.ts';
-import { connect, type Connection, type Reply, type TransactionState } from './connection.ts';
+import { connect, runAtOnce, type Connection, type Reply, type TransactionState } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
@@ -68,12 +68,14 @@ export async function openSession(
   let row: Row | undefined;
   try {
     connection = await connect(options.config, options.applicationName ?? 'tableshift', signal);
-    // Without a limit of its own: nothing is running yet, and what it reads is at hand.
+    // Not watched as later statements are: that takes the identity that is asked for here.
     ({
       rows: [row],
-    } = await connection.run(
+    } = await runAtOnce(
+      connection,
       `SET timezone = 'UTC'; SET datestyle = 'ISO';
        SELECT pid, backend_start::pg_catalog.text AS started FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()`,
+      options.config.connectTimeoutMs,
     ));
   } catch (error) {
     connection?.destroy();

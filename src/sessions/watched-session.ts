@@ -125,8 +125,10 @@ export class WatchedSession<Reply> implements AsyncDisposable {
       const limit = new AbortController();
       const isSettled = await Promise.race([settled, hasPassed(cancelLimitMs, limit.signal).then(() => false)]);
       limit.abort();
-      if (isSettled) await this.#driver.runNothing().catch(() => undefined);
-      else this.#driver.destroy();
+      if (!isSettled) return this.#driver.destroy();
+      const timer = setTimeout(() => this.#driver.destroy(), cancelLimitMs);
+      await this.#driver.runNothing().catch(() => undefined);
+      clearTimeout(timer);
     } catch {
       // The statement then rejects as a lost connection, and `kill` says what is wrong.
       this.#driver.destroy();

@@ -282,6 +282,24 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     expect(reconnects.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
   });
 
+  test('a new connection that goes dead before it streams is given up for another one', async () => {
+    const { run, open } = world();
+    let isArmed = false;
+    await using proxy = await startProxy(world().server.url, (sent) => {
+      if (!isArmed || !sent.includes('confirmed_flush_lsn')) return 'pass';
+      isArmed = false;
+      return 'swallow';
+    });
+    const { onReconnect, reconnects } = recorder();
+    const { changes } = await open({ config: { ...through(proxy), connectTimeoutMs: 500 }, onReconnect });
+    isArmed = true;
+    proxy.cut();
+    await run(`INSERT INTO t VALUES (1, '')`);
+    expect(await changes()).toEqual(upserts(1, 1));
+    expect(isArmed).toBe(false);
+    expect(reconnects.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
   test('a server whose commits would wait for the stream as for a standby is refused', async () => {
     const { run, open } = world();
     const wait = async (names: string): Promise<void> => {

@@ -218,6 +218,15 @@ describe('a session on a silent network', () => {
     await expect(statement).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     expect(await server.ender.observe(session.identity)).toBe('gone');
   });
+
+  test('notices a connection that went dead before its first statement', async () => {
+    let isArmed = false;
+    const isFirst = (sent: string): boolean => isArmed && sent.includes('backend_start');
+    await using proxy = await startProxy(sharedServer('postgres-18'), (sent) => (isFirst(sent) ? 'swallow' : 'pass'));
+    await using far = await openPostgres(`${proxy.url}?connect_timeout=1`);
+    isArmed = true;
+    await expect(far.openSession({}, never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  });
 });
 
 describe('connecting', () => {
