@@ -80,7 +80,7 @@ async function measure(flavour: Flavour, variant: string, load: Load): Promise<F
     .split(' ')
     .filter((part) => part !== '');
   await using server = await startServer({ flavour, extraFlags: flags[flavour] });
-  const traffic = { url: server.url, schema: 'load', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, ...load };
+  const traffic = { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, ...load };
   const runs: ToolRun[] = [];
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const { report, longestAtCutover, ledger } = await measureLive(
