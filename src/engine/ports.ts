@@ -12,6 +12,7 @@
  */
 
 import type { MigrationError } from './errors.ts';
+import type { NativeChange } from './native-change.ts';
 import type { Obstacle } from './obstacles.ts';
 import type {
   Change,
@@ -43,6 +44,8 @@ export interface Database extends AsyncDisposable {
   /** The migrations known on this server, newest first. */
   listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
   readonly retiredTables: RetiredTables;
+  /** Absent where every change goes by a shadow. */
+  readonly native?: NativeChange;
 }
 
 /** What the bookkeeping in the database says about one migration. */
