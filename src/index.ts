@@ -10,7 +10,7 @@ import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
 import { type MigrationResult, runMigration } from './engine/migration.ts';
-import { type LoadLimits, NO_LOAD_LIMITS } from './engine/load.ts';
+import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from './engine/load.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
@@ -23,14 +23,12 @@ export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
 export type { MigrationEvent, Observer, Progress } from './engine/events.ts';
 export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
 export type { MigrationResult } from './engine/migration.ts';
-export type { LoadFigures, LoadLimits } from './engine/load.ts';
+export { DEFAULT_MAX_RUNNING_THREADS, type LoadFigures, type LoadLimits } from './engine/load.ts';
 export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 export type { Checkpoint, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
 export { type Obstacle, type ObstacleCode, OBSTACLES, PlanRefusedError } from './engine/obstacles.ts';
 export type { MigrationRecord, MigrationState, RetiredTable, ThrottleSample, ThrottleSignal } from './engine/ports.ts';
 
-/** Statements that run at the same moment on a server that is busy but well. */
-export const DEFAULT_MAX_RUNNING_THREADS = 64;
 /** A replica that is further behind is left to catch up, milliseconds. */
 export const DEFAULT_MAX_LAG_MS = 5_000;
 

@@ -15,6 +15,9 @@ export interface LoadLimits {
   readonly query: string | null;
 }
 
+/** Statements that run at the same moment on a server that is busy but well: more than that, and they only wait for each other. */
+export const DEFAULT_MAX_RUNNING_THREADS = 64;
+
 /** Nothing beyond what adapters look at anyway. */
 export const NO_LOAD_LIMITS: LoadLimits = { max: {}, critical: {}, query: null };
 

@@ -1,7 +1,7 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
+import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { Database, MigrationRecord, TableClaim, ThrottleSignal } from '../engine/ports.ts';
@@ -25,11 +25,11 @@ import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { type ReplicaLag, replicaLag } from './replica-lag.ts';
-import { checkLoadLimits, operatorLimits, runningThreads, runningThreadsDefault } from './throttle-signals.ts';
+import { checkLoadLimits, operatorLimits, runningThreads } from './throttle-signals.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
-  /** Copying rests while the server has this many running threads; null: `runningThreadsDefault`. */
+  /** Copying rests while the server has this many running threads; null: DEFAULT_MAX_RUNNING_THREADS. */
   readonly maxRunningThreads: number | null;
   /** Copying rests while one of these replicas is further behind than `maxLagMs`. */
   readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
@@ -123,7 +123,7 @@ class ClaimedTable implements TableClaim {
     const { urls = [], maxLagMs = 0 } = options.replicas ?? {};
     const source = this.#service;
     this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
-    const threadsMax = options.maxRunningThreads ?? runningThreadsDefault;
+    const threadsMax = options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS;
     const asked = operatorLimits(this.#service, options.load ?? NO_LOAD_LIMITS, systemClock);
     this.throttleSignals = [runningThreads(this.#service, threadsMax), ...asked, ...this.#replicas];
   }

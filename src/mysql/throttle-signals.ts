@@ -7,9 +7,6 @@ import { type AskQuery, operatorQuery } from '../sessions/operator-query.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 
-/** Statements that run at the same moment on a server that is busy but well: more than that, and they only wait for each other. */
-export const runningThreadsDefault = 64;
-
 /** Pressure by the number of statements that are running, our own included. */
 export function runningThreads(pool: SessionPool, limit: number): ThrottleSignal {
   return {

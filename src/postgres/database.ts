@@ -1,7 +1,7 @@
 /** PostgreSQL as the engine sees it: everything of this folder, put together. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
+import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { ChangeStream, Database, MigrationRecord, TableClaim, ThrottleSignal } from '../engine/ports.ts';
@@ -33,14 +33,13 @@ import {
   checkLoadLimits,
   indexBuild,
   operatorLimits,
-  runningThreadsDefault,
   standbyLag,
   standbyLagDefaultMs,
 } from './throttle-signals.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
-  /** Copying rests while this many sessions are at work; null: `runningThreadsDefault`. */
+  /** Copying rests while this many sessions are at work; null: DEFAULT_MAX_RUNNING_THREADS. */
   readonly maxRunningThreads: number | null;
   /** Copying rests while one of these standbys, or one that the server itself sees, replays further behind than `maxLagMs`. */
   readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
@@ -164,7 +163,7 @@ class ClaimedTable implements TableClaim {
     const source = this.#service;
     this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
     this.throttleSignals = [
-      activeSessions(this.#service, options.maxRunningThreads ?? runningThreadsDefault),
+      activeSessions(this.#service, options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS),
       standbyLag(this.#service, maxLagMs),
       indexBuild(this.#service, plan),
       ...operatorLimits(this.#service, options.load ?? NO_LOAD_LIMITS, { searchPath: server.searchPath, clock: systemClock }),

@@ -9,8 +9,6 @@ import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteName, quoteText } from './statements.ts';
 
-/** Statements that run at the same moment on a server that is busy but well: more than that, and they only wait for each other. */
-export const runningThreadsDefault = 64;
 /** How far a standby may replay behind before copying rests. */
 export const standbyLagDefaultMs = 10_000;
 
