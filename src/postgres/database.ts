@@ -212,7 +212,6 @@ class ClaimedTable implements TableClaim {
         source: plan.source,
         keyColumns: plan.key.columns,
         from: await prepareSlot(slot, from, signal),
-        serverVersion: server.flavour.versionNumber,
         mark: (run, signal) => this.#claim.mark(run, signal),
         checkSource,
       },

@@ -33,7 +33,6 @@ export interface FeedOptions {
   readonly config: ConnectionConfig;
   readonly slot: string;
   readonly publication: string;
-  readonly serverVersion: number;
   readonly limits: FeedLimits;
   /** Marks the connection, so that a successor finds and ends it. */
   readonly mark?: ((run: RunOnConnection, signal: AbortSignal) => Promise<void>) | undefined;

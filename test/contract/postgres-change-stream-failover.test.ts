@@ -82,7 +82,6 @@ describe('on PostgreSQL 18', () => {
         source: { schema: name, table: 't' },
         keyColumns: ['id'],
         from: saved?.['position'] ?? '',
-        serverVersion: adapter.flavour.versionNumber,
       },
       never,
     );

@@ -89,7 +89,6 @@ export async function openPostgresStreamFixture(url: string, schema: string): Pr
         source,
         keyColumns,
         from: row?.['lsn'] ?? '',
-        serverVersion: adapter.flavour.versionNumber,
         ...more,
       });
     },
