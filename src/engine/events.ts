@@ -22,6 +22,8 @@ export type MigrationEvent =
   | { readonly kind: 'checkpoint-saved'; readonly phase: Phase }
   | { readonly kind: 'throttled'; readonly signal: string; readonly detail: string }
   | { readonly kind: 'throttle-released'; readonly throttledMs: number }
+  /** Nothing stops for it, but someone should look; `about` names the throttle signal or the part of the run that noticed. */
+  | { readonly kind: 'warning'; readonly about: string; readonly message: string }
   | { readonly kind: 'paused'; readonly by: string; readonly reason: string }
   | { readonly kind: 'unpaused'; readonly by: string }
   | { readonly kind: 'cutover-held'; readonly by: string; readonly reason: string }

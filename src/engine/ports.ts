@@ -254,6 +254,8 @@ export interface ThrottleSample {
   readonly detail: string;
   /** So much that the run shall end, resumably, rather than wait. */
   readonly isCritical?: boolean;
+  /** What the operator should look at although it is no reason to stop, or more than that: a sentence, told once for as long as it stays the same. */
+  readonly warning?: string;
 }
 
 /** Time and chance, so that the simulator can own both. */

@@ -43,6 +43,8 @@ export class Throttler {
   readonly #clock: Clock;
   readonly #changed = new Condition();
   readonly #readings = new Map<string, Reading>();
+  /** The warning that each signal gave last, by its name. */
+  readonly #warnings = new Map<string, string>();
   readonly #pace: Pace;
   #pacedAt: number;
   #working = 0;
@@ -170,7 +172,8 @@ export class Throttler {
     this.#pacedAt = now;
   }
 
-  #take(name: string, { pressure, detail, isCritical = false }: ThrottleSample): void {
+  #take(name: string, { pressure, detail, isCritical = false, warning }: ThrottleSample): void {
+    this.#noteWarning(name, warning);
     if (isCritical) {
       const message = `The load went over the critical limit (${name}: ${detail}), so the run ended; nothing is lost.`;
       throw new MigrationError('CRITICAL_LOAD', message);
@@ -221,6 +224,15 @@ export class Throttler {
     this.#noteRelease();
     this.#stopped = { by: name, since: this.#clock.now() };
     this.#context.observer({ kind: 'throttled', signal: name, detail });
+  }
+
+  #noteWarning(name: string, warning: string | undefined): void {
+    if (warning === this.#warnings.get(name)) return;
+    if (warning === undefined) this.#warnings.delete(name);
+    else {
+      this.#warnings.set(name, warning);
+      this.#context.observer({ kind: 'warning', about: name, message: warning });
+    }
   }
 
   #noteRelease(): void {

@@ -31,7 +31,7 @@ export const HOOK_NAMES = [
   ...['any', 'started', 'ended', 'before-cutover'],
   ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
   ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],
-  ...['cutover-attempt', 'cutover-failed', 'swapped', 'finished'],
+  ...['cutover-attempt', 'cutover-failed', 'swapped', 'finished', 'warning'],
 ] as const satisfies readonly (MigrationEvent['kind'] | (typeof OWN_NOTICES)[number] | 'any')[];
 
 /**

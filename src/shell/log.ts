@@ -31,6 +31,7 @@ export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
 export function levelOf(event: MigrationEvent): Level {
   switch (event.kind) {
     case 'retrying':
+    case 'warning':
     case 'difference-found':
     case 'cutover-failed':
       return 'warn';
@@ -85,6 +86,8 @@ export function describeEvent(event: MigrationEvent): string {
       return throttleText(`${event.signal}: ${event.detail}`);
     case 'throttle-released':
       return `going on after ${readableDuration(event.throttledMs)} of throttling`;
+    case 'warning':
+      return `${event.about}: ${event.message}`;
     case 'paused':
       return `paused by ${event.by}: ${event.reason}`;
     case 'unpaused':

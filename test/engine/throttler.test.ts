@@ -232,6 +232,27 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('tells a warning of a signal once, again when it changes or comes back, and stops for none', async () => {
+    let warning: string | undefined = 'the disk fills';
+    const { clock, events, throttler, stop } = setUp(() => ({
+      pressure: 0,
+      detail: 'idle',
+      ...(warning === undefined ? {} : { warning }),
+    }));
+    await clock.advance(2000);
+    expect(await isAdmitted(throttler)).toBe(true);
+    for (const next of ['the disk is nearly full', undefined, 'the disk is nearly full']) {
+      warning = next;
+      await clock.advance(2000);
+    }
+    expect(events).toEqual([
+      { kind: 'warning', about: 'load', message: 'the disk fills' },
+      { kind: 'warning', about: 'load', message: 'the disk is nearly full' },
+      { kind: 'warning', about: 'load', message: 'the disk is nearly full' },
+    ]);
+    await stop();
+  });
+
   test('ends the run when a signal says that the load is critical', async () => {
     const clock = new VirtualClock();
     const signal: ThrottleSignal = {
