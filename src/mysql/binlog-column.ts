@@ -47,11 +47,14 @@ export function loggedColumns({ columns, indexes }: TableDescription): readonly 
   return [...columns, ...hidden];
 }
 
-const HASH_COLUMN = {
-  dataType: 'bigint',
-  columnType: 'bigint unsigned',
-  isNullable: true,
-  isUnsigned: true,
+/** A column about which there is nothing to say: what differs is spread over it. */
+export const NO_COLUMN: Column = {
+  name: '',
+  ordinal: 0,
+  dataType: '',
+  columnType: '',
+  isNullable: false,
+  isUnsigned: false,
   charset: null,
   collation: null,
   precision: 0,
@@ -60,12 +63,22 @@ const HASH_COLUMN = {
   length: null,
   octetLength: null,
   members: [],
-  generated: 'virtual',
-  isInvisible: true,
+  generated: 'none',
+  isInvisible: false,
   isAutoIncrement: false,
   defaultText: null,
   comment: '',
   definition: '',
+};
+
+const HASH_COLUMN = {
+  ...NO_COLUMN,
+  dataType: 'bigint',
+  columnType: 'bigint unsigned',
+  isNullable: true,
+  isUnsigned: true,
+  generated: 'virtual',
+  isInvisible: true,
 } as const;
 
 /** A column's type in a TABLE_MAP event: the code and the metadata, little-endian where it has two bytes. */

@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Fence, RowKey, TableName } from '../engine/model.ts';
+import { NO_COLUMN } from './binlog-column.ts';
 import type { WatchedTable } from './binlog-table-map.ts';
 import type { Column } from './catalog.ts';
 import type { KeyColumn } from './row-key.ts';
@@ -129,29 +130,6 @@ async function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSign
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
-
-const NO_COLUMN: Column = {
-  name: '',
-  ordinal: 0,
-  dataType: '',
-  columnType: '',
-  isNullable: false,
-  isUnsigned: false,
-  charset: null,
-  collation: null,
-  precision: 0,
-  scale: 0,
-  fractionalDigits: 0,
-  length: null,
-  octetLength: null,
-  members: [],
-  generated: 'none',
-  isInvisible: false,
-  isAutoIncrement: false,
-  defaultText: null,
-  comment: '',
-  definition: '',
-};
 
 const COLUMNS: readonly Column[] = [
   { ...NO_COLUMN, name: 'run', dataType: 'binary', columnType: 'binary(16)', octetLength: 16 },
