@@ -5,7 +5,7 @@
  */
 
 import { homedir } from 'node:os';
-import { assert, MigrationError } from './engine/errors.ts';
+import { assert, MigrationError, messageOf } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
@@ -245,7 +245,7 @@ function signalOf({ signal }: ServerOptions): AbortSignal {
   const own = new AbortController();
   const onAbort = (): void => {
     const reason: unknown = signal?.reason;
-    const message = `The caller ended the run: ${reason instanceof Error ? reason.message : String(reason)}`;
+    const message = `The caller ended the run: ${messageOf(reason)}`;
     own.abort(reason instanceof MigrationError ? reason : new MigrationError('INTERRUPTED', message, { cause: reason }));
   };
   if (signal?.aborted === true) onAbort();

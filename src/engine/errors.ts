@@ -154,11 +154,15 @@ export class MigrationError extends Error {
   }
 }
 
+/** What a thrown value says. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** Any thrown value as a MigrationError: what is not one already is a fault of ours. */
 export function asMigrationError(thrown: unknown): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new MigrationError('INTERNAL', `An unexpected error ended the run: ${message}`, { cause: thrown });
+  return new MigrationError('INTERNAL', `An unexpected error ended the run: ${messageOf(thrown)}`, { cause: thrown });
 }
 
 /** Stops on a state that cannot be, if the program is right. */

@@ -3,7 +3,7 @@
  * USING expressions. What the clauses do to the definition is the server's to say (alter-probe.ts).
  */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { type Token, tokenise, UnreadableSqlError } from './sql-tokens.ts';
 
@@ -56,7 +56,7 @@ export function parseAlterStatement(sql: string): {
   try {
     tokens = withoutSemicolon(tokenise(sql));
   } catch (error) {
-    throw usage(`The statement cannot be read: ${error instanceof Error ? error.message : String(error)}.`, error);
+    throw usage(`The statement cannot be read: ${messageOf(error)}.`, error);
   }
   if (!isWords(tokens, 'alter', 'table')) throw usage('The statement is no ALTER TABLE.');
   if (tokens.some((token) => isSymbol(token, ';'))) throw usage('Give one ALTER TABLE statement at a time.');

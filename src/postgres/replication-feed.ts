@@ -7,7 +7,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { Position } from '../engine/model.ts';
 import type { RunOnConnection } from './claim.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -234,7 +234,7 @@ export class ReplicationFeed {
     try {
       await this.#receiver.probe(this.#closing.signal);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.#failBecause(`The change stream cannot wait any longer for its reader: ${reason}`);
     } finally {
       this.#probingSince = null;

@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type ListenOptions } from 'node:net';
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import { CONTROL_COMMANDS, type ControlAnswer, type ControlCommand } from './operator-commands.ts';
 
 /** More than this is no command. */
@@ -43,7 +43,7 @@ export async function listenOnSocket(path: string, handler: ControlHandler): Pro
     await listening;
     await chmod(path, 0o600);
   } catch (error) {
-    throw badSocket(path, error instanceof Error ? error.message : String(error));
+    throw badSocket(path, messageOf(error));
   } finally {
     process.umask(mask);
   }
@@ -61,7 +61,7 @@ export async function listenOnHttp(address: string, token: string, handler: Cont
   try {
     await listen(server, { host: host.replaceAll(/[[\]]/g, ''), port: Number(port) });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new MigrationError('BAD_USAGE', `It is not possible to listen on ${address}: ${reason}.`, { cause });
   }
   const bound = server.address() as AddressInfo;

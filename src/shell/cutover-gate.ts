@@ -1,6 +1,7 @@
 /** Holds the cutover until a check of the operator's has passed: once before each attempt. */
 
 import type { Controls } from '../engine/controls.ts';
+import { messageOf } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Clock } from '../engine/ports.ts';
 import { Condition } from '../engine/tasks.ts';
@@ -41,7 +42,7 @@ export class CutoverGate {
         this.#controls.releaseCutover(HOLDER);
       } catch (error) {
         signal.throwIfAborted();
-        this.#hold(error instanceof Error ? error.message : String(error));
+        this.#hold(messageOf(error));
         await this.#clock.sleep(AGAIN_AFTER_MS, signal);
       }
     }

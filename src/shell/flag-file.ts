@@ -3,6 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Controls } from '../engine/controls.ts';
+import { messageOf } from '../engine/errors.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 
 const LOOK_EACH_MS = 500;
@@ -35,7 +36,7 @@ export class CutoverFile {
       if (await flagExists(this.#path)) this.#controls.holdCutover('file', `${this.#path} exists`);
       else this.#controls.releaseCutover('file');
     } catch (error) {
-      this.#controls.holdCutover('file', error instanceof Error ? error.message : String(error));
+      this.#controls.holdCutover('file', messageOf(error));
     }
   }
 

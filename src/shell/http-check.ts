@@ -1,7 +1,7 @@
 /** A check from outside: an address that says whether to go on. */
 
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 
 const ASK_EACH_MS = 1_000;
 const ANSWER_WITHIN_MS = 2_000;
@@ -37,7 +37,7 @@ async function ask(
   } catch (error) {
     // What fetch says is "fetch failed"; the cause says why.
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new Error(cause instanceof Error ? cause.message : String(cause), { cause: error });
+    throw new Error(messageOf(cause), { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Tells others what happens in a run: each fact once, in order, without ever holding the run up. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Plan } from '../engine/model.ts';
 import { Condition } from '../engine/tasks.ts';
@@ -95,7 +95,7 @@ export class Notifier {
         await this.#listener.tell(notice, signal);
       } catch (error) {
         signal.throwIfAborted();
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         this.#warn(`${this.#listener.name} was not told of ${notice.event}: ${reason}`);
       }
     }

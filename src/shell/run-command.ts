@@ -1,6 +1,6 @@
 /** `migrate` and `resume`: runs a migration and shows it. */
 
-import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import { asMigrationError, MigrationError, messageOf } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { followSignal, runWithBackground } from '../engine/tasks.ts';
 import { cleanUp, migrate, type MigrationResult, resumeMigration, type RunOptions } from '../index.ts';
@@ -213,7 +213,7 @@ class ShownRun {
     try {
       await writeReport(values.report, makeReport({ plan, record, summary, startedAt, endedAt, commandLine }));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       surroundings.stderr.write(`warning: The report ${values.report} could not be written: ${reason}\n`);
     }
   }

@@ -1,7 +1,7 @@
 /** Opens the places at which a run can be controlled, as the options say, and closes them at its end. */
 
 import { readFile } from 'node:fs/promises';
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { ControlHandler, Listening } from './control-server.ts';
 import { listenOnHttp, listenOnSocket } from './control-server.ts';
 import { prepareSocketPath } from './control-socket.ts';
@@ -38,7 +38,7 @@ export class RunControl implements AsyncDisposable {
       this.#listening.push(await listenOnSocket(await prepareSocketPath(id, environment), this.#handler));
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 

@@ -1,6 +1,6 @@
 /** An address that is told what happens. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Listener } from './notifier.ts';
 
@@ -42,6 +42,6 @@ async function post(url: URL, body: string, signal: AbortSignal): Promise<string
     signal.throwIfAborted();
     // What fetch says is "fetch failed"; the cause says why.
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   }
 }
