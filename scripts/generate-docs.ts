@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { ERRORS } from '../src/engine/errors.ts';
 import { OBSTACLES } from '../src/engine/obstacles.ts';
 import { allOptions, COMMANDS, flagOf, GROUPS, type Option } from '../src/shell/options.ts';
-import { formatDurationMs } from '../src/shell/units.ts';
+import { formatBytes, formatDurationMs } from '../src/shell/units.ts';
 import { bashCompletion } from './generate-completion.ts';
 
 const EXIT_CODES: Readonly<Record<number, string>> = {
@@ -73,7 +73,7 @@ function commandsText({ commands }: Option): string {
 
 function rangeText(option: Option): readonly string[] {
   if (option.min === undefined || option.max === undefined) return [];
-  const format = option.kind === 'duration' ? formatDurationMs : String;
+  const format = option.kind === 'duration' ? formatDurationMs : option.kind === 'size' ? formatBytes : String;
   return [`\`${format(option.min)}\` to \`${format(option.max)}\``];
 }
 

@@ -13,13 +13,21 @@ export interface LoadLimits {
   readonly critical: LoadFigures;
   /** A SELECT: copying and verifying rest while its first value is above 0. */
   readonly query: string | null;
+  /** Copying and verifying rest while more log than this lies behind what was applied; null: the adapter's default; 0: no limit. */
+  readonly retainedLogBytesMax: number | null;
 }
 
 /** Statements that run at the same moment on a server that is busy but well: more than that, and they only wait for each other. */
 export const DEFAULT_MAX_RUNNING_THREADS = 64;
 
 /** Nothing beyond what adapters look at anyway. */
-export const NO_LOAD_LIMITS: LoadLimits = { max: {}, critical: {}, query: null };
+export const NO_LOAD_LIMITS: LoadLimits = { max: {}, critical: {}, query: null, retainedLogBytesMax: null };
+
+/** Bytes in a sentence, in one unit so that figures can be compared: `1536 MiB`, and `0.3 MiB` below ten of them. */
+export function mebibytes(bytes: number): string {
+  const value = bytes / 1024 ** 2;
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} MiB`;
+}
 
 /** The names of all figures that are limited, each once, in lower case. */
 export function limitedNames({ max, critical }: LoadLimits): readonly string[] {

@@ -26,6 +26,7 @@ import type { Session, SessionPool } from './session.ts';
 import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts';
 import { createSourceCheck, type SourceCheck } from './source-watch.ts';
 import { type ReplicaLag, replicaLag } from './replica-lag.ts';
+import { retainedLog } from './retained-log.ts';
 import { quoteText } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
 import {
@@ -160,13 +161,15 @@ class ClaimedTable implements TableClaim {
       carryOver: createCarryOver(plan),
     });
     const { urls = [], maxLagMs = standbyLagDefaultMs } = options.replicas ?? {};
+    const load = options.load ?? NO_LOAD_LIMITS;
     const source = this.#service;
     this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
     this.throttleSignals = [
       activeSessions(this.#service, options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS),
       standbyLag(this.#service, maxLagMs),
       indexBuild(this.#service, plan),
-      ...operatorLimits(this.#service, options.load ?? NO_LOAD_LIMITS, { searchPath: server.searchPath, clock: systemClock }),
+      retainedLog({ pool: this.#service, plan, limit: load.retainedLogBytesMax, clock: systemClock }),
+      ...operatorLimits(this.#service, load, { searchPath: server.searchPath, clock: systemClock }),
       ...this.#replicas,
     ];
   }

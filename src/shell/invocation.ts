@@ -14,7 +14,7 @@ import type { Keyboard } from './prompt.ts';
 import { jsonLine, type ReporterTarget } from './reporter.ts';
 import { splitUrls } from './run-limits.ts';
 import { type ShownError, showError } from './summary.ts';
-import { formatDurationMs } from './units.ts';
+import { formatBytes, formatDurationMs } from './units.ts';
 import type { CommandLine } from './cli.ts';
 
 /** The process, as far as commands may touch it. */
@@ -108,6 +108,7 @@ function flagText(option: Option, value: unknown): readonly string[] {
 
 function valueText(option: Option, text: string): string {
   if (option.kind === 'duration') return formatDurationMs(Number(text));
+  if (option.kind === 'size') return formatBytes(Number(text));
   if (option.name === 'url') return parseServerUrl(text).shown;
   if (option.name === 'throttleHttp') return withoutLogin(text);
   return option.name === 'replicas'

@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { ConfigValues } from './config-file.ts';
 import { allOptions, flagOf, type CommandName, type Option, type OptionName, type OptionsOf, optionsOf } from './options.ts';
-import { formatDurationMs, parseCount, parseDurationMs } from './units.ts';
+import { formatBytes, formatDurationMs, parseBytes, parseCount, parseDurationMs } from './units.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -80,6 +80,14 @@ export function parseOption(option: Option, text: string, origin: string): strin
         parse: parseDurationMs,
         format: formatDurationMs,
         example: 'a time with its unit, such as 250ms, 10s or 5m',
+      });
+    case 'size':
+      return parseFigure(option, {
+        text,
+        origin,
+        parse: parseBytes,
+        format: formatBytes,
+        example: 'a size with its unit, such as 512MB or 10GB',
       });
   }
 }

@@ -35,7 +35,7 @@ export interface OptionRow {
   readonly environment: string;
   /** A variable by convention of all tools, not ours: if it is set and not empty, a switch is off. */
   readonly offWhenSet?: string;
-  readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration';
+  readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration' | 'size';
   /** The flag may be given several times, and its values are joined with commas. */
   readonly isList?: true;
   readonly choices?: readonly string[];
@@ -56,7 +56,7 @@ const RUN = ['migrate', 'resume'] as const;
 /** Those that log in to a server; `control` talks to a run. */
 const ON_SERVER = ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'] as const;
 
-/** All options by name. Durations are milliseconds in code. */
+/** All options by name. Durations are milliseconds in code, sizes bytes. */
 export const OPTIONS = {
   alter: {
     flag: 'alter',
@@ -407,7 +407,7 @@ export type Option = OptionRow & { readonly name: OptionName };
 
 type PlainValue<Row extends OptionRow> = Row['kind'] extends 'switch'
   ? boolean
-  : Row['kind'] extends 'count' | 'duration'
+  : Row['kind'] extends 'count' | 'duration' | 'size'
     ? number
     : Row extends { readonly choices: readonly (infer Choice)[] }
       ? Choice

@@ -20,12 +20,13 @@ export function limitsFrom(
   };
 }
 
-function loadFrom({ maxLoad, criticalLoad, throttleQuery }: RunValues): LoadLimits {
+function loadFrom({ maxLoad, criticalLoad, throttleQuery, maxRetainedLogBytes }: RunValues): LoadLimits {
   if (throttleQuery !== null && !/^\s*(?:select|with)\b/i.test(throttleQuery)) {
     throw new MigrationError('BAD_USAGE', '--throttle-query must be a SELECT.');
   }
   const max = parseFigures(maxLoad, '--max-load');
-  return { max, critical: parseFigures(criticalLoad, '--critical-load'), query: throttleQuery };
+  const critical = parseFigures(criticalLoad, '--critical-load');
+  return { max, critical, query: throttleQuery, retainedLogBytesMax: maxRetainedLogBytes };
 }
 
 /** `Threads_running=25,Threads_connected=500`. Throws BAD_USAGE, naming `origin`. */

@@ -81,6 +81,19 @@ export const STEERING_OPTIONS = {
     commands: RUN,
   },
 
+  maxRetainedLogBytes: {
+    flag: 'max-retained-log',
+    environment: 'TABLESHIFT_MAX_RETAINED_LOG',
+    kind: 'size',
+    min: 0,
+    max: 2 ** 50,
+    default: null,
+    placeholder: 'SIZE',
+    help: 'Copying and verifying rest while the log behind the applied changes is larger than this, on PostgreSQL what our replication slot keeps. The default is half of the server’s own limit (max_slot_wal_keep_size, max_binlog_total_size) where it has one; 0 is no limit.',
+    group: 'Load',
+    commands: RUN,
+  },
+
   window: {
     flag: 'window',
     environment: 'TABLESHIFT_WINDOW',

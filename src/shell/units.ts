@@ -19,6 +19,23 @@ export function formatDurationMs(ms: number): string {
   return `${ms / MS_PER_UNIT[unit]}${unit}`;
 }
 
+const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const;
+
+/** Bytes of `512MB`, `10GB`, `1.5TB`, `16 KiB` or `64k`, 1024 to the next unit as the servers count; null where the text is no size. A figure needs its unit, except 0. */
+export function parseBytes(text: string): number | null {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?) ?(?:([KMGT])(?:i?B)?|B)$/i.exec(text.trim());
+  if (match === null) return text.trim() === '0' ? 0 : null;
+  const [, figure, letter = ''] = match;
+  const bytes = Number(figure) * 1_024 ** ' KMGT'.indexOf(letter.toUpperCase() || ' ');
+  return letter === '' && !Number.isInteger(bytes) ? null : Math.round(bytes);
+}
+
+/** The shortest text that `parseBytes` reads as the same number: `512MB`, `10GB`, `1536GB`. */
+export function formatBytes(bytes: number): string {
+  const unit = SIZE_UNITS.findLastIndex((_, power) => bytes > 0 && bytes % 1_024 ** power === 0);
+  return unit === -1 ? '0B' : `${bytes / 1_024 ** unit}${SIZE_UNITS[unit]}`;
+}
+
 /** A whole number, `null` where the text is none. */
 export function parseCount(text: string): number | null {
   return /^\d{1,15}$/.test(text.trim()) ? Number(text) : null;

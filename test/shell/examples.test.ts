@@ -52,7 +52,12 @@ test('the configuration of the example is one', async () => {
   const config = await readConfig(join(examples, 'config.json'));
   const { values } = readOptions('migrate', {}, {}, config);
   expect(values.alter).toBe('ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT');
-  expect(limitsFrom(values).load).toEqual({ max: { Threads_running: 25 }, critical: { Threads_running: 100 }, query: null });
+  expect(limitsFrom(values).load).toEqual({
+    max: { Threads_running: 25 },
+    critical: { Threads_running: 100 },
+    query: null,
+    retainedLogBytesMax: null,
+  });
   for (const text of [values.window, values.cutoverWindow]) {
     expect(() => parseWindows(text, values.windowTimezone, '--window')).not.toThrow();
   }

@@ -107,6 +107,8 @@ describe('the value of an option', () => {
 describe('a value that cannot be read', () => {
   test.each([
     [{ chunkTimeMs: '250' }, {}, '--chunk-time must be a time with its unit, such as 250ms, 10s or 5m, not "250".'],
+    [{ maxRetainedLogBytes: '10' }, {}, '--max-retained-log must be a size with its unit, such as 512MB or 10GB, not "10".'],
+    [{ maxRetainedLogBytes: '2000TB' }, {}, '--max-retained-log must be from 0B to 1024TB, not "2000TB".'],
     [{ chunkTimeMs: '1ms' }, {}, '--chunk-time must be from 10ms to 10s, not "1ms".'],
     [{ workers: '0' }, {}, '--workers must be from 1 to 64, not "0".'],
     [{ workers: 'many' }, {}, '--workers must be a whole number, not "many".'],

@@ -33,6 +33,7 @@ describe('the limits of a run', () => {
         maxLoad: 'Threads_running=25, Threads_connected=500',
         criticalLoad: 'Threads_running=50',
         throttleQuery: 'SELECT 0',
+        maxRetainedLogBytes: '10GB',
       },
     };
     expect(limits(flags)).toEqual({
@@ -51,7 +52,12 @@ describe('the limits of a run', () => {
       maxRunningThreads: 20,
       replicas: ['mysql://r1', 'mysql://r2:3307'],
       maxLagMs: 2_000,
-      load: { max: { Threads_running: 25, Threads_connected: 500 }, critical: { Threads_running: 50 }, query: 'SELECT 0' },
+      load: {
+        max: { Threads_running: 25, Threads_connected: 500 },
+        critical: { Threads_running: 50 },
+        query: 'SELECT 0',
+        retainedLogBytesMax: 10 * 1024 ** 3,
+      },
     });
   });
 

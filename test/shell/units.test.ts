@@ -1,13 +1,41 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  formatBytes,
   formatDurationMs,
+  parseBytes,
   parseCount,
   parseDurationMs,
   readableBytes,
   readableCount,
   readableDuration,
 } from '../../src/shell/units.ts';
+
+describe('sizes', () => {
+  test('are read with their unit, 1024 to the next', () => {
+    expect(['512B', '64k', '16 KiB', '512MB', '1.5GB', '10gb', '2TB', '0', ' 1G '].map(parseBytes)).toEqual([
+      ...[512, 65_536, 16_384, 536_870_912, 1_610_612_736, 10_737_418_240, 2_199_023_255_552, 0, 1_073_741_824],
+    ]);
+  });
+
+  test('without a unit, with a sign, with two units or with a part of a byte are none', () => {
+    expect(['10', '-1GB', '1GB512MB', '', 'GB', '1.5B', '1PB', '1e3MB', '10  GB'].map(parseBytes)).toEqual(Array(9).fill(null));
+  });
+
+  test('that were written are read as the same number', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 999_999_999 }), fc.constantFrom(1, 1_024, 1_048_576), (figure, unit) => {
+        expect(parseBytes(formatBytes(figure * unit))).toBe(figure * unit);
+      }),
+    );
+  });
+
+  test('are written with the greatest unit that keeps them whole', () => {
+    expect([0, 512, 1_536, 1_048_576, 1_610_612_736, 1_024 ** 5].map(formatBytes)).toEqual([
+      ...['0B', '512B', '1536B', '1MB', '1536MB', '1024TB'],
+    ]);
+  });
+});
 
 describe('durations', () => {
   test('are read with their unit', () => {

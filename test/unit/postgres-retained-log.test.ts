@@ -1,0 +1,68 @@
+/** How the log that a replication slot keeps is judged. */
+import { describe, expect, test } from 'vitest';
+import { judgeRetainedLog, limitOf, type RetainedLog } from '../../src/postgres/retained-log.ts';
+
+const MIB = 1024 ** 2;
+const quiet: RetainedLog = {
+  walStatus: 'reserved',
+  retained: 10 * MIB,
+  unconfirmed: 10 * MIB,
+  safe: null,
+  keepMax: null,
+  other: null,
+};
+
+describe('the log that a slot keeps', () => {
+  test('has the limit of the operator, else half of the server’s, else none', () => {
+    expect([
+      limitOf({ keepMax: 100 }, 30),
+      limitOf({ keepMax: 100 }, null),
+      limitOf({ keepMax: 100 }, 0),
+      limitOf({ keepMax: null }, null),
+    ]).toEqual([30, 50, null, null]);
+  });
+
+  test('is no pressure without a limit', () => {
+    expect(judgeRetainedLog(quiet, null, null)).toEqual({
+      pressure: 0,
+      detail: 'the replication slot keeps 10 MiB of log, without a limit',
+    });
+  });
+
+  test('is a stop when the server may remove it at any moment, though the limit is far', () => {
+    const log: RetainedLog = { ...quiet, walStatus: 'unreserved', keepMax: 8 * MIB, safe: -2 * MIB };
+    expect(judgeRetainedLog(log, 1024 * MIB, null)).toEqual({
+      pressure: 1,
+      detail:
+        'the replication slot keeps 10 MiB of log, more than the server allows (max_slot_wal_keep_size), and may be lost at any moment',
+    });
+  });
+
+  test('is a stop with less than a quarter of the server’s limit left', () => {
+    const at = (safe: number) => judgeRetainedLog({ ...quiet, walStatus: 'extended', keepMax: 40 * MIB, safe }, null, null);
+    expect(at(10 * MIB).pressure).toBe(0);
+    expect(at(9.5 * MIB)).toEqual({
+      pressure: 1,
+      detail: 'the replication slot keeps 10 MiB of log, and is lost when 9.5 MiB more are written (max_slot_wal_keep_size)',
+    });
+  });
+
+  test('is worth a warning at one and a half times the limit where a transaction holds it, and not before', () => {
+    const at = (mebibytes: number) =>
+      judgeRetainedLog({ ...quiet, retained: mebibytes * MIB, unconfirmed: MIB }, 10 * MIB, 'the transaction of app');
+    expect(at(14.9)).toEqual({
+      pressure: 1.49,
+      detail: 'the replication slot keeps 15 MiB of log, because of the transaction of app, the limit is 10 MiB',
+    });
+    expect(at(15).warning).toBe(
+      'The server keeps more than 1.5 times the limit of 10 MiB of log because of the transaction of app: end it, or the disk may fill and copying does not go on.',
+    );
+  });
+
+  test('is no warning while it is only what is left to apply', () => {
+    expect(judgeRetainedLog({ ...quiet, retained: 90 * MIB, unconfirmed: 90 * MIB }, 10 * MIB, null)).toEqual({
+      pressure: 9,
+      detail: 'the replication slot keeps 90 MiB of log, the limit is 10 MiB',
+    });
+  });
+});
