@@ -16,6 +16,7 @@ import { claimToGiveUp, concludingStore, createRetiredTables } from './clean-up.
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
 import { findObstacles } from './obstacles.ts';
+import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
 import { slotName } from './replication-slot.ts';
@@ -168,6 +169,7 @@ class ClaimedTable implements TableClaim {
       activeSessions(this.#service, options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS),
       standbyLag(this.#service, maxLagMs),
       indexBuild(this.#service, plan),
+      lockWaiters(this.#service, plan, systemClock),
       retainedLog({ pool: this.#service, plan, limit: load.retainedLogBytesMax, clock: systemClock }),
       ...operatorLimits(this.#service, load, { searchPath: server.searchPath, clock: systemClock }),
       ...this.#replicas,
