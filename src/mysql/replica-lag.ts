@@ -2,8 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { Beats } from '../engine/beats.ts';
-import { LagForecast } from '../engine/lag-forecast.ts';
-import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
+import type { Clock } from '../engine/ports.ts';
+import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
 import { bookkeepingSchema } from './bookkeeping.ts';
 import type { ConnectionDefaults } from './connection-config.ts';
@@ -11,8 +11,7 @@ import { openServerAt, type Server } from './server.ts';
 import { describeServer, type OwnedSession, type Row, type SessionPool } from './session.ts';
 import { quoteTable } from './statements.ts';
 
-/** A signal that has a connection of its own. */
-export interface ReplicaLag extends ThrottleSignal, AsyncDisposable {}
+export type { ReplicaLag } from '../sessions/replica-lag.ts';
 
 /** Where the replica is, where its pulse is written, and how far behind it may be. */
 export interface ReplicaLagOptions {
@@ -26,74 +25,78 @@ export interface ReplicaLagOptions {
 /**
  * Pressure by the lag of a replica. A number in a row of ours is raised on the source at each sample; the lag is the age of the
  * first number that the replica does not have yet, by our clock alone, so clocks need not agree and there is no rounding to
- * seconds. The pressure is that of the lag which the newest commit will have: a replica that is four times slower than the copy
- * shows a second of lag when it needs four to get over it. A replica that has none of it (it may leave our schema out) is asked how many seconds it is behind. One that does not
- * replicate, or cannot be asked, counts as a stop. Connects when it is first asked.
+ * seconds. A replica that has none of it (it may leave our schema out) is asked how many seconds it is behind. One that does
+ * not replicate, or cannot be asked, counts as a stop.
  */
-export function replicaLag(options: ReplicaLagOptions): ReplicaLag {
-  return new PulsedReplica(options);
+export function replicaLag({ url, login, source, lagMaxMs, clock }: ReplicaLagOptions): ReplicaLag {
+  const pulse = new Pulse(source, clock);
+  return createReplicaLag({
+    host: new URL(url).host,
+    lagMaxMs,
+    clock,
+    beat: (signal) => pulse.beat(signal),
+    connect: (signal) => connectReplica({ url, login, pulse }, signal),
+    stopBeating: () => pulse.remove(),
+  });
 }
 
 const fences = quoteTable({ schema: bookkeepingSchema, table: FENCE_TABLE });
 
-class PulsedReplica implements ReplicaLag {
-  readonly name: string;
-  readonly #options: ReplicaLagOptions;
-  readonly #pulse: Pulse;
-  readonly #forecast = new LagForecast();
-  #server: Server | null = null;
-  #session: OwnedSession | null = null;
+interface PulseFollower {
+  readonly url: string;
+  readonly login: ConnectionDefaults;
+  readonly pulse: Pulse;
+}
 
-  constructor(options: ReplicaLagOptions) {
-    this.name = `replica ${new URL(options.url).host}`;
-    this.#options = options;
-    this.#pulse = new Pulse(options.source, options.clock);
+async function connectReplica({ url, login, pulse }: PulseFollower, signal: AbortSignal): Promise<ReplicaConnection> {
+  const server = await openServerAt(url, login, signal);
+  try {
+    return new PulsedReplica(server, await server.openSession({}, signal), pulse);
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class PulsedReplica implements ReplicaConnection {
+  readonly where: string;
+  readonly #server: Server;
+  readonly #session: OwnedSession;
+  readonly #pulse: Pulse;
+  #hasFences = false;
+
+  constructor(server: Server, session: OwnedSession, pulse: Pulse) {
+    this.where = describeServer(server.config);
+    this.#server = server;
+    this.#session = session;
+    this.#pulse = pulse;
   }
 
-  async sample(signal: AbortSignal): Promise<ThrottleSample> {
-    await this.#pulse.beat(signal);
-    try {
-      const { url, login, lagMaxMs } = this.#options;
-      this.#server ??= await openServerAt(url, login, signal);
-      this.#session ??= await this.#server.openSession({}, signal);
-      const seconds = slowestChannel(await this.#session.query(statusStatement(this.#server), signal));
-      if (seconds === null) return { pressure: 1, detail: 'it does not replicate at the moment' };
-      const lagMs = this.#pulse.age(await this.#pulseSeen(this.#session, signal)) ?? seconds * 1000;
-      const expectedMs = this.#forecast.observe(lagMs, this.#options.clock.now());
-      const detail = [
-        `it is ${(lagMs / 1000).toFixed(1)} s behind`,
-        ...(expectedMs > 2 * lagMs ? [`and will be ${(expectedMs / 1000).toFixed(1)} s`] : []),
-      ].join(' ');
-      return { pressure: expectedMs / lagMaxMs, detail: `${detail}, the limit is ${lagMaxMs / 1000} s` };
-    } catch (error) {
-      const where = this.#server === null ? this.name : describeServer(this.#server.config);
-      await this.#disconnect().catch(() => undefined);
-      signal.throwIfAborted();
-      return { pressure: 1, detail: `${where} cannot be asked: ${error instanceof Error ? error.message : String(error)}` };
-    }
+  async ask(signal: AbortSignal): Promise<LagAnswer> {
+    const seconds = slowestChannel(await this.#session.query(statusStatement(this.#server), signal));
+    if (seconds === null) return { kind: 'unknown', why: 'it does not replicate at the moment' };
+    return { kind: 'lag', lagMs: this.#pulse.age(await this.#pulseSeen(signal)) ?? seconds * 1000 };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#disconnect();
-    await this.#pulse.remove();
+    await this.#session[Symbol.asyncDispose]();
+    await this.#server[Symbol.asyncDispose]();
   }
 
   /** The number that the replica has; null where it has none, or our table is not there. */
-  async #pulseSeen(session: OwnedSession, signal: AbortSignal): Promise<number | null> {
-    const there = await session.query(
-      `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${bookkeepingSchema}' AND TABLE_NAME = '${FENCE_TABLE}'`,
-      signal,
-    );
-    if (there.length === 0) return null;
-    const [row] = await session.query(`SELECT number FROM ${fences} WHERE run = ${this.#pulse.run}`, signal);
+  async #pulseSeen(signal: AbortSignal): Promise<number | null> {
+    this.#hasFences ||= await this.#findFences(signal);
+    if (!this.#hasFences) return null;
+    const [row] = await this.#session.query(`SELECT number FROM ${fences} WHERE run = ${this.#pulse.run}`, signal);
     return row === undefined ? null : Number(row['number']);
   }
 
-  async #disconnect(): Promise<void> {
-    const [session, server] = [this.#session, this.#server];
-    [this.#session, this.#server] = [null, null];
-    await session?.[Symbol.asyncDispose]();
-    await server?.[Symbol.asyncDispose]();
+  async #findFences(signal: AbortSignal): Promise<boolean> {
+    const tables = await this.#session.query(
+      `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${bookkeepingSchema}' AND TABLE_NAME = '${FENCE_TABLE}'`,
+      signal,
+    );
+    return tables.length > 0;
   }
 }
 

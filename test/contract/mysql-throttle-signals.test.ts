@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
-import { replicaLag, type ReplicaLag } from '../../src/mysql/replica-lag.ts';
+import { type ReplicaLag, replicaLag } from '../../src/mysql/replica-lag.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { systemClock } from '../../src/system-clock.ts';
 import { never, openApplication, openAdapter } from '../support/adapter-server.ts';
