@@ -1,7 +1,7 @@
 /** Holds copying and verifying back while a signal says so. It never touches the change stream or the applier. */
 
 import type { Controls, Hold } from './controls.ts';
-import { MigrationError } from './errors.ts';
+import { MigrationError, messageOf } from './errors.ts';
 import { Pace } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
@@ -146,7 +146,7 @@ export class Throttler {
         if (error instanceof MigrationError && error.code === 'CRITICAL_LOAD') throw error;
         const before = this.#readings.get(one.name);
         const { hasAnswered = false, pressure = 0, at = 0 } = before ?? {};
-        const message = error instanceof Error ? error.message : String(error);
+        const message = messageOf(error);
         this.#readings.set(one.name, { hasAnswered, pressure, detail: `no answer: ${message}`, at });
       }
       this.#followPressure();
