@@ -19,6 +19,7 @@ import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
 import { findObstacles } from './obstacles.ts';
+import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
 import { openServer, type Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
@@ -125,7 +126,8 @@ class ClaimedTable implements TableClaim {
     this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
     const threadsMax = options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS;
     const asked = operatorLimits(this.#service, options.load ?? NO_LOAD_LIMITS, systemClock);
-    this.throttleSignals = [runningThreads(this.#service, threadsMax), ...asked, ...this.#replicas];
+    const watched = { pool: this.#service, server, plan, clock: systemClock };
+    this.throttleSignals = [runningThreads(this.#service, threadsMax), lockWaiters(watched), ...asked, ...this.#replicas];
   }
 
   get pair(): TableClaim['pair'] {
