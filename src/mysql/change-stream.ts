@@ -21,6 +21,7 @@ import { findStart, type StreamStart } from './binlog-start.ts';
 import type { LoggedStatement } from './binlog-statement.ts';
 import { Visibility } from './binlog-visibility.ts';
 import type { Column } from './catalog.ts';
+import { LogPosition } from './position.ts';
 import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
 import type { SessionPool } from './session.ts';
@@ -42,6 +43,8 @@ export interface ChangeStreamOptions {
   readonly ownMark: string | null;
   readonly clock: Clock;
   readonly onReconnect?: (reconnect: Reconnect) => void;
+  /** Told of each place from which a resume would now begin. */
+  readonly onAcknowledge?: (position: LogPosition) => void;
   readonly limits?: Partial<StreamLimits>;
 }
 
@@ -165,7 +168,8 @@ class BinlogChangeStream implements ChangeStream {
   }
 
   /** The server keeps its log by age and size, not by what its readers have seen. */
-  acknowledge(): Promise<void> {
+  acknowledge(position: Position): Promise<void> {
+    if (position instanceof LogPosition) this.#options.onAcknowledge?.(position);
     return Promise.resolve();
   }
 

@@ -21,6 +21,8 @@ import { createCutover } from './cutover.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
+import type { LogPosition } from './position.ts';
+import { retainedLog } from './retained-log.ts';
 import { openServer, type Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -105,6 +107,7 @@ class ClaimedTable implements TableClaim {
   readonly #replicas: readonly ReplicaLag[];
   #source: TableDescription | null = null;
   #pair: LockablePair | null = null;
+  #acknowledged: LogPosition | null = null;
 
   constructor(order: ClaimOrder, claim: Claim) {
     const { server, options, plan } = order;
@@ -125,9 +128,17 @@ class ClaimedTable implements TableClaim {
     const source = this.#service;
     this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
     const threadsMax = options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS;
-    const asked = operatorLimits(this.#service, options.load ?? NO_LOAD_LIMITS, systemClock);
+    const load = options.load ?? NO_LOAD_LIMITS;
+    const asked = operatorLimits(this.#service, load, systemClock);
     const watched = { pool: this.#service, server, plan, clock: systemClock };
-    this.throttleSignals = [runningThreads(this.#service, threadsMax), lockWaiters(watched), ...asked, ...this.#replicas];
+    const log = { flavour: server.flavour, limit: load.retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
+    this.throttleSignals = [
+      runningThreads(this.#service, threadsMax),
+      lockWaiters(watched),
+      retainedLog({ ...watched, ...log }),
+      ...asked,
+      ...this.#replicas,
+    ];
   }
 
   get pair(): TableClaim['pair'] {
@@ -168,6 +179,9 @@ class ClaimedTable implements TableClaim {
         from,
         ownMark: swapMark(plan),
         clock: systemClock,
+        onAcknowledge: (position) => {
+          this.#acknowledged = position;
+        },
       },
       signal,
     );
