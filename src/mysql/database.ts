@@ -18,6 +18,7 @@ import { connectionConfig, type ConnectionDefaults } from './connection-config.t
 import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
+import { freeDisk } from './free-disk.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
@@ -136,6 +137,7 @@ class ClaimedTable implements TableClaim {
       runningThreads(this.#service, threadsMax),
       lockWaiters(watched),
       retainedLog({ ...watched, ...log }),
+      freeDisk(watched),
       ...asked,
       ...this.#replicas,
     ];

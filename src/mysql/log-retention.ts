@@ -1,7 +1,6 @@
 /** For how long, and up to what size, the server keeps its binary log: a run can be resumed only while the log is there. */
 
 import { mebibytes } from '../engine/load.ts';
-import type { PlanEstimate } from '../engine/model.ts';
 import type { Session } from './session.ts';
 
 /** Limits by age and by size; null: none. */
@@ -44,7 +43,7 @@ export function retentionOf(variables: ReadonlyMap<string, string>): LogRetentio
 }
 
 /** What an operator should know of it before a run. Copying logs about as much as the table has. */
-export function retentionNotes({ age, sizeMax }: LogRetention, { dataBytes }: PlanEstimate): readonly string[] {
+export function retentionNotes({ age, sizeMax }: LogRetention, dataBytes: number): readonly string[] {
   const notes: string[] = [];
   if (age !== null && age.seconds < ENOUGH_SECONDS) {
     const hours = Math.round((age.seconds / 3_600) * 10) / 10;

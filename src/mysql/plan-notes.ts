@@ -5,6 +5,8 @@ import { keyColumnKind, type Column } from './catalog.ts';
 import { judgeConversion } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
 import { isSameOrder } from './key-collation.ts';
+import { type LogRetention, retentionNotes } from './log-retention.ts';
+import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { addedUniques } from './unique-indexes.ts';
@@ -17,7 +19,8 @@ export interface PlanSurroundings {
   readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly unloggedSessions: readonly UnloggedSession[];
   /** Null where the server cannot tell. */
-  readonly freeBytes: number | null;
+  readonly disk: Disk | null;
+  readonly logRetention: LogRetention;
 }
 
 /** All notes of a plan. */
@@ -31,7 +34,8 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...sampleNotes(facts),
     ...indexNotes(surroundings),
     ...surroundings.unloggedSessions.map(sessionNote),
-    ...spaceNotes(facts, surroundings),
+    ...diskNotes(surroundings.disk, facts.source),
+    ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
   ];
 }
 
@@ -117,17 +121,6 @@ function sessionNote({ connectionId, user, setting }: UnloggedSession): string {
   const effect = setting === 'sql_log_bin' ? 'only the verification notices' : 'the migration stops at';
   return `Connection ${connectionId} of ${user} ${what}: ${effect} what it writes to the table.`;
 }
-
-function spaceNotes({ source }: PlanningFacts, { freeBytes }: PlanSurroundings): readonly string[] {
-  const mebibytes = Math.ceil((source.dataBytes + source.indexBytes) / 1024 / 1024);
-  if (freeBytes !== null || mebibytes < notedMebibytes) return [];
-  return [
-    `The server cannot tell how much disk space is free: the shadow takes about ${mebibytes} MiB, and the binary log of the copy about as much again.`,
-  ];
-}
-
-/** A smaller table needs no word about space. */
-const notedMebibytes = 1024;
 
 function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {
   if (deferIndexes === 'auto' && hasReplicas) {

@@ -5,7 +5,8 @@ import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { TableDescription } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
-import { freeBytes } from './obstacles-disk.ts';
+import { readLogRetention } from './log-retention.ts';
+import { readDisk } from './obstacles-disk.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
 import { planNotes, type PlanSurroundings } from './plan-notes.ts';
@@ -49,7 +50,8 @@ export async function makePlan(
       isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
       deferIndexes,
       unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
-      freeBytes: await freeBytes(session, signal),
+      disk: await readDisk(session, signal),
+      logRetention: await readLogRetention(session, signal),
     },
   });
 }

@@ -1,9 +1,13 @@
 /** Settings and surroundings of a server that keep a migration from being safe. */
 import { describe, expect, test } from 'vitest';
+import { freeDisk } from '../../src/mysql/free-disk.ts';
 import { findObstacles } from '../../src/mysql/obstacles.ts';
+import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { obstaclesOf, plan, shown } from '../support/plan-request.ts';
 import { startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
 
 const flavours = ['mysql', 'mariadb'] as const;
 
@@ -90,4 +94,34 @@ test('a disk that is too small is an obstacle where MariaDB can tell', async () 
   expect(shown(await findObstacles(server, huge, never))).toEqual([
     ['DISK_SPACE', expect.stringMatching(/^The shadow needs about 1099511627776 MiB, and the server has \d+ MiB free\.$/)],
   ]);
+  await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+  const signal = freeDisk({ pool, plan: made, clock: systemClock });
+  expect(await signal.sample(never)).toMatchObject({
+    pressure: 0,
+    detail: expect.stringMatching(/^\d+ MiB of \d+ MiB are free$/),
+  });
+});
+
+test.each(['mysql', 'mariadb'] as const)('a %s that cannot tell its disk is no reason to rest', async (flavour) => {
+  await using server = await openAdapter(sharedServer(flavour));
+  await using schema = await createSchema(sharedServer(flavour));
+  await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+  await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+  const signal = freeDisk({ pool, plan: await plan({ server, schema, clauses: 'ADD b INT' }), clock: systemClock });
+  expect(await signal.sample(never)).toEqual({ pressure: 0, detail: 'the server does not tell how much is free' });
+});
+
+test.each([
+  ['mysql', '--binlog-expire-logs-seconds=7200', '2 h (binlog_expire_logs_seconds)'],
+  ['mariadb', '--expire-logs-days=0.5', '12 h (binlog_expire_logs_seconds)'],
+] as const)('the plan on %s says when the log is kept for less than a day', async (flavour, flag, kept) => {
+  await using process = await startServer({ flavour, extraFlags: [flag] });
+  await using server = await openAdapter(process.url);
+  await using schema = await createSchema(process.url);
+  await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+  const note = `The server keeps its binary log for ${kept}: a run that is interrupted for longer cannot be resumed.`;
+  expect((await plan({ server, schema, clauses: 'ADD b INT' })).notes).toContain(note);
+  const day = flavour === 'mysql' ? 'binlog_expire_logs_seconds = 86400' : 'expire_logs_days = 1';
+  await schema.application.run(`SET GLOBAL ${day}`);
+  expect((await plan({ server, schema, clauses: 'ADD b INT' })).notes.join()).not.toContain('keeps its binary log');
 });

@@ -33,8 +33,7 @@ describe('the retention of the log', () => {
   });
 
   test('is worth a note below a day', () => {
-    const estimate = { rows: 1, dataBytes: GIB, indexBytes: 0 };
-    const notes = (seconds: number) => retentionNotes({ age: { setting: 'x', seconds }, sizeMax: null }, estimate);
+    const notes = (seconds: number) => retentionNotes({ age: { setting: 'x', seconds }, sizeMax: null }, GIB);
     expect(notes(86_400)).toEqual([]);
     expect(notes(5_400)).toEqual([
       'The server keeps its binary log for 1.5 h (x): a run that is interrupted for longer cannot be resumed.',
@@ -42,9 +41,8 @@ describe('the retention of the log', () => {
   });
 
   test('by size is worth a note below twice what the copy logs', () => {
-    const estimate = { rows: 1, dataBytes: GIB, indexBytes: 9 * GIB };
-    expect(retentionNotes({ age: null, sizeMax: 2 * GIB }, estimate)).toEqual([]);
-    expect(retentionNotes({ age: null, sizeMax: 2 * GIB - 1 }, estimate)).toEqual([
+    expect(retentionNotes({ age: null, sizeMax: 2 * GIB }, GIB)).toEqual([]);
+    expect(retentionNotes({ age: null, sizeMax: 2 * GIB - 1 }, GIB)).toEqual([
       'The server keeps 2048 MiB of binary log, and the copy writes about 1024 MiB: a run that is interrupted can be resumed only until what others write has used that up.',
     ]);
   });
