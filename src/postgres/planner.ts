@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { ColumnPair, MigrationRequest, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { copyStatements } from './create-statement.ts';
+import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
 import { planNotes } from './plan-notes.ts';
@@ -33,7 +34,9 @@ export async function makePlan(
   if ('obstacles' in learned) {
     throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, signal))]);
   }
-  return decidePlan(server, request, options, learned);
+  const plan = decidePlan(server, request, options, learned);
+  const retention = await readLogRetention(session, signal);
+  return { ...plan, notes: [...plan.notes, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)] };
 }
 
 function decidePlan(server: Server, request: MigrationRequest, options: PlannerOptions, facts: PlanningFacts): Plan {

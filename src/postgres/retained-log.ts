@@ -7,6 +7,7 @@ import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../sessions/spaced-signal.ts';
+import { slotLimit } from './log-retention.ts';
 import { slotName } from './replication-slot.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -106,7 +107,7 @@ async function readRetainedLog(session: Session, name: string, signal: AbortSign
   const behind = (place: string): string => `pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), ${place})`;
   const [row] = await session.query(
     `SELECT s.wal_status, s.safe_wal_size AS safe, ${behind('s.restart_lsn')} AS retained, ${behind('s.confirmed_flush_lsn')} AS unconfirmed,
-       pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size')) AS keep_max,
+       ${slotLimit} AS keep_max,
        other.slot_name AS other_slot, ${behind('other.restart_lsn')} AS other_retained
      FROM pg_catalog.pg_replication_slots AS s
      LEFT JOIN LATERAL (SELECT o.slot_name, o.restart_lsn FROM pg_catalog.pg_replication_slots AS o

@@ -3,14 +3,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NO_LOAD_LIMITS } from '../../src/engine/load.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
+import { readLogRetention } from '../../src/postgres/log-retention.ts';
 import {
   createPostgresSchema,
   never,
+  openPostgres,
   openPostgresApplication,
   type PostgresApplication,
   type PostgresSchema,
 } from '../support/postgres-adapter.ts';
 import { type Server, startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
 
 const MIB = 1024 ** 2;
 const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
@@ -84,6 +87,16 @@ describe.each([15, 18] as const)('the log that our slot keeps on PostgreSQL %i',
     expect(near.detail).toMatch(/^the replication slot keeps 1\d\d MiB of log, and is lost when [\d.]+ MiB more are written/);
     await run.applyAll();
     expect((await run.signal.sample(never)).pressure).toBeLessThan(0.1);
+  });
+
+  test('has a limit where the server has one, as the plan is told', async () => {
+    const limits: (number | null)[] = [];
+    for (const url of [server.url, sharedServer(`postgres-${version}`)]) {
+      await using adapter = await openPostgres(url);
+      await using session = await adapter.openSession({}, never);
+      limits.push(await readLogRetention(session, never));
+    }
+    expect(limits).toEqual([128 * MIB, null]);
   });
 
   test('names the transaction because of which it is kept, and warns of it once it is far over the limit', async () => {

@@ -1,5 +1,6 @@
 /** How the log that a replication slot keeps is judged. */
 import { describe, expect, test } from 'vitest';
+import { diskNotes, retentionNotes } from '../../src/postgres/log-retention.ts';
 import { judgeRetainedLog, limitOf, type RetainedLog } from '../../src/postgres/retained-log.ts';
 
 const MIB = 1024 ** 2;
@@ -64,5 +65,23 @@ describe('the log that a slot keeps', () => {
       pressure: 9,
       detail: 'the replication slot keeps 90 MiB of log, the limit is 10 MiB',
     });
+  });
+});
+
+describe('the plan', () => {
+  const dataBytes = 4096 * MIB;
+
+  test('says so where the server keeps less than twice what the copy logs', () => {
+    expect([retentionNotes(null, { dataBytes }), retentionNotes(2 * dataBytes, { dataBytes })]).toEqual([[], []]);
+    expect(retentionNotes(dataBytes, { dataBytes })).toEqual([
+      'The server keeps 4096 MiB of log for a replication slot (max_slot_wal_keep_size), and the copy writes about 4096 MiB: a run that is interrupted can be resumed only until what others write has used that up.',
+    ]);
+  });
+
+  test('says what a large table takes of a disk that the server does not tell of', () => {
+    expect(diskNotes({ dataBytes: 512 * MIB, indexBytes: 511 * MIB })).toEqual([]);
+    expect(diskNotes({ dataBytes, indexBytes: MIB })).toEqual([
+      'The server does not tell how much disk space is free: the shadow takes about 4097 MiB, and the log of the copy about as much while it is kept.',
+    ]);
   });
 });

@@ -1,0 +1,35 @@
+/** What the server keeps of its log for a replication slot, and what a run takes of its disk: for the plan. */
+
+import { mebibytes } from '../engine/load.ts';
+import type { PlanEstimate } from '../engine/model.ts';
+import type { Session } from './session.ts';
+
+/** A smaller table needs no word about space. */
+const NOTED_BYTES = 1024 ** 3;
+
+/** The most log that the server keeps for a slot, bytes (max_slot_wal_keep_size); null: there is no limit. */
+export async function readLogRetention(session: Session, signal: AbortSignal): Promise<number | null> {
+  const [row] = await session.query(`SELECT ${slotLimit} AS bytes`, signal);
+  const bytes = Number(row?.['bytes'] ?? -1);
+  return bytes < 0 ? null : bytes;
+}
+
+/** The expression that gives it; -1: there is no limit. */
+export const slotLimit = "pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size'))";
+
+/** What an operator should know of it before a run. Copying logs about as much as the table has. */
+export function retentionNotes(keepMax: number | null, { dataBytes }: Pick<PlanEstimate, 'dataBytes'>): readonly string[] {
+  if (keepMax === null || keepMax >= 2 * dataBytes) return [];
+  return [
+    `The server keeps ${mebibytes(keepMax)} of log for a replication slot (max_slot_wal_keep_size), and the copy writes about ${mebibytes(dataBytes)}: a run that is interrupted can be resumed only until what others write has used that up.`,
+  ];
+}
+
+/** PostgreSQL never tells how much is free. */
+export function diskNotes({ dataBytes, indexBytes }: Pick<PlanEstimate, 'dataBytes' | 'indexBytes'>): readonly string[] {
+  const needed = dataBytes + indexBytes;
+  if (needed < NOTED_BYTES) return [];
+  return [
+    `The server does not tell how much disk space is free: the shadow takes about ${mebibytes(needed)}, and the log of the copy about as much while it is kept.`,
+  ];
+}
