@@ -132,7 +132,8 @@ function usingOf(sql: string, clause: readonly Token[]): UsingExpression | null 
   return { column, expression: textOf(sql, expression), isUntyped };
 }
 
-function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
+/** The clauses, each without its comma. */
+export function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
   const clauses: Token[][] = [[]];
   for (const token of tokens) {
     if (token.depth === 0 && isSymbol(token, ',')) clauses.push([]);
@@ -141,28 +142,33 @@ function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] 
   return clauses;
 }
 
-function withoutSemicolon(tokens: readonly Token[]): readonly Token[] {
+/** Without one at the end. */
+export function withoutSemicolon(tokens: readonly Token[]): readonly Token[] {
   return isSymbol(tokens.at(-1), ';') ? tokens.slice(0, -1) : tokens;
 }
 
 /** From the first token to the last, as written. */
-function textOf(sql: string, tokens: readonly Token[]): string {
+export function textOf(sql: string, tokens: readonly Token[]): string {
   return sql.slice(tokens[0]?.start ?? 0, tokens.at(-1)?.end ?? 0);
 }
 
-function isWords(tokens: readonly Token[], ...words: readonly string[]): boolean {
+/** Whether these bare words come first. */
+export function isWords(tokens: readonly Token[], ...words: readonly string[]): boolean {
   return words.every((word, step) => isWord(tokens[step], word));
 }
 
-function isWord(token: Token | undefined, word: string): boolean {
+/** A bare word in lower case; a name in double quotes is none. */
+export function isWord(token: Token | undefined, word: string): boolean {
   return token?.kind === 'word' && token.value === word;
 }
 
-function isSymbol(token: Token | undefined, symbol: string): boolean {
+/** Any single character that is no part of a name, number or string. */
+export function isSymbol(token: Token | undefined, symbol: string): boolean {
   return token?.kind === 'symbol' && token.value === symbol;
 }
 
-function nameOf(token: Token | undefined): string | null {
+/** The name that a token may be; null for any other. */
+export function nameOf(token: Token | undefined): string | null {
   return token?.kind === 'word' || token?.kind === 'name' ? token.value : null;
 }
 

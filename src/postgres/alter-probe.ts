@@ -58,7 +58,8 @@ export async function probeAlter(
   }
 }
 
-type Step = 'copy' | 'alter';
+/** What was being done: making the empty copy, or altering it. */
+export type Step = 'copy' | 'alter';
 
 /** LIKE numbers the columns anew, without gaps; the ALTER keeps the numbers. */
 function keptColumns(source: TableDescription, altered: TableDescription): readonly (readonly [Column, Column])[] {
@@ -112,7 +113,8 @@ function changingObstacle({ column }: UsingExpression, what: string): Obstacle {
   return { code: 'UNSUPPORTED_CLAUSE', message };
 }
 
-function refusalOf(error: unknown, source: TableDescription, step: Step): Obstacle {
+/** What the server said as an obstacle; throws again what may pass. */
+export function refusalOf(error: unknown, source: TableDescription, step: Step): Obstacle {
   const report = serverError(error);
   // Locks, resources, a lost connection: another time it may work.
   if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) throw error;

@@ -1,6 +1,6 @@
 /** What a plan is made from: the source, the clauses, what the server makes of them, and the key. */
 
-import type { MigrationKey, MigrationRequest } from '../engine/model.ts';
+import type { MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
 import { probeAlter, type ProbedTable } from './alter-probe.ts';
@@ -23,14 +23,9 @@ export async function learnFacts(
   request: MigrationRequest,
   signal: AbortSignal,
 ): Promise<PlanningFacts | { readonly obstacles: readonly Obstacle[] }> {
-  const name = `${request.table.schema}.${request.table.table}`;
   const reading = readAlterClauses(request.clauses);
-  const source = await readTable(session, request.table, signal);
-  if (source === null || isBookkeeping(request.table) || /^pg_|^information_schema$/.test(request.table.schema)) {
-    const message =
-      source === null ? `${name} does not exist or is not a table.` : `${name} belongs to the server or to TableShift itself.`;
-    return { obstacles: [{ code: 'TABLE_NOT_FOUND', message }, ...reading.problems] };
-  }
+  const source = await readSource(session, request.table, signal);
+  if ('code' in source) return { obstacles: [source, ...reading.problems] };
   const problems = [...kindObstacles(source), ...reading.problems];
   if (problems.length > 0) return { obstacles: problems };
   const probed = await probeAlter(session, source, reading, signal);
@@ -39,6 +34,20 @@ export async function learnFacts(
   const key = chooseKey({ source, probed, asked: request.options.key, encoding: database?.['encoding'] ?? '' });
   if ('code' in key) return { obstacles: [key] };
   return { source, reading, probed, key };
+}
+
+/** The table to change; the obstacle where there is none, or it is nobody's to change. */
+export async function readSource(
+  session: Session,
+  table: TableName,
+  signal: AbortSignal,
+): Promise<TableDescription | Obstacle> {
+  const name = `${table.schema}.${table.table}`;
+  const source = await readTable(session, table, signal);
+  if (source !== null && !isBookkeeping(table) && !/^pg_|^information_schema$/.test(table.schema)) return source;
+  const message =
+    source === null ? `${name} does not exist or is not a table.` : `${name} belongs to the server or to TableShift itself.`;
+  return { code: 'TABLE_NOT_FOUND', message };
 }
 
 /** Kinds of tables of which not even an empty copy means anything. */
