@@ -1,0 +1,86 @@
+/** Changes that PostgreSQL carries out by itself without making writers wait: found on an empty clone, run on the live table. */
+
+import type { MigrationRequest } from '../engine/model.ts';
+import type { NativeChange, NativePlan, NoNativeWay } from '../engine/native-change.ts';
+import { PlanRefusedError, type Obstacle } from '../engine/obstacles.ts';
+import { refusalOf } from './alter-probe.ts';
+import { findMigrations } from './bookkeeping.ts';
+import type { TableDescription } from './catalog.ts';
+import { readNativeClauses } from './native-clauses.ts';
+import { NativeClone } from './native-clone.ts';
+import { NativeFinder } from './native-finder.ts';
+import { ourNames } from './native-recipes.ts';
+import { runStep } from './native-step.ts';
+import { readSource } from './planning-facts.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+
+/** The port of this database. */
+export function createNativeChange(server: Server): NativeChange {
+  return {
+    find: (request, signal) => findNative(server, request, signal),
+    run: (step, plan, lockTimeoutMs, signal) => runStep(server, { step, plan, lockTimeoutMs }, signal),
+  };
+}
+
+async function findNative(server: Server, request: MigrationRequest, signal: AbortSignal): Promise<NativePlan | NoNativeWay> {
+  await using session = await server.openSession({}, signal);
+  const source = await readSource(session, request.table, signal);
+  if ('code' in source) throw new PlanRefusedError([source]);
+  const open = await openMigration(session, source, signal);
+  if (open !== null) throw new PlanRefusedError([open]);
+  const clause = request.clauses.trim();
+  const unsuited = unsuitedFor(source);
+  if (unsuited !== null) return { clause, reason: unsuited };
+  const clauses = readNativeClauses(request.clauses);
+  if (clauses === null) return { clause, reason: 'the clauses cannot be read' };
+  const refused = clauses.find(({ kind }) => kind === 'impossible');
+  if (refused !== undefined) return { clause: refused.text, reason: refused.reason };
+  const { signal: always } = new AbortController();
+  await session.execute('BEGIN', signal);
+  try {
+    const clone = await cloned(session, source, signal);
+    if (clone === null) return { clause, reason: 'a foreign key of the table refers to one that is partitioned or no table' };
+    const finder = new NativeFinder({ session, clone, source, clauses, flavour: server.flavour });
+    const found = await finder.find(signal);
+    if ('reason' in found) return found;
+    return { source: { schema: source.schema, table: source.table }, alter: clause, steps: found.steps };
+  } finally {
+    // A broken session has no transaction any more.
+    await session.execute('ROLLBACK', always).catch(() => undefined);
+  }
+}
+
+/** Without what an earlier run left there under names of ours. */
+async function cloned(session: Session, source: TableDescription, signal: AbortSignal): Promise<NativeClone | null> {
+  const isTheirs = ({ name }: { readonly name: string }): boolean => !ourNames.test(name);
+  const theirs = { ...source, indexes: source.indexes.filter(isTheirs), constraints: source.constraints.filter(isTheirs) };
+  try {
+    return await NativeClone.make(session, theirs, signal);
+  } catch (error) {
+    throw new PlanRefusedError([refusalOf(error, source, 'copy')]);
+  }
+}
+
+function unsuitedFor(source: TableDescription): string | null {
+  if (source.kind === 'p') return 'the table is partitioned';
+  if (source.isPartition) return 'the table is a partition of another one';
+  if (source.kind !== 'r') return 'it is a foreign table';
+  if (source.isInherited) return 'the table inherits from another one, or another one from it';
+  if (source.isTyped) return 'it is a typed table';
+  return source.persistence === 't' ? 'it is a temporary table' : null;
+}
+
+/** The shadow of a table that is altered meanwhile would be in vain. */
+async function openMigration(
+  session: Session,
+  { schema, table }: TableDescription,
+  signal: AbortSignal,
+): Promise<Obstacle | null> {
+  const open = (await findMigrations(session, null, signal)).find(
+    ({ state, plan }) => state === 'open' && plan.source.schema === schema && plan.source.table === table,
+  );
+  if (open === undefined) return null;
+  const message = `Migration ${open.id} of ${schema}.${table} is unfinished since ${open.startedAt}.`;
+  return { code: 'MIGRATION_OPEN', message };
+}

@@ -1,0 +1,197 @@
+/**
+ * Runs one step of a native change. A brief one asks for its lock with a short timeout, and the server itself ends it soon after
+ * that, so that no writer waits longer whatever it is that takes its time. An online one waits for its lock no longer either,
+ * though nobody would wait behind it; only the build of an index waits for older transactions without a limit but the signal.
+ */
+
+import { type ErrorCode, MigrationError } from '../engine/errors.ts';
+import type { TableName } from '../engine/model.ts';
+import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
+import { PlanRefusedError } from '../engine/obstacles.ts';
+import { hasPassed } from '../sessions/pause.ts';
+import { serverError, type ServerReport } from './errors.ts';
+import { describeSession, findLockHolders, sessionColumns } from './lock-holders.ts';
+import { undoingStatements } from './native-recipes.ts';
+import type { Server } from './server.ts';
+import type { OwnedSession, Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+
+/** What to run. */
+export interface StepOrder {
+  readonly step: NativeStep;
+  readonly plan: NativePlan;
+  readonly lockTimeoutMs: number;
+}
+
+/** More names than this help nobody. */
+const blockersMax = 10;
+/** The server ends a brief step this long after its lock timeout. */
+const graceMs = 500;
+/** See table-lock.ts: an autovacuum worker gives way only to who has waited for that long. */
+const deadlockTimeoutMs = 200;
+
+/**
+ * See `NativeChange.run`. Where a row does not fit, or the server refuses for the table what it did to the clone, the
+ * preparations are undone before it rejects. Safe to repeat: a brief step is one transaction, whose fate is asked for after a
+ * lost connection; proving a proven constraint does nothing; an index that was left half-built is dropped and built again.
+ */
+export async function runStep(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
+  const { step } = order;
+  try {
+    if (step.kind === 'brief') return await runBrief(server, order, signal);
+    const index = /^CREATE UNIQUE INDEX CONCURRENTLY "((?:[^"]|"")+)" /.exec(step.sql)?.[1];
+    if (index !== undefined) return await buildIndex(server, order, index.replaceAll('""', '"'), signal);
+    await using session = await openWorker(server, order, signal);
+    return await askingFor(server, { session, order }, () => session.execute(step.sql, signal), signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw await refused(server, order, error, signal);
+  }
+}
+
+/** Names in the step are the user's; the rest of the settings is as for the clone. */
+async function openWorker(server: Server, { lockTimeoutMs, step }: StepOrder, signal: AbortSignal): Promise<OwnedSession> {
+  const limits =
+    step.kind === 'online'
+      ? []
+      : [`statement_timeout = ${lockTimeoutMs + graceMs}`, `idle_in_transaction_session_timeout = ${lockTimeoutMs + graceMs}`];
+  const settings = ['search_path TO DEFAULT', `lock_timeout = ${lockTimeoutMs}`, ...limits];
+  const session = await server.openSession({ settings }, signal);
+  await session.query(
+    `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', false)
+     WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`,
+    signal,
+  );
+  return session;
+}
+
+async function runBrief(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
+  await using session = await openWorker(server, order, signal);
+  const { signal: always } = new AbortController();
+  // The number is had before the lock is asked for, and nothing but the server is between the lock and the commit.
+  await session.execute('BEGIN', signal);
+  const [row] = await session.query('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id', signal);
+  try {
+    const run = (): Promise<unknown> => session.execute(`${order.step.sql}; COMMIT`, signal);
+    return await askingFor(server, { session, order }, run, signal);
+  } catch (error) {
+    if (
+      error instanceof MigrationError &&
+      error.code === 'CONNECTION_LOST' &&
+      (await hasCommitted(server, row?.['id'] ?? '', signal))
+    ) {
+      return { kind: 'done' };
+    }
+    throw error;
+  } finally {
+    if (session.transaction !== 'none') await session.execute('ROLLBACK', always).catch(() => undefined);
+  }
+}
+
+/** The session of it is gone, so it is decided. */
+async function hasCommitted(server: Server, transaction: string, signal: AbortSignal): Promise<boolean> {
+  await using session = await server.openSession({}, signal);
+  const [row] = await session.query(`SELECT pg_catalog.pg_xact_status(${quoteText(transaction)}::xid8) AS status`, signal);
+  return row?.['status'] === 'committed';
+}
+
+/**
+ * SHARE UPDATE EXCLUSIVE, behind which no writer waits; and it waits for transactions that are older, its own kind of an earlier
+ * run included.
+ */
+async function buildIndex(server: Server, order: StepOrder, index: string, signal: AbortSignal): Promise<StepOutcome> {
+  const { plan, step } = order;
+  await using session = await openWorker(server, order, signal);
+  await session.execute('SET lock_timeout = 0', signal);
+  const oid = `pg_catalog.to_regclass(${quoteText(quoteTable({ schema: plan.source.schema, table: index }))})`;
+  const [row] = await session.query(`SELECT indisvalid AS is_valid FROM pg_catalog.pg_index WHERE indexrelid = ${oid}`, signal);
+  if (row?.['is_valid'] === 't') return { kind: 'done' };
+  if (row !== undefined)
+    await session.execute(`DROP INDEX CONCURRENTLY ${quoteName(plan.source.schema)}.${quoteName(index)}`, signal);
+  await session.execute(step.sql, signal);
+  return { kind: 'done' };
+}
+
+/** Runs what asks for a lock, and looks who is in the way while it does. */
+async function askingFor(
+  server: Server,
+  { session, order }: { readonly session: Session; readonly order: StepOrder },
+  run: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
+  const { lockTimeoutMs, step, plan } = order;
+  await using observer = await server.openSession({}, signal);
+  const settled = new AbortController();
+  let blockers: readonly string[] = [];
+  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
+    if (isPassed) blockers = await findBlockers(observer, { pid: session.pid, table: plan.source }, signal);
+  });
+  try {
+    await run();
+    return { kind: 'done' };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MigrationError)) throw error;
+    const isLate = step.kind === 'brief' && error.code === 'STATEMENT_TIMEOUT';
+    if (error.code !== 'LOCK_WAIT' && error.code !== 'DEADLOCK' && !isLate) throw error;
+    await looking.catch(() => undefined);
+    return { kind: 'not-locked', blockers };
+  } finally {
+    settled.abort();
+    // Looking for blockers is a courtesy: its failure is no reason to fail.
+    await Promise.allSettled([looking]);
+  }
+}
+
+/** Whom a session waits for right now; who has a lock on the table where that is not known, as for prepared transactions. */
+async function findBlockers(
+  observer: Session,
+  { pid, table }: { readonly pid: number; readonly table: TableName },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await observer.query(
+    `SELECT ${sessionColumns} FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${pid})) ORDER BY a.xact_start LIMIT ${blockersMax}`,
+    signal,
+  );
+  if (rows.length > 0) return rows.map(describeSession);
+  return await findLockHolders(observer, { table, of: 'table', except: pid, restingLongerMs: null }, signal);
+}
+
+/** What the rejection says; the preparations are undone where the same would happen again. */
+async function refused(server: Server, order: StepOrder, error: unknown, signal: AbortSignal): Promise<unknown> {
+  const report = serverError(error);
+  if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) return error;
+  const left = await undo(server, order, signal);
+  const { schema, table } = order.plan.source;
+  const state = left === null ? 'The table is as it was.' : `What was made ready is still there (${left}); drop it by hand.`;
+  const said = `${report.message.replace(/\.$/, '')}${report.detail === null ? '' : `: ${report.detail.replace(/\.$/, '')}`}`;
+  const message = `The server refuses the ALTER of ${schema}.${table}: ${said}. ${state}`;
+  const code = rowCode(report);
+  if (code !== null) return new MigrationError(code, message, { cause: error });
+  return new PlanRefusedError([{ code: report.code === '42501' ? 'MISSING_PRIVILEGE' : 'INVALID_ALTER', message }]);
+}
+
+/** Where a row is at fault. */
+function rowCode({ code }: ServerReport): ErrorCode | null {
+  if (code === '23505' || code === '23P01') return 'DUPLICATE_KEY';
+  return /^2[23]/.test(code) ? 'ROW_NOT_CONVERTIBLE' : null;
+}
+
+/** Null once nothing is left, else what is. */
+async function undo(server: Server, order: StepOrder, signal: AbortSignal): Promise<string | null> {
+  const { constraints, indexes } = undoingStatements(order.plan.source, order.plan.steps);
+  try {
+    if (constraints !== null) {
+      await using session = await openWorker(server, { ...order, step: { ...order.step, kind: 'brief' } }, signal);
+      await session.execute(constraints, signal);
+    }
+    await using session = await openWorker(server, order, signal);
+    await session.execute('SET lock_timeout = 0; SET statement_timeout = 0', signal);
+    for (const statement of indexes) await session.execute(statement, signal);
+    return null;
+  } catch {
+    signal.throwIfAborted();
+    return [...(constraints === null ? [] : [constraints]), ...indexes].join('; ');
+  }
+}

@@ -1,0 +1,215 @@
+/** Steps of a native change on PostgreSQL among applications: locks that are not had, rows that do not fit, lost connections. */
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { NativeChange, NativePlan, NativeStep, NoNativeWay, StepOutcome } from '../../src/engine/native-change.ts';
+import type { Database } from '../../src/engine/ports.ts';
+import { openDatabase } from '../../src/postgres/database.ts';
+import { never, openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
+import { type Inventory, inventoryOf } from '../support/postgres-inventory.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+import { startProxy, type Fate } from '../support/tcp-proxy.ts';
+
+const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+
+const before = `
+  CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);
+  CREATE TABLE t (id int, a int, b int); INSERT INTO t VALUES (1, 1, 1), (2, 2, 1), (3, 3, NULL)`;
+
+describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', (name) => {
+  // A database of its own, for an index that is built beside writers waits for all transactions there.
+  let own: string;
+  let server: PostgresApplication;
+  let application: PostgresApplication;
+  let url: string;
+
+  beforeEach(async () => {
+    own = `native_${randomBytes(4).toString('hex')}`;
+    server = await openPostgresApplication(sharedServer(name));
+    await server.run(`CREATE DATABASE ${own}`);
+    url = Object.assign(new URL(sharedServer(name)), { pathname: `/${own}` }).href;
+    application = await openPostgresApplication(url);
+    await application.run(before);
+  });
+  afterEach(async () => {
+    await application[Symbol.asyncDispose]();
+    await server.run(`DROP DATABASE ${own} WITH (FORCE)`);
+    await server[Symbol.asyncDispose]();
+  });
+
+  const open = (through = url): Promise<Database> => openDatabase(through, login, never);
+  const nativeOf = ({ native }: Database): NativeChange => {
+    if (native === undefined) throw new Error('There is no native way.');
+    return native;
+  };
+  const find = (native: NativeChange, clauses: string): Promise<NativePlan | NoNativeWay> =>
+    native.find({ table: { schema: 'public', table: 't' }, clauses, options: { deferIndexes: 'auto', key: null } }, never);
+  const planOf = async (native: NativeChange, clauses: string): Promise<NativePlan> => {
+    const found = await find(native, clauses);
+    if ('reason' in found) throw new Error(`no native way: ${found.reason}`);
+    return found;
+  };
+  const stepOf = (plan: NativePlan, index: number): NativeStep => {
+    const step = plan.steps[index];
+    if (step === undefined) throw new Error('There is no such step.');
+    return step;
+  };
+  const runAll = async (native: NativeChange, plan: NativePlan): Promise<readonly StepOutcome[]> => {
+    const outcomes: StepOutcome[] = [];
+    for (const step of plan.steps) outcomes.push(await native.run(step, plan, 5_000, never));
+    return outcomes;
+  };
+  const inventory = async (): Promise<Inventory> => {
+    const read = await inventoryOf(application, 'public', 't');
+    await application.run('SET search_path TO DEFAULT');
+    return read;
+  };
+
+  test('a primary key is built beside writers, over columns that were not NOT NULL', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD PRIMARY KEY (id, a)');
+    expect((await runAll(native, plan)).every(({ kind }) => kind === 'done')).toBe(true);
+    const carried = await inventory();
+    await application.run(`DROP TABLE t, p; ${before}; ALTER TABLE t ADD PRIMARY KEY (id, a)`);
+    expect(carried).toEqual(await inventory());
+  });
+
+  test('a brief step whose lock is not had names who is in the way, changes nothing, and can be had later', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD z int');
+    const untouched = await inventory();
+    await using reader = await openPostgresApplication(url);
+    await reader.run('BEGIN; SELECT * FROM t');
+    const outcome = await native.run(stepOf(plan, 0), plan, 400, never);
+    expect(outcome).toEqual({ kind: 'not-locked', blockers: [expect.stringContaining(`process ${reader.pid} of `)] });
+    expect(await inventory()).toEqual(untouched);
+    await reader.run('COMMIT');
+    expect(await native.run(stepOf(plan, 0), plan, 5_000, never)).toEqual({ kind: 'done' });
+  });
+
+  test('a foreign key waits for no writer of the other table longer than for its own lock', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD FOREIGN KEY (b) REFERENCES p');
+    await using writer = await openPostgresApplication(url);
+    await writer.run('BEGIN; INSERT INTO p VALUES (9)');
+    expect(await native.run(stepOf(plan, 0), plan, 400, never)).toEqual({
+      kind: 'not-locked',
+      blockers: [expect.stringContaining(`process ${writer.pid} of `)],
+    });
+    await writer.run('COMMIT');
+    expect(await runAll(native, plan)).toEqual([{ kind: 'done' }, { kind: 'done' }]);
+  });
+
+  test('rows are proven while a transaction that writes them is open', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD CHECK (a < 100)');
+    expect(await native.run(stepOf(plan, 0), plan, 5_000, never)).toEqual({ kind: 'done' });
+    await using writer = await openPostgresApplication(url);
+    await writer.run('BEGIN; UPDATE t SET a = 50 WHERE id = 1; INSERT INTO t VALUES (4, 4, 4)');
+    expect(await native.run(stepOf(plan, 1), plan, 400, never)).toEqual({ kind: 'done' });
+    await writer.run('COMMIT');
+    expect((await inventory())['constraints']).toContainEqual(expect.stringContaining('CHECK ((a < 100))'));
+  });
+
+  test.each([
+    ['ADD CHECK (a < 3)', 'ROW_NOT_CONVERTIBLE', /t_a_check.*violated by some row/],
+    ['ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES p', 'ROW_NOT_CONVERTIBLE', /\(a\)=\(3\) is not present/],
+    ['ALTER b SET NOT NULL, ADD z int', 'ROW_NOT_CONVERTIBLE', /violated by some row|contains null values/],
+    ['ADD UNIQUE (b)', 'DUPLICATE_KEY', /Key \(b\)=\(1\) is duplicated/],
+    ['ADD UNIQUE (a), ADD CHECK (a < 3)', 'ROW_NOT_CONVERTIBLE', /violated by some row/],
+    ['ADD PRIMARY KEY (b)', 'ROW_NOT_CONVERTIBLE', /violated by some row|contains null values/],
+  ])('a row that does not fit ends %s, and the table is as it was', async (clauses, code, message) => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const untouched = await inventory();
+    const plan = await planOf(native, clauses);
+    await expect(runAll(native, plan)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(await inventory()).toEqual(untouched);
+  });
+
+  test('what only the real table refuses is said in the words of the server, and the table is as it was', async () => {
+    await application.run('CREATE VIEW w AS SELECT b FROM t');
+    await using database = await open();
+    const native = nativeOf(database);
+    const untouched = await inventory();
+    const plan = await planOf(native, 'DROP b, ADD CHECK (a < 100)');
+    await expect(runAll(native, plan)).rejects.toMatchObject({ message: expect.stringMatching(/view w depends on column b/) });
+    expect(await inventory()).toEqual(untouched);
+  });
+
+  test('an index that an earlier run left half-built is built anew', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD UNIQUE (a)');
+    await application.run('UPDATE t SET a = 1');
+    await expect(application.run(stepOf(plan, 0).sql)).rejects.toThrow('could not create unique index');
+    await application.run('UPDATE t SET a = id');
+    expect((await inventory())['indexes']).toHaveLength(1);
+    const again = await planOf(native, 'ADD UNIQUE (a)');
+    expect(again).toEqual(plan);
+    expect(await runAll(native, again)).toEqual([{ kind: 'done' }, { kind: 'done' }]);
+    expect((await inventory())['indexes']).toEqual([expect.stringContaining('UNIQUE INDEX t_a_key ON public.t')]);
+  });
+
+  test.each<{ fate: Fate; isDone: boolean }>([
+    { fate: 'cut-before', isDone: false },
+    { fate: 'cut-answer', isDone: true },
+  ])('a brief step whose connection is $fate is done only if the server committed it', async ({ fate, isDone }) => {
+    let isArmed = true;
+    const judge = (sent: string): Fate => {
+      if (!isArmed || !sent.includes('; COMMIT\0')) return 'pass';
+      isArmed = false;
+      return fate;
+    };
+    await using proxy = await startProxy(url, judge);
+    await using database = await open(proxy.url);
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD z int');
+    const outcome = await native.run(stepOf(plan, 0), plan, 5_000, never).then(
+      ({ kind }) => kind,
+      (error: unknown) => (error as { readonly code?: string }).code,
+    );
+    expect(outcome).toBe(isDone ? 'done' : 'CONNECTION_LOST');
+    const columns = (await inventory())['columns'] ?? [];
+    expect(columns.some((line) => line.startsWith('z '))).toBe(isDone);
+  });
+
+  test('an ALTER that the server refuses is refused as it is planned', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    await expect(find(native, 'DROP nothing_there')).rejects.toMatchObject({
+      obstacles: [
+        { code: 'INVALID_ALTER', message: expect.stringContaining('column "nothing_there" of relation "t" does not exist') },
+      ],
+    });
+    await application.run('ALTER TABLE t ADD CONSTRAINT low CHECK (a > 0)');
+    await expect(find(native, 'ADD CONSTRAINT low CHECK (a > 0)')).rejects.toMatchObject({
+      obstacles: [{ code: 'INVALID_ALTER', message: expect.stringContaining('"low" for relation "t" already exists') }],
+    });
+  });
+
+  test('where there is no cheap way, the clause and the reason are named', async () => {
+    await application.run('CREATE UNIQUE INDEX u ON t (a); CREATE TABLE child (a int REFERENCES t (a))');
+    await using database = await open();
+    const native = nativeOf(database);
+    expect(await find(native, 'ADD z int, ALTER b TYPE bigint')).toEqual({
+      clause: 'ALTER b TYPE bigint',
+      reason: 'the server writes the whole table again while nobody can use it',
+    });
+    expect(await find(native, 'RENAME TO u')).toEqual({ clause: 'RENAME TO u', reason: 'it renames the table' });
+    expect(await find(native, 'ALTER a TYPE int')).toEqual({
+      clause: 'ALTER a TYPE int',
+      reason: 'another table refers to the column, and may have to be read again',
+    });
+    expect(await find(native, 'ADD z int, ADD CHECK (z > 0)')).toMatchObject({ clause: 'ADD CHECK (z > 0)' });
+  });
+
+  test('a table that is a partition, or inherits, is left to the shadow', async () => {
+    await application.run('CREATE TABLE kin (c int) INHERITS (t)');
+    await using database = await open();
+    expect(await find(nativeOf(database), 'ADD z int')).toMatchObject({ reason: expect.stringContaining('inherits') });
+  });
+});
