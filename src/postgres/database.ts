@@ -15,6 +15,7 @@ import { claimName, findClaimHolder, takeClaim, type Claim } from './claim.ts';
 import { claimToGiveUp, concludingStore, createRetiredTables } from './clean-up.ts';
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
+import { createNativeChange } from './native-change.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
@@ -71,6 +72,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
+    native: createNativeChange(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
