@@ -137,6 +137,7 @@ async function runTool(table: CopyTable, workers: number): Promise<Readonly<Reco
     else if (event.kind === 'retrying' || event.kind === 'cutover-failed') console.error(JSON.stringify(event));
   };
   const { id } = await migrate({
+    strategy: 'shadow',
     url: table.url,
     table: table.name,
     alter: table.clauses,

@@ -90,6 +90,7 @@ async function measure(source: Server, replica: Server, run: Run): Promise<Measu
   const plans: Plan[] = [];
   const began = performance.now();
   const migration = migrate({
+    strategy: 'shadow',
     url: source.url,
     table: `${schema}.${table}`,
     alter: 'MODIFY amount BIGINT NOT NULL',

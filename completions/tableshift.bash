@@ -6,6 +6,7 @@ _tableshift() {
     case $word in plan | migrate | resume | list | status | control | cleanup) command=$word && break ;; esac
   done
   case $previous in
+    --strategy) words='auto native shadow' ;;
     --defer-indexes) words='auto always never' ;;
     --ssl-mode) words='disabled preferred required verify-ca verify-identity' ;;
     --cutover) words='auto manual' ;;
@@ -21,8 +22,8 @@ _tableshift() {
       ;;
   esac
   [ -n "$words" ] || case $command in
-    plan) words='--alter --table --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --output --no-color --help' ;;
-    migrate) words='--alter --table --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --max-latency --max-running-threads --replicas --max-lag --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
+    plan) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --output --no-color --help' ;;
+    migrate) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --max-latency --max-running-threads --replicas --max-lag --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     resume) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --max-latency --max-running-threads --replicas --max-lag --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     list) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --output --no-color --help' ;;
     status) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --socket --config --output --no-color --help' ;;

@@ -112,7 +112,8 @@ async function demonstrate(flavour: Flavour, rows: number, signal: AbortSignal):
         const swap = watchForSwap(server.url, stage.definition(tables), signal);
         const table = `${tables.schema}.${tables.table}`;
         const url = stage.url(server.url, tables.schema);
-        exitCode = await runProgram(['migrate', '--url', url, '--table', table, '--alter', values.alter ?? stage.alter]);
+        const change = ['--table', table, '--alter', values.alter ?? stage.alter, '--strategy', 'shadow'];
+        exitCode = await runProgram(['migrate', '--url', url, ...change]);
         return await swap.end();
       },
     },

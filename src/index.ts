@@ -11,6 +11,8 @@ import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
 import { type MigrationResult, runMigration } from './engine/migration.ts';
 import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from './engine/load.ts';
+import type { NativePlan, NoNativeWay, Strategy } from './engine/native-change.ts';
+import { chooseWay, type NativeResult, NativeRunner } from './engine/native-runner.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
@@ -23,6 +25,8 @@ export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
 export type { MigrationEvent, Observer, Progress } from './engine/events.ts';
 export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
 export type { MigrationResult } from './engine/migration.ts';
+export type { NativePlan, NativeStep, NoNativeWay, Strategy } from './engine/native-change.ts';
+export type { NativeResult } from './engine/native-runner.ts';
 export { DEFAULT_MAX_RUNNING_THREADS, type LoadFigures, type LoadLimits } from './engine/load.ts';
 export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 export type { Checkpoint, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
@@ -52,6 +56,8 @@ export interface ChangeOptions extends ServerOptions, Partial<PlanOptions> {
   readonly alter: string;
   /** `[schema.]name`. */
   readonly table?: string | null;
+  /** `auto` when it is not given. */
+  readonly strategy?: Strategy;
 }
 
 /** How to run it. */
@@ -60,6 +66,8 @@ export interface RunOptions {
   readonly observer?: Observer;
   /** Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. */
   readonly onStart?: (plan: Plan) => void;
+  /** Called once, before the first step of a native change. Nothing of it is recorded. Must not throw. */
+  readonly onNativeStart?: (plan: NativePlan) => void;
   /** What differs from DEFAULT_OPTIONS. */
   readonly pace?: Partial<MigrationOptions>;
   /** To steer the run while it goes on: made by the caller, with its own options, which then win over `pace`. */
@@ -77,7 +85,12 @@ export interface RunOptions {
 
 /** A plan and every reason to refuse it. */
 export interface PlanResult {
-  /** Null where the obstacles leave nothing to plan: no such table, or clauses that the server refuses. */
+  readonly strategy: 'native' | 'shadow';
+  /** Null where the change goes by a shadow. */
+  readonly native: NativePlan | null;
+  /** Why not natively: null where it is native, where that was not asked for, and where the obstacles say it. */
+  readonly noNativeWay: NoNativeWay | null;
+  /** Null for a native change, and where the obstacles leave nothing to plan: no such table, or clauses that the server refuses. */
   readonly plan: Plan | null;
   readonly obstacles: readonly Obstacle[];
 }
@@ -88,25 +101,42 @@ export async function planMigration(options: ChangeOptions): Promise<PlanResult>
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
+  const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
+  if (way.kind === 'native') {
+    const obstacles = await openMigrationsOf(database, way.native, signal);
+    return { strategy: 'native', native: way.native, noNativeWay: null, plan: null, obstacles };
+  }
+  const shadow = { strategy: 'shadow', native: null, noNativeWay: way.reason } as const;
   try {
     const plan = await database.plan(request, signal);
-    return { plan, obstacles: await database.findObstacles(plan, signal) };
+    return { ...shadow, plan, obstacles: await database.findObstacles(plan, signal) };
   } catch (error) {
-    if (error instanceof PlanRefusedError) return { plan: null, obstacles: error.obstacles };
+    if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: error.obstacles };
     throw error;
   }
 }
 
+/** What came of a change, and by which way it went. */
+export type ChangeResult = ShadowResult | NativeResult;
+export type ShadowResult = MigrationResult & { readonly strategy: 'shadow' };
+
 /** Plans and carries out a change, up to the swap. Rejects with a PlanRefusedError where there are obstacles. */
-export async function migrate(options: ChangeOptions & RunOptions): Promise<MigrationResult> {
+export async function migrate(options: ChangeOptions & RunOptions & { readonly strategy: 'shadow' }): Promise<ShadowResult>;
+export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult>;
+export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult> {
   const signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
+  const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
+  if (way.kind === 'native') {
+    const result = await runNative({ database, plan: way.native, request }, options, signal);
+    if (result !== null) return result;
+  }
   const plan = await database.plan(request, signal);
   const obstacles = await database.findObstacles(plan, signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
-  return await run({ database, plan, purpose: 'start' }, options, signal);
+  return { strategy: 'shadow', ...(await run({ database, plan, purpose: 'start' }, options, signal)) };
 }
 
 /** Goes on with the migration `id`; without one, with the only unfinished migration there is. */
@@ -201,6 +231,47 @@ async function requestOf(database: OpenDatabase, asked: AskedRequest, signal: Ab
   const schema = asked.table.schema ?? (await database.findSchema?.(table, signal));
   assert(schema !== undefined, `the schema of ${table} is known`);
   return { ...asked, table: { schema, table } };
+}
+
+/** What keeps a native change from its table: a migration whose change stream it would break. */
+async function openMigrationsOf(database: Database, { source }: NativePlan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const open = (await database.listMigrations(signal)).filter(
+    ({ state, plan }) => state === 'open' && plan.source.schema === source.schema && plan.source.table === source.table,
+  );
+  return open.map(({ id, startedAt }) => ({
+    code: 'MIGRATION_OPEN',
+    message: `Migration ${id} of ${source.schema}.${source.table} is unfinished since ${startedAt}.`,
+  }));
+}
+
+interface NativeRun {
+  readonly database: Database;
+  readonly plan: NativePlan;
+  readonly request: MigrationRequest;
+}
+
+/** Null where the server took its offer back before anything changed, and the shadow may do it instead. */
+async function runNative(
+  { database, plan, request }: NativeRun,
+  options: ChangeOptions & RunOptions,
+  signal: AbortSignal,
+): Promise<NativeResult | null> {
+  assert(database.native !== undefined, 'a native plan comes from a database that has native ways');
+  const obstacles = await openMigrationsOf(database, plan, signal);
+  if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
+  options.onNativeStart?.(plan);
+  const observer = options.observer ?? ((): void => undefined);
+  const controls = options.controls ?? new Controls({ ...DEFAULT_OPTIONS, ...options.pace });
+  const context = { clock: systemClock, observer };
+  const runner = new NativeRunner({ native: database.native, plan, request, controls, context });
+  try {
+    return await runner.run(signal);
+  } catch (error) {
+    const isOfferGone = error instanceof MigrationError && error.code === 'NO_NATIVE_WAY';
+    if (!isOfferGone || options.strategy === 'native' || runner.hasBegun) throw error;
+    observer({ kind: 'warning', about: 'the native way', message: error.message });
+    return null;
+  }
 }
 
 interface Run {

@@ -118,6 +118,16 @@ export const ERRORS = {
     'The lock for the cutover was not had within the attempts allowed.',
     'End what blocks it, or choose a calmer time; resume.',
   ),
+  NO_NATIVE_WAY: fatal(
+    2,
+    'The server has no cheap way for the change, and --strategy native forbids the copy.',
+    'Use --strategy shadow, or auto; or run the clause that is named by itself.',
+  ),
+  NATIVE_NOT_LOCKED: fatal(
+    5,
+    'The lock for a step of a native change was not had within the attempts allowed.',
+    'End what blocks it, or choose a calmer time; run the same migrate again, which does what is left.',
+  ),
   CRITICAL_LOAD: fatal(6, 'The server’s load went over the critical limit.', 'Resume when the load has gone down.'),
   SWAP_UNKNOWN: fatal(
     7,

@@ -39,6 +39,24 @@ export type MigrationEvent =
       readonly nextInMs: number;
     }
   | { readonly kind: 'swapped'; readonly blockedMs: number }
+  | {
+      readonly kind: 'native-step-begun';
+      /** Counts from 1, of `steps`. */
+      readonly step: number;
+      readonly steps: number;
+      readonly attempt: number;
+      readonly sql: string;
+      readonly lockTimeoutMs: number;
+    }
+  | { readonly kind: 'native-step-done'; readonly step: number; readonly attempt: number; readonly durationMs: number }
+  | {
+      readonly kind: 'native-step-blocked';
+      readonly step: number;
+      readonly attempt: number;
+      readonly blockers: readonly string[];
+      /** 0 after the last attempt. */
+      readonly nextInMs: number;
+    }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly id: MigrationId };
 

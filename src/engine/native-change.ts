@@ -27,6 +27,8 @@ export interface NativePlan {
   readonly alter: string;
   /** Never empty. */
   readonly steps: readonly NativeStep[];
+  /** Things worth knowing, one sentence each. */
+  readonly notes?: readonly string[];
 }
 
 /** No cheap way: which clause needs the shadow, and why. */
@@ -43,7 +45,8 @@ export interface NativeChange {
   find(request: MigrationRequest, signal: AbortSignal): Promise<NativePlan | NoNativeWay>;
   /**
    * Runs one step. `not-locked`: its lock was not had within `lockTimeoutMs`, and nothing has changed. When it rejects, the step
-   * has not happened, or is safe to repeat after another `find`.
+   * has not happened, or is safe to repeat after another `find`. Rejects with NO_NATIVE_WAY, and nothing changed, where the server
+   * refuses for the real table what it did to the empty clone.
    */
   run(step: NativeStep, plan: NativePlan, lockTimeoutMs: number, signal: AbortSignal): Promise<StepOutcome>;
 }

@@ -19,6 +19,7 @@ import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
 import { freeDisk } from './free-disk.ts';
+import { createNativeChange } from './native-change.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
@@ -56,6 +57,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
+    native: createNativeChange(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

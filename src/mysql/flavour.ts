@@ -18,6 +18,12 @@ export interface Flavour {
   readonly metadataLockSource: 'performance_schema' | 'metadata_lock_info';
   /** Changes of a child by a foreign key's cascade are row events in the log (MySQL 9.6). */
   readonly logsCascades: boolean;
+  /** Where InnoDB lists its tables and indexes in information_schema: INNODB_TABLES or INNODB_SYS_TABLES, and so on. */
+  readonly innodbPrefix: 'INNODB' | 'INNODB_SYS';
+  /** What may end an ALTER that must not copy rows while writers wait, the cheapest first. The last one tells nothing of cheapness by itself. */
+  readonly onlineAlgorithms: readonly string[];
+  /** Instant changes of columns that a table may have had since it was rebuilt; null: not counted (MySQL before 8.0.29, MariaDB). */
+  readonly instantVersionsMax: number | null;
   /** Settings of each session beside those that all servers share, as assignments for one SET. */
   readonly sessionSettings: readonly string[];
 }
@@ -40,6 +46,12 @@ export function flavourOf(version: string): Flavour {
     hasGtidWait: isMySqlFrom(5_07_05),
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
     logsCascades: isMySqlFrom(9_06_00),
+    innodbPrefix: isMySqlFrom(8_00_00) ? 'INNODB' : 'INNODB_SYS',
+    onlineAlgorithms: [
+      ...(isMySqlFrom(8_00_12) || (isMariaDb && versionNumber >= 10_03_07) ? ['ALGORITHM=INSTANT'] : []),
+      isMariaDb && versionNumber >= 10_03_07 ? 'ALGORITHM=NOCOPY, LOCK=NONE' : 'ALGORITHM=INPLACE, LOCK=NONE',
+    ],
+    instantVersionsMax: isMySqlFrom(9_01_00) ? 255 : isMySqlFrom(8_00_29) ? 64 : null,
     sessionSettings: [
       // A long IN list of keys would otherwise become a full scan or a join with a temporary table.
       ...(isMySqlFrom(5_07_09) ? ['range_optimizer_max_mem_size = 0', 'max_execution_time = 0'] : []),

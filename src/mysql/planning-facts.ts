@@ -29,21 +29,9 @@ export async function learnFacts(
   { session, server, request }: { readonly session: Session; readonly server: Server; readonly request: MigrationRequest },
   signal: AbortSignal,
 ): Promise<PlanningFacts | { readonly obstacles: readonly Obstacle[] }> {
-  const { schema, table } = request.table;
   const reading = readAlterClauses(request.clauses);
-  const source = await readIfAllowed(session, request.table, signal);
-  if (source === 'denied') {
-    return {
-      obstacles: [{ code: 'MISSING_PRIVILEGE', message: `The user may not read ${schema}.${table}.` }, ...reading.problems],
-    };
-  }
-  if (source === null || isBookkeeping(request.table) || systemSchemas.includes(schema.toLowerCase())) {
-    const message =
-      source === null
-        ? `${schema}.${table} does not exist or is not a base table.`
-        : `${schema}.${table} belongs to the server or to TableShift itself.`;
-    return { obstacles: [{ code: 'TABLE_NOT_FOUND', message }, ...reading.problems] };
-  }
+  const source = await findSource(session, request.table, signal);
+  if ('code' in source) return { obstacles: [source, ...reading.problems] };
   const problems = [...reading.problems, ...versioningProblem(source), ...checkProblems(source, reading, server)];
   if (problems.length > 0) return { obstacles: problems };
   const probed = await probeAlter(session, source, reading, signal);
@@ -53,6 +41,19 @@ export async function learnFacts(
   const key = chooseKey({ source, shadow: probed.definition, pairs: map.pairs, asked: request.options.key });
   if ('code' in key) return { obstacles: [key] };
   return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal) };
+}
+
+/** The table, which neither the server nor TableShift itself needs; else the obstacle. */
+export async function findSource(session: Session, name: TableName, signal: AbortSignal): Promise<TableDescription | Obstacle> {
+  const { schema, table } = name;
+  const source = await readIfAllowed(session, name, signal);
+  if (source === 'denied') return { code: 'MISSING_PRIVILEGE', message: `The user may not read ${schema}.${table}.` };
+  if (source !== null && !isBookkeeping(name) && !systemSchemas.includes(schema.toLowerCase())) return source;
+  const message =
+    source === null
+      ? `${schema}.${table} does not exist or is not a base table.`
+      : `${schema}.${table} belongs to the server or to TableShift itself.`;
+  return { code: 'TABLE_NOT_FOUND', message };
 }
 
 async function readIfAllowed(

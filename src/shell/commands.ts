@@ -9,6 +9,7 @@ import { runCleanup } from './cleanup-command.ts';
 import type { CommandLine } from './cli.ts';
 import { columnsOfOutput, commandText, type Invocation, prepare, type Surroundings, withRemedies } from './invocation.ts';
 import { columnsOf, oneLine } from './live-frame.ts';
+import { nativePlanText, noNativeWayText } from './native-summary.ts';
 import { obstaclesText, planText, tableText } from './plan-text.ts';
 import { jsonLine } from './reporter.ts';
 import { runMigrate, runResume } from './run-command.ts';
@@ -40,16 +41,20 @@ export async function runCommand(
 }
 
 async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Promise<number> {
-  const { alter, table, key, deferIndexes } = values;
-  const { plan, obstacles } = await planMigration({ ...server, alter, table, key, deferIndexes });
+  const { alter, table, strategy, key, deferIndexes } = values;
+  const result = await planMigration({ ...server, alter, table, strategy, key, deferIndexes });
+  const { plan, native, noNativeWay, obstacles } = result;
   const exitCode = obstacles.length === 0 ? 0 : 2;
   if (values.output === 'json') {
-    const fields = { kind: 'plan', plan, obstacles: withRemedies(obstacles), exitCode };
+    const fields = { kind: 'plan', ...result, obstacles: withRemedies(obstacles), exitCode };
     surroundings.stdout.write(jsonLine(surroundings.now(), fields));
     return exitCode;
   }
   const verdict = obstacles.length === 0 ? 'No obstacle: this can be migrated.\n' : obstaclesText(obstacles);
-  surroundings.stdout.write(plan === null ? verdict : `${planText(plan, columnsOfOutput(surroundings))}\n${verdict}`);
+  const columns = columnsOfOutput(surroundings);
+  const shown = native !== null ? nativePlanText(native, columns) : plan !== null ? planText(plan, columns) : '';
+  const why = noNativeWayText(noNativeWay, columns);
+  surroundings.stdout.write(shown === '' ? verdict : `${shown}${why}\n${verdict}`);
   return exitCode;
 }
 

@@ -34,6 +34,7 @@ export function levelOf(event: MigrationEvent): Level {
     case 'warning':
     case 'difference-found':
     case 'cutover-failed':
+    case 'native-step-blocked':
       return 'warn';
     case 'chunk-copied':
     case 'changes-applied':
@@ -53,6 +54,8 @@ export function levelOf(event: MigrationEvent): Level {
     case 'options-changed':
     case 'cutover-attempt':
     case 'swapped':
+    case 'native-step-begun':
+    case 'native-step-done':
     case 'progress':
     case 'finished':
       return 'info';
@@ -112,6 +115,16 @@ export function describeEvent(event: MigrationEvent): string {
       ].join('; ');
     case 'swapped':
       return `swapped; writes were blocked for ${readableDuration(event.blockedMs)}`;
+    case 'native-step-begun':
+      return `step ${event.step} of ${event.steps}, attempt ${event.attempt}, waiting at most ${readableDuration(event.lockTimeoutMs)} for the lock: ${event.sql}`;
+    case 'native-step-done':
+      return `step ${event.step} is done after ${readableDuration(event.durationMs)}`;
+    case 'native-step-blocked':
+      return [
+        `step ${event.step}, attempt ${event.attempt}: the lock was not had`,
+        ...(event.blockers.length === 0 ? [] : [`blocked by ${event.blockers.join(' and ')}`]),
+        event.nextInMs === 0 ? 'that was the last one' : `next in ${readableDuration(event.nextInMs)}`,
+      ].join('; ');
     case 'progress':
       return describeProgress(event.progress);
     case 'finished':

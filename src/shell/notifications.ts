@@ -3,14 +3,14 @@
 import type { Controls } from '../engine/controls.ts';
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
-import type { Plan } from '../engine/model.ts';
 import type { Task } from '../engine/tasks.ts';
 import { systemClock } from '../system-clock.ts';
 import { CutoverGate } from './cutover-gate.ts';
 import { findHooks, hookListener, runHook } from './hooks.ts';
-import { isTold, makeNotice, type Notice, Notifier, noticeOf, tooLong } from './notifier.ts';
+import { isTold, makeNotice, type Notice, Notifier, noticeOf, type Subject, tooLong } from './notifier.ts';
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
+import type { NativeSummary } from './native-summary.ts';
 import type { Summary } from './summary.ts';
 import { webhookListener } from './webhook.ts';
 
@@ -22,8 +22,8 @@ export interface NotificationParts {
   readonly controls: Controls;
   readonly environment: Environment;
   readonly now: () => Date;
-  /** The plan once the run has begun. */
-  readonly plan: () => Plan | null;
+  /** What the run is about, once it has begun. */
+  readonly plan: () => Subject | null;
   readonly warn: (sentence: string) => void;
 }
 
@@ -74,7 +74,7 @@ export class Notifications {
     return gate === null ? [] : [(signal) => gate.keep(signal)];
   }
 
-  started(plan: Plan): void {
+  started(plan: Subject): void {
     this.#tell(makeNotice('started', plan, { time: this.#parts.now(), text: 'the run has begun', details: { plan } }));
   }
 
@@ -84,7 +84,7 @@ export class Notifications {
     if (plan !== null && isTold(event)) this.#tell(noticeOf(event, plan, this.#parts.now()));
   }
 
-  ended(plan: Plan, summary: Summary): void {
+  ended(plan: Subject, summary: Summary | NativeSummary): void {
     const text = summary.error === null ? 'done' : `${summary.error.code}: ${summary.error.message}`;
     this.#tell(makeNotice('ended', plan, { time: this.#parts.now(), text, details: { summary } }));
   }

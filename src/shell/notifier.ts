@@ -2,7 +2,7 @@
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
-import type { Plan } from '../engine/model.ts';
+import type { TableName } from '../engine/model.ts';
 import { Condition } from '../engine/tasks.ts';
 import { describeEvent, levelOf } from './log.ts';
 import { tableText } from './plan-text.ts';
@@ -18,6 +18,12 @@ export interface Notice {
   readonly text: string;
   /** The event with its figures; for `ended` the summary. */
   readonly details: object;
+}
+
+/** What is told of. A native change has no id of its own: `native`. */
+export interface Subject {
+  readonly id: string;
+  readonly source: TableName;
 }
 
 /** Names of notices that are no events of the engine. */
@@ -38,7 +44,7 @@ export function isTold(event: MigrationEvent): boolean {
 }
 
 /** The notice of an event. */
-export function noticeOf(event: MigrationEvent, plan: Plan, time: Date): Notice {
+export function noticeOf(event: MigrationEvent, plan: Subject, time: Date): Notice {
   const { kind, ...details } = event;
   return makeNotice(kind, plan, { time, text: describeEvent(event), details });
 }
@@ -46,7 +52,7 @@ export function noticeOf(event: MigrationEvent, plan: Plan, time: Date): Notice 
 /** A notice by name. */
 export function makeNotice(
   event: string,
-  plan: Plan,
+  plan: Subject,
   { time, text, details }: { readonly time: Date; readonly text: string; readonly details: object },
 ): Notice {
   return { time: time.toISOString(), event, id: plan.id, table: tableText(plan.source), text, details };

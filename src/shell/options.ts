@@ -79,6 +79,17 @@ export const OPTIONS = {
     group: 'Change',
     commands: CHANGE,
   },
+  strategy: {
+    flag: 'strategy',
+    environment: 'TABLESHIFT_STRATEGY',
+    kind: 'choice',
+    choices: ['auto', 'native', 'shadow'],
+    default: 'auto',
+    placeholder: 'WAY',
+    help: 'native: the server’s own ALTER, where it neither copies rows nor makes writers wait. shadow: copy and swap. auto: natively where every clause is cheap that way, else by a shadow.',
+    group: 'Change',
+    commands: CHANGE,
+  },
   key: {
     flag: 'key',
     environment: 'TABLESHIFT_KEY',

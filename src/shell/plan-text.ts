@@ -37,6 +37,11 @@ export function planText(plan: Plan, columnsMax = Number.POSITIVE_INFINITY): str
     ['space', `about ${readableBytes(estimate.dataBytes + estimate.indexBytes)} more, until the old table is dropped`],
     ...plan.notes.map((note) => ['note', oneLine(note)] as const),
   ];
+  return labelledLines(lines, columnsMax);
+}
+
+/** Lines with a label each; those without a text are left out. */
+export function labelledLines(lines: readonly (readonly [label: string, text: string | null])[], columnsMax: number): string {
   return lines
     .flatMap(([label, text]) => (text === null ? [] : wrap(`${label.padEnd(LABEL_COLUMNS)}${text}`, columnsMax)))
     .map((line) => `${line}\n`)

@@ -32,10 +32,14 @@ export interface Report {
 }
 
 /** What a report is made of. */
-export interface ReportParts {
+export interface ReportParts extends ReportMoments {
   readonly plan: Plan;
   readonly record: RunRecord;
   readonly summary: Summary;
+}
+
+/** What every report says of its run. */
+export interface ReportMoments {
   readonly startedAt: Date;
   readonly endedAt: Date;
   readonly commandLine: string;

@@ -21,7 +21,8 @@ export interface ReporterOptions {
   /** Null: `info` for text, `debug` for JSON. */
   readonly level: Level | null;
   readonly hasColours: boolean;
-  readonly plan: Plan;
+  /** Null: a native change, which has no figures for a live view. */
+  readonly plan: Plan | null;
 }
 
 /** Where to write. `now` and `monotonicMs` are clocks. */
@@ -38,7 +39,8 @@ const PROGRESS_LINE_MS = 10_000;
 export function createReporter(options: ReporterOptions, target: ReporterTarget): Reporter {
   const level = options.level ?? (options.output === 'json' ? 'debug' : 'info');
   if (options.output === 'json') return new JsonReporter(level, target);
-  if (target.stdout.isTTY === true) return liveReporter(level, options, target);
+  const { plan, hasColours } = options;
+  if (target.stdout.isTTY === true && plan !== null) return liveReporter(level, { plan, hasColours }, target);
   return new LogReporter(level, target);
 }
 
@@ -108,7 +110,11 @@ class LogReporter implements Reporter {
   }
 }
 
-function liveReporter(level: Level, { hasColours, plan }: ReporterOptions, target: ReporterTarget): Reporter {
+function liveReporter(
+  level: Level,
+  { hasColours, plan }: { readonly hasColours: boolean; readonly plan: Plan },
+  target: ReporterTarget,
+): Reporter {
   const view = new LiveView(target.stdout, {
     heading: { id: plan.id, table: `${plan.source.schema}.${plan.source.table}`, clauses: oneLine(plan.clauses) },
     level,

@@ -1,17 +1,27 @@
 /** `migrate` and `resume`: runs a migration and shows it. */
 
-import { asMigrationError, MigrationError, messageOf } from '../engine/errors.ts';
+import { asMigrationError, assert, MigrationError, messageOf } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { followSignal, runWithBackground } from '../engine/tasks.ts';
-import { cleanUp, migrate, type MigrationResult, resumeMigration, type RunOptions } from '../index.ts';
+import {
+  cleanUp,
+  migrate,
+  type MigrationResult,
+  type NativePlan,
+  type NativeResult,
+  resumeMigration,
+  type RunOptions,
+} from '../index.ts';
 import { columnsOfOutput, commandText, errorText, type Invocation, printError, type Surroundings } from './invocation.ts';
 import { runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
 import { type LiveStatus, liveStatus } from './live-status.ts';
 import { metricsText } from './metrics.ts';
+import { writeNativeReport } from './native-report.ts';
+import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
 import { planText } from './plan-text.ts';
 import { type Notifications, openNotifications } from './notifications.ts';
-import { checkReportPath, makeReport, writeReport } from './report.ts';
+import { checkReportPath, makeReport, type ReportMoments, writeReport } from './report.ts';
 import { createReporter, jsonLine, type Reporter } from './reporter.ts';
 import { RunControl } from './run-control.ts';
 import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
@@ -21,8 +31,9 @@ import { showError, summarise, type Summary, summaryText } from './summary.ts';
 
 /** Plans and runs a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runMigrate(invocation: Invocation<'migrate'>): Promise<number> {
-  const { alter, table, key, deferIndexes } = invocation.values;
-  return await runAndShow(invocation, (run) => migrate({ ...invocation.server, alter, table, key, deferIndexes, ...run }));
+  const { alter, table, strategy, key, deferIndexes } = invocation.values;
+  const change = { alter, table, strategy, key, deferIndexes };
+  return await runAndShow(invocation, (run) => migrate({ ...invocation.server, ...change, ...run }));
 }
 
 /** Goes on with a migration. Resolves with the exit code; what went wrong is printed. */
@@ -33,7 +44,8 @@ export async function runResume(invocation: Invocation<'resume'>): Promise<numbe
 type RunInvocation = Invocation<'migrate'> | Invocation<'resume'>;
 
 type StartOptions = RunOptions & { readonly signal: AbortSignal };
-type Start = (run: StartOptions) => Promise<MigrationResult>;
+type RunResult = MigrationResult | NativeResult;
+type Start = (run: StartOptions) => Promise<RunResult>;
 
 async function runAndShow(invocation: RunInvocation, start: Start): Promise<number> {
   const { values, surroundings } = invocation;
@@ -47,13 +59,13 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
     controls: steering.controls,
     environment: surroundings.environment,
     now: surroundings.now,
-    plan: () => shown.plan,
+    plan: () => shown.plan ?? (shown.native === null ? null : { id: 'native', source: shown.native.source }),
     warn: (sentence) => shown.note(sentence),
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
   await control.openAsked(values);
   const listening: Promise<void>[] = [];
-  const run = (signal: AbortSignal): Promise<MigrationResult> =>
+  const run = (signal: AbortSignal): Promise<RunResult> =>
     start({
       ...limits,
       controls: steering.controls,
@@ -64,6 +76,10 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
         notifications.started(plan);
         for (const place of control.places) shown.note(`Listening at ${place}.`);
         listening.push(openUsualSocket(control, plan, shown, surroundings));
+      },
+      onNativeStart: (plan) => {
+        shown.beginNative(plan);
+        notifications.started({ id: 'native', source: plan.source });
       },
       observer: (event) => {
         shown.observe(event);
@@ -105,7 +121,7 @@ async function giveUpIfAborted(
   error: MigrationError,
   shown: ShownRun,
   { server, surroundings }: RunInvocation,
-): Promise<MigrationResult | MigrationError> {
+): Promise<RunResult | MigrationError> {
   const { plan } = shown;
   if (error.code !== 'ABORTED' || plan === null) return error;
   try {
@@ -125,6 +141,7 @@ class ShownRun {
   readonly #invocation: RunInvocation;
   readonly #steering: Steering;
   #begun: { readonly plan: Plan; readonly reporter: Reporter } | null = null;
+  #native: { readonly plan: NativePlan; readonly reporter: Reporter } | null = null;
   readonly #startedAt: Date;
   #record: RunRecord;
 
@@ -138,6 +155,11 @@ class ShownRun {
   /** Null before the run has begun. */
   get plan(): Plan | null {
     return this.#begun?.plan ?? null;
+  }
+
+  /** Null before a native change has begun, and after it gave way to a shadow. */
+  get native(): NativePlan | null {
+    return this.#native?.plan ?? null;
   }
 
   status(): LiveStatus | null {
@@ -163,15 +185,22 @@ class ShownRun {
   }
 
   note(sentence: string): void {
-    this.#begun?.reporter.note(sentence);
+    (this.#begun ?? this.#native)?.reporter.note(sentence);
+  }
+
+  beginNative(plan: NativePlan): void {
+    const columns = columnsOfOutput(this.#invocation.surroundings);
+    this.#show({ kind: 'plan', strategy: 'native', native: plan, plan: null }, () => nativePlanText(plan, columns));
+    this.#native = { plan, reporter: this.#createReporter(null) };
   }
 
   begin(plan: Plan): void {
     const { values, surroundings, signal } = this.#invocation;
-    if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'plan', plan }));
-    else surroundings.stdout.write(`${planText(plan, columnsOfOutput(surroundings))}\n`);
-    const options = { output: values.output, level: values.logLevel, hasColours: values.color, plan };
-    const reporter = createReporter(options, surroundings);
+    this.#native?.reporter.close();
+    this.#native = null;
+    const shown = { kind: 'plan', strategy: 'shadow', native: null, plan };
+    this.#show(shown, () => planText(plan, columnsOfOutput(surroundings)));
+    const reporter = this.#createReporter(plan);
     this.#begun = { plan, reporter };
     if (!values.verify) reporter.note('Verification is off: nothing will prove that no row was lost.');
     signal.addEventListener('abort', () => reporter.note('Interrupted: saving a checkpoint. Once more ends the run at once.'), {
@@ -182,12 +211,13 @@ class ShownRun {
   observe(event: Parameters<Reporter['observe']>[0]): void {
     const { now, monotonicMs } = this.#invocation.surroundings;
     this.#record = recordEvent(this.#record, event, { time: now(), nowMs: monotonicMs() });
-    this.#begun?.reporter.observe(event);
+    (this.#begun ?? this.#native)?.reporter.observe(event);
   }
 
-  async end(outcome: MigrationResult | MigrationError, notifications: Notifications): Promise<number> {
+  async end(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
     const { values, surroundings } = this.#invocation;
     const error = outcome instanceof Error ? outcome : null;
+    if (this.#native !== null || 'steps' in outcome) return await this.#endNative(outcome, notifications);
     if (this.#begun === null) {
       if (error !== null) printError(error, values.output, surroundings);
       return error?.exitCode ?? 0;
@@ -200,21 +230,52 @@ class ShownRun {
     if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), summary));
     else if (error === null) surroundings.stdout.write(`\n${summaryText(summary, this.#command('cleanup', plan))}`);
     if (error !== null) this.#printFailure(error, plan);
-    await this.#writeReport(plan, summary);
+    const record = this.#record;
+    await this.#writeReport(plan.id, (path, moments) => writeReport(path, makeReport({ plan, record, summary, ...moments })));
     return summary.exitCode;
   }
 
+  async #endNative(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
+    const { surroundings } = this.#invocation;
+    const native = this.#native;
+    assert(native !== null && (outcome instanceof Error || 'steps' in outcome), 'a native change ends as one');
+    const summary = summariseNative({ plan: native.plan, record: this.#record, nowMs: surroundings.monotonicMs() }, outcome);
+    notifications.ended({ id: 'native', source: native.plan.source }, summary);
+    await notifications.finish();
+    native.reporter.close();
+    if (outcome instanceof Error && this.#invocation.values.output === 'text') {
+      surroundings.stderr.write(`\n${errorText(showError(outcome))}`);
+    } else this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
+    const [{ plan }, { notable }] = [native, this.#record];
+    await this.#writeReport('', (path, { startedAt, endedAt, commandLine }) => {
+      const moments = { startedAt: startedAt.toISOString(), endedAt: endedAt.toISOString() };
+      return writeNativeReport(path, { kind: 'native-report', ...moments, commandLine, plan, summary, events: notable });
+    });
+    return summary.exitCode;
+  }
+
+  #show(fields: object, text: () => string): void {
+    const { values, surroundings } = this.#invocation;
+    const isJson = values.output === 'json';
+    surroundings.stdout.write(isJson ? jsonLine(surroundings.now(), fields) : `${text()}\n`);
+  }
+
+  #createReporter(plan: Plan | null): Reporter {
+    const { values, surroundings } = this.#invocation;
+    const options = { output: values.output, level: values.logLevel, hasColours: values.color, plan };
+    return createReporter(options, surroundings);
+  }
+
   /** A report that cannot be written changes nothing about the migration. */
-  async #writeReport(plan: Plan, summary: Summary): Promise<void> {
+  async #writeReport(id: string, write: (path: string, parts: ReportMoments) => Promise<void>): Promise<void> {
     const { values, command, surroundings } = this.#invocation;
     if (values.report === null) return;
-    const [record, startedAt, endedAt] = [this.#record, this.#startedAt, surroundings.now()];
-    const commandLine = commandText(this.#invocation, command, command === 'resume' ? plan.id : '').trimEnd();
+    const [startedAt, endedAt] = [this.#startedAt, surroundings.now()];
+    const commandLine = commandText(this.#invocation, command, command === 'resume' ? id : '').trimEnd();
     try {
-      await writeReport(values.report, makeReport({ plan, record, summary, startedAt, endedAt, commandLine }));
+      await write(values.report, { startedAt, endedAt, commandLine });
     } catch (error) {
-      const reason = messageOf(error);
-      surroundings.stderr.write(`warning: The report ${values.report} could not be written: ${reason}\n`);
+      surroundings.stderr.write(`warning: The report ${values.report} could not be written: ${messageOf(error)}\n`);
     }
   }
 

@@ -91,6 +91,9 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'cutover-released':
     case 'cutover-awaited':
     case 'options-changed':
+    case 'native-step-begun':
+    case 'native-step-done':
+    case 'native-step-blocked':
     case 'finished':
       return figures;
   }

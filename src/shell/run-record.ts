@@ -25,6 +25,8 @@ export interface NotableEvent {
 /** All of a run so far. Moments are those of the observer's clock. */
 export interface RunRecord {
   readonly figures: RunFigures;
+  /** Of a native change. */
+  readonly native: { readonly stepsDone: number; readonly attempts: number };
   /** The newest attempts, bounded. */
   readonly attempts: readonly AttemptRecord[];
   /** Time that each signal, by name, has stopped the copy for, as far as the stop is over. */
@@ -50,6 +52,7 @@ const NOTABLE_MAX = 400;
 export function emptyRecord(nowMs: number): RunRecord {
   return {
     figures: noFigures(nowMs),
+    native: { stepsDone: 0, attempts: 0 },
     attempts: [],
     throttledMs: {},
     throttledSinceMs: null,
@@ -77,6 +80,10 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
       return endAttempt(record, { outcome: 'failed', reason: event.reason, blockers: event.blockers });
     case 'swapped':
       return endAttempt(record, { outcome: 'swapped', blockedMs: event.blockedMs });
+    case 'native-step-begun':
+      return { ...record, native: { ...record.native, attempts: record.native.attempts + 1 } };
+    case 'native-step-done':
+      return { ...record, native: { ...record.native, stepsDone: record.native.stepsDone + 1 } };
     default:
       return record;
   }

@@ -20,6 +20,7 @@ export interface ShownError {
 /** The figures of a run that has ended, plain JSON. Times in milliseconds. */
 export interface Summary {
   readonly kind: 'summary';
+  readonly strategy: 'shadow';
   readonly command: 'migrate' | 'resume';
   readonly id: string;
   readonly table: string;
@@ -74,6 +75,7 @@ export function summarise({ command, plan, figures, nowMs, outcome, resumeComman
   const result = outcome instanceof Error ? null : outcome;
   return {
     kind: 'summary',
+    strategy: 'shadow',
     command,
     id: plan.id,
     table: tableText(plan.source),

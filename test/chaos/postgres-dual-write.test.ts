@@ -47,7 +47,7 @@ describe.each([15, 18] as const)('on PostgreSQL %s', (version) => {
       seed: 1,
     });
     await until(application, 'SELECT count(*) >= 20 AS reached FROM live WHERE id > 10000000');
-    const result = await migrate({ ...change, url: server.url, pace: { chunkRowsMax: 2_000 } });
+    const result = await migrate({ ...change, strategy: 'shadow', url: server.url, pace: { chunkRowsMax: 2_000 } });
     const before = await numbersGiven(application);
     await until(application, `SELECT count(*) >= ${before + 20} AS reached FROM live WHERE id > 10000000`);
     const report = await load.finish();
@@ -82,6 +82,7 @@ test(`${writers} writes that wait for the lock of the cutover all succeed, in th
   const cutover = { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 300_000, holdTimeoutMs: 60_000 };
   const migrated = migrate({
     ...change,
+    strategy: 'shadow',
     url: server.url,
     maxRunningThreads: 2 * writers,
     pace: { cutover },

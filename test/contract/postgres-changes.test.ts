@@ -64,6 +64,7 @@ async function migrateDuring({ url, application }: OwnDatabase, change: LiveChan
   };
   const ending = await migrate({
     url,
+    strategy: 'shadow',
     alter: `ALTER TABLE public.t ${change.clauses ?? 'ADD b int DEFAULT 7'}`,
     observer: (event) => {
       events.push(event);
@@ -265,7 +266,7 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
       const before = await inventoryOf(database.application, 'public', 't');
       const url = new URL(database.url);
       url.username = tool ?? '';
-      await migrate({ url: url.href, alter: 'ALTER TABLE public.t ADD b int' });
+      await migrate({ url: url.href, strategy: 'shadow', alter: 'ALTER TABLE public.t ADD b int' });
       const after = await inventoryOf(database.application, 'public', 't');
       expect(inventoryChanges(before, after)).toEqual({ columns: ['+ b | integer | f | - |  |  | p |  | -1'] });
     } finally {

@@ -37,6 +37,7 @@ test('a text key in LATIN1 is found whatever its letters', async () => {
   const plans: Plan[] = [];
   await migrate({
     url,
+    strategy: 'shadow',
     alter: 'ALTER TABLE public.t ALTER v TYPE bigint',
     onStart: (plan) => plans.push(plan),
     observer: (event) => {
@@ -66,7 +67,7 @@ test('a text key in SQL_ASCII is refused, for it may hold bytes that are no lett
      INSERT INTO t VALUES (convert_from('\\xe9', 'SQL_ASCII'), 1, convert_from('\\xff', 'SQL_ASCII'));
      INSERT INTO n SELECT id, v FROM t`,
   );
-  const refused = await planMigration({ url, alter: 'ALTER TABLE public.t ADD w integer' });
+  const refused = await planMigration({ url, strategy: 'shadow', alter: 'ALTER TABLE public.t ADD w integer' });
   expect(refused.obstacles.map(({ code, message }) => [code, message])).toEqual([
     [
       'NO_SHARED_KEY',
@@ -74,7 +75,7 @@ test('a text key in SQL_ASCII is refused, for it may hold bytes that are no lett
     ],
   ]);
   const plans: Plan[] = [];
-  await migrate({ url, alter: 'ALTER TABLE public.n ADD w integer', onStart: (plan) => plans.push(plan) });
+  await migrate({ url, strategy: 'shadow', alter: 'ALTER TABLE public.n ADD w integer', onStart: (plan) => plans.push(plan) });
   expect(await application.run(`SELECT id, encode(convert_to(v, 'SQL_ASCII'), 'hex') AS v, w FROM n`)).toEqual([
     { id: '1', v: 'ff', w: null },
   ]);

@@ -134,6 +134,7 @@ describe('the summary', () => {
   test('of a success has every figure', () => {
     expect(end(result)).toEqual({
       kind: 'summary',
+      strategy: 'shadow',
       command: 'migrate',
       id: 'k3v9x2',
       table: 'shop.orders',

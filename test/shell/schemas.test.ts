@@ -59,6 +59,15 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(faults('plan', lastObject(await call('plan', ...alter('ADD COLUMN id integer'))))).toEqual([]);
   });
 
+  test('a native change, where the server has a cheap way', async () => {
+    const auto = ['--strategy', 'auto', ...alter('ALTER COLUMN customer SET DEFAULT 5')];
+    expect(faults('plan', lastObject(await call('plan', ...auto)))).toEqual([]);
+    const run = await call('migrate', ...auto);
+    expect(faults('plan', JSON.parse(run.stdout.split('\n')[0] ?? ''))).toEqual([]);
+    expect(lastObject(run)).toMatchObject({ exitCode: 0, state: 'done' });
+    expect(faults('summary', lastObject(run))).toEqual([]);
+  });
+
   test('a run that is interrupted and one that finishes: plan, status, summary, report and list', async () => {
     const args = [...alter('ADD COLUMN first integer'), '--cutover', 'manual', '--max-latency', '0'];
     const report = join(folder, 'first.json');

@@ -20,7 +20,17 @@ class Terminal implements Disposable {
   readonly #socket = join(tmpdir(), `tableshift-terminal-${randomBytes(4).toString('hex')}`);
 
   constructor(columns: number, rows: number) {
-    this.#tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), 'env PS1= TERM=screen sh');
+    this.#tmux(
+      '-f',
+      '/dev/null',
+      'new-session',
+      '-d',
+      '-x',
+      String(columns),
+      '-y',
+      String(rows),
+      'env PS1= TERM=screen TABLESHIFT_STRATEGY=shadow sh',
+    );
     this.#tmux('set-option', '-g', 'history-limit', '10000');
   }
 

@@ -53,6 +53,7 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
   const plans: Plan[] = [];
   const error = await migrate({
     url,
+    strategy: 'shadow',
     alter,
     ...options,
     ...(chunkRows === undefined ? {} : { pace: { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows } }),

@@ -22,7 +22,7 @@ export interface CliProcess extends AsyncDisposable {
   readonly result: Promise<CliResult>;
 }
 
-/** Environment of the program: nothing of ours, and a home without option files unless one is given. */
+/** Environment of the program: nothing of ours but the shadow's way, which tests are about unless they say otherwise, and no home. */
 export type CliEnvironment = Readonly<Record<string, string>>;
 
 /** Builds of sources that are no longer current go after so long: until then a test may still be running on one. */
@@ -78,7 +78,7 @@ function build(folder: string): void {
 /** Starts the program. */
 export function startCli(args: readonly string[], environment: CliEnvironment = {}): CliProcess {
   const child = spawn(process.execPath, [builtProgram(), ...args], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...environment },
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TABLESHIFT_STRATEGY: 'shadow', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stdout: string[] = [];

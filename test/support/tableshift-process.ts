@@ -33,6 +33,7 @@ const root = join(import.meta.dirname, '..', '..');
 export async function runTool(args: readonly string[], options: ToolOptions = {}): Promise<ToolRun> {
   const child = spawn(process.execPath, [builtProgram(), ...args, '--output', 'json'], {
     cwd: root,
+    env: { TABLESHIFT_STRATEGY: 'shadow', ...process.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'close');

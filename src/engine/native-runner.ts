@@ -1,0 +1,194 @@
+/** Chooses between the cheap way and the shadow, and carries a native change out, step by step. */
+
+import type { Controls } from './controls.ts';
+import { MigrationError } from './errors.ts';
+import type { MigrationRequest } from './model.ts';
+import type { NativeChange, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
+import { PlanRefusedError } from './obstacles.ts';
+import type { RetryContext } from './retry.ts';
+
+/** The way that a change goes. `reason`: why not natively, where that was asked for and the server said. */
+export type Way =
+  | { readonly kind: 'native'; readonly native: NativePlan }
+  | { readonly kind: 'shadow'; readonly reason: NoNativeWay | null };
+
+/** What the choice is made from. */
+export interface Choice {
+  /** Absent where every change goes by a shadow. */
+  readonly native: NativeChange | undefined;
+  readonly strategy: Strategy;
+  readonly request: MigrationRequest;
+}
+
+/**
+ * Natively where every clause is cheap that way. Changes nothing. Only `native` rejects: with NO_NATIVE_WAY, or with the
+ * obstacles of an ALTER that the server refuses; `auto` leaves these to the plan of the shadow, which finds all of them.
+ */
+export async function chooseWay({ native, strategy, request }: Choice, signal: AbortSignal): Promise<Way> {
+  if (strategy === 'shadow') return { kind: 'shadow', reason: null };
+  const found = await findWay(native, { strategy, request }, signal);
+  if (found === null) return { kind: 'shadow', reason: null };
+  if ('steps' in found) return { kind: 'native', native: found };
+  if (strategy === 'native') throw noNativeWay(request, found);
+  return { kind: 'shadow', reason: found };
+}
+
+/** What a native change came to. Times in milliseconds. */
+export interface NativeResult {
+  readonly strategy: 'native';
+  readonly steps: number;
+  /** Of all steps together. */
+  readonly attempts: number;
+  readonly elapsedMs: number;
+}
+
+/** What a native change needs. */
+export interface NativeRunParts {
+  readonly native: NativeChange;
+  readonly plan: NativePlan;
+  readonly request: MigrationRequest;
+  /** The limits of the cutover hold for each step: they are about the same lock. */
+  readonly controls: Controls;
+  readonly context: RetryContext;
+}
+
+/**
+ * A step goes: wait until nobody holds the cutover → ask for the lock, at most for the lock timeout → done; or back off, so that
+ * writers go on, and ask again. After a transient fault the rest is planned anew, for nobody knows what was reached. Rejects
+ * with NATIVE_NOT_LOCKED after the last attempt, and with NO_NATIVE_WAY where the server takes its offer back.
+ */
+export class NativeRunner {
+  readonly #parts: NativeRunParts;
+  #attempts = 0;
+  #stepsDone = 0;
+
+  constructor(parts: NativeRunParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the table is no longer as it was. */
+  get hasBegun(): boolean {
+    return this.#stepsDone > 0;
+  }
+
+  async run(signal: AbortSignal): Promise<NativeResult> {
+    const { clock } = this.#parts.context;
+    const startedAtMs = clock.now();
+    let { plan } = this.#parts;
+    for (let faults = 0; ; faults++) {
+      try {
+        await this.#runSteps(plan, signal);
+        return {
+          strategy: 'native',
+          steps: this.#stepsDone,
+          attempts: this.#attempts,
+          elapsedMs: clock.now() - startedAtMs,
+        };
+      } catch (error) {
+        plan = await this.#planAgain(error, faults + 1, signal);
+      }
+    }
+  }
+
+  async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
+    for (const [index, step] of plan.steps.entries()) {
+      for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
+      this.#stepsDone += 1;
+    }
+  }
+
+  /** Whether it is done. */
+  async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
+    const { native, controls, context } = this.#parts;
+    await this.#awaitRelease(signal);
+    const { lockTimeoutMs, attemptsMax } = controls.options.cutover;
+    const startedAtMs = context.clock.now();
+    this.#attempts += 1;
+    context.observer({
+      kind: 'native-step-begun',
+      ...{ step: number, steps: plan.steps.length, attempt, sql: step.sql, lockTimeoutMs },
+    });
+    const outcome = await native.run(step, plan, lockTimeoutMs, signal);
+    if (outcome.kind === 'done') {
+      const durationMs = context.clock.now() - startedAtMs;
+      context.observer({ kind: 'native-step-done', step: number, attempt, durationMs });
+      return true;
+    }
+    const { blockers } = outcome;
+    const nextInMs = attempt >= attemptsMax ? 0 : this.#pauseMs(attempt);
+    context.observer({ kind: 'native-step-blocked', step: number, attempt, blockers, nextInMs });
+    if (attempt >= attemptsMax) throw notLocked({ plan, step, number, attempt }, lockTimeoutMs, blockers);
+    await context.clock.sleep(nextInMs, signal);
+    return false;
+  }
+
+  async #awaitRelease(signal: AbortSignal): Promise<void> {
+    const { controls, context } = this.#parts;
+    let told: string | null = null;
+    for (let hold = controls.cutoverHeldBy; hold !== null; hold = controls.cutoverHeldBy) {
+      if (told !== hold.by) context.observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
+      told = hold.by;
+      await controls.changed(signal);
+    }
+  }
+
+  /** The rest after a transient fault. Rejects with any other error, and with the fault itself after the last attempt. */
+  async #planAgain(error: unknown, faults: number, signal: AbortSignal): Promise<NativePlan> {
+    const { native, request, controls, context } = this.#parts;
+    signal.throwIfAborted();
+    const isOver = faults >= controls.options.cutover.attemptsMax;
+    if (!(error instanceof MigrationError) || !error.isTransient || isOver) throw error;
+    const { code, message } = error;
+    context.observer({ kind: 'retrying', what: 'the native change', attempt: faults, code, message });
+    await context.clock.sleep(this.#pauseMs(faults), signal);
+    const found = await native.find(request, signal);
+    if ('steps' in found) return found;
+    throw noNativeWay(request, found);
+  }
+
+  #pauseMs(attempt: number): number {
+    const { pauseFirstMs, pauseMaxMs } = this.#parts.controls.options.cutover;
+    const full = Math.min(pauseMaxMs, pauseFirstMs * 2 ** (attempt - 1));
+    return full * (1 - this.#parts.context.clock.random() / 2);
+  }
+}
+
+interface Attempt {
+  readonly plan: NativePlan;
+  readonly step: NativeStep;
+  /** Of the step, from 1. */
+  readonly number: number;
+  readonly attempt: number;
+}
+
+async function findWay(
+  native: NativeChange | undefined,
+  { strategy, request }: Omit<Choice, 'native'>,
+  signal: AbortSignal,
+): Promise<NativePlan | NoNativeWay | null> {
+  if (native === undefined) return { clause: request.clauses, reason: 'nothing is known about this server’s own ways' };
+  try {
+    return await native.find(request, signal);
+  } catch (error) {
+    if (strategy === 'auto' && error instanceof PlanRefusedError) return null;
+    throw error;
+  }
+}
+
+function noNativeWay({ table }: MigrationRequest, { clause, reason }: NoNativeWay): MigrationError {
+  return new MigrationError(
+    'NO_NATIVE_WAY',
+    `The server has no cheap way for “${clause}” on ${table.schema}.${table.table}: ${reason.replace(/\.$/, '')}. Use --strategy shadow.`,
+  );
+}
+
+function notLocked({ plan, number, attempt }: Attempt, lockTimeoutMs: number, blockers: readonly string[]): MigrationError {
+  const { schema, table } = plan.source;
+  const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';
+  const isFirst = number === 1;
+  const state = isFirst ? 'The table is as it was' : `The first ${number - 1} steps are done, and the table is whole`;
+  return new MigrationError(
+    'NATIVE_NOT_LOCKED',
+    `Step ${number} of the change of ${schema}.${table} did not have its lock within ${lockTimeoutMs} ms in ${attempt} attempts.${holders} ${state}; run the same migrate again at a calmer time.`,
+  );
+}
