@@ -15,6 +15,7 @@ import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
 import type { ChangeStream, Clock, TableClaim, ThrottleSignal } from './ports.ts';
 import { ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
+import { RetentionWatch } from './retention-watch.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { RowCopier } from './row-copier.ts';
 import { followSignal, runWithBackground } from './tasks.ts';
@@ -376,6 +377,8 @@ class Migration {
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
+    const { claim } = this.#run;
+    const retention = new RetentionWatch(claim.findLogRetention?.bind(claim), this.#context);
     for (;;) {
       await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
       const progress = this.#progress.measure({
@@ -390,6 +393,7 @@ class Migration {
         throttledBy: this.#throttler.reason,
       });
       this.#context.observer({ kind: 'progress', progress });
+      await retention.look(progress.etaMs, signal);
     }
   }
 }

@@ -101,6 +101,8 @@ export interface TableClaim extends AsyncDisposable {
   readonly cutover: Cutover;
   readonly checkpoints: CheckpointStore;
   readonly throttleSignals: readonly ThrottleSignal[];
+  /** For how long the server keeps log that a resume needs, milliseconds; null: without a limit. Absent where it waits for us. */
+  findLogRetention?(signal: AbortSignal): Promise<number | null>;
   /**
    * Opens the change stream behind `from`, or at the present end of the log when null. Reading begins at the latest with the
    * first transaction that was logged after this resolves. Rejects with LOG_PURGED if the position is gone.

@@ -22,6 +22,7 @@ import { freeDisk } from './free-disk.ts';
 import { createNativeChange } from './native-change.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
+import { readLogRetention } from './log-retention.ts';
 import { makePlan } from './planner.ts';
 import type { LogPosition } from './position.ts';
 import { retainedLog } from './retained-log.ts';
@@ -168,6 +169,11 @@ class ClaimedTable implements TableClaim {
       { plan, keyColumns: this.#keyColumns(), sessions: this.#working, flavour: server.flavour },
       signal,
     );
+  }
+
+  async findLogRetention(signal: AbortSignal): Promise<number | null> {
+    const { age } = await this.#service.withSession((session) => readLogRetention(session, signal), signal);
+    return age === null ? null : age.seconds * 1000;
   }
 
   async openChangeStream(from: string | null, signal: AbortSignal): ReturnType<TableClaim['openChangeStream']> {

@@ -43,6 +43,18 @@ describe.each(['mysql', 'mariadb'] as const)('the log behind a checkpoint on %s'
     expect((await run.signal.sample(never)).pressure).toBeLessThan(full.pressure - 1);
   });
 
+  test('is kept for as long as the server says, in milliseconds', async () => {
+    await using schema = await createSchema(url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
+    await using run = await begin(url, schema.name, null);
+    const kept: (number | null | undefined)[] = [];
+    for (const seconds of [0, 7_200]) {
+      await schema.application.run(`SET GLOBAL binlog_expire_logs_seconds = ${seconds}`);
+      kept.push(await run.claim.findLogRetention?.(never));
+    }
+    expect(kept).toEqual([null, 7_200_000]);
+  });
+
   test('has no limit unless there is one, by the operator or by the server', async () => {
     await using schema = await createSchema(url);
     await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
@@ -62,6 +74,7 @@ async function begin(url: string, schema: string, retainedLogBytesMax: number | 
   const claim = await database.claim(plan, 'start', never);
   const stream = await claim.openChangeStream(null, never);
   return {
+    claim,
     signal: signalOf(claim),
     stream,
     async [Symbol.asyncDispose]() {
