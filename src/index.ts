@@ -5,7 +5,8 @@
  */
 
 import { homedir } from 'node:os';
-import { assert, MigrationError, messageOf } from './engine/errors.ts';
+import { asMigrationError, assert, MigrationError, messageOf } from './engine/errors.ts';
+import { EventRecorder } from './engine/event-recorder.ts';
 import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
@@ -17,8 +18,9 @@ import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database, MigrationRecord, RetiredTable, ThrottleSignal } from './engine/ports.ts';
+import { runWithBackground } from './engine/tasks.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
-import { parseServerUrl } from './server-url.ts';
+import { hidePasswords, parseServerUrl } from './server-url.ts';
 import { systemClock } from './system-clock.ts';
 
 export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
@@ -156,6 +158,26 @@ export async function listMigrations(options: ServerOptions): Promise<readonly M
   return await database.listMigrations(signal);
 }
 
+/** Something that a run left in the database to be read later. */
+export interface RecordedEvent {
+  /** Server time, ISO 8601 in UTC. */
+  readonly time: string;
+  /** Of a MigrationEvent, or `failed`. */
+  readonly kind: string;
+  /** The other fields of the event; long texts and lists are cut. */
+  readonly details: object;
+}
+
+/** The newest events that runs of the migration left, the oldest of them first. */
+export async function listEvents(
+  options: ServerOptions & { readonly id: MigrationId; readonly eventsMax: number },
+): Promise<readonly RecordedEvent[]> {
+  const signal = signalOf(options);
+  await using database = await open(options, signal);
+  const records = await database.eventLog.read(options.id, options.eventsMax, signal);
+  return records.map(({ time, kind, details }) => ({ time, kind, details: JSON.parse(details) as object }));
+}
+
 /** The old tables that finished migrations kept and that still exist. */
 export async function listRetiredTables(options: ServerOptions): Promise<readonly RetiredTable[]> {
   const signal = signalOf(options);
@@ -286,7 +308,21 @@ async function run({ database, plan, purpose }: Run, options: RunOptions, signal
   const observer = options.observer ?? ((): void => undefined);
   const controls = options.controls ?? new Controls({ ...DEFAULT_OPTIONS, ...options.pace });
   const { signals = [] } = options;
-  return await runMigration({ plan, claim, clock: systemClock, controls, signals, observer }, signal);
+  const { eventLog } = database;
+  const recorder = new EventRecorder({ log: eventLog, id: plan.id, clock: systemClock, hide: hidePasswords, observer });
+  const recorded: Observer = (event) => {
+    recorder.observe(event);
+    observer(event);
+  };
+  const parts = { plan, claim, clock: systemClock, controls, signals, observer: recorded };
+  try {
+    return await runWithBackground((inner) => runMigration(parts, inner), [(inner) => recorder.keep(inner)], signal);
+  } catch (thrown) {
+    recorder.failed(asMigrationError(thrown));
+    throw thrown;
+  } finally {
+    await recorder.finish();
+  }
 }
 
 async function findRecord(database: Database, id: string, signal: AbortSignal): Promise<MigrationRecord> {

@@ -44,6 +44,7 @@ export interface Database extends AsyncDisposable {
   /** The migrations known on this server, newest first. */
   listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
   readonly retiredTables: RetiredTables;
+  readonly eventLog: EventLog;
   /** Absent where every change goes by a shadow. */
   readonly native?: NativeChange;
 }
@@ -61,6 +62,25 @@ export interface MigrationRecord {
   readonly isRunning: boolean;
   /** Code and sentence of what ended the last run, if it failed. */
   readonly failure: string | null;
+}
+
+/** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */
+export interface EventLog {
+  /** Appends in this order, with the time of the server; makes the log where there is none. Locks rows of the log alone. Repeated, the entries are there twice. */
+  append(id: MigrationId, entries: readonly LogEntry[], signal: AbortSignal): Promise<void>;
+  /** The newest, the oldest of them first; none where there is no log. */
+  read(id: MigrationId, entriesMax: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
+}
+
+export interface LogEntry {
+  readonly kind: string;
+  /** A JSON object. */
+  readonly details: string;
+}
+
+export interface LogRecord extends LogEntry {
+  /** Server time, ISO 8601 in UTC. */
+  readonly time: string;
 }
 
 /** The exclusive right to a migration that is given up. Disposing it gives the right back. */

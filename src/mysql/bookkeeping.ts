@@ -226,12 +226,12 @@ function checkVersion(version: string | null | undefined, id: MigrationId): void
 }
 
 /** ISO 8601 in UTC with milliseconds; sessions have the time zone +00:00. */
-function isoTime(expression: string): string {
+export function isoTime(expression: string): string {
   return `CONCAT(LEFT(DATE_FORMAT(${expression}, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')`;
 }
 
 /** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   const errno = serverErrno(error);
   return errno === 1049 || errno === 1146;
 }

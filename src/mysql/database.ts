@@ -20,6 +20,7 @@ import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
 import { freeDisk } from './free-disk.ts';
 import { createNativeChange } from './native-change.ts';
+import { createEventLog, eventTableDefinition } from './event-log.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { readLogRetention } from './log-retention.ts';
@@ -58,6 +59,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
+    eventLog: createEventLog(server),
     native: createNativeChange(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
@@ -86,7 +88,7 @@ async function claimTable(order: ClaimOrder, purpose: 'start' | 'resume', signal
   {
     await using session = await server.openSession({}, signal);
     await checkLoadLimits(session, order.options.load ?? NO_LOAD_LIMITS, signal);
-    await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], signal);
+    await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
   }
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   const table = new ClaimedTable(order, claim);

@@ -81,6 +81,15 @@ export async function createBookkeeping(session: Session, signal: AbortSignal): 
   }
 }
 
+/** Creates one more table beside the bookkeeping unless it is there, for its owner alone. Safe to repeat. Rejects with ACCESS_DENIED. */
+export async function createFurther(session: Session, table: string, definition: string, signal: AbortSignal): Promise<void> {
+  const name = quoteText(`${bookkeepingSchema}.${table}`);
+  const [row] = await session.query(`SELECT pg_catalog.to_regclass(${name}) AS found`, signal);
+  if ((row?.['found'] ?? null) !== null) return;
+  await session.execute(definition, signal);
+  for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
+}
+
 /** What to grant to a role for which another one has made the bookkeeping, as a sentence; null where nothing is missing. */
 export async function missingGrants(session: Session, signal: AbortSignal): Promise<string | null> {
   const rows = await session.query(
@@ -302,20 +311,21 @@ function checkVersion(version: string | null | undefined, id: MigrationId): void
   );
 }
 
-function quoteJson(value: unknown): string {
+/** JSON in ASCII as a literal, which any encoding of the database can hold. */
+export function quoteJson(value: unknown): string {
   const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return quoteText(JSON.stringify(value).replaceAll(/[\u007f-\uffff]/g, escape));
 }
 
 /** ISO 8601 in UTC with milliseconds. */
-function isoTime(expression: string): string {
+export function isoTime(expression: string): string {
   return `pg_catalog.to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
 const insufficientPrivilege = '42501';
 
 /** undefined_table, invalid_schema_name. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   const state = sqlState(error);
   return state === '42P01' || state === '3F000';
 }

@@ -16,6 +16,7 @@ import { claimToGiveUp, concludingStore, createRetiredTables } from './clean-up.
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
 import { createNativeChange } from './native-change.ts';
+import { createEventLog } from './event-log.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
@@ -72,6 +73,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
+    eventLog: createEventLog(server),
     native: createNativeChange(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -2,7 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRecord } from '../engine/ports.ts';
-import { listMigrations, planMigration } from '../index.ts';
+import { listEvents, listMigrations, planMigration } from '../index.ts';
 import { hidePasswords } from '../server-url.ts';
 import { runControl, showLiveStatus } from './control-command.ts';
 import { runCleanup } from './cleanup-command.ts';
@@ -11,6 +11,7 @@ import { columnsOfOutput, commandText, type Invocation, prepare, type Surroundin
 import { columnsOf, oneLine } from './live-frame.ts';
 import { nativePlanText, noNativeWayText } from './native-summary.ts';
 import { obstaclesText, planText, tableText } from './plan-text.ts';
+import { eventLines, tellEvent } from './recorded-events.ts';
 import { jsonLine } from './reporter.ts';
 import { runMigrate, runResume } from './run-command.ts';
 import { readableCount } from './units.ts';
@@ -85,12 +86,14 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
     const what = id === null ? 'No migration' : `No migration ${id}`;
     throw new MigrationError('MIGRATION_NOT_FOUND', `${what} is recorded on this server.`);
   }
+  const told = values.events === 0 ? [] : await listEvents({ ...server, id: record.id, eventsMax: values.events });
+  const events = told.map(tellEvent);
   if (values.output === 'json') {
-    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record }));
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record, events }));
     return 0;
   }
   const next = record.state === 'open' && !record.isRunning ? commandText(invocation, 'resume', record.id) : null;
-  surroundings.stdout.write(recordText(record, next));
+  surroundings.stdout.write(`${recordText(record, next)}${eventLines(events)}`);
   return 0;
 }
 

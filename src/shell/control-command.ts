@@ -28,12 +28,13 @@ export async function runControl(
   return 0;
 }
 
-/** Shows the status that the run itself gives; null where none listens, and the database has to be asked. */
+/** Shows the status that the run itself gives; null where none listens, or --events asks for what only the database has. */
 export async function showLiveStatus(
   line: { readonly id: string | null; readonly flags: GivenFlags },
   surroundings: Surroundings,
 ): Promise<number | null> {
   const { environment, stdout } = surroundings;
+  if (line.flags.events !== undefined) return null;
   if (line.id === null && readText('socket', line.flags, environment) === null) return null;
   const paths = pathsOf(line.id, line.flags, surroundings);
   const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status'));

@@ -197,6 +197,18 @@ export const STEERING_OPTIONS = {
     group: 'Output',
     commands: ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'],
   },
+  events: {
+    flag: 'events',
+    environment: 'TABLESHIFT_EVENTS',
+    kind: 'count',
+    min: 0,
+    max: 2_000,
+    default: '10',
+    placeholder: 'N',
+    help: 'Show this many of the newest events that runs of the migration left in the database; as a flag also for a run on this machine.',
+    group: 'Output',
+    commands: ['status'],
+  },
   report: {
     flag: 'report',
     environment: 'TABLESHIFT_REPORT',

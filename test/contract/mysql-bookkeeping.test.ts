@@ -12,6 +12,7 @@ import {
   writeCheckpoint,
   writeClaim,
 } from '../../src/mysql/bookkeeping.ts';
+import { eventTableDefinition } from '../../src/mysql/event-log.ts';
 import type { Server as Adapter } from '../../src/mysql/server.ts';
 import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { startServer, type Server } from '../support/servers.ts';
@@ -55,6 +56,14 @@ describe.each(['mysql', 'mariadb'] as const)('the bookkeeping on %s', (flavour) 
     const tables = await session.query('SHOW TABLES FROM tableshift', never);
     expect(tables.map((row) => Object.values(row)[0])).toEqual(['checkpoints', 'claims', 'further', 'migrations']);
     expect(isBookkeeping({ schema: 'TableShift', table: 'claims' })).toBe(true);
+  });
+
+  test('gets the tables that it was made without', async () => {
+    await using session = await server.openSession({}, never);
+    await createBookkeeping(session, further, never);
+    await createBookkeeping(session, [...further, eventTableDefinition], never);
+    const tables = await session.query("SHOW TABLES FROM tableshift LIKE 'events'", never);
+    expect(tables).toHaveLength(1);
   });
 
   test('gives back plan, state, failure and checkpoint letter by letter, newest first', async () => {

@@ -14,6 +14,7 @@ import {
   writeCheckpoint,
   writeClaim,
 } from '../../src/postgres/bookkeeping.ts';
+import { createEventLog } from '../../src/postgres/event-log.ts';
 import type { Server as Adapter } from '../../src/postgres/server.ts';
 import { never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { startServer, type Server } from '../support/servers.ts';
@@ -64,6 +65,10 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     expect(await application.run(`SELECT nspacl::text AS acl FROM pg_namespace WHERE nspname = 'tableshift'`)).toEqual([
       { acl: ownerOnly },
     ]);
+    await createEventLog(server).append(first.id, [{ kind: 'finished', details: '{}' }], never);
+    expect(await application.run(`SELECT relacl::text AS acl FROM pg_class WHERE oid = 'tableshift.events'::regclass`)).toEqual(
+      [{ acl: ownerOnly }],
+    );
     expect(isBookkeeping({ schema: 'tableshift', table: 'claims' })).toBe(true);
     expect(isBookkeeping({ schema: 'TableShift', table: 'claims' })).toBe(false);
   });

@@ -89,7 +89,16 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(written).toMatchObject({ kind: 'report', summary: { state: 'open' }, attempts: [], verification: { rows: 2_000 } });
     expect(faults('report', written)).toEqual([]);
     const recorded = lastObject(await call('status', first.plan.id));
-    expect(recorded).toMatchObject({ kind: 'migration', state: 'open', isRunning: false });
+    const { events } = lastObject(await call('status', first.plan.id, '--events', '50')) as { events: { text: string }[] };
+    expect(recorded).toMatchObject({ kind: 'migration', state: 'open', isRunning: false, events: events.slice(-10) });
+    expect(events.map(({ text }) => text.replace(/^(phase [^:]+):.*/, '$1'))).toEqual([
+      'the cutover is held by operator: it was asked for by hand (--cutover manual)',
+      ...['phase prepare', 'phase copy', 'phase finish-shadow', 'phase catch-up', 'phase verify'],
+      'both tables hold the same 2,000 rows (pass 1, 0 repaired)',
+      'phase await-cutover',
+      'ready to swap, held by operator: it was asked for by hand (--cutover manual)',
+      'ended by INTERRUPTED: The run was ended by SIGINT.',
+    ]);
     expect(faults('status', recorded)).toEqual([]);
 
     const markdown = join(folder, 'second.md');

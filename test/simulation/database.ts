@@ -7,6 +7,7 @@ import type {
   ChangeStream,
   ClaimToGiveUp,
   Database,
+  EventLog,
   MigrationRecord,
   RetiredTables,
   TableClaim,
@@ -85,6 +86,9 @@ export class SimulatedDatabase implements Database {
     };
     return await this.#client.call({ name: 'list migrations', isWrite: false, usesTables: false, begin }, signal);
   }
+
+  /** Runs of the simulation go without one: it is written beside the engine. */
+  readonly eventLog: EventLog = { append: async () => undefined, read: async () => [] };
 
   readonly retiredTables: RetiredTables = {
     find: async (signal) => {
