@@ -14,6 +14,7 @@ import { runStep } from './native-step.ts';
 import { readSource } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
+import { quoteText } from './statements.ts';
 
 /** The port of this database. */
 export function createNativeChange(server: Server): NativeChange {
@@ -27,8 +28,8 @@ async function findNative(server: Server, request: MigrationRequest, signal: Abo
   await using session = await server.openSession({}, signal);
   const source = await readSource(session, request.table, signal);
   if ('code' in source) throw new PlanRefusedError([source]);
-  const open = await openMigration(session, source, signal);
-  if (open !== null) throw new PlanRefusedError([open]);
+  const hindrance = (await missingOwnership(session, source, signal)) ?? (await openMigration(session, source, signal));
+  if (hindrance !== null) throw new PlanRefusedError([hindrance]);
   const clause = request.clauses.trim();
   const unsuited = unsuitedFor(source);
   if (unsuited !== null) return { clause, reason: unsuited };
@@ -69,6 +70,21 @@ function unsuitedFor(source: TableDescription): string | null {
   if (source.isInherited) return 'the table inherits from another one, or another one from it';
   if (source.isTyped) return 'it is a typed table';
   return source.persistence === 't' ? 'it is a temporary table' : null;
+}
+
+/** The clone is ours whoever owns the table. */
+async function missingOwnership(
+  session: Session,
+  { schema, table, owner }: TableDescription,
+  signal: AbortSignal,
+): Promise<Obstacle | null> {
+  const [row] = await session.query(
+    `SELECT current_user AS username, pg_has_role(${quoteText(owner)}, 'USAGE') AS is_owner`,
+    signal,
+  );
+  if (row?.['is_owner'] === 't') return null;
+  const message = `The role ${row?.['username'] ?? ''} is not the owner of ${schema}.${table}, nor a member of ${owner}.`;
+  return { code: 'MISSING_PRIVILEGE', message };
 }
 
 /** The shadow of a table that is altered meanwhile would be in vain. */

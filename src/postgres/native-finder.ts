@@ -73,10 +73,10 @@ export class NativeFinder {
     // Foreign keys refer to clones there; the text of a CHECK may change where it is read from text again.
     const references = (await this.#read(signal)).constraints.filter(({ type }) => type === 'f');
     this.#constraints = [...source.constraints.filter(({ type }) => type !== 'f'), ...references];
-    const referred = await this.#referredColumns(signal);
-    const retyped = clauses.find((clause) => clause.retyped !== null && referred.has(clause.retyped));
-    if (retyped !== undefined) {
-      return { clause: retyped.text, reason: 'another table refers to the column, and may have to be read again' };
+    const hindered = await this.#hinderedColumns(signal);
+    for (const { retyped, text } of clauses) {
+      const hindrance = retyped === null ? undefined : hindered.get(retyped);
+      if (hindrance !== undefined) return { clause: text, reason: hindrance };
     }
     let left = await this.#leftConstraints(signal);
     for (let round = 1; round <= roundsMax; round += 1) {
@@ -333,15 +333,20 @@ export class NativeFinder {
     }
   }
 
-  /** Columns to which other tables refer: what the server would read again is not on the clone. */
-  async #referredColumns(signal: AbortSignal): Promise<ReadonlySet<string>> {
+  /** Columns whose type the server does not change cheaply for a reason that is not on the clone, and the reason. */
+  async #hinderedColumns(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const { session, source } = this.#parts;
     const rows = await session.query(
-      `SELECT DISTINCT a.attname FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
-       WHERE k.contype = 'f' AND k.confrelid = ${source.oid} AND k.conrelid <> ${source.oid}`,
+      `SELECT a.attname AS name, 'another table refers to the column, and may have to be read again' AS reason
+         FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+         WHERE k.contype = 'f' AND k.confrelid = ${source.oid} AND k.conrelid <> ${source.oid}
+       UNION SELECT a.attname, format('the column is used by %s, which the server does not allow for', pg_describe_object(d.classid, d.objid, 0))
+         FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND d.classid IN ('pg_rewrite'::regclass,
+           'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_publication_rel'::regclass, 'pg_proc'::regclass)`,
       signal,
     );
-    return new Set(rows.map((row) => row['attname'] ?? ''));
+    return new Map(rows.map((row) => [row['name'] ?? '', row['reason'] ?? '']));
   }
 
   async #read(signal: AbortSignal): Promise<TableDescription> {

@@ -7,7 +7,6 @@
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
-import { PlanRefusedError } from '../engine/obstacles.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { serverError, type ServerReport } from './errors.ts';
 import { describeSession, findLockHolders, sessionColumns } from './lock-holders.ts';
@@ -167,9 +166,7 @@ async function refused(server: Server, order: StepOrder, error: unknown, signal:
   const state = left === null ? 'The table is as it was.' : `What was made ready is still there (${left}); drop it by hand.`;
   const said = `${report.message.replace(/\.$/, '')}${report.detail === null ? '' : `: ${report.detail.replace(/\.$/, '')}`}`;
   const message = `The server refuses the ALTER of ${schema}.${table}: ${said}. ${state}`;
-  const code = rowCode(report);
-  if (code !== null) return new MigrationError(code, message, { cause: error });
-  return new PlanRefusedError([{ code: report.code === '42501' ? 'MISSING_PRIVILEGE' : 'INVALID_ALTER', message }]);
+  return new MigrationError(rowCode(report) ?? 'NO_NATIVE_WAY', message, { cause: error });
 }
 
 /** Where a row is at fault. */

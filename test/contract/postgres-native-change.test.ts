@@ -136,7 +136,10 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     const native = nativeOf(database);
     const untouched = await inventory();
     const plan = await planOf(native, 'DROP b, ADD CHECK (a < 100)');
-    await expect(runAll(native, plan)).rejects.toMatchObject({ message: expect.stringMatching(/view w depends on column b/) });
+    await expect(runAll(native, plan)).rejects.toMatchObject({
+      code: 'NO_NATIVE_WAY',
+      message: expect.stringMatching(/view w depends on column b/),
+    });
     expect(await inventory()).toEqual(untouched);
   });
 
@@ -192,7 +195,9 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
   });
 
   test('where there is no cheap way, the clause and the reason are named', async () => {
-    await application.run('CREATE UNIQUE INDEX u ON t (a); CREATE TABLE child (a int REFERENCES t (a))');
+    await application.run(
+      'CREATE UNIQUE INDEX u ON t (a); CREATE TABLE child (a int REFERENCES t (a)); ALTER TABLE t ADD c varchar(5); CREATE VIEW w AS SELECT c FROM t',
+    );
     await using database = await open();
     const native = nativeOf(database);
     expect(await find(native, 'ADD z int, ALTER b TYPE bigint')).toEqual({
@@ -204,7 +209,37 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
       clause: 'ALTER a TYPE int',
       reason: 'another table refers to the column, and may have to be read again',
     });
+    expect(await find(native, 'ALTER c TYPE varchar(9)')).toMatchObject({
+      reason: expect.stringContaining('used by rule _RETURN on view'),
+    });
     expect(await find(native, 'ADD z int, ADD CHECK (z > 0)')).toMatchObject({ clause: 'ADD CHECK (z > 0)' });
+  });
+
+  test('a role that is not the owner, and a table whose migration is unfinished, are refused as it is planned', async () => {
+    const role = `r_${own}`;
+    await application.run(
+      `CREATE ROLE ${role} LOGIN; GRANT ALL ON SCHEMA public TO ${role}; GRANT CREATE ON DATABASE ${own} TO ${role}`,
+    );
+    try {
+      await using database = await open(url.replace(`${new URL(url).username}@`, `${role}@`));
+      await expect(find(nativeOf(database), 'ADD z int')).rejects.toMatchObject({
+        obstacles: [
+          { code: 'MISSING_PRIVILEGE', message: expect.stringContaining(`The role ${role} is not the owner of public.t`) },
+        ],
+      });
+    } finally {
+      await application.run(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+    await application.run('ALTER TABLE t ADD PRIMARY KEY (id)');
+    await using database = await open();
+    const request = {
+      table: { schema: 'public', table: 't' },
+      clauses: 'ADD z int',
+      options: { deferIndexes: 'auto', key: null },
+    } as const;
+    await using claim = await database.claim(await database.plan(request, never), 'start', never);
+    expect(claim.lost.aborted).toBe(false);
+    await expect(find(nativeOf(database), 'ADD z int')).rejects.toMatchObject({ obstacles: [{ code: 'MIGRATION_OPEN' }] });
   });
 
   test('a table that is a partition, or inherits, is left to the shadow', async () => {
