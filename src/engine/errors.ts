@@ -128,7 +128,11 @@ export const ERRORS = {
     'The lock for a step of a native change was not had within the attempts allowed.',
     'End what blocks it, or choose a calmer time; run the same migrate again, which does what is left.',
   ),
-  CRITICAL_LOAD: fatal(6, 'The server’s load went over the critical limit.', 'Resume when the load has gone down.'),
+  CRITICAL_LOAD: fatal(
+    6,
+    'The server’s load went over the critical limit, or its disk is nearly full.',
+    'Resume when the load has gone down, or when there is space.',
+  ),
   SWAP_UNKNOWN: fatal(
     7,
     'Whether the swap happened is not known.',

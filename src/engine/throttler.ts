@@ -175,7 +175,7 @@ export class Throttler {
   #take(name: string, { pressure, detail, isCritical = false, warning }: ThrottleSample): void {
     this.#noteWarning(name, warning);
     if (isCritical) {
-      const message = `The load went over the critical limit (${name}: ${detail}), so the run ended; nothing is lost.`;
+      const message = `The server is over a critical limit (${name}: ${detail}), so the run ended; nothing is lost.`;
       throw new MigrationError('CRITICAL_LOAD', message);
     }
     const finite = Number.isFinite(pressure) ? pressure : 1;

@@ -47,7 +47,7 @@ export interface DatabaseOptions extends ConnectionDefaults {
 /** Sessions that copy, compare and write rows. More workers than that only wait for each other. */
 const workingSessionsMax = 24;
 /** Fences, barriers, checkpoints and samples never wait behind copying. */
-const serviceSessionsMax = 6;
+const serviceSessionsMax = 8;
 
 /** Connects and finds out what the server is. Rejects with BAD_USAGE, ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openDatabase(url: string, options: DatabaseOptions, signal: AbortSignal): Promise<Database> {

@@ -262,7 +262,7 @@ describe('the throttler', () => {
     const throttler = new Throttler([signal], new Controls(OPTIONS), { clock, observer: () => {} });
     await expect(throttler.sampleContinuously(SIGNAL)).rejects.toMatchObject({
       code: 'CRITICAL_LOAD',
-      message: 'The load went over the critical limit (load: 900 threads), so the run ended; nothing is lost.',
+      message: 'The server is over a critical limit (load: 900 threads), so the run ended; nothing is lost.',
     });
   });
 

@@ -76,3 +76,16 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
     expect((await runCli(['list', '--url', shop.url])).stdout).not.toContain('open');
   });
 });
+
+test('copying rests while more log is retained than --max-retained-log, and says so', async () => {
+  await using shop = await openPostgresShop(18, 2_000);
+  const command = (first: string) => [first, '--url', shop.url, '--output', 'json', '--max-latency', '0'];
+  const alter = ['--alter', 'ALTER TABLE orders ADD COLUMN first integer'];
+  await using run = startCli([...command('migrate'), ...alter, '--max-retained-log', '1B']);
+  const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
+  expect(throttled).toMatchObject({ signal: 'retained WAL' });
+  expect(throttled['detail']).toMatch(/^the replication slot keeps [\d.]+ MiB of log, the limit is 0 MiB$/);
+  run.child.kill('SIGINT');
+  expect(lastObject(await run.result)).toMatchObject({ exitCode: 1, rowsCopied: 0 });
+  expect(lastObject(await runCli(command('resume')))).toMatchObject({ exitCode: 0, state: 'done' });
+});
