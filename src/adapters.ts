@@ -30,6 +30,8 @@ export interface OpenOptions {
   readonly maxRunningThreads: number;
   readonly replicas: { readonly urls: readonly string[]; readonly maxLagMs: number };
   readonly load: LoadLimits;
+  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
+  readonly isKillingBlockers: boolean;
 }
 
 export interface OpenDatabase extends Database {

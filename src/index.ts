@@ -98,7 +98,7 @@ export interface PlanResult {
 }
 
 /** Decides how the change would be carried out and finds every obstacle. Changes nothing. */
-export async function planMigration(options: ChangeOptions): Promise<PlanResult> {
+export async function planMigration(options: ChangeOptions & Pick<RunOptions, 'pace'>): Promise<PlanResult> {
   const signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
@@ -230,9 +230,15 @@ async function open(options: ServerOptions & RunOptions, signal: AbortSignal): P
       maxRunningThreads: options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS,
       replicas: { urls: options.replicas ?? [], maxLagMs: options.maxLagMs ?? DEFAULT_MAX_LAG_MS },
       load: options.load ?? NO_LOAD_LIMITS,
+      isKillingBlockers: isKillingBlockers(options),
     },
     signal,
   );
+}
+
+function isKillingBlockers({ controls, pace }: RunOptions): boolean {
+  const { killBlockersAfter } = controls?.options.cutover ?? pace?.cutover ?? DEFAULT_OPTIONS.cutover;
+  return killBlockersAfter > 0;
 }
 
 /** A request whose table may still want its schema. */

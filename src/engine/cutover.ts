@@ -7,7 +7,7 @@ import { MigrationError } from './errors.ts';
 import type { LagMeter } from './lag-meter.ts';
 import type { RowKey } from './model.ts';
 import type { CutoverLimits } from './options.ts';
-import type { Cutover, RowWriter } from './ports.ts';
+import type { Cutover, CutoverOptions, RowWriter } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { runWithBackground } from './tasks.ts';
 import type { Verifier } from './verifier.ts';
@@ -49,7 +49,7 @@ export class CutoverRunner {
       const { attemptsMax, lockTimeoutMs } = this.#limits;
       await onAttempt();
       this.#context.observer({ kind: 'cutover-attempt', attempt, lockTimeoutMs });
-      const result = await this.#attempt(signal);
+      const result = await this.#attempt(attempt, signal);
       if (result.kind === 'swapped') {
         this.#context.observer({ kind: 'swapped', blockedMs: result.blockedMs });
         return result.blockedMs;
@@ -76,13 +76,13 @@ export class CutoverRunner {
     }
   }
 
-  async #attempt(signal: AbortSignal): Promise<AttemptResult> {
+  async #attempt(attempt: number, signal: AbortSignal): Promise<AttemptResult> {
     const { applier, cutover } = this.#parts;
     const { lockTimeoutMs, holdTimeoutMs } = this.#limits;
     await applier.hold(signal);
     try {
       const outcome = await cutover.attempt(
-        { lockTimeoutMs, holdTimeoutMs },
+        { lockTimeoutMs, holdTimeoutMs, ...this.#endingBlockers(attempt) },
         (locked) => this.#drainInTime(locked, signal),
         signal,
       );
@@ -102,6 +102,13 @@ export class CutoverRunner {
       if (!(error instanceof MigrationError) || !error.isTransient) throw error;
       return this.#goOn(error.message, []);
     }
+  }
+
+  /** Nobody is ended before as many attempts as were asked for have shown who it would be. */
+  #endingBlockers(attempt: number): Pick<CutoverOptions, 'onBlockerEnded'> {
+    const { killBlockersAfter } = this.#limits;
+    if (killBlockersAfter === 0 || attempt <= killBlockersAfter) return {};
+    return { onBlockerEnded: (blocker) => this.#context.observer({ kind: 'blocker-ended', attempt, blocker }) };
   }
 
   /** Only after an attempt that is known not to have swapped; otherwise the shadow's name may be gone. */

@@ -38,6 +38,8 @@ export type MigrationEvent =
       readonly blockers: readonly string[];
       readonly nextInMs: number;
     }
+  /** A session that held a lock in the way was ended, which had been asked for. */
+  | { readonly kind: 'blocker-ended'; readonly attempt: number; readonly blocker: string }
   | { readonly kind: 'swapped'; readonly blockedMs: number }
   | {
       readonly kind: 'native-step-begun';

@@ -69,6 +69,10 @@ export const OBSTACLES = {
     remedy: 'Table locks and named locks do not hold in a cluster; use the cluster’s own way of changing schemas.',
   },
   MISSING_PRIVILEGE: { summary: 'The user lacks a privilege.', remedy: 'Grant the privilege that is named.' },
+  BLOCKERS_UNKNOWN: {
+    summary: 'The server does not tell who holds a lock on a table, so that --kill-blockers-after cannot know whom to end.',
+    remedy: 'Turn on what is named, or leave the option out.',
+  },
   FOREIGN_KEYS: {
     summary: 'The table has foreign keys, or other tables refer to it.',
     remedy: 'Foreign keys are not carried over yet; drop them first or use another way.',

@@ -13,6 +13,8 @@ export interface CutoverLimits {
   /** How long the lock may be held in all, milliseconds. */
   readonly holdTimeoutMs: number;
   readonly attemptsMax: number;
+  /** Attempts that must have failed before the sessions in the way of the next are ended; 0: never. */
+  readonly killBlockersAfter: number;
   readonly pauseFirstMs: number;
   readonly pauseMaxMs: number;
   /** Lag above which an attempt is not begun, milliseconds. */
@@ -63,6 +65,7 @@ export const DEFAULT_OPTIONS: MigrationOptions = {
     lockTimeoutMs: 2000,
     holdTimeoutMs: 5000,
     attemptsMax: 10,
+    killBlockersAfter: 0,
     pauseFirstMs: 1000,
     pauseMaxMs: 60_000,
     lagMaxMs: 1000,

@@ -247,6 +247,12 @@ export interface CutoverOptions {
   readonly lockTimeoutMs: number;
   /** How long the lock may be held in all, milliseconds; the adapter makes the server end it even if this process freezes. */
   readonly holdTimeoutMs: number;
+  /**
+   * Where it is given, sessions that hold a lock in the way are ended in good time before `lockTimeoutMs` is over, except for
+   * those that must not be (ours, backups, the server's own, prepared transactions, much to roll back): they stay among the
+   * `blockers`, with the reason. Called for each that was ended, synchronously; must not throw.
+   */
+  readonly onBlockerEnded?: (blocker: string) => void;
 }
 
 export type CutoverOutcome =

@@ -133,10 +133,9 @@ class TableSwap implements Cutover {
     }
     let isSwapped: boolean | null = false;
     try {
-      const { lockTimeoutMs } = how.options;
       const tables = [plan.source, plan.shadow, ...(isInTwoSessions ? [plan.retired] : [])];
       const askedAt = performance.now();
-      const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, lockTimeoutMs }, signal);
+      const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, options: how.options }, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(locker, { ...how, writer }, signal);
       isSwapped = null;

@@ -18,9 +18,10 @@ import { connectionConfig, type ConnectionDefaults } from './connection-config.t
 import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
-import { freeDisk } from './free-disk.ts';
-import { createNativeChange } from './native-change.ts';
 import { createEventLog, eventTableDefinition } from './event-log.ts';
+import { createNativeChange } from './native-change.ts';
+import { blockerObstacles } from './obstacles-blockers.ts';
+import { freeDisk } from './free-disk.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { readLogRetention } from './log-retention.ts';
@@ -42,6 +43,8 @@ export interface DatabaseOptions extends ConnectionDefaults {
   readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
   /** What else the operator wants to be looked at. */
   readonly load?: LoadLimits;
+  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
+  readonly isKillingBlockers?: boolean;
 }
 
 /** Sessions that copy, compare and write rows. More workers than that only wait for each other. */
@@ -54,13 +57,16 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
   const server = await openServer(await connectionConfig(url, options), signal);
   return {
     plan: (request, signal) => makePlan(server, request, { random: () => systemClock.random() }, signal),
-    findObstacles: (plan, signal) => findObstacles(server, plan, signal),
+    findObstacles: async (plan, signal) => [
+      ...(await findObstacles(server, plan, signal)),
+      ...(options.isKillingBlockers === true ? await blockerObstacles(server, plan, signal) : []),
+    ],
     claim: (plan, purpose, signal) => claimTable({ server, options, plan }, purpose, signal),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
-    eventLog: createEventLog(server),
     native: createNativeChange(server),
+    eventLog: createEventLog(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

@@ -24,6 +24,8 @@ const statement = new RegExp(
 const implied: Readonly<Record<string, readonly string[]>> = {
   'REPLICATION CLIENT': ['SUPER'],
   'BINLOG MONITOR': ['SUPER'],
+  CONNECTION_ADMIN: ['SUPER'],
+  'CONNECTION ADMIN': ['SUPER'],
   'SLAVE MONITOR': ['SUPER', 'REPLICATION SLAVE ADMIN'],
 };
 

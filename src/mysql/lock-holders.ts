@@ -10,25 +10,55 @@ import { quoteText } from './statements.ts';
 const holdersMax = 10;
 /** Characters of a statement that are shown. */
 const statementLength = 120;
+/** Whoever has changed more rows than this would take longer to roll back than writers may wait. */
+const rowsModifiedMax = 100_000;
 
-/**
- * One sentence a holder, our own session `except` left out: connection, user, host, what it runs, since when. Where the server
- * does not list metadata locks, the sessions that may be it. Never rejects for lack of a table or privilege; then it is empty.
- */
+/** A session, or a transaction without one, that holds a lock in the way. */
+export interface LockHolder {
+  /** Null: a prepared transaction whose session is gone. */
+  readonly connectionId: number | null;
+  /** What tells it from a later one with the same number. */
+  readonly identity: string;
+  /** Connection, user, host, what it runs, since when. */
+  readonly sentence: string;
+  /** As far as the server tells. */
+  readonly hasWritten: boolean;
+  /** Why it must not be ended; null: it may be. */
+  readonly immunity: string | null;
+}
+
+/** From where to look, and how far. */
+export interface HolderSearch {
+  readonly flavour: Flavour;
+  /** Our own session. */
+  readonly except: number;
+}
+
+/** One sentence a holder. Never rejects for lack of a table or privilege; then it is empty. */
 export async function findLockHolders(
   session: Session,
   tables: readonly TableName[],
-  from: { readonly flavour: Flavour; readonly except: number },
+  from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const sources =
-    from.flavour.metadataLockSource === 'performance_schema'
-      ? [fromPerformanceSchema, fromTransactions]
-      : [fromMetadataLockInfo, fromTransactions];
-  for (const source of sources) {
+  const holders = await readLockHolders(session, tables, { ...from, limit: holdersMax }, signal);
+  return holders.map(({ sentence }) => sentence);
+}
+
+/**
+ * At most `limit` holders. Where the server does not list metadata locks, the sessions that may be it. Never rejects for lack of
+ * a table or privilege; then it is empty.
+ */
+export async function readLockHolders(
+  session: Session,
+  tables: readonly TableName[],
+  from: HolderSearch & { readonly limit: number },
+  signal: AbortSignal,
+): Promise<readonly LockHolder[]> {
+  for (const source of [surely(from.flavour), fromTransactions]) {
     try {
-      const rows = await session.query(`${source(tables, from.except)} LIMIT ${holdersMax}`, signal);
-      return rows.map(describeHolder);
+      const rows = await session.query(`${source(tables, from.except)} LIMIT ${from.limit}`, signal);
+      return rows.map(readHolder);
     } catch (error) {
       signal.throwIfAborted();
       // The table is unknown or may not be read.
@@ -38,35 +68,64 @@ export async function findLockHolders(
   return [];
 }
 
+/** The statement that lists who holds a lock for certain; it fails where the server does not tell, or not to this user. */
+export function surely({ metadataLockSource }: Flavour): (tables: readonly TableName[], except: number) => string {
+  return metadataLockSource === 'performance_schema' ? fromPerformanceSchema : fromMetadataLockInfo;
+}
+
+/** Locks that statements on rows take; all others are of LOCK TABLES, FLUSH TABLES or a change of the table. */
+const ofRows = ['SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ', 'SHARED_WRITE', 'SHARED_WRITE_LOW_PRIO'];
+/** Stages of a backup; locks of ordinary statements are MDL_BACKUP_ as well. */
+const ofBackups = ['START', 'FLUSH', 'WAIT_FLUSH', 'WAIT_DDL', 'WAIT_COMMIT', 'FTWRL1', 'FTWRL2'];
+
 /** MySQL. The instrument wait/lock/metadata/sql/mdl is on by default. The last statement of an idle session is shown as well. */
 function fromPerformanceSchema(tables: readonly TableName[], except: number): string {
-  return `SELECT DISTINCT t.PROCESSLIST_ID AS id, t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host,
+  return `SELECT l.thread, t.PROCESSLIST_ID AS id, t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host,
       t.PROCESSLIST_COMMAND AS command, t.PROCESSLIST_TIME AS seconds,
-      LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT), ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure
-    FROM performance_schema.metadata_locks AS l
-    JOIN performance_schema.threads AS t ON t.THREAD_ID = l.OWNER_THREAD_ID
-    LEFT JOIN performance_schema.events_statements_current AS s ON s.THREAD_ID = t.THREAD_ID AND s.NESTING_EVENT_ID IS NULL
+      LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT), ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
+      l.isBackup, l.isDeliberate, x.trx_rows_modified AS rowsModified, e.XA_STATE = 'PREPARED' AS isPrepared,
+      t.TYPE = 'BACKGROUND' OR t.PROCESSLIST_USER IS NULL AS isInternal,
+      EXISTS (SELECT 1 FROM performance_schema.metadata_locks AS u WHERE u.OBJECT_TYPE = 'USER LEVEL LOCK'
+        AND u.OBJECT_NAME LIKE 'tableshift:%' AND u.OWNER_THREAD_ID = l.thread) AS isOurs,
+      (SELECT MAX(a.ATTR_VALUE) FROM performance_schema.session_connect_attrs AS a
+        WHERE a.PROCESSLIST_ID = t.PROCESSLIST_ID AND a.ATTR_NAME = 'program_name') AS program
+    FROM (SELECT OWNER_THREAD_ID AS thread, MAX(OBJECT_TYPE <> 'TABLE') AS isBackup,
+        MAX(OBJECT_TYPE = 'TABLE' AND LOCK_TYPE NOT IN (${textList(ofRows)})) AS isDeliberate
+      FROM performance_schema.metadata_locks
+      WHERE LOCK_STATUS = 'GRANTED' AND (OBJECT_TYPE = 'TABLE' AND (OBJECT_SCHEMA, OBJECT_NAME) IN (${nameList(tables)})
+        OR OBJECT_TYPE IN ('GLOBAL', 'BACKUP LOCK') AND LOCK_TYPE = 'SHARED')
+      GROUP BY OWNER_THREAD_ID) AS l
+    LEFT JOIN performance_schema.threads AS t ON t.THREAD_ID = l.thread
+    LEFT JOIN performance_schema.events_statements_current AS s ON s.THREAD_ID = l.thread
+      AND COALESCE(s.NESTING_EVENT_TYPE, 'TRANSACTION') = 'TRANSACTION'
+    LEFT JOIN performance_schema.events_transactions_current AS e ON e.THREAD_ID = l.thread AND e.STATE = 'ACTIVE'
     LEFT JOIN information_schema.INNODB_TRX AS x ON x.trx_mysql_thread_id = t.PROCESSLIST_ID
-    WHERE l.OBJECT_TYPE = 'TABLE' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN (${nameList(tables)})
-      AND l.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> ${except}
+    WHERE NOT (t.PROCESSLIST_ID <=> ${except})
     ORDER BY t.PROCESSLIST_TIME DESC, id`;
 }
 
 /** MariaDB with the plug-in METADATA_LOCK_INFO, which lists granted locks only. */
 function fromMetadataLockInfo(tables: readonly TableName[], except: number): string {
-  return `SELECT DISTINCT p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
-      LEFT(p.INFO, ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure
-    FROM information_schema.METADATA_LOCK_INFO AS l
-    JOIN information_schema.PROCESSLIST AS p ON p.ID = l.THREAD_ID
+  return `SELECT p.ID AS thread, p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
+      LEFT(p.INFO, ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
+      l.isBackup, l.isDeliberate, x.trx_rows_modified AS rowsModified, 0 AS isPrepared, 0 AS isInternal,
+      p.ID IN (SELECT THREAD_ID FROM information_schema.METADATA_LOCK_INFO
+        WHERE LOCK_TYPE = 'User lock' AND TABLE_SCHEMA LIKE 'tableshift:%') AS isOurs, NULL AS program
+    FROM (SELECT THREAD_ID AS thread, MAX(LOCK_TYPE = 'Backup lock') AS isBackup,
+        MAX(LOCK_TYPE <> 'Backup lock' AND LOCK_MODE NOT IN (${textList(ofRows.map((mode) => `MDL_${mode}`))})) AS isDeliberate
+      FROM information_schema.METADATA_LOCK_INFO
+      WHERE LOCK_TYPE = 'Table metadata lock' AND (TABLE_SCHEMA, TABLE_NAME) IN (${nameList(tables)})
+        OR LOCK_TYPE = 'Backup lock' AND LOCK_MODE IN (${textList(ofBackups.map((stage) => `MDL_BACKUP_${stage}`))})
+      GROUP BY THREAD_ID) AS l
+    JOIN information_schema.PROCESSLIST AS p ON p.ID = l.thread
     LEFT JOIN information_schema.INNODB_TRX AS x ON x.trx_mysql_thread_id = p.ID
-    WHERE (l.TABLE_SCHEMA, l.TABLE_NAME) IN (${nameList(tables)})
-      AND l.LOCK_TYPE = 'Table metadata lock' AND p.ID <> ${except}
+    WHERE p.ID <> ${except}
     ORDER BY p.TIME DESC, id`;
 }
 
 /** Where neither can be read: open transactions, and running statements that name a table. Those that wait do not block. */
 function fromTransactions(tables: readonly TableName[], except: number): string {
-  return `SELECT p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
+  return `SELECT p.ID AS thread, p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
       LEFT(p.INFO, ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 0 AS isSure
     FROM information_schema.PROCESSLIST AS p
     LEFT JOIN information_schema.INNODB_TRX AS x ON x.trx_mysql_thread_id = p.ID
@@ -79,11 +138,50 @@ function nameList(tables: readonly TableName[]): string {
   return tables.map(({ schema, table }) => `(${quoteText(schema)}, ${quoteText(table)})`).join(', ');
 }
 
+function textList(texts: readonly string[]): string {
+  return texts.map(quoteText).join(', ');
+}
+
+function readHolder(row: Row): LockHolder {
+  const id = row['id'] ?? null;
+  return {
+    connectionId: id === null ? null : Number(id),
+    identity: `${row['thread'] ?? ''} ${id ?? ''}`,
+    sentence: id === null ? 'a prepared XA transaction, which waits to be committed or rolled back' : describeHolder(row),
+    hasWritten: Number(row['rowsModified'] ?? 0) > 0,
+    immunity: immunityOf(row),
+  };
+}
+
+const systemUsers = ['system user', 'event_scheduler', 'mysql.session', 'mysql.sys', 'mysql.infoschema', 'mariadb.sys'];
+/** Replication, event workers, and whatever else the server does by itself. */
+const systemCommands = /^(Daemon|Connect|Binlog Dump|Register Slave|Register Replica|Slave_|Replica_)/;
+const backupPrograms = /dump|backup/i;
+/** What dumping clients put into the statement that reads a table; MariaDB knows no names of programs. */
+const backupStatement = /^SELECT \/\*!40001 SQL_NO_CACHE \*\//;
+
+function immunityOf(row: Row): string | null {
+  const id = row['id'] ?? null;
+  if (id === null || row['isPrepared'] === '1') return 'only XA COMMIT or XA ROLLBACK ends it; XA RECOVER has its name';
+  if (row['isSure'] !== '1') return 'the server does not tell whether it holds the lock';
+  if (row['isOurs'] === '1') return 'it belongs to a migration';
+  const user = row['user'] ?? '';
+  if (row['isInternal'] === '1' || systemUsers.includes(user) || systemCommands.test(row['command'] ?? '')) {
+    return 'it belongs to the server itself';
+  }
+  const isBackup = backupPrograms.test(row['program'] ?? '') || backupStatement.test(row['statement'] ?? '');
+  if (row['isBackup'] === '1' || isBackup) return 'it makes a backup';
+  if (row['isDeliberate'] === '1') return 'it has locked the table on purpose, or is changing it';
+  const rows = Number(row['rowsModified'] ?? 0);
+  return rows > rowsModifiedMax ? `it has changed ${rows} rows, which would take long to roll back` : null;
+}
+
 function describeHolder(row: Row): string {
   const who = `connection ${row['id'] ?? ''} of ${row['user'] ?? ''} from ${row['host'] ?? ''}`;
   const seconds = Math.max(0, Number(row['seconds'] ?? 0));
   const doing = row['command'] === 'Sleep' ? `idle for ${seconds} s` : `running for ${seconds} s`;
-  const since = row['transactionSince'] === null ? '' : ` in a transaction since ${row['transactionSince'] ?? ''}`;
+  const transactionSince = row['transactionSince'] ?? null;
+  const since = transactionSince === null ? '' : ` in a transaction since ${transactionSince}`;
   const statement = row['statement'] ?? null;
   const text = statement === null ? '' : `: ${shortened(statement)}`;
   return `${row['isSure'] === '1' ? '' : 'perhaps '}${who}, ${doing}${since}${text}`;

@@ -28,6 +28,23 @@ export async function privilegeObstacles(
   { schema, flavour }: { readonly schema: string; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
+  const levels: readonly Level[] = [
+    [null, globally(flavour)],
+    [schema, onSchema],
+    [bookkeepingSchema, onBookkeeping],
+  ];
+  return await missingPrivileges(session, levels, signal);
+}
+
+/** Privileges that are needed on a schema; null: globally. */
+export type Level = readonly [schema: string | null, privileges: readonly string[]];
+
+/** One obstacle a level of which something is missing. */
+export async function missingPrivileges(
+  session: Session,
+  levels: readonly Level[],
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
   const rows = await session.query('SHOW GRANTS', signal);
   const partial = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name = 'partial_revokes' AND Value = 'ON'`, signal);
   const grants = readGrants(
@@ -36,11 +53,6 @@ export async function privilegeObstacles(
   );
   const [user] = await session.query('SELECT CURRENT_USER() AS name', signal);
   const account = accountText(user?.['name'] ?? '');
-  const levels: readonly (readonly [string | null, readonly string[]])[] = [
-    [null, globally(flavour)],
-    [schema, onSchema],
-    [bookkeepingSchema, onBookkeeping],
-  ];
   return levels.flatMap(([schema, needed]): readonly Obstacle[] => {
     const missing = needed.filter((privilege) => !grants.has(privilege, schema));
     if (missing.length === 0) return [];

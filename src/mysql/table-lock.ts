@@ -3,8 +3,8 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
+import { Blockers } from './blockers.ts';
 import type { Flavour } from './flavour.ts';
-import { findLockHolders } from './lock-holders.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import type { Session } from './session.ts';
 import { quoteTable } from './statements.ts';
@@ -18,7 +18,7 @@ export interface LockRequest {
   readonly flavour: Flavour;
   /** All tables to lock against readers and writers. */
   readonly tables: readonly TableName[];
-  readonly lockTimeoutMs: number;
+  readonly options: Pick<CutoverOptions, 'lockTimeoutMs' | 'onBlockerEnded'>;
 }
 
 export type LockOutcome = { readonly kind: 'locked' } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
@@ -45,14 +45,19 @@ export function wholeSeconds(ms: number): number {
  * After any other outcome the session may still have the lock, if it was granted at the last moment: unlock it.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  const { locker, observer, flavour, tables, lockTimeoutMs } = request;
+  const { locker, tables } = request;
+  const { lockTimeoutMs, onBlockerEnded } = request.options;
+  const inTheWay = new Blockers(request, onBlockerEnded);
   const settled = new AbortController();
   const limit = new AbortController();
   let blockers: readonly string[] = [];
   // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
-  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
-    if (isPassed) blockers = await findLockHolders(observer, tables, { flavour, except: locker.connectionId }, signal);
-  });
+  const look = async (): Promise<void> => {
+    if (!(await hasPassed(lockTimeoutMs * 0.5, settled.signal))) return;
+    if (inTheWay.areEnded) await inTheWay.end(settled.signal, signal);
+    if (await hasPassed(lockTimeoutMs * 0.25, settled.signal)) blockers = await inTheWay.find(signal);
+  };
+  const looking = look();
   const limiting = hasPassed(lockTimeoutMs, settled.signal).then((isPassed) => {
     if (isPassed) limit.abort(new MigrationError('LOCK_WAIT', `The lock was not had within ${lockTimeoutMs} ms.`));
   });

@@ -17,13 +17,14 @@ import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
 import { isSwapRecorded, swapRecord } from './bookkeeping.ts';
+import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
 import type { Flavour } from './flavour.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { OlderSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-import { findHopelessHolders, lockSettings, lockTables } from './table-lock.ts';
+import { endOldHolders, findHopelessHolders, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
 
 /** What belongs to the table besides its rows, and how it comes to the new one: in the swap's transaction, under its locks. */
 export interface CarryOver {
@@ -114,10 +115,11 @@ class TableSwap implements Cutover {
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
     const { flavour, plan } = this.#parts;
     const { locker, observer, options } = attempt;
-    const request = { locker, observer, flavour, source: plan.source, shadow: plan.shadow, options };
+    const inTheWay = new Blockers(observer, options.onBlockerEnded);
+    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, options };
     const hopeless = await findHopelessHolders(request, signal);
     if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
-    const older = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
+    const older = await this.#awaitOlderSnapshots(observer, request, signal);
     if (older.length > 0) return { kind: 'not-locked', blockers: older };
     await prepareRetiredSchema(observer, plan.retired, signal);
     // A deferred check would come too late to be answered, and keep the table from being altered until then.
@@ -132,6 +134,17 @@ class TableSwap implements Cutover {
     } finally {
       await rollBack(locker);
     }
+  }
+
+  /** Who is left. Those that have used the table are ended where that is asked for; a snapshot alone takes nothing from anybody. */
+  async #awaitOlderSnapshots(observer: Session, request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
+    const { inTheWay, options } = request;
+    let left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
+    if (left.length === 0 || !inTheWay.areEnded) return left;
+    if (await endOldHolders(request, signal)) {
+      left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
+    }
+    return left.map((sentence) => `${sentence} (not ended: it holds no lock on the table, or must be spared)`);
   }
 
   /**

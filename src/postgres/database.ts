@@ -15,8 +15,9 @@ import { claimName, findClaimHolder, takeClaim, type Claim } from './claim.ts';
 import { claimToGiveUp, concludingStore, createRetiredTables } from './clean-up.ts';
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
-import { createNativeChange } from './native-change.ts';
 import { createEventLog } from './event-log.ts';
+import { blockerObstacles } from './obstacles-blockers.ts';
+import { createNativeChange } from './native-change.ts';
 import { findObstacles } from './obstacles.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { makePlan } from './planner.ts';
@@ -49,6 +50,8 @@ export interface DatabaseOptions extends ConnectionDefaults {
   readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
   /** What else the operator wants to be looked at. */
   readonly load?: LoadLimits;
+  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
+  readonly isKillingBlockers?: boolean;
 }
 
 /** The port, and what the entry asks before there is a plan. */
@@ -68,13 +71,16 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
   return {
     findSchema: (table, signal) => findSchema(server, table, signal),
     plan: (request, signal) => makePlan(server, request, { random: () => systemClock.random() }, signal),
-    findObstacles: (plan, signal) => findObstacles(server, plan, signal),
+    findObstacles: async (plan, signal) => [
+      ...(await findObstacles(server, plan, signal)),
+      ...(options.isKillingBlockers === true ? await blockerObstacles(server, signal) : []),
+    ],
     claim: (plan, purpose, signal) => claimTable({ server, options, plan }, purpose, signal),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
-    eventLog: createEventLog(server),
     native: createNativeChange(server),
+    eventLog: createEventLog(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

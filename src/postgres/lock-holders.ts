@@ -18,35 +18,95 @@ export interface HolderSearch {
   readonly except: number;
   /** Only those that will hardly let go in time: prepared transactions, and sessions that rest in their transaction for longer. */
   readonly restingLongerMs: number | null;
+  /** Only sessions whose transaction has been open for longer. */
+  readonly openLongerMs?: number;
+}
+
+/** A session or a prepared transaction that holds a lock. */
+export interface LockHolder {
+  /** Null: a prepared transaction. */
+  readonly pid: number | null;
+  /** When the session and its transaction began, which tells it from a later one with the same process id. */
+  readonly startedAt: string | null;
+  readonly transactionAt: string | null;
+  /** Process, user, client, what it runs, since when. */
+  readonly sentence: string;
+  /** Why it must not be ended; null: it may be. */
+  readonly immunity: string | null;
 }
 
 /** One sentence a holder: process, user, client, what it runs, since when. What users do whom we may not look at is not shown. */
 export async function findLockHolders(session: Session, search: HolderSearch, signal: AbortSignal): Promise<readonly string[]> {
-  const { table, except, of, restingLongerMs } = search;
+  return (await readLockHolders(session, search, signal)).slice(0, holdersMax).map(({ sentence }) => sentence);
+}
+
+/** A condition on the relation of a row of pg_locks, `l`. */
+export function isSearched({ table, of }: HolderSearch): string {
   const oid = `pg_catalog.to_regclass(${quoteText(quoteTable(table))})`;
   const relations =
     of === 'table'
       ? oid
       : `SELECT objid FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
            AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = ${oid} AND deptype IN ('a', 'i')`;
+  return `l.locktype = 'relation' AND l.granted AND l.relation IN (${relations})
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`;
+}
+
+/** All holders, with what is needed to end them. */
+export async function readLockHolders(
+  session: Session,
+  search: HolderSearch,
+  signal: AbortSignal,
+): Promise<readonly LockHolder[]> {
+  const { except, restingLongerMs, openLongerMs } = search;
+  const longer = (since: string, ms: number): string => `clock_timestamp() - ${since} > interval '${Math.round(ms)} ms'`;
   const resting =
     restingLongerMs === null
       ? 'true'
-      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND clock_timestamp() - a.state_change > interval '${Math.round(restingLongerMs)} ms'))`;
+      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND ${longer('a.state_change', restingLongerMs)}))`;
+  const isOld = openLongerMs === undefined ? 'true' : longer('a.xact_start', openLongerMs);
   const rows = await session.query(
-    `SELECT DISTINCT ${sessionColumns}, p.gid, p.owner
+    `SELECT ${sessionColumns}, p.gid, p.owner, a.application_name, a.backend_start::pg_catalog.text AS started_at,
+       a.xact_start::pg_catalog.text AS transaction_at, pg_catalog.bool_or(l.mode NOT IN (${modesOfRows})) AS is_deliberate
      FROM pg_catalog.pg_locks AS l
      LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
      LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
        AND x.virtualtransaction = l.virtualtransaction
      LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
-     WHERE l.locktype = 'relation' AND l.granted AND l.relation IN (${relations})
-       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-       AND l.pid IS DISTINCT FROM ${except} AND ${resting}
-     ORDER BY 1 LIMIT ${holdersMax}`,
+     WHERE ${isSearched(search)} AND l.pid IS DISTINCT FROM ${except} AND ${resting} AND ${isOld}
+     GROUP BY a.pid, a.usename, a.backend_type, a.state, a.client_addr, a.xact_start, a.state_change, a.query, p.gid, p.owner,
+       a.application_name, a.backend_start
+     ORDER BY 1`,
     signal,
   );
-  return rows.map(describeHolder);
+  return rows.map((row) => ({
+    pid: row['pid'] == null ? null : Number(row['pid']),
+    startedAt: row['started_at'] ?? null,
+    transactionAt: row['transaction_at'] ?? null,
+    sentence: describeHolder(row),
+    immunity: immunityOf(row),
+  }));
+}
+
+/** Locks that statements on rows take; all others are of LOCK TABLE, of maintenance or of a change of the table. */
+const modesOfRows = `'AccessShareLock', 'RowShareLock', 'RowExclusiveLock'`;
+const backupPrograms = /dump|backup|barman|wal-g/i;
+
+function immunityOf(row: Row): string | null {
+  if (row['pid'] == null) return 'only COMMIT PREPARED or ROLLBACK PREPARED ends it';
+  const kind = row['backend_type'] ?? null;
+  if (kind === null || row['started_at'] == null) return 'this role may not look at it, which takes pg_read_all_stats';
+  if (kind === 'autovacuum worker') {
+    return row['statement']?.endsWith('(to prevent wraparound)') === true
+      ? 'it prevents wraparound'
+      : 'it gives way by itself when the lock is waited for';
+  }
+  if (kind === 'parallel worker') return 'it ends with the process that it works for';
+  if (kind !== 'client backend') return 'it belongs to the server itself';
+  const program = row['application_name'] ?? '';
+  if (program.startsWith('tableshift')) return 'it belongs to a migration';
+  if (backupPrograms.test(program)) return 'it makes a backup';
+  return row['is_deliberate'] === 't' ? 'it has locked the table on purpose, or is changing it' : null;
 }
 
 /**

@@ -14,8 +14,9 @@ import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { hasPassed } from '../sessions/pause.ts';
+import type { Blockers } from './blockers.ts';
 import type { Flavour } from './flavour.ts';
-import { findLockHolders } from './lock-holders.ts';
+import type { HolderSearch } from './lock-holders.ts';
 import type { Session } from './session.ts';
 import { quoteTable } from './statements.ts';
 
@@ -24,7 +25,7 @@ export interface LockRequest {
   /** Will hold the locks; inside a transaction. */
   readonly locker: Session;
   /** Looks around meanwhile. */
-  readonly observer: Session;
+  readonly inTheWay: Blockers;
   readonly flavour: Flavour;
   readonly source: TableName;
   readonly shadow: TableName;
@@ -52,11 +53,31 @@ export function lockSettings({ holdTimeoutMs, lockTimeoutMs }: CutoverOptions): 
   ];
 }
 
-/** Sessions that will hardly let the table go within the lock's timeout: waiting for them would block others for nothing. */
-export function findHopelessHolders(request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
-  const { locker, observer, options, source } = request;
-  const search = { table: source, of: 'table', except: locker.pid, restingLongerMs: options.lockTimeoutMs } as const;
-  return findLockHolders(observer, search, signal);
+/**
+ * Sessions that will hardly let the table go within the lock's timeout: waiting for them would block others for nothing. Where
+ * blockers are ended, these are ended now, and those that have long drawn a number of the table's sequences, for the swap moves
+ * these too.
+ */
+export async function findHopelessHolders(request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
+  const { inTheWay, locker, options, source } = request;
+  const { lockTimeoutMs } = options;
+  const search = { table: source, of: 'table', except: locker.pid, restingLongerMs: lockTimeoutMs } as const;
+  if (inTheWay.areEnded) {
+    await inTheWay.clear(search, lockTimeoutMs, signal);
+    const drawn = { ...search, of: 'sequences', restingLongerMs: null, openLongerMs: lockTimeoutMs } as const;
+    await inTheWay.clear(drawn, lockTimeoutMs, signal);
+  }
+  return await inTheWay.find(search, signal);
+}
+
+/** Ends those that have used the table in a transaction older than the lock's timeout. False where there was none to end. */
+export async function endOldHolders(request: LockRequest, signal: AbortSignal): Promise<boolean> {
+  const { inTheWay, locker, options, source } = request;
+  const { lockTimeoutMs } = options;
+  const search: HolderSearch = {
+    ...{ table: source, of: 'table', except: locker.pid, restingLongerMs: null, openLongerMs: lockTimeoutMs },
+  };
+  return inTheWay.areEnded && (await inTheWay.clear(search, lockTimeoutMs, signal)) > 0;
 }
 
 /**
@@ -84,14 +105,17 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
 
 /** Null once the lock is had, else who is in the way. */
 async function lockOne(request: LockRequest, table: TableName, signal: AbortSignal): Promise<readonly string[] | null> {
-  const { locker, observer, options } = request;
+  const { inTheWay, locker, options } = request;
   const settled = new AbortController();
   let blockers: readonly string[] = [];
   // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
-  const looking = hasPassed(options.lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
+  const look = async (): Promise<void> => {
     const search = { table, of: 'table', except: locker.pid, restingLongerMs: null } as const;
-    if (isPassed) blockers = await findLockHolders(observer, search, signal);
-  });
+    if (!(await hasPassed(options.lockTimeoutMs * 0.5, settled.signal))) return;
+    if (inTheWay.areEnded) await inTheWay.end(search, settled.signal, signal);
+    if (await hasPassed(options.lockTimeoutMs * 0.25, settled.signal)) blockers = await inTheWay.find(search, signal);
+  };
+  const looking = look();
   try {
     await locker.execute(`LOCK TABLE ONLY ${quoteTable(table)} IN ACCESS EXCLUSIVE MODE`, signal);
     return null;

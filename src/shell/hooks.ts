@@ -31,7 +31,7 @@ export const HOOK_NAMES = [
   ...['any', 'started', 'ended', 'before-cutover'],
   ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
   ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],
-  ...['cutover-attempt', 'cutover-failed', 'swapped', 'finished', 'warning'],
+  ...['cutover-attempt', 'cutover-failed', 'blocker-ended', 'swapped', 'finished', 'warning'],
   ...['native-step-begun', 'native-step-done', 'native-step-blocked'],
 ] as const satisfies readonly (MigrationEvent['kind'] | (typeof OWN_NOTICES)[number] | 'any')[];
 

@@ -44,6 +44,7 @@ interface LiveOptions {
   readonly cutoverLockTimeoutMs: number;
   readonly cutoverHoldTimeoutMs: number;
   readonly cutoverAttempts: number;
+  readonly killBlockersAfter: number;
 }
 
 /** The status at this moment. */
@@ -76,6 +77,7 @@ export function liveStatus(plan: Plan, record: RunRecord, controls: Controls, no
       cutoverLockTimeoutMs: options.cutover.lockTimeoutMs,
       cutoverHoldTimeoutMs: options.cutover.holdTimeoutMs,
       cutoverAttempts: options.cutover.attemptsMax,
+      killBlockersAfter: options.cutover.killBlockersAfter,
     },
   };
 }
@@ -106,12 +108,13 @@ export function liveStatusText(status: LiveStatus): string {
 }
 
 /** One attempt in words. */
-export function attemptText({ attempt, outcome, reason, blockers, blockedMs }: AttemptRecord): string {
+export function attemptText({ attempt, outcome, reason, blockers, blockersEnded, blockedMs }: AttemptRecord): string {
   const what = {
     running: 'goes on',
     failed: `failed: ${(reason ?? '').replace(/\.$/, '')}`,
     swapped: `swapped; writes were blocked for ${readableDuration(blockedMs ?? 0)}`,
   };
   const who = blockers.length === 0 ? '' : `; blocked by ${blockers.join(' and ')}`;
-  return `${attempt} ${what[outcome]}${who}`;
+  const ended = blockersEnded.length === 0 ? '' : `; ended ${blockersEnded.join(' and ')}`;
+  return `${attempt} ${what[outcome]}${who}${ended}`;
 }

@@ -35,6 +35,7 @@ export function levelOf(event: MigrationEvent): Level {
     case 'difference-found':
     case 'cutover-failed':
     case 'native-step-blocked':
+    case 'blocker-ended':
       return 'warn';
     case 'chunk-copied':
     case 'changes-applied':
@@ -113,6 +114,8 @@ export function describeEvent(event: MigrationEvent): string {
         ...(event.blockers.length === 0 ? [] : [`blocked by ${event.blockers.join(' and ')}`]),
         event.nextInMs === 0 ? 'that was the last one' : `next in ${readableDuration(event.nextInMs)}`,
       ].join('; ');
+    case 'blocker-ended':
+      return `cutover attempt ${event.attempt} ended a session that was in the way: ${event.blocker}`;
     case 'swapped':
       return `swapped; writes were blocked for ${readableDuration(event.blockedMs)}`;
     case 'native-step-begun':

@@ -84,6 +84,7 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'changes-applied':
     case 'range-verified':
     case 'cutover-failed':
+    case 'blocker-ended':
     case 'warning':
     case 'paused':
     case 'unpaused':

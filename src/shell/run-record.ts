@@ -11,6 +11,8 @@ export interface AttemptRecord {
   readonly reason: string | null;
   /** Who was in the way, as the server describes them. */
   readonly blockers: readonly string[];
+  /** Sessions that were in the way and that the attempt has ended. */
+  readonly blockersEnded: readonly string[];
   /** How long writers were blocked, where the attempt swapped. */
   readonly blockedMs: number | null;
 }
@@ -73,13 +75,15 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
       return { ...record, throttledSinceMs: null, throttledMs };
     }
     case 'cutover-attempt': {
-      const begun = { attempt: event.attempt, outcome: 'running', reason: null, blockers: [], blockedMs: null } as const;
-      return { ...record, attempts: [...record.attempts, begun].slice(-ATTEMPTS_MAX) };
+      const nothing = { outcome: 'running', reason: null, blockers: [], blockersEnded: [], blockedMs: null } as const;
+      return { ...record, attempts: [...record.attempts, { attempt: event.attempt, ...nothing }].slice(-ATTEMPTS_MAX) };
     }
+    case 'blocker-ended':
+      return changeAttempt(record, (one) => ({ blockersEnded: [...one.blockersEnded, event.blocker] }));
     case 'cutover-failed':
-      return endAttempt(record, { outcome: 'failed', reason: event.reason, blockers: event.blockers });
+      return changeAttempt(record, () => ({ outcome: 'failed', reason: event.reason, blockers: event.blockers }));
     case 'swapped':
-      return endAttempt(record, { outcome: 'swapped', blockedMs: event.blockedMs });
+      return changeAttempt(record, () => ({ outcome: 'swapped', blockedMs: event.blockedMs }));
     case 'native-step-begun':
       return { ...record, native: { ...record.native, attempts: record.native.attempts + 1 } };
     case 'native-step-done':
@@ -89,8 +93,9 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
   }
 }
 
-function endAttempt(record: RunRecord, end: Partial<AttemptRecord>): RunRecord {
-  return { ...record, attempts: record.attempts.map((one) => (one.outcome === 'running' ? { ...one, ...end } : one)) };
+/** The one that is going on. */
+function changeAttempt(record: RunRecord, change: (attempt: AttemptRecord) => Partial<AttemptRecord>): RunRecord {
+  return { ...record, attempts: record.attempts.map((one) => (one.outcome === 'running' ? { ...one, ...change(one) } : one)) };
 }
 
 function addNotable(record: RunRecord, event: MigrationEvent, { time }: Moment): RunRecord {

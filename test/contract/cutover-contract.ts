@@ -126,6 +126,20 @@ export function describeCutoverContract(open: OpenFixture): void {
       expect(await claim.cutover.hasSwapped(never)).toBe(false);
     });
 
+    test('sessions in the way are ended where that is asked for, each is told, and the swap happens', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      const ended: string[] = [];
+      await during(f.useSource(), async () => {
+        const onBlockerEnded = (blocker: string): void => {
+          ended.push(blocker);
+        };
+        const outcome = await claim.cutover.attempt({ ...LIMITS, onBlockerEnded }, async () => {}, never);
+        expect(outcome.kind).toBe('swapped');
+      });
+      expect(ended).toEqual([expect.any(String)]);
+    });
+
     test('the reason of a failed drain is passed on, and writers go on in the old table', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);

@@ -31,7 +31,7 @@ export interface PortFixture extends AsyncDisposable {
   rows(table: 'source' | 'shadow' | 'retired'): Promise<readonly ContractRow[] | null>;
   /** An open transaction that has locked this row of the source. */
   lockRow(id: number): Promise<AsyncDisposable>;
-  /** An open transaction that has used the source. */
+  /** An open transaction that has used the source; its session may be ended by others. */
   useSource(): Promise<AsyncDisposable>;
   /** Someone has the shadow for himself. */
   lockShadow(): Promise<AsyncDisposable>;

@@ -90,6 +90,7 @@ const cutover = {
   lockTimeoutMs: 2000,
   holdTimeoutMs: 5000,
   attemptsMax: 4,
+  killBlockersAfter: 0,
   pauseFirstMs: 200,
   pauseMaxMs: 400,
   lagMaxMs: 1000,

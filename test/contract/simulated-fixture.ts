@@ -78,7 +78,7 @@ class SimulatedFixture implements PortFixture {
   }
 
   async useSource(): Promise<AsyncDisposable> {
-    return await held((onGranted) => this.#server.lock.share('an application', onGranted), this.#server);
+    return await held((onGranted) => this.#server.lock.share('an application', onGranted, () => {}), this.#server);
   }
 
   async lockShadow(): Promise<AsyncDisposable> {

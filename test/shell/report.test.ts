@@ -31,8 +31,9 @@ test('a report has the times of the phases, what throttled, and each attempt wit
     {
       ...{ attempt: 1, outcome: 'failed', reason: 'the lock was not had within 2000 ms', blockedMs: null },
       blockers: ['session 812 (root@10.0.0.9) in a transaction for 31 s'],
+      blockersEnded: [],
     },
-    { attempt: 2, outcome: 'swapped', reason: null, blockers: [], blockedMs: 34.28 },
+    { attempt: 2, outcome: 'swapped', reason: null, blockers: [], blockersEnded: [], blockedMs: 34.28 },
   ]);
   expect(report.verification).toEqual({ passes: 2, rows: 3_000_412, repaired: 1 });
   expect(report.events.map(({ kind }) => kind)).not.toContain('progress');
@@ -54,6 +55,19 @@ test('a report reads as a page of a runbook', () => {
   );
   expect(text).toContain('Both tables held the same 3,000,412 rows in pass 2; 1 had been repaired.');
   expect(text).not.toContain('undefined');
+});
+
+test('a report says whom an attempt has ended', () => {
+  const blocker = 'connection 812 of root from 10.0.0.9, idle for 33 s';
+  const report = reportOf([
+    { kind: 'cutover-attempt', attempt: 2, lockTimeoutMs: 2_000 },
+    { kind: 'blocker-ended', attempt: 2, blocker },
+    { kind: 'swapped', blockedMs: 1_020 },
+  ]);
+  expect(report.attempts).toMatchObject([{ outcome: 'swapped', blockers: [], blockersEnded: [blocker] }]);
+  const text = reportMarkdown(report);
+  expect(text).toContain(`- attempt 2 swapped; writes were blocked for 1.0 s; ended ${blocker}\n`);
+  expect(text).toContain(`cutover attempt 2 ended a session that was in the way: ${blocker}`);
 });
 
 test('the events of a report that goes on for weeks are bounded: the first and the newest stay', () => {

@@ -56,7 +56,14 @@ class CutoverSession {
     const begin = () => {
       const take = server.scenario.plants.has('CD') ? 'seize' : 'takeAlone';
       this.#request = server.lock[take]('cutover', () => this.#onLocked());
-      server.world.after(this.#options.lockTimeoutMs, 'lock timeout', () => {
+      const { onBlockerEnded, lockTimeoutMs } = this.#options;
+      if (onBlockerEnded !== undefined) {
+        server.world.after(lockTimeoutMs / 2, 'blockers end', () => {
+          if (this.#request?.state === 'waiting') for (const owner of server.lock.endHolders()) onBlockerEnded(owner);
+          server.source.wake();
+        });
+      }
+      server.world.after(lockTimeoutMs, 'lock timeout', () => {
         isOver = true;
         server.source.wake();
       });
@@ -169,10 +176,12 @@ class CutoverSession {
   /** Somebody's long transaction comes first. */
   #letReaderIn(): void {
     const { server } = this.#client;
-    const reader = server.lock.share('a long transaction', () => {
+    const onEnded = (): void => server.world.count('blockers ended');
+    const onGranted = (): void => {
       server.world.after(server.chance.delay(this.#options.lockTimeoutMs), 'long transaction ends', () =>
         server.lock.release(reader),
       );
-    });
+    };
+    const reader = server.lock.share('a long transaction', onGranted, onEnded);
   }
 }

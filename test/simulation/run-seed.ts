@@ -374,6 +374,7 @@ function engineOptions(scenario: Scenario): MigrationOptions {
       pauseFirstMs: 50,
       pauseMaxMs: 400,
       attemptsMax: 25,
+      killBlockersAfter: 2,
     },
   };
 }

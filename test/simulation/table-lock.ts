@@ -4,12 +4,15 @@ export class LockRequest {
   readonly isExclusive: boolean;
   readonly owner: string;
   readonly onGranted: () => void;
+  /** A session that the cutover may end: what its application then sees. */
+  readonly onEnded: (() => void) | null;
   state: 'waiting' | 'granted' | 'released' = 'waiting';
 
-  constructor(isExclusive: boolean, owner: string, onGranted: () => void) {
+  constructor(isExclusive: boolean, owner: string, onGranted: () => void, onEnded: (() => void) | null = null) {
     this.isExclusive = isExclusive;
     this.owner = owner;
     this.onGranted = onGranted;
+    this.onEnded = onEnded;
   }
 }
 
@@ -26,8 +29,18 @@ export class TableLock {
     return [...this.#holders].some((holder) => holder.isExclusive);
   }
 
-  share(owner: string, onGranted: () => void): LockRequest {
-    return this.#request(new LockRequest(false, owner, onGranted));
+  share(owner: string, onGranted: () => void, onEnded: (() => void) | null = null): LockRequest {
+    return this.#request(new LockRequest(false, owner, onGranted, onEnded));
+  }
+
+  /** Ends the sessions that hold it and may be ended; their names. */
+  endHolders(): readonly string[] {
+    const ended = [...this.#holders].filter((holder) => holder.onEnded !== null);
+    for (const holder of ended) {
+      holder.onEnded?.();
+      this.release(holder);
+    }
+    return ended.map((holder) => holder.owner);
   }
 
   takeAlone(owner: string, onGranted: () => void): LockRequest {

@@ -1,0 +1,62 @@
+/** What is missing for ending sessions that are in the way of a cutover, where that is asked for. */
+
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { serverErrno } from './errors.ts';
+import type { Flavour } from './flavour.ts';
+import { surely } from './lock-holders.ts';
+import { missingPrivileges } from './obstacles-privileges.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+
+/** ER_TABLEACCESS_DENIED_ERROR; ER_DBACCESS_DENIED_ERROR; ER_SPECIFIC_ACCESS_DENIED_ERROR. */
+const deniedErrnos = [1142, 1044, 1227];
+
+/** Empty where sessions can be found and ended. Some are still spared by the server: those of users with SYSTEM_USER. */
+export async function blockerObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  await using session = await server.openSession({}, signal);
+  const { flavour } = server;
+  return [
+    ...(await missingPrivileges(session, [[null, [killing(flavour)]]], signal)),
+    ...(await unknownHolders(session, { plan, flavour }, signal)),
+  ];
+}
+
+/** SUPER implies the newer ones. */
+function killing({ isMariaDb, versionNumber }: Flavour): string {
+  if (isMariaDb) return versionNumber >= 10_05_02 ? 'CONNECTION ADMIN' : 'SUPER';
+  return versionNumber >= 8_00_00 ? 'CONNECTION_ADMIN' : 'SUPER';
+}
+
+async function unknownHolders(
+  session: Session,
+  { plan, flavour }: { readonly plan: Plan; readonly flavour: Flavour },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  try {
+    await session.query(`${surely(flavour)([plan.source], session.connectionId)} LIMIT 1`, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const errno = serverErrno(error);
+    if (errno === null) throw error;
+    if (!flavour.isMariaDb && deniedErrnos.includes(errno)) {
+      return await missingPrivileges(session, [['performance_schema', ['SELECT']]], signal);
+    }
+    return [unknown(flavour.isMariaDb ? missingPlugin : instrumentOff)];
+  }
+  if (flavour.isMariaDb) return [];
+  const enabled = await session.query(
+    `SELECT 1 FROM performance_schema.setup_instruments WHERE NAME = 'wait/lock/metadata/sql/mdl' AND ENABLED = 'YES'`,
+    signal,
+  );
+  return enabled.length > 0 ? [] : [unknown(instrumentOff)];
+}
+
+const missingPlugin = "the plug-in METADATA_LOCK_INFO is not loaded: INSTALL SONAME 'metadata_lock_info'";
+const instrumentOff =
+  'performance_schema is off, or its instrument wait/lock/metadata/sql/mdl: turn both on in the configuration of the server';
+
+function unknown(reason: string): Obstacle {
+  const message = `--kill-blockers-after cannot know whom to end, for ${reason}.`;
+  return { code: 'BLOCKERS_UNKNOWN', message };
+}

@@ -1,0 +1,162 @@
+/** Who is ended and who is spared when a cutover of MySQL or MariaDB may end what is in its way. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CutoverOutcome } from '../../src/engine/ports.ts';
+import { blockerObstacles } from '../../src/mysql/obstacles-blockers.ts';
+import type { Server } from '../../src/mysql/server.ts';
+import { type Application, createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
+import { claimTable } from '../support/claimed-table.ts';
+import { startServer, type Server as PrivateServer } from '../support/servers.ts';
+
+const limits = { lockTimeoutMs: 1_000, holdTimeoutMs: 10_000 };
+
+describe.each(['mysql', 'mariadb'] as const)('a cutover that may end sessions on %s', (flavour) => {
+  let machine: PrivateServer;
+  let server: Server;
+  beforeAll(async () => {
+    machine = await startServer({ flavour });
+    server = await openAdapter(machine.url);
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await machine[Symbol.asyncDispose]();
+  });
+
+  /** What an attempt does about one session that has done `statements`; the last of them may go on meanwhile. */
+  async function attemptAgainst(statements: readonly string[], lasting?: string) {
+    await using schema = await createSchema(machine.url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id INT PRIMARY KEY, v INT NOT NULL) ENGINE=InnoDB`);
+    await schema.application.run(`INSERT INTO ${schema.name}.orders VALUES (1, 1), (2, 2), (3, 3)`);
+    const clauses = 'ADD COLUMN extra INT';
+    await using orders = await claimTable(server, { schema: schema.name, table: 'orders', clauses });
+    const holder = await openApplication(machine.url);
+    await holder.run(`USE ${schema.name}`);
+    for (const statement of statements) await holder.run(statement);
+    const going = lasting === undefined ? null : holder.run(lasting).catch(() => undefined);
+    if (lasting !== undefined) await seeRunning(schema.application, holder);
+    const ended: string[] = [];
+    const onBlockerEnded = (blocker: string): void => {
+      ended.push(blocker);
+    };
+    const outcome = await orders.cutover.attempt({ ...limits, onBlockerEnded }, () => Promise.resolve(), never);
+    const isAlive = await isConnected(schema.application, holder);
+    await schema.application.run(`KILL ${holder.connectionId}`).catch(() => undefined);
+    await going;
+    await holder[Symbol.asyncDispose]();
+    await decide(schema.application);
+    return { outcome, ended, isAlive, connectionId: holder.connectionId };
+  }
+
+  test('ends a transaction that has read and written, and says whose it was, from where, since when', async () => {
+    const statements = ['BEGIN', 'SELECT * FROM orders', 'UPDATE orders SET v = 10 WHERE id = 1'];
+    const { outcome, ended, isAlive, connectionId } = await attemptAgainst(statements);
+    expect(outcome.kind).toBe('swapped');
+    const last = flavour === 'mysql' ? ': UPDATE orders SET v = 10 WHERE id = 1' : '';
+    const who = `^connection ${connectionId} of root from 127.0.0.1(:\\d+)?, idle for \\d+ s in a transaction since 2\\S+ \\S+${last}$`;
+    expect(ended).toEqual([expect.stringMatching(new RegExp(who))]);
+    expect(isAlive).toBe(false);
+  });
+
+  test('ends a statement that takes long', async () => {
+    const { outcome, ended } = await attemptAgainst([], 'SELECT SLEEP(600) FROM orders');
+    expect(outcome.kind).toBe('swapped');
+    expect(ended).toEqual([expect.stringMatching(/, running for \d+ s.*: SELECT SLEEP\(600\) FROM orders$/)]);
+  });
+
+  test.each<[string, readonly string[], string]>([
+    [
+      'who has locked the table on purpose',
+      ['LOCK TABLES orders READ'],
+      'it has locked the table on purpose, or is changing it',
+    ],
+    ['a migration', [`SELECT GET_LOCK('tableshift:another', 0)`, 'BEGIN', 'SELECT * FROM orders'], 'it belongs to a migration'],
+    [
+      'who has changed so much that it would take long to roll back',
+      ['CREATE TABLE many (id INT PRIMARY KEY)', 'BEGIN', 'SELECT * FROM orders', manyRows],
+      'it has changed 100489 rows, which would take long to roll back',
+    ],
+    [
+      'a prepared transaction',
+      [`XA START 'blocker'`, 'UPDATE orders SET v = 10 WHERE id = 1', `XA END 'blocker'`, `XA PREPARE 'blocker'`],
+      flavour === 'mysql'
+        ? 'only XA COMMIT or XA ROLLBACK ends it; XA RECOVER has its name'
+        : 'it may have prepared an XA transaction (XA RECOVER lists some)',
+    ],
+  ])('spares %s, and says so', async (_who, statements, reason) => {
+    const { outcome, ended, isAlive } = await attemptAgainst(statements);
+    expect({ ended, isAlive }).toEqual({ ended: [], isAlive: true });
+    expect(blockersOf(outcome)).toEqual([
+      expect.stringMatching(`^connection \\d+ of root .* \\(not ended: ${escaped(reason)}\\)$`),
+    ]);
+  });
+
+  test('spares a dump', async () => {
+    const dump = 'SELECT /*!40001 SQL_NO_CACHE */ SLEEP(600) FROM `orders`';
+    const { outcome, ended, isAlive } = await attemptAgainst([], dump);
+    expect({ ended, isAlive }).toEqual({ ended: [], isAlive: true });
+    expect(blockersOf(outcome)).toEqual([expect.stringMatching(/ \(not ended: it makes a backup\)$/)]);
+  });
+
+  test('is refused to a user who may not end sessions, or may not see who holds a lock', async () => {
+    await using schema = await createSchema(machine.url);
+    await using orders = await (async () => {
+      await schema.application.run(`CREATE TABLE ${schema.name}.orders (id INT PRIMARY KEY) ENGINE=InnoDB`);
+      return await claimTable(server, { schema: schema.name, table: 'orders', clauses: 'ADD COLUMN extra INT' });
+    })();
+    const user = `'${schema.name}'@'%'`;
+    await schema.application.run(`CREATE USER ${user}`);
+    await schema.application.run(`GRANT PROCESS ON *.* TO ${user}`);
+    const obstacles = async (): Promise<readonly unknown[]> => {
+      await using limited = await openAdapter(machine.url.replace('root@', `${schema.name}@`));
+      return await blockerObstacles(limited, orders.plan, never);
+    };
+    const lacks = (privilege: string, level: string) => ({
+      code: 'MISSING_PRIVILEGE',
+      message: `The user lacks ${privilege} on ${level}: GRANT ${privilege} ON ${level} TO ${user};`,
+    });
+    const killing = flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    const looking = flavour === 'mysql' ? [lacks('SELECT', '`performance_schema`.*')] : [];
+    expect(await obstacles()).toEqual([lacks(killing, '*.*'), ...looking]);
+    await schema.application.run(`GRANT ${killing} ON *.* TO ${user}`);
+    if (flavour === 'mysql') await schema.application.run(`GRANT SELECT ON performance_schema.* TO ${user}`);
+    expect(await obstacles()).toEqual([]);
+    await schema.application.run(silence[flavour]);
+    expect(await obstacles()).toEqual([{ code: 'BLOCKERS_UNKNOWN', message: expect.stringContaining(silent[flavour]) }]);
+    await schema.application.run(`DROP USER ${user}`);
+  });
+});
+
+/** 317 times 317 rows. */
+const manyRows = `INSERT INTO many WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 316)
+  SELECT a.i * 317 + b.i FROM n AS a, n AS b`;
+
+/** Comes last: nothing turns it on again. */
+const silence = {
+  mysql: `UPDATE performance_schema.setup_instruments SET ENABLED = 'NO' WHERE NAME = 'wait/lock/metadata/sql/mdl'`,
+  mariadb: `UNINSTALL SONAME 'metadata_lock_info'`,
+};
+const silent = { mysql: 'wait/lock/metadata/sql/mdl', mariadb: "INSTALL SONAME 'metadata_lock_info'" };
+
+function blockersOf(outcome: CutoverOutcome): readonly string[] {
+  return outcome.kind === 'not-locked' ? outcome.blockers : [outcome.kind];
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[()]/g, '\\$&');
+}
+
+async function seeRunning(application: Application, { connectionId }: Application): Promise<void> {
+  const running = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${connectionId} AND STATE = 'User sleep'`;
+  await expect.poll(() => application.run(running)).toHaveLength(1);
+}
+
+async function isConnected(application: Application, { connectionId }: Application): Promise<boolean> {
+  const rows = await application.run(`SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${connectionId}`);
+  return rows.length > 0;
+}
+
+/** Whoever prepared a transaction is gone; it can be decided as soon as the server knows. */
+async function decide(application: Application): Promise<void> {
+  const prepared = await application.run('XA RECOVER');
+  if (prepared.length === 0) return;
+  await expect.poll(() => application.run(`XA ROLLBACK 'blocker'`).then(() => 'decided', String)).toBe('decided');
+}
