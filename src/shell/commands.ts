@@ -2,11 +2,12 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRecord } from '../engine/ports.ts';
-import { listEvents, listMigrations, planMigration } from '../index.ts';
+import { DEFAULT_OPTIONS, listEvents, listMigrations, planMigration } from '../index.ts';
 import { hidePasswords } from '../server-url.ts';
 import { runControl, showLiveStatus } from './control-command.ts';
 import { runCleanup } from './cleanup-command.ts';
 import type { CommandLine } from './cli.ts';
+import { runConfigCheck } from './config-check.ts';
 import { columnsOfOutput, commandText, type Invocation, prepare, type Surroundings, withRemedies } from './invocation.ts';
 import { columnsOf, oneLine } from './live-frame.ts';
 import { nativePlanText, noNativeWayText } from './native-summary.ts';
@@ -23,6 +24,7 @@ export async function runCommand(
   signal: AbortSignal,
 ): Promise<number> {
   if (line.kind === 'control') return await runControl(line, surroundings);
+  if (line.kind === 'config') return await runConfigCheck(line.flags, surroundings);
   switch (line.command) {
     case 'plan':
       return await runPlan(await prepare('plan', line, surroundings, signal));
@@ -42,8 +44,9 @@ export async function runCommand(
 }
 
 async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Promise<number> {
-  const { alter, table, strategy, key, deferIndexes } = values;
-  const result = await planMigration({ ...server, alter, table, strategy, key, deferIndexes });
+  const { alter, table, strategy, key, deferIndexes, killBlockersAfter } = values;
+  const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, killBlockersAfter } };
+  const result = await planMigration({ ...server, alter, table, strategy, key, deferIndexes, pace });
   const { plan, native, noNativeWay, obstacles } = result;
   const exitCode = obstacles.length === 0 ? 0 : 2;
   if (values.output === 'json') {

@@ -4,7 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { ChangeableOptions } from '../engine/controls.ts';
 import { parseOption } from './option-values.ts';
 import { allOptions, type OptionName } from './options.ts';
-import { latencyLimit } from './run-limits.ts';
+import { checkCutoverLimits, latencyLimit } from './run-limits.ts';
 import { OPERATOR, type Steering } from './steering.ts';
 import { parseWindows } from './window.ts';
 
@@ -39,7 +39,10 @@ const CHANGES = {
   maxLatencyMs: (value) => ({ latency: latencyLimit(Number(value)) }),
   cutoverLockTimeoutMs: (value, { cutover }) => ({ cutover: { ...cutover, lockTimeoutMs: Number(value) } }),
   cutoverHoldTimeoutMs: (value, { cutover }) => ({ cutover: { ...cutover, holdTimeoutMs: Number(value) } }),
-  cutoverAttempts: (value, { cutover }) => ({ cutover: { ...cutover, attemptsMax: Number(value) } }),
+  cutoverAttempts: (value, { cutover }) => ({ cutover: checkCutoverLimits({ ...cutover, attemptsMax: Number(value) }) }),
+  killBlockersAfter: (value, { cutover }) => ({
+    cutover: checkCutoverLimits({ ...cutover, killBlockersAfter: Number(value) }),
+  }),
 } as const satisfies Partial<Record<OptionName, (value: unknown, now: ChangeableOptions) => Partial<ChangeableOptions>>>;
 
 /** Flags that `set` takes. */

@@ -313,6 +313,18 @@ export const OPTIONS = {
     group: 'Cutover',
     commands: RUN,
   },
+  killBlockersAfter: {
+    flag: 'kill-blockers-after',
+    environment: 'TABLESHIFT_KILL_BLOCKERS_AFTER',
+    kind: 'count',
+    min: 0,
+    max: 9_999,
+    default: String(DEFAULT_OPTIONS.cutover.killBlockersAfter),
+    placeholder: 'N',
+    help: 'When this many attempts have failed, the next ones end the sessions that hold a lock in the way, which their applications see as an error. Spared are backups, replication, the server’s own sessions, prepared transactions and whoever has changed over 100,000 rows. 0 is never.',
+    group: 'Cutover',
+    commands: ['plan', ...RUN],
+  },
 
   maxLatencyMs: {
     flag: 'max-latency',

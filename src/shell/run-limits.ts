@@ -1,6 +1,7 @@
 /** The pace and the limits of a run, from the options. */
 
 import { MigrationError } from '../engine/errors.ts';
+import type { CutoverLimits } from '../engine/options.ts';
 import { DEFAULT_OPTIONS, type LoadFigures, type LoadLimits, type MigrationOptions, type RunOptions } from '../index.ts';
 import type { OptionsOf } from './options.ts';
 
@@ -62,13 +63,24 @@ function paceFrom(values: RunValues): MigrationOptions {
     checkpointIntervalMs: values.checkpointIntervalMs,
     isVerifying: values.verify,
     latency: latencyLimit(values.maxLatencyMs),
-    cutover: {
+    cutover: checkCutoverLimits({
       ...DEFAULT_OPTIONS.cutover,
       lockTimeoutMs: values.cutoverLockTimeoutMs,
       holdTimeoutMs: values.cutoverHoldTimeoutMs,
       attemptsMax: values.cutoverAttempts,
-    },
+      killBlockersAfter: values.killBlockersAfter,
+    }),
   };
+}
+
+/** Throws BAD_USAGE where no attempt would be left that could end anybody. */
+export function checkCutoverLimits(limits: CutoverLimits): CutoverLimits {
+  const { attemptsMax, killBlockersAfter } = limits;
+  if (killBlockersAfter > 0 && killBlockersAfter >= attemptsMax) {
+    const message = `--kill-blockers-after must be below --cutover-attempts (${killBlockersAfter} and ${attemptsMax}): no attempt would be left that could end anybody.`;
+    throw new MigrationError('BAD_USAGE', message);
+  }
+  return limits;
 }
 
 /** A limit that was asked for is absolute; 0 is none; null is that of the library. */

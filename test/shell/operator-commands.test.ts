@@ -43,13 +43,13 @@ test('every option that may change takes effect, and is told', async () => {
   const { tell, controls, events, told } = await openRun();
   const settings = [
     ...['workers=7', 'apply-workers=3', 'chunk-time=1s', 'chunk-rows-max=500', 'checkpoint-interval=2s', 'max-latency=40ms'],
-    ...['cutover-lock-timeout=3s', 'cutover-hold-timeout=9s', 'cutover-attempts=77'],
+    ...['cutover-lock-timeout=3s', 'cutover-hold-timeout=9s', 'cutover-attempts=77', 'kill-blockers-after=3'],
   ];
   for (const setting of settings) expect(tell('set', setting)).toMatchObject({ isDone: true });
   expect(controls.options).toMatchObject({
     ...{ copyWorkers: 7, applyWorkers: 3, chunkTargetMs: 1_000, chunkRowsMax: 500, checkpointIntervalMs: 2_000 },
     latency: { factor: 0, floorMs: 40 },
-    cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 3_000, holdTimeoutMs: 9_000, attemptsMax: 77 },
+    cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 3_000, holdTimeoutMs: 9_000, attemptsMax: 77, killBlockersAfter: 3 },
   });
   expect(events.map(({ kind }) => kind)).toEqual(settings.map(() => 'options-changed'));
   tell('set', 'window=22:00-06:00');

@@ -27,7 +27,13 @@ describe('the limits of a run', () => {
         checkpointIntervalMs: '1m',
         verify: false,
       },
-      ...{ cutoverLockTimeoutMs: '4s', cutoverHoldTimeoutMs: '7s', cutoverAttempts: '9', maxLatencyMs: '30ms' },
+      ...{
+        cutoverLockTimeoutMs: '4s',
+        cutoverHoldTimeoutMs: '7s',
+        cutoverAttempts: '9',
+        killBlockersAfter: '4',
+        maxLatencyMs: '30ms',
+      },
       ...{ maxRunningThreads: '20', replicas: 'mysql://r1, mysql://r2:3307,', maxLagMs: '2s' },
       ...{
         maxLoad: 'Threads_running=25, Threads_connected=500',
@@ -47,7 +53,13 @@ describe('the limits of a run', () => {
         checkpointIntervalMs: 60_000,
         isVerifying: false,
         latency: { factor: 0, floorMs: 30 },
-        cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 4_000, holdTimeoutMs: 7_000, attemptsMax: 9 },
+        cutover: {
+          ...DEFAULT_OPTIONS.cutover,
+          lockTimeoutMs: 4_000,
+          holdTimeoutMs: 7_000,
+          attemptsMax: 9,
+          killBlockersAfter: 4,
+        },
       },
       maxRunningThreads: 20,
       replicas: ['mysql://r1', 'mysql://r2:3307'],
@@ -68,6 +80,10 @@ describe('the limits of a run', () => {
   test.each([
     [{ maxLoad: 'Threads_running' }, '--max-load must be names with limits such as Threads_running=25, not "Threads_running".'],
     [{ criticalLoad: 'a=0' }, '--critical-load must be names with limits such as Threads_running=25, not "a=0".'],
+    [
+      { cutoverAttempts: '3', killBlockersAfter: '3' },
+      '--kill-blockers-after must be below --cutover-attempts (3 and 3): no attempt would be left that could end anybody.',
+    ],
     [{ throttleQuery: 'DELETE FROM orders' }, '--throttle-query must be a SELECT.'],
   ])('%j is refused by name', (flags, message) => {
     expect(() => limits(flags)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
