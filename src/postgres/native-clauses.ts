@@ -20,6 +20,8 @@ export interface NativeClause {
   readonly body: string;
   /** The column whose type changes, where that is the clause. */
   readonly retyped: string | null;
+  /** Whether it drops a constraint, which the server does before it adds any. */
+  readonly isDrop: boolean;
   /** Why not, of an impossible one. */
   readonly reason: string;
 }
@@ -78,11 +80,20 @@ const impossible: readonly (readonly [words: readonly string[], reason: string])
 const unseen: readonly (readonly string[])[] = [['owner', 'to'], ['enable'], ['disable'], ['force'], ['no', 'force']];
 
 function readClause(sql: string, clause: readonly Token[]): NativeClause {
-  const base = { kind: 'plain', text: textOf(sql, clause), name: null, body: '', retyped: null, reason: '' } as const;
+  const base = {
+    kind: 'plain',
+    text: textOf(sql, clause),
+    name: null,
+    body: '',
+    retyped: null,
+    isDrop: false,
+    reason: '',
+  } as const;
   const refusal = impossible.find(([words]) => isWords(clause, ...words));
   if (refusal !== undefined) return { ...base, kind: 'impossible', reason: refusal[1] };
   if (unseen.some((words) => isWords(clause, ...words))) return { ...base, kind: 'unseen' };
   if (isWords(clause, 'validate', 'constraint')) return { ...base, kind: 'validate', name: nameOf(clause[2]) };
+  if (isWords(clause, 'drop', 'constraint')) return { ...base, isDrop: true };
   if (isWords(clause, 'alter')) return { ...base, ...readColumnChange(clause) };
   if (isWords(clause, 'add')) return { ...base, ...readAddition(sql, clause) };
   return base;

@@ -155,9 +155,14 @@ export class NativeFinder {
     }
   }
 
-  /** Clause by clause, without the plain ones: these come last, so the others must not need them. On the clone, not undone. */
+  /**
+   * Clause by clause, without the plain ones: these come last, so the others must not need them. But constraints that are dropped
+   * go first, for the names that they leave. On the clone, not undone.
+   */
   async #learn(left: readonly string[], signal: AbortSignal): Promise<Learned | NoNativeWay> {
     await this.#drop(left, signal);
+    const drops = this.#parts.clauses.flatMap((clause) => (clause.isDrop ? (this.#tried.get(clause) ?? []) : []));
+    if (drops.length > 0) await this.#parts.clone.watch([this.#onClone(drops.join(', '))], signal);
     let all: Learned = { recipes: [], last: [], names: [] };
     for (const clause of this.#parts.clauses) {
       const learned = await this.#learnOne(clause, left, signal);
@@ -207,10 +212,12 @@ export class NativeFinder {
     const [constraint] = added;
     if (constraint === undefined || added.length > 1)
       return { clause: clause.text, reason: 'it adds nothing that can be proven later' };
-    const { name } = constraint;
-    const reached = this.#reachedBy(constraint, left);
-    const recipe = { kind: 'constraint', name, clause: namedConstraint(clause, name), reached } as const;
-    return { recipes: [recipe], last: [], names: reached === 'nothing' ? [name] : [] };
+    const isTaken = !left.includes(constraint.name) && this.#constraints.some(({ name }) => name === constraint.name);
+    const name = isTaken ? ourName(this.#table, 'constraint', clause.text) : constraint.name;
+    const reached = isTaken ? this.#reachedByOurs(name) : this.#reachedBy(constraint, left);
+    const becomes = isTaken ? constraint.name : null;
+    const recipe = { kind: 'constraint', name, becomes, clause: namedConstraint(clause, name), reached } as const;
+    return { recipes: [recipe], last: [], names: reached === 'nothing' ? [constraint.name] : [] };
   }
 
   /** How far an earlier run has come with it. */
@@ -228,6 +235,7 @@ export class NativeFinder {
         .map((constraint) => ({
           kind: 'constraint' as const,
           name: constraint.name,
+          becomes: null,
           clause: `ADD CONSTRAINT ${quoteName(constraint.name)} ${constraint.definition}`,
           reached: this.#reachedBy(constraint, left),
         }));
@@ -236,7 +244,7 @@ export class NativeFinder {
       .filter(({ attnum, isNotNull }) => isNotNull && before.columns.some((one) => one.attnum === attnum && !one.isNotNull))
       .map((column) => {
         const name = ourName(this.#table, 'not null', column.name);
-        return { kind: 'proof' as const, name, column: column.name, reached: this.#proofReached(name) };
+        return { kind: 'proof' as const, name, column: column.name, reached: this.#reachedByOurs(name) };
       });
   }
 
@@ -291,8 +299,8 @@ export class NativeFinder {
     }
   }
 
-  /** How far an earlier run has come with a CHECK of ours, which the clone does not have. */
-  #proofReached(name: string): Reached {
+  /** How far an earlier run has come with a constraint under a name of ours, which the clone does not have. */
+  #reachedByOurs(name: string): Reached {
     const known = this.#parts.source.constraints.find((one) => one.name === name);
     if (known === undefined) return 'nothing';
     return known.isValid ? 'valid' : 'not-valid';

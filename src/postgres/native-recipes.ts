@@ -20,8 +20,14 @@ export type Reached = 'nothing' | 'not-valid' | 'valid';
 
 /** What is made ready before the last statement. */
 export type Recipe =
-  /** A constraint that stays. `clause`: adds it, without NOT VALID. */
-  | { readonly kind: 'constraint'; readonly name: string; readonly clause: string; readonly reached: Reached }
+  /** A constraint that stays. `clause`: adds it, without NOT VALID. `becomes`: its name in the end, where another one has that yet. */
+  | {
+      readonly kind: 'constraint';
+      readonly name: string;
+      readonly becomes: string | null;
+      readonly clause: string;
+      readonly reached: Reached;
+    }
   /** A constraint that the operator asks to prove. */
   | { readonly kind: 'validate'; readonly name: string }
   /** A CHECK of ours that lets SET NOT NULL do without reading the rows. */
@@ -66,9 +72,15 @@ export function stepsOf({ table, recipes, last }: RecipeBook): readonly NativeSt
   const alter = `ALTER TABLE ${quoteTable(table)}`;
   const prepared = recipes.flatMap((recipe) => preparation(recipe, table));
   const proofs = recipes.flatMap((recipe) => (recipe.kind === 'proof' ? [recipe.name] : []));
+  const renames = recipes.flatMap((recipe) =>
+    recipe.kind === 'constraint' && recipe.becomes !== null
+      ? [`${alter} RENAME CONSTRAINT ${quoteName(recipe.name)} TO ${quoteName(recipe.becomes)}`]
+      : [],
+  );
   const statements = [
     ...(last.length === 0 ? [] : [`${alter} ${last.join(', ')}`]),
     ...(proofs.length === 0 ? [] : [`${alter} ${proofs.map((name) => `DROP CONSTRAINT ${quoteName(name)}`).join(', ')}`]),
+    ...renames,
   ];
   return statements.length === 0 ? prepared : [...prepared, brief(statements.join('; '), lastReason(recipes))];
 }
@@ -113,6 +125,7 @@ function brief(sql: string, reason: string): NativeStep {
 function lastReason(recipes: readonly Recipe[]): string {
   const parts = [
     ...(recipes.some(({ kind }) => kind === 'proof') ? ['that no row has NULL is proven'] : []),
+    ...(recipes.some(({ kind }) => kind === 'constraint') ? ['that all rows satisfy the constraint is proven'] : []),
     ...(recipes.some(({ kind }) => kind === 'index') ? ['the index is there'] : []),
   ];
   const changed = 'only the catalog is changed';

@@ -140,7 +140,19 @@ const statements: readonly (readonly [clauses: string, expected: Expected])[] = 
     { old: 'online brief online brief online brief', new: 'online brief online brief online brief' },
   ],
   ['DROP CONSTRAINT t_v_key', meta],
-  ['DROP CONSTRAINT low, ADD CONSTRAINT low CHECK (a > 0 AND a < 90)', shadow],
+  ['DROP CONSTRAINT low, ADD CONSTRAINT low CHECK (a > 0 AND a < 90)', 'brief online brief'],
+  ['DROP CONSTRAINT low, ADD CHECK (a > 0 AND a < 90)', 'brief online brief'],
+  [
+    'DROP CONSTRAINT late_f, ADD CONSTRAINT late_f FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE, ADD z int',
+    'brief online brief',
+  ],
+  ['DROP CONSTRAINT t_v_key, ADD CONSTRAINT t_v_key UNIQUE (v, a)', build],
+  ['DROP CONSTRAINT low, ADD CONSTRAINT t_e_check CHECK (a > 0), DROP CONSTRAINT t_e_check', 'brief online brief'],
+  ['DROP CONSTRAINT t_pkey CASCADE, ADD PRIMARY KEY (k)', build],
+  [
+    'DROP CONSTRAINT t_pkey CASCADE, ADD PRIMARY KEY (id, a)',
+    { old: 'brief online online brief', new: 'brief online online brief' },
+  ],
   ['ADD EXCLUDE USING btree (a WITH =)', shadow],
   ['ADD UNIQUE (a), ALTER k TYPE bigint', shadow],
 ];
