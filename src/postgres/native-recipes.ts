@@ -10,7 +10,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { NativeStep } from '../engine/native-change.ts';
+import type { NativePlan, NativeStep } from '../engine/native-change.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Index } from './catalog.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -135,30 +135,31 @@ function lastReason(recipes: readonly Recipe[]): string {
 /** Why a statement is cheap that needs nothing made ready. */
 export const catalogOnly = 'Only the catalog is changed: no row is read or written.';
 
-/** What undoes the preparations of these steps, after a row did not fit. Safe to run twice. */
+/**
+ * What undoes the preparations after `failed` did not go, for good: constraints that the steps before it have added, and whatever
+ * has a name of ours. Another constraint of the same name may be somebody else's. Safe to run twice.
+ */
 export function undoingStatements(
-  table: TableName,
-  steps: readonly NativeStep[],
-): {
-  readonly constraints: string | null;
-  readonly indexes: readonly string[];
-} {
-  const name = '"(?:[^"]|"")+"';
-  const sql = steps.map((step) => step.sql);
-  const all = (pattern: RegExp): readonly string[] =>
-    sql.flatMap((statement) => [...statement.matchAll(pattern)].map((match) => match[1] ?? ''));
-  const added = sql.filter((statement) => statement.endsWith(' NOT VALID'));
+  { source, steps }: Pick<NativePlan, 'source' | 'steps'>,
+  failed: NativeStep,
+): { readonly constraints: string | null; readonly indexes: readonly string[] } {
+  const all = (within: readonly NativeStep[], pattern: RegExp): readonly string[] =>
+    within.flatMap(({ sql }) => [...sql.matchAll(pattern)].map((match) => match[1] ?? ''));
+  const before = steps.slice(
+    0,
+    Math.max(
+      0,
+      steps.findIndex(({ sql }) => sql === failed.sql),
+    ),
+  );
   const constraints = new Set([
-    ...added.flatMap((statement) => new RegExp(`ADD CONSTRAINT (${name})`).exec(statement)?.[1] ?? []),
-    ...all(/(?:VALIDATE|DROP) CONSTRAINT ("tableshift_[0-9a-f]{16}")/g),
+    ...all(before, /^ALTER TABLE .*? ADD CONSTRAINT ("(?:[^"]|"")+") .* NOT VALID$/gs),
+    ...all(steps, /(?:VALIDATE|DROP) CONSTRAINT ("tableshift_[0-9a-f]{16}")/g),
   ]);
-  const indexes = new Set([
-    ...all(/^CREATE UNIQUE INDEX CONCURRENTLY ("tableshift_[0-9a-f]{16}") /g),
-    ...all(/USING INDEX ("tableshift_[0-9a-f]{16}")/g),
-  ]);
+  const indexes = new Set(all(steps, /(?:^CREATE UNIQUE INDEX CONCURRENTLY|USING INDEX) ("tableshift_[0-9a-f]{16}")/g));
   const drops = [...constraints].map((constraint) => `DROP CONSTRAINT IF EXISTS ${constraint}`);
   return {
-    constraints: drops.length === 0 ? null : `ALTER TABLE ${quoteTable(table)} ${drops.join(', ')}`,
-    indexes: [...indexes].map((index) => `DROP INDEX CONCURRENTLY IF EXISTS ${quoteName(table.schema)}.${index}`),
+    constraints: drops.length === 0 ? null : `ALTER TABLE ${quoteTable(source)} ${drops.join(', ')}`,
+    indexes: [...indexes].map((index) => `DROP INDEX CONCURRENTLY IF EXISTS ${quoteName(source.schema)}.${index}`),
   };
 }

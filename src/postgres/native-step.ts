@@ -163,7 +163,9 @@ async function refused(server: Server, order: StepOrder, error: unknown, signal:
   if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) return error;
   const left = await undo(server, order, signal);
   const { schema, table } = order.plan.source;
-  const state = left === null ? 'The table is as it was.' : `What was made ready is still there (${left}); drop it by hand.`;
+  const isLate = / VALIDATE CONSTRAINT "(?!tableshift_)/.test(order.step.sql) && order.plan.steps[0]?.sql === order.step.sql;
+  const asItWas = `The table is as it was${isLate ? ': the constraint holds for new rows only' : ''}.`;
+  const state = left === null ? asItWas : `What was made ready is still there (${left}); drop it by hand.`;
   const said = `${report.message.replace(/\.$/, '')}${report.detail === null ? '' : `: ${report.detail.replace(/\.$/, '')}`}`;
   const message = `The server refuses the ALTER of ${schema}.${table}: ${said}. ${state}`;
   return new MigrationError(rowCode(report) ?? 'NO_NATIVE_WAY', message, { cause: error });
@@ -177,7 +179,7 @@ function rowCode({ code }: ServerReport): ErrorCode | null {
 
 /** Null once nothing is left, else what is. */
 async function undo(server: Server, order: StepOrder, signal: AbortSignal): Promise<string | null> {
-  const { constraints, indexes } = undoingStatements(order.plan.source, order.plan.steps);
+  const { constraints, indexes } = undoingStatements(order.plan, order.step);
   try {
     if (constraints !== null) {
       await using session = await openWorker(server, { ...order, step: { ...order.step, kind: 'brief' } }, signal);

@@ -143,6 +143,45 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(await inventory()).toEqual(untouched);
   });
 
+  test('a constraint that somebody else adds meanwhile is left alone', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD CONSTRAINT low CHECK (a > 0)');
+    await application.run('ALTER TABLE t ADD CONSTRAINT low CHECK (a > -1)');
+    const untouched = await inventory();
+    await expect(runAll(native, plan)).rejects.toMatchObject({ code: 'NO_NATIVE_WAY' });
+    expect(await inventory()).toEqual(untouched);
+  });
+
+  test('hostile names are the same to the steps as to the server, also where they are undone', async () => {
+    const [table, column] = ['"T ""x\'; REFERENCES"', '"a , b"'];
+    await application.run(
+      `CREATE TABLE ${table} (id int PRIMARY KEY, ${column} int); INSERT INTO ${table} VALUES (1, 1), (2, 2)`,
+    );
+    await using database = await open();
+    const native = nativeOf(database);
+    const clauses = `ADD CONSTRAINT "c ""d" CHECK (${column} > 0), ADD UNIQUE (${column}), ALTER ${column} SET NOT NULL, ADD FOREIGN KEY (id) REFERENCES ${table}`;
+    const request = {
+      table: { schema: 'public', table: `T "x'; REFERENCES` },
+      clauses,
+      options: { deferIndexes: 'auto', key: null },
+    } as const;
+    const read = (): Promise<Inventory> => inventoryOf(application, 'public', request.table.table);
+    const untouched = await read();
+    const plan = await native.find(request, never);
+    if ('reason' in plan) throw new Error(plan.reason);
+    await application.run(`SET search_path TO DEFAULT; UPDATE ${table} SET ${column} = 1`);
+    await expect(runAll(native, plan)).rejects.toMatchObject({ code: 'DUPLICATE_KEY' });
+    expect(await read()).toEqual(untouched);
+    await application.run(`SET search_path TO DEFAULT; UPDATE ${table} SET ${column} = id`);
+    expect((await runAll(native, plan)).every(({ kind }) => kind === 'done')).toBe(true);
+    const carried = await read();
+    await application.run(
+      `SET search_path TO DEFAULT; DROP TABLE ${table}; CREATE TABLE ${table} (id int PRIMARY KEY, ${column} int); ALTER TABLE ${table} ${clauses}`,
+    );
+    expect(carried).toEqual(await read());
+  });
+
   test('an index that an earlier run left half-built is built anew', async () => {
     await using database = await open();
     const native = nativeOf(database);
