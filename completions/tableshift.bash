@@ -3,7 +3,7 @@
 _tableshift() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= word words=
   for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
-    case $word in plan | migrate | resume | list | status | control | cleanup) command=$word && break ;; esac
+    case $word in plan | migrate | resume | list | status | control | cleanup | config) command=$word && break ;; esac
   done
   case $previous in
     --strategy) words='auto native shadow' ;;
@@ -29,7 +29,8 @@ _tableshift() {
     status) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --socket --config --events --output --no-color --help' ;;
     control) words='--socket --output --no-color --help pause unpause cutover postpone abort set' ;;
     cleanup) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --yes --output --no-color --help' ;;
-    *) words='plan migrate resume list status control cleanup help --help --version' ;;
+    config) words='check --alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
+    *) words='plan migrate resume list status control cleanup config help --help --version' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

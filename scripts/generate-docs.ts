@@ -6,7 +6,7 @@ import { ERRORS } from '../src/engine/errors.ts';
 import { OBSTACLES } from '../src/engine/obstacles.ts';
 import { allOptions, COMMANDS, flagOf, GROUPS, type Option } from '../src/shell/options.ts';
 import { formatBytes, formatDurationMs } from '../src/shell/units.ts';
-import { bashCompletion } from './generate-completion.ts';
+import { bashCompletion, fishCompletion } from './generate-completion.ts';
 
 const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'done',
@@ -24,6 +24,7 @@ export const pages: Readonly<Record<string, string>> = {
   'options.md': optionsPage(),
   'errors.md': errorsPage(),
   '../completions/tableshift.bash': bashCompletion(),
+  '../completions/tableshift.fish': fishCompletion(),
 };
 
 /** Where a page of docs/ is. */

@@ -1,6 +1,6 @@
 /** The command line: which command, which flags, or a page of help. */
 
-import { Command, CommanderError, Option as CommanderOption } from 'commander';
+import { Argument, Command, CommanderError, Option as CommanderOption } from 'commander';
 import { MigrationError } from '../engine/errors.ts';
 import { SETTABLE } from './operator-commands.ts';
 import type { GivenFlags } from './option-values.ts';
@@ -15,6 +15,7 @@ export type CommandLine =
       readonly flags: GivenFlags;
     }
   | { readonly kind: 'control'; readonly words: readonly string[]; readonly flags: GivenFlags }
+  | { readonly kind: 'config'; readonly flags: GivenFlags }
   | { readonly kind: 'page'; readonly text: string };
 
 interface CommandText {
@@ -129,6 +130,11 @@ export function parseCommandLine(args: readonly string[], version: string, colum
       line = { kind: 'command', command: name, id: typeof id === 'string' ? id : null, flags: givenFlags(command, name) };
     });
   }
+  const config = program.command('config');
+  describeConfig(config);
+  config.action(() => {
+    line = { kind: 'config', flags: givenFlags(config, 'migrate') };
+  });
   for (const command of [program, ...program.commands]) {
     command.exitOverride();
     command.configureOutput({
@@ -152,19 +158,38 @@ function describe(command: Command, name: CommandName): void {
   command.summary(summary).description(description).helpOption('-h, --help', 'print this').allowExcessArguments(false);
   if (name === 'control') command.argument('<words...>', '[ID] pause | unpause | cutover | postpone | abort | set NAME=VALUE');
   else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
-  // The order of the groups in --help is the order in which they first occur.
-  for (const group of GROUPS) {
-    for (const option of optionsOf(name).filter((option) => option.group === group)) {
-      const flag = flagOf(option);
-      if (flag !== null) command.addOption(commanderOption(option, flag));
-    }
-  }
+  addOptions(command, optionsOf(name), true);
   command.addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}`);
 }
 
-function commanderOption(option: Option, flag: string): CommanderOption {
+/** It has the options of `migrate`, none of which it needs. */
+function describeConfig(command: Command): void {
+  command
+    .summary('check a configuration file, the environment and flags, without a server')
+    .description(
+      'Reads the options as `migrate` would, and shows each with where it comes from, and all problems at once.\nPasswords are not shown. Exit code 0: nothing is wrong. 2: a run would be refused.',
+    )
+    .helpOption('-h, --help', 'print this')
+    .allowExcessArguments(false)
+    .addArgument(new Argument('<what>', 'what to do').choices(['check']));
+  addOptions(command, optionsOf('migrate'), false);
+  command.addHelpText('after', '\nExamples:\n  tableshift config check --config orders.yaml');
+}
+
+/** `isComplete`: what is required is missed. */
+function addOptions(command: Command, options: readonly Option[], isComplete: boolean): void {
+  // The order of the groups in --help is the order in which they first occur.
+  for (const group of GROUPS) {
+    for (const option of options.filter((option) => option.group === group)) {
+      const flag = flagOf(option);
+      if (flag !== null) command.addOption(commanderOption(option, flag, isComplete));
+    }
+  }
+}
+
+function commanderOption(option: Option, flag: string, isComplete: boolean): CommanderOption {
   const isShownDefault = option.default !== null && option.kind !== 'switch';
-  const notes = [...(option.isRequired ? ['required'] : []), ...(isShownDefault ? [`default: ${option.default}`] : [])];
+  const notes = [...(option.isRequired && isComplete ? ['required'] : []), ...(isShownDefault ? [`default: ${option.default}`] : [])];
   const help = notes.length === 0 ? option.help : `${option.help} (${notes.join(', ')})`;
   const flags = option.kind === 'switch' ? flag : `${flag} <${option.placeholder}>`;
   const one = new CommanderOption(flags, help).helpGroup(`${option.group}:`);
@@ -185,7 +210,8 @@ function givenFlags(command: Command, name: CommandName): GivenFlags {
 
 /** Commander repeats what it does not know, and that may be a password: what follows an equals sign is left out. */
 function usageMessage(error: CommanderError): string {
-  if (error.code === 'commander.help') return 'No command was given: plan, migrate, resume, list, status, control or cleanup.';
+  if (error.code === 'commander.help')
+    return 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.';
   const message = error.message.replace(/^error: /, '').replace(/=[^']*'/, "'");
   const [first = '', ...rest] = message.split('\n');
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`.replace(/\.?$/, '.');

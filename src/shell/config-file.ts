@@ -1,30 +1,109 @@
 /** Options from a file, under the names of their flags: for scheduled runs, and for what is the same in all of them. */
 
 import { readFile } from 'node:fs/promises';
+import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
 import { MigrationError } from '../engine/errors.ts';
 import { allOptions } from './options.ts';
 
 /** Values by the name of the flag, as text. */
 export type ConfigValues = Readonly<Record<string, string>>;
 
-/** Reads a JSON object such as `{"workers": 4, "window": ["22:00-06:00"], "verify": true}`. Rejects with BAD_USAGE. */
+/** Something that keeps a file from being used. */
+export interface ConfigFault {
+  /** From 1; null where the parser does not tell. */
+  readonly line: number | null;
+  /** What the file is or has: the sentence goes on from its name. */
+  readonly what: string;
+}
+
+/** All that can be said of a file. */
+export interface InspectedConfig {
+  readonly values: ConfigValues;
+  /** Where each value stands, from 1. */
+  readonly lines: Readonly<Record<string, number>>;
+  readonly faults: readonly ConfigFault[];
+}
+
+/** Bytes; more is no list of options. */
+const FILE_BYTES_MAX = 1_048_576;
+
+/**
+ * Reads an object such as `{"workers": 4, "window": ["22:00-06:00"], "verify": true}`; YAML where the name ends in .yaml or
+ * .yml, else JSON. Rejects with BAD_USAGE, naming the first fault.
+ */
 export async function readConfig(path: string | null): Promise<ConfigValues> {
   if (path === null) return {};
-  const fields = await readObject(path);
+  const { values, faults } = await inspectConfig(path);
+  const [fault] = faults;
+  if (fault === undefined) return values;
+  throw new MigrationError('BAD_USAGE', faultText(path, fault));
+}
+
+/** The same with all faults instead of the first. Rejects with BAD_USAGE only where the file cannot be read. */
+export async function inspectConfig(path: string): Promise<InspectedConfig> {
+  const text = await readText(path);
+  const nothing = { values: {}, lines: {} };
+  if (Buffer.byteLength(text) > FILE_BYTES_MAX) return { ...nothing, faults: [{ line: null, what: 'is longer than 1 MiB' }] };
+  const isYaml = /\.ya?ml$/i.test(path);
+  const kind = isYaml ? 'YAML mapping' : 'JSON object';
+  const lineCounter = new LineCounter();
+  // JSON is YAML: one parser knows the lines of both. What it says would repeat the text, so only its codes are shown.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: 'silent' });
+  const lineOf = (offset: number | undefined): number | null =>
+    offset === undefined ? null : lineCounter.linePos(offset).line;
+  const faults = document.errors.map(({ code, pos }) => ({ line: lineOf(pos[0]), what: `is not a ${kind} (${code})` }));
+  if (faults.length > 0) return { ...nothing, faults };
+  const { contents } = document;
+  if (!isMap(contents) || (!isYaml && !isJson(text))) return { ...nothing, faults: [{ line: null, what: `is not a ${kind}` }] };
+  const entries = contents.items.map(({ key, value }) => readEntry(key, value, lineOf));
+  return {
+    values: Object.fromEntries(entries.flatMap(({ name, text }) => (text === null ? [] : [[name, text]]))),
+    lines: Object.fromEntries(entries.flatMap(({ name, line }) => (line === null ? [] : [[name, line]]))),
+    faults: entries.flatMap(({ fault }) => fault ?? []),
+  };
+}
+
+/** The fault as a sentence. */
+export function faultText(path: string, { line, what }: ConfigFault): string {
+  return `The configuration file ${path} ${what}${line === null ? '' : `, in line ${line}`}.`;
+}
+
+/** The name among `names` that was probably meant, for the end of a sentence; empty where none is near. */
+export function suggestion(asked: string, names: readonly string[]): string {
+  const wanted = asked.toLowerCase().replaceAll('_', '-');
+  const [nearest] = names
+    .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase().replaceAll('_', '-')) }))
+    .toSorted((a, b) => a.distance - b.distance);
+  if (nearest === undefined || nearest.distance > Math.max(2, Math.floor(wanted.length / 4))) return '';
+  return `, perhaps "${nearest.name}" is meant`;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly text: string | null;
+  readonly line: number | null;
+  readonly fault: ConfigFault | null;
+}
+
+function readEntry(key: ParsedNode, value: ParsedNode | null, lineOf: (offset: number | undefined) => number | null): Entry {
+  const name = isScalar(key) ? String(key.value) : '';
+  const line = lineOf(key.range[0]);
   const flags = allOptions().flatMap(({ flag }) => (flag === null || flag === 'config' ? [] : [flag]));
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    if (!flags.includes(name)) {
-      throw badConfig(
-        path,
-        `has "${name}", which is no option that can stand there (passwords and tokens have files of their own)`,
-      );
-    }
-    const text = textOf(value);
-    if (text === null) throw badConfig(path, `has a value for "${name}" that is neither text, number, true or false`);
-    values[name] = text;
+  if (!flags.includes(name)) {
+    const why = 'which is no option that can stand there (passwords and tokens have files of their own)';
+    return { name, text: null, line, fault: { line, what: `has "${name}", ${why}${suggestion(name, flags)}` } };
   }
-  return values;
+  const text = textOf(plainOf(value));
+  if (text !== null) return { name, text, line, fault: null };
+  const what = `has a value for "${name}" that is neither text, number, true or false`;
+  return { name, text: null, line, fault: { line, what } };
+}
+
+/** Aliases count as nothing: who wants a value twice writes it twice. */
+function plainOf(node: Node | null): unknown {
+  if (node === null) return null;
+  if (isScalar(node)) return node.value;
+  return 'items' in node && Array.isArray(node.items) && !isMap(node) ? node.items.map((item) => plainOf(item as Node)) : {};
 }
 
 function textOf(value: unknown): string | null {
@@ -35,22 +114,38 @@ function textOf(value: unknown): string | null {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
 }
 
-async function readObject(path: string): Promise<object> {
-  let text: string;
+async function readText(path: string): Promise<string> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (cause) {
     throw new MigrationError('BAD_USAGE', `The configuration file ${path} cannot be read.`, { cause });
   }
-  try {
-    const fields: unknown = JSON.parse(text);
-    if (typeof fields === 'object' && fields !== null && !Array.isArray(fields)) return fields;
-  } catch {
-    // What the parser says would repeat the text.
-  }
-  throw badConfig(path, 'is not a JSON object');
 }
 
-function badConfig(path: string, what: string): MigrationError {
-  return new MigrationError('BAD_USAGE', `The configuration file ${path} ${what}.`);
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Letters to add, take away or replace; neighbours that changed places are one. */
+function editDistance(a: string, b: string): number {
+  let [before, row] = [
+    [] as readonly number[],
+    Array.from({ length: b.length + 1 }, (_, column) => column) as readonly number[],
+  ];
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const steps = [(row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (isSame ? 0 : 1)];
+      next.push(Math.min(...steps, ...(isSwapped ? [(before[j - 2] ?? 0) + 1] : [])));
+    }
+    [before, row] = [row, next];
+  }
+  return row[b.length] ?? 0;
 }

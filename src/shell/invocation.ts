@@ -106,7 +106,8 @@ function flagText(option: Option, value: unknown): readonly string[] {
   return [flag, quoteForShell(valueText(option, String(value)))];
 }
 
-function valueText(option: Option, text: string): string {
+/** A value as one would write it, without a password in a URL. Throws BAD_USAGE where a URL is none. */
+export function valueText(option: Option, text: string): string {
   if (option.kind === 'duration') return formatDurationMs(Number(text));
   if (option.kind === 'size') return formatBytes(Number(text));
   if (option.name === 'url') return parseServerUrl(text).shown;

@@ -47,18 +47,32 @@ interface Sources {
   readonly config: ConfigValues;
 }
 
-function readOption(option: Option, { flags, environment, config }: Sources): string | number | boolean | null {
+/** Who says what an option is. */
+export type OptionOrigin = 'flag' | 'environment' | 'file' | 'default';
+
+function readOption(option: Option, sources: Sources): string | number | boolean | null {
+  const { value, origin } = findOption(option, sources);
+  if (value !== null || origin !== 'default' || !option.isRequired) return value;
+  throw new MigrationError('BAD_USAGE', `${flagOf(option)} is missing (or ${option.environment}).`);
+}
+
+/** The value by the first who says one, also null for what is required. Throws BAD_USAGE where it cannot be read. */
+export function findOption(
+  option: Option,
+  { flags, environment, config }: Sources,
+): { readonly value: string | number | boolean | null; readonly origin: OptionOrigin } {
   const flag = flags[option.name];
-  if (typeof flag === 'boolean') return flag;
-  if (flag !== undefined) return parseOption(option, flag, `--${option.flag}`);
+  if (typeof flag === 'boolean') return { value: flag, origin: 'flag' };
+  if (flag !== undefined) return { value: parseOption(option, flag, `--${option.flag}`), origin: 'flag' };
   const variable = environment[option.environment];
-  if (variable !== undefined && variable !== '') return parseOption(option, variable, option.environment);
+  if (variable !== undefined && variable !== '')
+    return { value: parseOption(option, variable, option.environment), origin: 'environment' };
   const configured = option.flag === null ? undefined : config[option.flag];
-  if (configured !== undefined) return parseOption(option, configured, `"${option.flag}" of the configuration file`);
-  if (option.offWhenSet !== undefined && (environment[option.offWhenSet] ?? '') !== '') return false;
-  if (option.default !== null) return parseOption(option, option.default, option.name);
-  if (option.isRequired) throw new MigrationError('BAD_USAGE', `${flagOf(option)} is missing (or ${option.environment}).`);
-  return null;
+  if (configured !== undefined)
+    return { value: parseOption(option, configured, `"${option.flag}" of the configuration file`), origin: 'file' };
+  if (option.offWhenSet !== undefined && (environment[option.offWhenSet] ?? '') !== '')
+    return { value: false, origin: 'environment' };
+  return { value: option.default === null ? null : parseOption(option, option.default, option.name), origin: 'default' };
 }
 
 /** `origin` is what the operator wrote it after. Values are not repeated in messages where they might hold a password. */

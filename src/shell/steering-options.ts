@@ -193,7 +193,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'FILE',
-    help: 'Read options from a JSON object whose keys are flags without dashes: {"workers": 4, "verify": true, "window": ["22:00-06:00"]}. Flags and the environment win over it.',
+    help: 'Read options from a JSON object, or from YAML where the name ends in .yaml or .yml; keys are flags without dashes: {"workers": 4, "verify": true, "window": ["22:00-06:00"]}. Flags and the environment win over it.',
     group: 'Output',
     commands: ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'],
   },

@@ -29,7 +29,7 @@ describe('the command line', () => {
   });
 
   test.each([
-    [[], 'No command was given: plan, migrate, resume, list, status, control or cleanup.'],
+    [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['frob'], "Unknown command 'frob'."],
     [['plan', '--chunk-time', '1s'], "Unknown option '--chunk-time'."],
     [['migrate', '--wrokers', '1'], "Unknown option '--wrokers'. (Did you mean --workers?)"],

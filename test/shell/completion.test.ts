@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { fishCompletion } from '../../scripts/generate-completion.ts';
 import { flagOf, optionsOf } from '../../src/shell/options.ts';
 
 const file = join(import.meta.dirname, '..', '..', 'completions', 'tableshift.bash');
@@ -33,4 +34,17 @@ test('files are completed where a flag wants one', () => {
   expect(offered('migrate', '--config', join(root, 'packa'))).toEqual(
     expect.arrayContaining([join(root, 'package.json'), join(root, 'package-lock.json')]),
   );
+});
+
+test('fish is offered every command, and every flag with its choices', () => {
+  const script = fishCompletion();
+  expect(script).toContain("-n __fish_use_subcommand -a 'plan migrate resume list status control cleanup config help'\n");
+  expect(script).toContain("-n '__fish_seen_subcommand_from control' -a 'pause unpause cutover postpone abort set'\n");
+  expect(script).toMatch(/seen_subcommand_from migrate' -l output -x -a 'text json' -d '/);
+  expect(script).toMatch(/seen_subcommand_from resume' -l report -r -F -d '/);
+  for (const flag of optionsOf('migrate').flatMap((option) => flagOf(option) ?? [])) {
+    expect(script).toContain(`seen_subcommand_from migrate' -l ${flag.slice(2)} `);
+  }
+  // An apostrophe would end the text in which it stands.
+  for (const line of script.split('\n').slice(1)) expect(line.replaceAll("\\'", '').split("'").length % 2, line).toBe(1);
 });

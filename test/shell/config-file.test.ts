@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../src/shell/config-file.ts';
+import { inspectConfig, readConfig } from '../../src/shell/config-file.ts';
 import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 
 let folder: string;
@@ -33,10 +33,41 @@ test('the command line and the environment win over it, and it over the default'
   expect((await read('{}')).workers).toBe(2);
 });
 
+test('a file in YAML gives the same', async () => {
+  const text =
+    '# at night\nworkers: 4\nverify: no\nchunk-time: 1s\nwindow:\n  - 22:00-24:00\n  - Sun 00:00-06:00\ncolor: off\n';
+  const yaml = join(folder, 'config.yaml');
+  writeFileSync(yaml, text);
+  const { values } = readOptions('resume', { url: 'mysql://db1/shop' }, {}, await readConfig(yaml));
+  expect(values).toMatchObject({
+    ...{ workers: 4, verify: false, chunkTimeMs: 1_000, window: '22:00-24:00,Sun 00:00-06:00', color: false },
+  });
+});
+
+test('every fault of a file is found, each with its line', async () => {
+  const yaml = join(folder, 'faults.yml');
+  writeFileSync(yaml, 'workers: 4\nwrokers: 3\nchunk_time: 1s\nhooks: {a: 1}\npassword: geheim\n');
+  const { faults, lines } = await inspectConfig(yaml);
+  expect(lines).toEqual({ workers: 1, wrokers: 2, chunk_time: 3, hooks: 4, password: 5 });
+  expect(faults.map(({ line, what }) => [line, what.replace(/ \(passwords.*files of their own\)/, '')])).toEqual([
+    [2, 'has "wrokers", which is no option that can stand there, perhaps "workers" is meant'],
+    [3, 'has "chunk_time", which is no option that can stand there, perhaps "chunk-time" is meant'],
+    [4, 'has a value for "hooks" that is neither text, number, true or false'],
+    [5, expect.stringMatching(/^has "password", which is no option that can stand there/)],
+  ]);
+  writeFileSync(yaml, 'workers: 4\nurl: "geheim\n');
+  expect((await inspectConfig(yaml)).faults[0]).toEqual({ line: 3, what: 'is not a YAML mapping (MISSING_CHAR)' });
+  writeFileSync(yaml, 'workers: 4\nworkers: 5\n');
+  expect((await inspectConfig(yaml)).faults).toEqual([{ line: 2, what: 'is not a YAML mapping (DUPLICATE_KEY)' }]);
+});
+
 test.each([
-  ['{"wrokers": 4}', /config\.json has "wrokers", which is no option that can stand there/],
+  [
+    '{"wrokers": 4}',
+    /config\.json has "wrokers", which is no option that can stand there .*perhaps "workers" is meant, in line 1\.$/,
+  ],
   ['{"password": "geheim"}', /config\.json has "password", which is no option that can stand there/],
-  ['{"workers": {}}', /has a value for "workers" that is neither text, number, true or false\.$/],
+  ['{"workers": {}}', /has a value for "workers" that is neither text, number, true or false, in line 1\.$/],
   ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 64, not "0"\.$/],
   ['[1]', /config\.json is not a JSON object\.$/],
   ['workers: 4', /config\.json is not a JSON object\.$/],

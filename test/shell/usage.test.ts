@@ -24,7 +24,7 @@ describe('the program', () => {
   });
 
   test.each([
-    [[], 'No command was given: plan, migrate, resume, list, status, control or cleanup.'],
+    [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
       ['list', '--url', 'oracle://root@db1/shop'],

@@ -1,0 +1,131 @@
+/** `config check`: what a run would be told by file, environment and flags, and everything that is wrong with it. */
+
+import { asMigrationError } from '../engine/errors.ts';
+import { hidePasswords } from '../server-url.ts';
+import { faultText, inspectConfig, type InspectedConfig, suggestion } from './config-file.ts';
+import { findHooks } from './hooks.ts';
+import { type Surroundings, valueText } from './invocation.ts';
+import { type Environment, findOption, type GivenFlags, type OptionOrigin, parseOption, readText } from './option-values.ts';
+import { allOptions, type Option, optionsOf } from './options.ts';
+import { checkReportPath } from './report.ts';
+import { jsonLine } from './reporter.ts';
+import { limitsFrom } from './run-limits.ts';
+import { parseWindows } from './window.ts';
+
+/** One option as a run would have it. */
+interface Setting {
+  readonly name: string;
+  /** As one would write it, without passwords; null: none. */
+  readonly value: string | null;
+  readonly origin: OptionOrigin;
+  /** In the file. */
+  readonly line: number | null;
+}
+
+/** What the check found. Problems are sentences with their place. */
+export interface CheckedConfig {
+  readonly settings: readonly Setting[];
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Prints what was found. Resolves with the exit code: 0, or 2 where a run would be refused. */
+export async function runConfigCheck(flags: GivenFlags, surroundings: Surroundings): Promise<number> {
+  const { environment, stdout } = surroundings;
+  const checked = await checkConfig(flags, environment);
+  const exitCode = checked.problems.length === 0 ? 0 : 2;
+  const isJson = readText('output', flags, environment) === 'json';
+  stdout.write(isJson ? jsonLine(surroundings.now(), { kind: 'config', ...checked, exitCode }) : checkText(checked));
+  return exitCode;
+}
+
+/** Reads everything as `migrate` would, but for logging in. */
+export async function checkConfig(flags: GivenFlags, environment: Environment): Promise<CheckedConfig> {
+  const problems: string[] = [];
+  const attempt = async (check: () => unknown): Promise<void> => {
+    try {
+      await check();
+    } catch (thrown) {
+      problems.push(hidePasswords(asMigrationError(thrown).message));
+    }
+  };
+  const path = readText('config', flags, environment);
+  let config: InspectedConfig = { values: {}, lines: {}, faults: [] };
+  if (path !== null) {
+    await attempt(async () => {
+      config = await inspectConfig(path);
+    });
+    problems.push(...config.faults.map((fault) => faultText(path, fault)));
+  }
+  const { values, lines } = config;
+  const sources = { flags, environment, config: values };
+  const effective: Record<string, unknown> = {};
+  const settings: Setting[] = [];
+  for (const option of optionsOf('migrate')) {
+    effective[option.name] = option.default === null ? null : parseOption(option, option.default, option.name);
+    try {
+      const { value, origin } = findOption(option, sources);
+      effective[option.name] = value;
+      const line = origin === 'file' ? (lines[option.flag ?? ''] ?? null) : null;
+      settings.push({ name: nameOf(option), value: shownValue(option, value), origin, line });
+    } catch (thrown) {
+      const line = lines[option.flag ?? ''];
+      const { message } = asMigrationError(thrown);
+      const place = message.includes('configuration file') && line !== undefined ? ` (${path ?? ''}, line ${line})` : '';
+      problems.push(`${message.replace(/\.$/, '')}${place}.`);
+    }
+  }
+  // The names and the values are those of the options table.
+  const run = effective as unknown as Parameters<typeof limitsFrom>[0];
+  await attempt(() => parseWindows(run.window, run.windowTimezone, '--window'));
+  await attempt(() => parseWindows(run.cutoverWindow, run.windowTimezone, '--cutover-window'));
+  await attempt(() => limitsFrom(run));
+  if (run.report !== null) await attempt(() => checkReportPath(run.report ?? ''));
+  if (run.hooks !== null) await attempt(() => findHooks(run.hooks ?? ''));
+  return { settings, problems, warnings: unknownVariables(environment) };
+}
+
+/** Not an error: other programs may have variables that begin like ours. */
+function unknownVariables(environment: Environment): readonly string[] {
+  const known = allOptions().map((option) => option.environment);
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('TABLESHIFT_') && !known.includes(name))
+    .map((name) => `The variable ${name} is no option${suggestion(name, known)}.`);
+}
+
+function nameOf(option: Option): string {
+  return option.flag ?? option.environment;
+}
+
+/** What may not stand in a command line is not shown either. */
+function shownValue(option: Option, value: string | number | boolean | null): string | null {
+  if (value === null) return null;
+  if (option.flag === null || option.name === 'webhook') return '(set)';
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  try {
+    return hidePasswords(valueText(option, String(value)));
+  } catch {
+    return '(cannot be read)';
+  }
+}
+
+function checkText({ settings, problems, warnings }: CheckedConfig): string {
+  const shown = settings.map(({ name, value, origin, line }) => [
+    name,
+    value ?? '-',
+    line === null ? origin : `${origin}, line ${line}`,
+  ]);
+  const width = (column: number): number => Math.min(40, Math.max(...shown.map((row) => (row[column] ?? '').length)));
+  const [first, second] = [width(0), width(1)];
+  const lines = shown.map(
+    ([name = '', value = '', origin = '']) => `${name.padEnd(first)}  ${value.padEnd(second)}  ${origin}`,
+  );
+  const verdict = problems.length === 0 ? 'No problem was found.' : `${problems.length} to mend; a run would be refused.`;
+  return [
+    ...problems.map((problem) => `problem: ${problem}`),
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...lines,
+    verdict,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,65 @@
+/** What `config check` finds, and the program doing it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkConfig } from '../../src/shell/config-check.ts';
+import { lastObject, runCli } from '../support/cli.ts';
+
+let folder: string;
+let path: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tableshift-check-'));
+  path = join(folder, 'run.yaml');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('each setting is shown with where it comes from, and no password', async () => {
+  writeFileSync(path, 'url: mysql://ts:geheim@db1/shop\nworkers: 4\nchunk-time: 1s\n');
+  const environment = { TABLESHIFT_PASSWORD: 'geheim2', TABLESHIFT_WORKERS: '6', TABLESHIFT_WROKERS: '7' };
+  const { settings, problems, warnings } = await checkConfig({ config: path, chunkTimeMs: '2s', verify: false }, environment);
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual(['The variable TABLESHIFT_WROKERS is no option, perhaps "TABLESHIFT_WORKERS" is meant.']);
+  const byName = Object.fromEntries(settings.map(({ name, ...setting }) => [name, setting]));
+  expect(byName).toMatchObject({
+    url: { origin: 'file', line: 1 },
+    TABLESHIFT_PASSWORD: { value: '(set)', origin: 'environment', line: null },
+    workers: { value: '6', origin: 'environment', line: null },
+    'chunk-time': { value: '2s', origin: 'flag', line: null },
+    verify: { value: 'off', origin: 'flag' },
+    'chunk-rows-max': { value: '50000', origin: 'default' },
+    alter: { value: null, origin: 'default' },
+  });
+  expect(JSON.stringify(settings)).not.toContain('geheim');
+});
+
+test('all problems are told at once, each with its place', async () => {
+  writeFileSync(path, 'wrokers: 4\nchunk-time: soon\nwindow: tonight\nmax-load: high\n');
+  const { problems } = await checkConfig(
+    { config: path },
+    { TABLESHIFT_APPLY_WORKERS: '0', TABLESHIFT_REPORT: '/nowhere/r.md' },
+  );
+  expect(problems).toEqual([
+    expect.stringMatching(/run\.yaml has "wrokers", .*perhaps "workers" is meant, in line 1\.$/),
+    'TABLESHIFT_APPLY_WORKERS must be from 1 to 64, not "0".',
+    `"chunk-time" of the configuration file must be a time with its unit, such as 250ms, 10s or 5m, not "soon" (${path}, line 2).`,
+    expect.stringMatching(/^--window must be windows such as .*, not "tonight"\.$/),
+    expect.stringMatching(/^--max-load must be names with limits such as .*, not "high"\.$/),
+    '--report /nowhere/r.md: its directory cannot be written to.',
+  ]);
+});
+
+test('the program ends with 0 or 2, and says the same to people and programs', async () => {
+  writeFileSync(path, 'workers: 4\n');
+  const good = await runCli(['config', 'check', '--config', path]);
+  expect(good).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(good.stdout).toMatch(/^workers +4 +file, line 1$/m);
+  writeFileSync(path, 'workers: 400\n');
+  const bad = await runCli(['config', 'check', '--config', path, '--output', 'json']);
+  expect(bad.exitCode).toBe(2);
+  expect(lastObject(bad)).toMatchObject({
+    ...{ kind: 'config', exitCode: 2 },
+    problems: [`"workers" of the configuration file must be from 1 to 64, not "400" (${path}, line 1).`],
+  });
+  expect(await runCli(['config', 'mend'])).toMatchObject({ exitCode: 2 });
+});
