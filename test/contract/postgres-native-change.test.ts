@@ -88,6 +88,25 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(await native.run(stepOf(plan, 0), plan, 5_000, never)).toEqual({ kind: 'done' });
   });
 
+  test('a writer that queues behind a brief step goes on once that gives up, though the lock is still held', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, 'ADD z int');
+    await using reader = await openPostgresApplication(url);
+    await using writer = await openPostgresApplication(url);
+    await reader.run('BEGIN; SELECT * FROM t');
+    const asked = native.run(stepOf(plan, 0), plan, 2_000, never);
+    const isAsked = "SELECT 1 FROM pg_locks WHERE relation = 't'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted";
+    while ((await application.run(isAsked)).length === 0);
+    const written = writer.run('INSERT INTO t VALUES (4, 4, 4)');
+    const isQueued = `SELECT 1 FROM pg_locks WHERE pid = ${writer.pid} AND NOT granted`;
+    while ((await application.run(isQueued)).length === 0);
+    expect(await asked).toMatchObject({ kind: 'not-locked' });
+    await written;
+    await reader.run('COMMIT');
+    expect(await application.run('SELECT count(*) AS rows FROM t')).toEqual([{ rows: '4' }]);
+  });
+
   test('a foreign key waits for no writer of the other table longer than for its own lock', async () => {
     await using database = await open();
     const native = nativeOf(database);
