@@ -11,7 +11,7 @@ import { systemClock } from '../../src/system-clock.ts';
 import { never, openAdapter } from '../support/adapter-server.ts';
 import { openPostgres } from '../support/postgres-adapter.ts';
 import { type Flavour, startServer } from '../support/servers.ts';
-import { startProxy } from '../support/tcp-proxy.ts';
+import { startGarbage, startProxy } from '../support/tcp-proxy.ts';
 
 const noLogin = { defaultsFile: null, password: null, home: null, environment: {} };
 const login = { ...noLogin, defaultsFile: '/dev/null' };
@@ -83,6 +83,21 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('a replica of %s', (fla
     await replica.kill9();
     expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
     await replica.restart();
+    await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toEqual(keepsUp);
+  });
+
+  test('that answers garbage is a stop, and is asked again when it makes sense', async () => {
+    await using server = await startServer({ flavour });
+    await using replica = await startServer({ flavour, replicaOf: server });
+    await using garbage = await startGarbage();
+    await using proxy = await startProxy(replica.url);
+    await using source = await sources[flavour](server.url);
+    await using signal = source.lagOf(proxy.url);
+    await expect.poll(() => signal.sample(never)).toEqual(keepsUp);
+    proxy.redirect(garbage.url);
+    proxy.cut();
+    expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
+    proxy.redirect(replica.url);
     await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toEqual(keepsUp);
   });
 

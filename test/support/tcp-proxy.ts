@@ -123,6 +123,25 @@ export async function startProxy(
   };
 }
 
+/** A server that answers every connection with the same nonsense and closes it: what a proxy may be redirected to. */
+export async function startGarbage(): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    // What is sent is read, or the connection would never be over.
+    socket.resume();
+    socket.end('xyzzy\r\n\r\n');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
 function hold({ client, server }: { readonly client: Socket; readonly server: Socket }): void {
   client.pause();
   server.pause();
