@@ -28,7 +28,7 @@ export interface OpenOptions {
   readonly home: string | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly maxRunningThreads: number;
-  readonly replicas: { readonly urls: readonly string[]; readonly maxLagMs: number };
+  readonly replicas: { readonly urls: readonly string[]; readonly isFinding: boolean; readonly maxLagMs: number };
   readonly load: LoadLimits;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers: boolean;
@@ -61,6 +61,6 @@ export async function loadAdapter(name: AdapterName): Promise<Adapter> {
 
 /** What a replica's URL leaves open is as with the server. */
 function withReplicas(url: string, options: OpenOptions): OpenOptions {
-  const { urls, maxLagMs } = options.replicas;
-  return { ...options, replicas: { urls: urls.map((replica) => withLoginOf(replica, url)), maxLagMs } };
+  const { replicas } = options;
+  return { ...options, replicas: { ...replicas, urls: replicas.urls.map((replica) => withLoginOf(replica, url)) } };
 }

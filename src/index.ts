@@ -80,6 +80,8 @@ export interface RunOptions {
   readonly maxRunningThreads?: number;
   /** URLs of replicas: copying and verifying rest while one is further behind than `maxLagMs`, or cannot be asked. */
   readonly replicas?: readonly string[];
+  /** Whether the replicas that MySQL or MariaDB tells of are waited for too, as far as the same login can ask them. True when it is not given. */
+  readonly isFindingReplicas?: boolean;
   readonly maxLagMs?: number;
   /** Limits on figures of the server, and a query to ask. Rejects with BAD_USAGE where the server does not know a figure. */
   readonly load?: LoadLimits;
@@ -228,7 +230,11 @@ async function open(options: ServerOptions & RunOptions, signal: AbortSignal): P
       home: homedir(),
       environment: options.environment ?? {},
       maxRunningThreads: options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS,
-      replicas: { urls: options.replicas ?? [], maxLagMs: options.maxLagMs ?? DEFAULT_MAX_LAG_MS },
+      replicas: {
+        urls: options.replicas ?? [],
+        isFinding: options.isFindingReplicas ?? true,
+        maxLagMs: options.maxLagMs ?? DEFAULT_MAX_LAG_MS,
+      },
       load: options.load ?? NO_LOAD_LIMITS,
       isKillingBlockers: isKillingBlockers(options),
     },

@@ -24,6 +24,8 @@ export type MigrationEvent =
   | { readonly kind: 'throttle-released'; readonly throttledMs: number }
   /** Nothing stops for it, but someone should look; `about` names the throttle signal or the part of the run that noticed. */
   | { readonly kind: 'warning'; readonly about: string; readonly message: string }
+  /** Nobody needs to look: what the throttle signal `about` has found, or decided. */
+  | { readonly kind: 'noticed'; readonly about: string; readonly message: string }
   | { readonly kind: 'paused'; readonly by: string; readonly reason: string }
   | { readonly kind: 'unpaused'; readonly by: string }
   | { readonly kind: 'cutover-held'; readonly by: string; readonly reason: string }

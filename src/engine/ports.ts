@@ -284,6 +284,8 @@ export interface ThrottleSample {
   readonly isCritical?: boolean;
   /** What the operator should look at although it is no reason to stop, or more than that: a sentence, told once for as long as it stays the same. */
   readonly warning?: string;
+  /** What the operator may like to know, such as what was found and is looked at: a sentence, told once for as long as it stays the same. */
+  readonly notice?: string;
 }
 
 /** Time and chance, so that the simulator can own both. */

@@ -43,8 +43,8 @@ export class Throttler {
   readonly #clock: Clock;
   readonly #changed = new Condition();
   readonly #readings = new Map<string, Reading>();
-  /** The warning that each signal gave last, by its name. */
-  readonly #warnings = new Map<string, string>();
+  /** What each signal said last beside its pressure, by its name. */
+  readonly #told = { warning: new Map<string, string>(), noticed: new Map<string, string>() };
   readonly #pace: Pace;
   #pacedAt: number;
   #working = 0;
@@ -172,8 +172,9 @@ export class Throttler {
     this.#pacedAt = now;
   }
 
-  #take(name: string, { pressure, detail, isCritical = false, warning }: ThrottleSample): void {
-    this.#noteWarning(name, warning);
+  #take(name: string, { pressure, detail, isCritical = false, warning, notice }: ThrottleSample): void {
+    this.#tell('warning', name, warning);
+    this.#tell('noticed', name, notice);
     if (isCritical) {
       const message = `The server is over a critical limit (${name}: ${detail}), so the run ended; nothing is lost.`;
       throw new MigrationError('CRITICAL_LOAD', message);
@@ -226,12 +227,13 @@ export class Throttler {
     this.#context.observer({ kind: 'throttled', signal: name, detail });
   }
 
-  #noteWarning(name: string, warning: string | undefined): void {
-    if (warning === this.#warnings.get(name)) return;
-    if (warning === undefined) this.#warnings.delete(name);
+  #tell(kind: 'warning' | 'noticed', name: string, message: string | undefined): void {
+    const told = this.#told[kind];
+    if (message === told.get(name)) return;
+    if (message === undefined) told.delete(name);
     else {
-      this.#warnings.set(name, warning);
-      this.#context.observer({ kind: 'warning', about: name, message: warning });
+      told.set(name, message);
+      this.#context.observer({ kind, about: name, message });
     }
   }
 

@@ -18,6 +18,7 @@ import { connectionConfig, type ConnectionDefaults } from './connection-config.t
 import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
+import { foundReplicas } from './found-replicas.ts';
 import { createEventLog, eventTableDefinition } from './event-log.ts';
 import { createNativeChange } from './native-change.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
@@ -32,15 +33,15 @@ import { openServer, type Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
-import { type ReplicaLag, replicaLag } from './replica-lag.ts';
+import { replicaLag } from './replica-lag.ts';
 import { checkLoadLimits, operatorLimits, runningThreads } from './throttle-signals.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
   /** Copying rests while the server has this many running threads; null: DEFAULT_MAX_RUNNING_THREADS. */
   readonly maxRunningThreads: number | null;
-  /** Copying rests while one of these replicas is further behind than `maxLagMs`. */
-  readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
+  /** Copying rests while one of these replicas, or where `isFinding` one that the server tells of, is further behind than `maxLagMs`. */
+  readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean; readonly maxLagMs: number };
   /** What else the operator wants to be looked at. */
   readonly load?: LoadLimits;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
@@ -116,7 +117,7 @@ class ClaimedTable implements TableClaim {
   readonly #claim: Claim;
   readonly #working: SessionPool;
   readonly #service: SessionPool;
-  readonly #replicas: readonly ReplicaLag[];
+  readonly #replicas: readonly (ThrottleSignal & AsyncDisposable)[];
   #source: TableDescription | null = null;
   #pair: LockablePair | null = null;
   #acknowledged: LogPosition | null = null;
@@ -136,9 +137,13 @@ class ClaimedTable implements TableClaim {
       claim,
       prepareWriter: (session, signal) => this.#lockablePair.prepareWriter(session, signal),
     });
-    const { urls = [], maxLagMs = 0 } = options.replicas ?? {};
-    const source = this.#service;
-    this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
+    const { urls = [], isFinding = false, maxLagMs = 0 } = options.replicas ?? {};
+    const lag = { source: this.#service, lagMaxMs: maxLagMs, clock: systemClock };
+    const named = urls.map((url) => new URL(url)).map(({ host, port }) => (port === '' ? `${host}:3306` : host));
+    this.#replicas = [
+      ...urls.map((url) => replicaLag({ ...lag, url, login: options })),
+      ...(isFinding ? [foundReplicas({ ...lag, server, named })] : []),
+    ];
     const threadsMax = options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS;
     const load = options.load ?? NO_LOAD_LIMITS;
     const asked = operatorLimits(this.#service, load, systemClock);

@@ -1,6 +1,7 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
 import type { PlanOptions } from '../engine/model.ts';
+import type { AttachedReplica } from './attached-replicas.ts';
 import { keyColumnKind, type Column } from './catalog.ts';
 import { judgeConversion } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
@@ -15,6 +16,8 @@ import type { UnloggedSession } from './unlogged-sessions.ts';
 /** What notes say beside the table: how indexes are built and why, what sessions there are, and what room there is. */
 export interface PlanSurroundings {
   readonly hasReplicas: boolean;
+  /** Those that the server tells of. */
+  readonly attachedReplicas: readonly AttachedReplica[];
   readonly isDeferring: boolean;
   readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly unloggedSessions: readonly UnloggedSession[];
@@ -33,6 +36,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...probeNotes(facts),
     ...sampleNotes(facts),
     ...indexNotes(surroundings),
+    ...replicaNotes(surroundings),
     ...surroundings.unloggedSessions.map(sessionNote),
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
@@ -131,4 +135,12 @@ function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings
   return isDeferring && hasReplicas
     ? ['Building the indexes after the copy will stall the replicas for as long as it takes.']
     : [];
+}
+
+function replicaNotes({ attachedReplicas }: PlanSurroundings): readonly string[] {
+  if (attachedReplicas.length === 0) return [];
+  const labels = attachedReplicas.map(({ label }) => label).join(', ');
+  return [
+    `Replicas found: ${labels}. Copying waits for those that the same login can ask (--max-lag, --no-replica-discovery); name others by --replicas.`,
+  ];
 }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
+import { findAttachedReplicas } from './attached-replicas.ts';
 import type { TableDescription } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { readLogRetention } from './log-retention.ts';
@@ -47,6 +48,7 @@ export async function makePlan(
     facts: learned,
     surroundings: {
       hasReplicas: replicas,
+      attachedReplicas: await findAttachedReplicas(session, server, signal),
       isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
       deferIndexes,
       unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),

@@ -6,20 +6,40 @@ import type { Clock } from '../engine/ports.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
 import { bookkeepingSchema } from './bookkeeping.ts';
-import type { ConnectionDefaults } from './connection-config.ts';
-import { openServerAt, type Server } from './server.ts';
-import { describeServer, type OwnedSession, type Row, type SessionPool } from './session.ts';
+import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { openServer, type Server } from './server.ts';
+import { describeServer, type Row, type SessionPool } from './session.ts';
 import { quoteTable } from './statements.ts';
 
 export type { ReplicaLag } from '../sessions/replica-lag.ts';
 
-/** Where the replica is, where its pulse is written, and how far behind it may be. */
-export interface ReplicaLagOptions {
-  readonly url: string;
-  readonly login: ConnectionDefaults;
+/** What a replica is followed by, and how far behind it may be. */
+interface LagOptions {
+  /** Where its pulse is written. */
   readonly source: SessionPool;
   readonly lagMaxMs: number;
   readonly clock: Clock;
+}
+
+/** Where the replica is. */
+export interface ReplicaLagOptions extends LagOptions {
+  readonly url: string;
+  readonly login: ConnectionDefaults;
+}
+
+/** How messages call it, and how to get there. */
+export interface PulsedLagOptions extends LagOptions {
+  readonly host: string;
+  readonly connect: (signal: AbortSignal) => Promise<ReplicaSession>;
+}
+
+/** A session on a replica. Disposing it closes it. */
+export interface ReplicaSession extends AsyncDisposable {
+  /** Host and port. */
+  readonly where: string;
+  query(sql: string, signal: AbortSignal): Promise<readonly Row[]>;
+  /** What it says of its replication: a row for each channel. */
+  status(signal: AbortSignal): Promise<readonly Row[]>;
 }
 
 /**
@@ -28,59 +48,66 @@ export interface ReplicaLagOptions {
  * seconds. A replica that has none of it (it may leave our schema out) is asked how many seconds it is behind. One that does
  * not replicate, or cannot be asked, counts as a stop.
  */
-export function replicaLag({ url, login, source, lagMaxMs, clock }: ReplicaLagOptions): ReplicaLag {
+export function replicaLag({ url, login, ...options }: ReplicaLagOptions): ReplicaLag {
+  const connect = async (signal: AbortSignal): Promise<ReplicaSession> =>
+    await connectTo(await connectionConfig(url, login), signal);
+  return pulsedLag({ ...options, host: new URL(url).host, connect });
+}
+
+/** The same by whatever way to the replica. */
+export function pulsedLag({ source, clock, connect, ...options }: PulsedLagOptions): ReplicaLag {
   const pulse = new Pulse(source, clock);
   return createReplicaLag({
-    host: new URL(url).host,
-    lagMaxMs,
+    ...options,
     clock,
     beat: (signal) => pulse.beat(signal),
-    connect: (signal) => connectReplica({ url, login, pulse }, signal),
+    connect: async (signal) => new PulsedReplica(await connect(signal), pulse),
     stopBeating: () => pulse.remove(),
   });
 }
 
-const fences = quoteTable({ schema: bookkeepingSchema, table: FENCE_TABLE });
-
-interface PulseFollower {
-  readonly url: string;
-  readonly login: ConnectionDefaults;
-  readonly pulse: Pulse;
-}
-
-async function connectReplica({ url, login, pulse }: PulseFollower, signal: AbortSignal): Promise<ReplicaConnection> {
-  const server = await openServerAt(url, login, signal);
+/** Connects to a replica. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+export async function connectTo(config: ConnectionConfig, signal: AbortSignal): Promise<ReplicaSession> {
+  const server = await openServer(config, signal);
   try {
-    return new PulsedReplica(server, await server.openSession({}, signal), pulse);
+    const session = await server.openSession({}, signal);
+    return {
+      where: describeServer(config),
+      query: (sql, signal) => session.query(sql, signal),
+      status: (signal) => session.query(statusStatement(server), signal),
+      async [Symbol.asyncDispose]() {
+        await session[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
   } catch (error) {
     await server[Symbol.asyncDispose]();
     throw error;
   }
 }
 
+const fences = quoteTable({ schema: bookkeepingSchema, table: FENCE_TABLE });
+
 class PulsedReplica implements ReplicaConnection {
   readonly where: string;
-  readonly #server: Server;
-  readonly #session: OwnedSession;
+  readonly #session: ReplicaSession;
   readonly #pulse: Pulse;
   #hasFences = false;
 
-  constructor(server: Server, session: OwnedSession, pulse: Pulse) {
-    this.where = describeServer(server.config);
-    this.#server = server;
+  constructor(session: ReplicaSession, pulse: Pulse) {
+    this.where = session.where;
     this.#session = session;
     this.#pulse = pulse;
   }
 
   async ask(signal: AbortSignal): Promise<LagAnswer> {
-    const seconds = slowestChannel(await this.#session.query(statusStatement(this.#server), signal));
+    const seconds = slowestChannel(await this.#session.status(signal));
     if (seconds === null) return { kind: 'unknown', why: 'it does not replicate at the moment' };
     return { kind: 'lag', lagMs: this.#pulse.age(await this.#pulseSeen(signal)) ?? seconds * 1000 };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
-    await this.#server[Symbol.asyncDispose]();
   }
 
   /** The number that the replica has; null where it has none, or our table is not there. */

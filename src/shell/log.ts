@@ -47,6 +47,7 @@ export function levelOf(event: MigrationEvent): Level {
     case 'verification-passed':
     case 'throttled':
     case 'throttle-released':
+    case 'noticed':
     case 'paused':
     case 'unpaused':
     case 'cutover-held':
@@ -91,6 +92,7 @@ export function describeEvent(event: MigrationEvent): string {
     case 'throttle-released':
       return `going on after ${readableDuration(event.throttledMs)} of throttling`;
     case 'warning':
+    case 'noticed':
       return `${event.about}: ${event.message}`;
     case 'paused':
       return `paused by ${event.by}: ${event.reason}`;

@@ -86,6 +86,7 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'cutover-failed':
     case 'blocker-ended':
     case 'warning':
+    case 'noticed':
     case 'paused':
     case 'unpaused':
     case 'cutover-held':

@@ -9,13 +9,16 @@ import type { OptionsOf } from './options.ts';
 type RunValues = Pick<OptionsOf<'resume'>, keyof OptionsOf<'resume'>>;
 
 /** What the library is told. */
-export function limitsFrom(
-  values: RunValues,
-): Required<Pick<RunOptions, 'maxRunningThreads' | 'replicas' | 'maxLagMs' | 'load'>> & { readonly pace: MigrationOptions } {
+export function limitsFrom(values: RunValues): Required<
+  Pick<RunOptions, 'maxRunningThreads' | 'replicas' | 'isFindingReplicas' | 'maxLagMs' | 'load'>
+> & {
+  readonly pace: MigrationOptions;
+} {
   return {
     pace: paceFrom(values),
     maxRunningThreads: values.maxRunningThreads,
     replicas: splitUrls(values.replicas ?? ''),
+    isFindingReplicas: values.replicaDiscovery,
     maxLagMs: values.maxLagMs,
     load: loadFrom(values),
   };

@@ -253,6 +253,21 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('tells what a signal has found beside its warnings, once', async () => {
+    const { clock, events, stop } = setUp(() => ({
+      pressure: 0,
+      detail: 'idle',
+      warning: 'r2 is silent',
+      notice: 'r1 follows',
+    }));
+    await clock.advance(2000);
+    expect(events).toEqual([
+      { kind: 'warning', about: 'load', message: 'r2 is silent' },
+      { kind: 'noticed', about: 'load', message: 'r1 follows' },
+    ]);
+    await stop();
+  });
+
   test('ends the run when a signal says that the load is critical', async () => {
     const clock = new VirtualClock();
     const signal: ThrottleSignal = {

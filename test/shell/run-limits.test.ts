@@ -12,6 +12,7 @@ describe('the limits of a run', () => {
       pace: DEFAULT_OPTIONS,
       maxRunningThreads: 64,
       replicas: [],
+      isFindingReplicas: true,
       maxLagMs: 5_000,
       load: NO_LOAD_LIMITS,
     });
@@ -34,7 +35,7 @@ describe('the limits of a run', () => {
         killBlockersAfter: '4',
         maxLatencyMs: '30ms',
       },
-      ...{ maxRunningThreads: '20', replicas: 'mysql://r1, mysql://r2:3307,', maxLagMs: '2s' },
+      ...{ maxRunningThreads: '20', replicas: 'mysql://r1, mysql://r2:3307,', replicaDiscovery: false, maxLagMs: '2s' },
       ...{
         maxLoad: 'Threads_running=25, Threads_connected=500',
         criticalLoad: 'Threads_running=50',
@@ -63,6 +64,7 @@ describe('the limits of a run', () => {
       },
       maxRunningThreads: 20,
       replicas: ['mysql://r1', 'mysql://r2:3307'],
+      isFindingReplicas: false,
       maxLagMs: 2_000,
       load: {
         max: { Threads_running: 25, Threads_connected: 500 },

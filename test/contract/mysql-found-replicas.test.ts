@@ -1,0 +1,111 @@
+/** Replicas that nobody named, as the server tells of them. */
+import { describe, expect, test } from 'vitest';
+import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
+import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { type FoundReplicas, foundReplicas } from '../../src/mysql/found-replicas.ts';
+import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { systemClock } from '../../src/system-clock.ts';
+import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
+import { type Server, type ServerOptions, startServer } from '../support/servers.ts';
+
+interface Source extends AsyncDisposable {
+  /** With a limit of two seconds. */
+  find(named?: readonly string[]): FoundReplicas;
+}
+
+async function openSource(url: string): Promise<Source> {
+  const server = await openAdapter(url);
+  const source = createSessionPool({ sizeMax: 3, open: (signal) => server.openSession({}, signal) });
+  await source.withSession((session) => createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never), never);
+  return {
+    find: (named = []) => foundReplicas({ server, source, lagMaxMs: 2_000, clock: systemClock, named }),
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** MySQL tells of each replica, MariaDB only of those that say where they are. */
+function replicaOptions(flavour: 'mysql' | 'mariadb', replicaOf: Server): ServerOptions {
+  return { flavour, replicaOf, ...(flavour === 'mariadb' ? { extraFlags: ['--report-host=127.0.0.1'] } : {}) };
+}
+
+describe.each(['mysql', 'mariadb'] as const)('found replicas on %s', (flavour) => {
+  test('are waited for like those that are named, and are told', async () => {
+    await using server = await startServer({ flavour });
+    await using replica = await startServer(replicaOptions(flavour, server));
+    await using source = await openSource(server.url);
+    await using found = source.find();
+    const name = `127.0.0.1:${replica.port}`;
+    await expect
+      .poll(() => found.sample(never))
+      .toEqual({
+        pressure: 0,
+        detail: `replica ${name}: it is 0.0 s behind, the limit is 2 s`,
+        notice: `copying waits for ${name}, which follow this server, to be less than 2 s behind`,
+      });
+    await using application = await openApplication(replica.url);
+    await application.run(flavour === 'mysql' ? 'STOP REPLICA SQL_THREAD' : 'STOP SLAVE SQL_THREAD');
+    expect(await found.sample(never)).toMatchObject({
+      pressure: 1,
+      detail: `replica ${name}: it does not replicate at the moment`,
+    });
+  });
+
+  test('that the login of the run may not ask are a warning and no stop', async () => {
+    await using server = await startServer({ flavour });
+    await using application = await openApplication(server.url);
+    await application.run('SET sql_log_bin = 0');
+    await application.run(`CREATE USER tableshift@'%' IDENTIFIED BY ''`);
+    await application.run(`GRANT ALL ON *.* TO tableshift@'%'`);
+    await using replica = await startServer(replicaOptions(flavour, server));
+    await using source = await openSource(server.url.replace('root@', 'tableshift@'));
+    await using found = source.find();
+    const { warning, ...sample } = await found.sample(never);
+    expect(sample).toEqual({ pressure: 0, detail: 'there is none to wait for' });
+    expect(warning).toMatch(
+      new RegExp(`^replica 127\\.0\\.0\\.1:${replica.port} cannot be asked: .*Access denied.*--replicas`),
+    );
+  });
+
+  test('that are delayed on purpose are not waited for', async () => {
+    await using server = await startServer({ flavour });
+    await using replica = await startServer(replicaOptions(flavour, server));
+    await using application = await openApplication(replica.url);
+    for (const statement of {
+      mysql: ['STOP REPLICA', 'CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 3600', 'START REPLICA'],
+      mariadb: ['STOP SLAVE', 'CHANGE MASTER TO MASTER_DELAY = 3600', 'START SLAVE'],
+    }[flavour]) {
+      await application.run(statement);
+    }
+    await using source = await openSource(server.url);
+    await using observer = await openApplication(server.url);
+    const list = flavour === 'mysql' ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS';
+    await expect.poll(() => observer.run(list)).toHaveLength(1);
+    await using found = source.find();
+    const { pressure, warning } = await found.sample(never);
+    expect(pressure).toBe(0);
+    expect(warning).toContain('it is delayed on purpose, by 3600 s');
+  });
+
+  test('that are named have a signal of their own, and are left to it', async () => {
+    await using server = await startServer({ flavour });
+    await using replica = await startServer(replicaOptions(flavour, server));
+    await using source = await openSource(server.url);
+    await using found = source.find([`127.0.0.1:${replica.port}`]);
+    expect(await found.sample(never)).toEqual({ pressure: 0, detail: 'there is none to wait for' });
+  });
+
+  test('that die are no stop any more', async () => {
+    await using server = await startServer({ flavour });
+    await using replica = await startServer(replicaOptions(flavour, server));
+    await using source = await openSource(server.url);
+    await using found = source.find();
+    await expect.poll(async () => (await found.sample(never)).notice).toBeDefined();
+    await replica.kill9();
+    const { pressure, warning } = await found.sample(never);
+    expect(pressure).toBe(0);
+    expect(warning).toContain(`127.0.0.1:${replica.port} cannot be asked: `);
+  });
+});
