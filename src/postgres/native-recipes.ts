@@ -101,20 +101,20 @@ function preparation(recipe: Recipe, table: TableName): readonly NativeStep[] {
       if (reached === 'valid') return [];
       const tablespace = index.tablespace === null ? '' : ` TABLESPACE ${quoteName(index.tablespace)}`;
       const sql = `CREATE UNIQUE INDEX CONCURRENTLY ${quoteName(name)} ON ${quoteTable(table)}${index.rest}${tablespace}`;
-      return [{ sql, kind: 'online', reason: 'The index is built while the rows are written.' }];
+      return [{ sql, kind: 'online', reason: 'the server builds the index while readers and writers go on' }];
     }
   }
 }
 
 function proving(alter: string, name: string, add: string, reached: Reached): readonly NativeStep[] {
   if (reached === 'valid') return [];
-  const adding = brief(`${alter} ${add}`, 'The constraint holds for new rows first, so that no row is read.');
+  const adding = brief(`${alter} ${add}`, 'the constraint holds for new rows first, so that no row is read');
   return [...(reached === 'nothing' ? [adding] : []), validation(alter, name)];
 }
 
 /** SHARE UPDATE EXCLUSIVE, and ROW SHARE on a table that is referred to. Safe to repeat. */
 function validation(alter: string, name: string): NativeStep {
-  const reason = 'The rows are read while they are written; no writer waits.';
+  const reason = 'the server reads the rows while readers and writers go on';
   return { sql: `${alter} VALIDATE CONSTRAINT ${quoteName(name)}`, kind: 'online', reason };
 }
 
@@ -123,17 +123,17 @@ function brief(sql: string, reason: string): NativeStep {
 }
 
 function lastReason(recipes: readonly Recipe[]): string {
-  const parts = [
-    ...(recipes.some(({ kind }) => kind === 'proof') ? ['that no row has NULL is proven'] : []),
-    ...(recipes.some(({ kind }) => kind === 'constraint') ? ['that all rows satisfy the constraint is proven'] : []),
-    ...(recipes.some(({ kind }) => kind === 'index') ? ['the index is there'] : []),
+  const isAny = (is: (recipe: Recipe) => boolean, what: string): readonly string[] => (recipes.some(is) ? [what] : []);
+  const ready = [
+    ...isAny((recipe) => recipe.kind === 'proof', 'no row has NULL'),
+    ...isAny((recipe) => recipe.kind === 'constraint' && recipe.becomes !== null, 'all rows satisfy the new constraint'),
+    ...isAny((recipe) => recipe.kind === 'index', 'the index is there'),
   ];
-  const changed = 'only the catalog is changed';
-  return parts.length === 0 ? catalogOnly : `By now ${parts.join(' and ')}, so that ${changed}.`;
+  return ready.length === 0 ? catalogOnly : `${ready.join(' and ')} by now, so that only the catalog is changed`;
 }
 
 /** Why a statement is cheap that needs nothing made ready. */
-export const catalogOnly = 'Only the catalog is changed: no row is read or written.';
+export const catalogOnly = 'the server changes the catalog only: no row is read or written';
 
 /**
  * What undoes the preparations after `failed` did not go, for good: constraints that the steps before it have added, and whatever
