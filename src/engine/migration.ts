@@ -303,6 +303,8 @@ class Migration {
       await this.#advance('copy', 'finish-shadow', signal);
     }
     if (this.#phase === 'finish-shadow') {
+      // It is heavy work too, but once begun it goes on: half an index is worth nothing.
+      while (controls.pausedBy !== null) await controls.changed(signal);
       await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
       await this.#advance('finish-shadow', 'catch-up', signal);
     }
