@@ -40,6 +40,7 @@ describe('the simulation', () => {
     const expected = [
       'aborted statements',
       'barriers that waited',
+      'blockers ended',
       'broken streams',
       'changes under a chunk in flight',
       'chunks collided',
