@@ -11,7 +11,7 @@ import { isConnectionLoss, serverErrno } from './errors.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { isUnsupported, NativeTrials, refusalOf, type TrialOutcome } from './native-trial.ts';
 import { readVariables, variableObstacles } from './obstacles-server.ts';
-import { findSource } from './planning-facts.ts';
+import { checkProblems, findSource } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -26,9 +26,23 @@ const clausesTriedMax = 20;
 /** The cheap ways of a server. Each call uses sessions of its own, for calls are rare. */
 export function createNativeChange(server: Server): NativeChange {
   return {
-    find: (request, signal) => findNativePlan(server, request, signal),
+    find: (request, signal) => findIfAllowed(server, request, signal),
     run: (step, plan, lockTimeoutMs, signal) => runStep(server, { step, plan, lockTimeoutMs }, signal),
   };
+}
+
+/** What the user may not ask for is not sure to be cheap; the obstacles of the shadow name the privileges. */
+async function findIfAllowed(
+  server: Server,
+  request: MigrationRequest,
+  signal: AbortSignal,
+): Promise<NativePlan | NoNativeWay> {
+  try {
+    return await findNativePlan(server, request, signal);
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'ACCESS_DENIED') throw error;
+    return { clause: request.clauses, reason: `the user may not find out: ${error.message}` };
+  }
 }
 
 async function findNativePlan(
@@ -44,7 +58,7 @@ async function findNativePlan(
     ['NOT_A_SOURCE', 'CLUSTERED_SERVER'].includes(code),
   );
   if (wrongServer.length > 0) throw new PlanRefusedError(wrongServer);
-  const hindrance = await hindranceOf(session, { source, reading }, signal);
+  const hindrance = await hindranceOf({ server, session, source, reading }, signal);
   if (hindrance !== null) return hindrance;
   const name = { schema: source.schema, table: source.table };
   const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
@@ -52,27 +66,26 @@ async function findNativePlan(
   return await finding.find(signal);
 }
 
+interface Asked {
+  readonly server: Server;
+  readonly session: Session;
+  readonly source: TableDescription;
+  readonly reading: AlterReading;
+}
+
 /** What is known without asking the server for its ways. */
-async function hindranceOf(
-  session: Session,
-  { source, reading }: { readonly source: TableDescription; readonly reading: AlterReading },
-  signal: AbortSignal,
-): Promise<NoNativeWay | null> {
-  const [problem] = reading.problems;
+async function hindranceOf({ server, session, source, reading }: Asked, signal: AbortSignal): Promise<NoNativeWay | null> {
+  const [problem] = [...reading.problems, ...checkProblems(source, reading, server)];
   if (problem !== undefined) return { clause: reading.text, reason: problem.message };
   if (source.engine.toLowerCase() !== 'innodb') {
     return { clause: reading.text, reason: `only InnoDB has cheap ways, and the table's engine is ${source.engine}` };
   }
   if (source.isSystemVersioned) return { clause: reading.text, reason: 'the table keeps the history of its rows' };
-  return await triggerHindrance(session, { source, reading }, signal);
+  return await triggerHindrance({ server, session, source, reading }, signal);
 }
 
 /** The server lets a column go that a trigger names; after that the statements that fire the trigger fail. */
-async function triggerHindrance(
-  session: Session,
-  { source, reading }: { readonly source: TableDescription; readonly reading: AlterReading },
-  signal: AbortSignal,
-): Promise<NoNativeWay | null> {
+async function triggerHindrance({ session, source, reading }: Asked, signal: AbortSignal): Promise<NoNativeWay | null> {
   for (const clause of reading.clauses) {
     const column = columnGoing(clause);
     if (column === null) continue;

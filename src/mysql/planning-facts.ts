@@ -78,7 +78,7 @@ function versioningProblem(source: TableDescription): readonly Obstacle[] {
 }
 
 /** MySQL names CHECK constraints uniquely in a schema, so the shadow's have names of their own, by which no clause can call them. */
-function checkProblems(source: TableDescription, reading: AlterReading, server: Server): readonly Obstacle[] {
+export function checkProblems(source: TableDescription, reading: AlterReading, server: Server): readonly Obstacle[] {
   if (server.flavour.isMariaDb) return [];
   const names = checkNames(readCreateStatement(source.createStatement)).map((name) => name.toLowerCase());
   return reading.clauses.flatMap((clause): readonly Obstacle[] => {

@@ -111,11 +111,7 @@ export function describeEvent(event: MigrationEvent): string {
     case 'cutover-attempt':
       return `cutover attempt ${event.attempt}, waiting at most ${readableDuration(event.lockTimeoutMs)} for the lock`;
     case 'cutover-failed':
-      return [
-        `cutover attempt ${event.attempt} failed: ${event.reason.replace(/\.$/, '')}`,
-        ...(event.blockers.length === 0 ? [] : [`blocked by ${event.blockers.join(' and ')}`]),
-        event.nextInMs === 0 ? 'that was the last one' : `next in ${readableDuration(event.nextInMs)}`,
-      ].join('; ');
+      return `cutover attempt ${event.attempt} failed: ${event.reason.replace(/\.$/, '')}${blockedText(event)}`;
     case 'blocker-ended':
       return `cutover attempt ${event.attempt} ended a session that was in the way: ${event.blocker}`;
     case 'swapped':
@@ -125,16 +121,18 @@ export function describeEvent(event: MigrationEvent): string {
     case 'native-step-done':
       return `step ${event.step} is done after ${readableDuration(event.durationMs)}`;
     case 'native-step-blocked':
-      return [
-        `step ${event.step}, attempt ${event.attempt}: the lock was not had`,
-        ...(event.blockers.length === 0 ? [] : [`blocked by ${event.blockers.join(' and ')}`]),
-        event.nextInMs === 0 ? 'that was the last one' : `next in ${readableDuration(event.nextInMs)}`,
-      ].join('; ');
+      return `step ${event.step}, attempt ${event.attempt}: the lock was not had${blockedText(event)}`;
     case 'progress':
       return describeProgress(event.progress);
     case 'finished':
       return `migration ${event.id} is done`;
   }
+}
+
+/** Who is in the way, and when it is tried again. */
+function blockedText({ blockers, nextInMs }: { readonly blockers: readonly string[]; readonly nextInMs: number }): string {
+  const who = blockers.length === 0 ? '' : `; blocked by ${blockers.join(' and ')}`;
+  return `${who}; ${nextInMs === 0 ? 'that was the last one' : `next in ${readableDuration(nextInMs)}`}`;
 }
 
 /** The figures of a run on one line: `copy 41 % | 1,234,567 of ~3,000,000 rows | 52,000 rows/s | ETA 34 s | lag 0.3 s | …`. */

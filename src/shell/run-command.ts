@@ -11,6 +11,7 @@ import {
   type NativeResult,
   resumeMigration,
   type RunOptions,
+  type Strategy,
 } from '../index.ts';
 import { columnsOfOutput, commandText, errorText, type Invocation, printError, type Surroundings } from './invocation.ts';
 import { runControlCommand } from './operator-commands.ts';
@@ -31,9 +32,17 @@ import { showError, summarise, type Summary, summaryText } from './summary.ts';
 
 /** Plans and runs a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runMigrate(invocation: Invocation<'migrate'>): Promise<number> {
-  const { alter, table, strategy, key, deferIndexes } = invocation.values;
-  const change = { alter, table, strategy, key, deferIndexes };
+  const { alter, table, key, deferIndexes } = invocation.values;
+  const change = { alter, table, strategy: strategyOf(invocation.values), key, deferIndexes };
   return await runAndShow(invocation, (run) => migrate({ ...invocation.server, ...change, ...run }));
+}
+
+/** A swap by hand needs a run that can be told to swap, and a swap. */
+function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values']): Strategy {
+  if (cutover !== 'manual') return strategy;
+  if (strategy !== 'native') return 'shadow';
+  const message = '--cutover manual holds the swap of a shadow, and a native change has none: leave one of the two out.';
+  throw new MigrationError('BAD_USAGE', message);
 }
 
 /** Goes on with a migration. Resolves with the exit code; what went wrong is printed. */

@@ -147,6 +147,36 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     expect(renaming.obstacles.map(({ code }) => code)).toContain('TRIGGERS');
   });
 
+  test('what can be neither tried on a clone nor copied is refused with the way out, whatever the strategy', async () => {
+    await using schema = await openTable();
+    const change = { url: url(), table: `${schema.name}.things`, alter: 'ADD FOREIGN KEY (size) REFERENCES things (id)' };
+    const plan = await planMigration(change);
+    expect(plan).toMatchObject({ strategy: 'shadow', obstacles: [{ code: 'FOREIGN_KEYS' }] });
+    await expect(migrate({ ...change, strategy: 'native' })).rejects.toMatchObject({ code: 'NO_NATIVE_WAY' });
+  });
+
+  test('the privileges of a migration are enough, and without them the obstacles name what is missing', async () => {
+    await using schema = await openTable();
+    const { application, name } = schema;
+    const privileges = 'SELECT, INSERT, DELETE, CREATE, ALTER, DROP, LOCK TABLES, CREATE TEMPORARY TABLES, TRIGGER';
+    const user = `u_${name}`;
+    await application.run(`CREATE USER ${user}@'%' IDENTIFIED BY 'secret'`);
+    await application.run(`GRANT ${privileges} ON ${name}.* TO ${user}@'%'`);
+    const login = new URL(url());
+    const change = { url: `${login.protocol}//${user}:secret@${login.host}/`, table: `${name}.things`, alter: 'ADD c INT' };
+    try {
+      const denied = await planMigration({ ...change, alter: 'DROP INDEX size_index' });
+      expect(denied).toMatchObject({ strategy: 'shadow', noNativeWay: { reason: expect.stringContaining('PROCESS') } });
+      expect(denied.obstacles.map(({ code }) => code)).toContain('MISSING_PRIVILEGE');
+      await application.run(`GRANT SELECT ON tableshift.* TO ${user}@'%'`);
+      await application.run(`GRANT PROCESS ON *.* TO ${user}@'%'`);
+      expect(await migrate(change)).toMatchObject({ strategy: 'native' });
+      expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
+    } finally {
+      await application.run(`DROP USER ${user}@'%'`);
+    }
+  });
+
   test('what a killed trial left is dropped by the next one', async () => {
     await using schema = await openTable();
     const { application, name } = schema;
@@ -167,6 +197,17 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     await application.run(`CREATE TABLE \`${tables[0]}\` (other INT)`);
     expect(await database.native?.find(request, never)).toMatchObject({ steps: [{ kind: 'brief' }] });
     expect((await application.run('SHOW TABLES')).flatMap((row) => Object.values(row))).toEqual(['things']);
+  });
+});
+
+test('a CHECK constraint, whose name is another on a clone, is not taken for one that does not exist', async () => {
+  const url = sharedServer('mysql');
+  await using schema = await createSchema(url);
+  await schema.application.run(`CREATE TABLE ${schema.name}.things (id INT PRIMARY KEY, CONSTRAINT small CHECK (id < 9))`);
+  const change = { url, table: `${schema.name}.things`, alter: 'DROP CHECK small', strategy: 'native' } as const;
+  await expect(migrate(change)).rejects.toMatchObject({
+    code: 'NO_NATIVE_WAY',
+    message: expect.stringContaining('run “DROP CHECK small” by itself, which needs no copy of the table'),
   });
 });
 

@@ -87,6 +87,14 @@ test('the report of a native change has its steps', async () => {
   );
 });
 
+test('a swap by hand means the shadow, and is refused together with the native strategy', async () => {
+  await using run = startCli(['migrate', ...change('ADD COLUMN sixth INT'), '--cutover', 'manual', '--output', 'json'], auto);
+  expect(JSON.parse(await run.lineMatching(/"kind":"plan"/))).toMatchObject({ strategy: 'shadow' });
+  const refused = await runCli(['migrate', ...change('ADD COLUMN sixth INT'), '--cutover', 'manual', '--strategy', 'native']);
+  expect(refused.exitCode).toBe(2);
+  expect(refused.stderr).toContain('--cutover manual holds the swap of a shadow');
+});
+
 test('the strategy native without a cheap way is refused before anything is done', async () => {
   await using run = startCli(['migrate', ...change('MODIFY id BIGINT NOT NULL AUTO_INCREMENT'), '--strategy', 'native']);
   const { exitCode, stderr } = await run.result;
