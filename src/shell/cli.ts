@@ -189,7 +189,10 @@ function addOptions(command: Command, options: readonly Option[], isComplete: bo
 
 function commanderOption(option: Option, flag: string, isComplete: boolean): CommanderOption {
   const isShownDefault = option.default !== null && option.kind !== 'switch';
-  const notes = [...(option.isRequired && isComplete ? ['required'] : []), ...(isShownDefault ? [`default: ${option.default}`] : [])];
+  const notes = [
+    ...(option.isRequired && isComplete ? ['required'] : []),
+    ...(isShownDefault ? [`default: ${option.default}`] : []),
+  ];
   const help = notes.length === 0 ? option.help : `${option.help} (${notes.join(', ')})`;
   const flags = option.kind === 'switch' ? flag : `${flag} <${option.placeholder}>`;
   const one = new CommanderOption(flags, help).helpGroup(`${option.group}:`);
