@@ -16,7 +16,10 @@ interface Reading {
   /** False until the first answer: nobody knows yet what the signal would say. */
   readonly hasAnswered: boolean;
   readonly pressure: number;
-  readonly detail: string;
+  /** The last answer, in words. */
+  readonly said: string;
+  /** Why there is none since; null while nothing is known to be wrong. */
+  readonly failure: string | null;
   readonly at: number;
 }
 
@@ -58,7 +61,7 @@ export class Throttler {
     this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth);
     this.#pacedAt = this.#clock.now();
     for (const signal of signals)
-      this.#readings.set(signal.name, { hasAnswered: false, pressure: 0, detail: 'not asked yet', at: this.#clock.now() });
+      this.#readings.set(signal.name, { hasAnswered: false, pressure: 0, said: 'not asked yet', failure: null, at: this.#clock.now() });
   }
 
   /** Why copying stands still, or null. */
@@ -145,9 +148,7 @@ export class Throttler {
         signal.throwIfAborted();
         if (error instanceof MigrationError && error.code === 'CRITICAL_LOAD') throw error;
         const before = this.#readings.get(one.name);
-        const { hasAnswered = false, pressure = 0, at = 0 } = before ?? {};
-        const message = messageOf(error);
-        this.#readings.set(one.name, { hasAnswered, pressure, detail: `no answer: ${message}`, at });
+        if (before !== undefined) this.#readings.set(one.name, { ...before, failure: messageOf(error) });
       }
       this.#followPressure();
       this.#changed.notify();
@@ -180,7 +181,7 @@ export class Throttler {
       throw new MigrationError('CRITICAL_LOAD', message);
     }
     const finite = Number.isFinite(pressure) ? pressure : 1;
-    this.#readings.set(name, { hasAnswered: true, pressure: finite, detail, at: this.#clock.now() });
+    this.#readings.set(name, { hasAnswered: true, pressure: finite, said: detail, failure: null, at: this.#clock.now() });
   }
 
   /** Work begins when every signal has answered once; one that does not is stale after a while, which is a stop. */
@@ -198,10 +199,16 @@ export class Throttler {
     let strongest: Strongest = { name: 'none', pressure: 0, detail: '' };
     for (const [name, reading] of this.#readings) {
       const pressure = this.#pressureOf(reading);
-      const detail = this.#isStale(reading) ? `stale: ${reading.detail}` : reading.detail;
-      if (pressure > strongest.pressure) strongest = { name, pressure, detail };
+      if (pressure > strongest.pressure) strongest = { name, pressure, detail: this.#detailOf(reading) };
     }
     return strongest;
+  }
+
+  /** A question that hangs has not failed yet when its last answer is stale. */
+  #detailOf(reading: Reading): string {
+    const { said, failure } = reading;
+    if (!this.#isStale(reading)) return failure === null ? said : `no answer: ${failure}`;
+    return failure === null ? `stale: no answer behind “${said}”` : `stale: no answer: ${failure}`;
   }
 
   #isStale({ at }: Reading): boolean {

@@ -154,6 +154,10 @@ describe('the throttler', () => {
     isHanging = false;
     await clock.advance(6000);
     expect(await isAdmitted(throttler)).toBe(true);
+    isHanging = true;
+    // The last answer is stale before the question that hangs is given up.
+    await clock.advance(OPTIONS.throttleStaleMs + OPTIONS.throttleIntervalMs / 2);
+    expect(throttler.reason).toBe('load: stale: no answer behind “calm”');
     controller.abort(new Error('over'));
     await sampling;
   });
