@@ -35,6 +35,7 @@ export function nativePlanText(plan: NativePlan, columnsMax = Number.POSITIVE_IN
       'strategy',
       `native: ${total === 1 ? 'one statement' : `${total} statements`} on the live table, without a copy of the rows`,
     ],
+    ['way back', 'none is kept: what is dropped is gone; --strategy shadow keeps the old table'],
     ...plan.steps.flatMap(({ sql, kind, reason }, index): (readonly [string, string])[] => [
       [`step ${index + 1}`, oneLine(sql)],
       [

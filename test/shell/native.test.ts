@@ -19,7 +19,7 @@ test('the plan shows the statement and why it is cheap, or the clause that is no
   const native = await runCli(['plan', ...change('ADD COLUMN first INT')], auto);
   expect(native).toMatchObject({ exitCode: 0, stderr: '' });
   expect(native.stdout.replaceAll(/\s+/g, ' ')).toContain(
-    'change ADD COLUMN first INT strategy native: one statement on the live table, without a copy of the rows step 1 ALTER TABLE `shop`.`orders` ADD COLUMN first INT, ALGORITHM=INSTANT needs a lock for a moment; the server changes the definition only (instantly)',
+    'change ADD COLUMN first INT strategy native: one statement on the live table, without a copy of the rows way back none is kept: what is dropped is gone; --strategy shadow keeps the old table step 1 ALTER TABLE `shop`.`orders` ADD COLUMN first INT, ALGORITHM=INSTANT needs a lock for a moment; the server changes the definition only (instantly)',
   );
   const shadow = await runCli(['plan', ...change('ADD COLUMN first INT, MODIFY id BIGINT NOT NULL, FORCE')], auto);
   expect(shadow.stdout.replaceAll(/\s+/g, ' ')).toMatch(
