@@ -122,7 +122,8 @@ describe.each(['mysql', 'mariadb'] as const)('writing rows on %s', (flavour) => 
       expect(await t.pair.explainCollision(keys(2), never)).toEqual(cause);
     });
 
-    test.runIf(flavour === 'mysql')('is found under an index over an expression', async () => {
+    test('is found under an index over an expression', async (context) => {
+      context.skip(flavour === 'mariadb', 'MariaDB has no index over an expression');
       await using t = await openColliding(
         'u VARCHAR(20), j INT',
         "(1, 'x', 4), (2, 'Ab', 5), (3, 'Q', 7), (4, 'q', 7)",
