@@ -61,7 +61,13 @@ export class Throttler {
     this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth);
     this.#pacedAt = this.#clock.now();
     for (const signal of signals)
-      this.#readings.set(signal.name, { hasAnswered: false, pressure: 0, said: 'not asked yet', failure: null, at: this.#clock.now() });
+      this.#readings.set(signal.name, {
+        hasAnswered: false,
+        pressure: 0,
+        said: 'not asked yet',
+        failure: null,
+        at: this.#clock.now(),
+      });
   }
 
   /** Why copying stands still, or null. */
