@@ -195,7 +195,9 @@ class Migration {
     this.#receiver = new ChangeReceiver(stream, options, context);
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
     this.#latency = new LatencySignal(stream, () => options.latency, clock);
-    this.#throttler = new Throttler([...claim.throttleSignals, ...run.signals, this.#latency], controls, context);
+    const signals = [...claim.throttleSignals, ...run.signals, this.#latency];
+    const rowsWritten = (): number => this.#copier.rowsCopied + this.#applier.keysApplied;
+    this.#throttler = new Throttler({ signals, rowsWritten }, controls, context);
     const size = {
       targetMs: () => options.chunkTargetMs * this.#throttler.chunkShare,
       rowsMin: Math.min(100, options.chunkRowsFirst),

@@ -2,6 +2,7 @@
 
 import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
+import { LagForecast } from './lag-forecast.ts';
 import { Pace } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
@@ -29,6 +30,13 @@ interface Strongest {
   readonly detail: string;
 }
 
+/** What a throttler looks at. */
+export interface ThrottlerParts {
+  readonly signals: readonly ThrottleSignal[];
+  /** Rows that this run has written so far: what replicas have to write too. */
+  readonly rowsWritten: () => number;
+}
+
 /**
  * One piece of work, a chunk as a rule: resolves with how long it kept the server busy, milliseconds, or with null when there
  * is no work left.
@@ -41,11 +49,14 @@ export type Work = (signal: AbortSignal) => Promise<number | null>;
  */
 export class Throttler {
   readonly #signals: readonly ThrottleSignal[];
+  readonly #rowsWritten: () => number;
   readonly #controls: Controls;
   readonly #context: RetryContext;
   readonly #clock: Clock;
   readonly #changed = new Condition();
   readonly #readings = new Map<string, Reading>();
+  /** Of each replica, by the name of its signal. */
+  readonly #forecasts = new Map<string, LagForecast>();
   /** What each signal said last beside its pressure, by its name. */
   readonly #told = { warning: new Map<string, string>(), noticed: new Map<string, string>() };
   readonly #pace: Pace;
@@ -53,8 +64,10 @@ export class Throttler {
   #working = 0;
   #stopped: { readonly by: string; readonly since: number } | null = null;
 
-  constructor(signals: readonly ThrottleSignal[], controls: Controls, context: RetryContext) {
+  constructor(parts: ThrottlerParts, controls: Controls, context: RetryContext) {
+    const { signals, rowsWritten } = parts;
     this.#signals = signals;
+    this.#rowsWritten = rowsWritten;
     this.#controls = controls;
     this.#context = context;
     this.#clock = context.clock;
@@ -179,7 +192,9 @@ export class Throttler {
     this.#pacedAt = now;
   }
 
-  #take(name: string, { pressure, detail, isCritical = false, warning, notice }: ThrottleSample): void {
+  #take(name: string, sample: ThrottleSample): void {
+    const { isCritical = false, warning, notice } = sample;
+    const { pressure, detail } = sample.lagMs === undefined ? sample : this.#forecast(name, sample, sample.lagMs);
     this.#tell('warning', name, warning);
     this.#tell('noticed', name, notice);
     if (isCritical) {
@@ -188,6 +203,18 @@ export class Throttler {
     }
     const finite = Number.isFinite(pressure) ? pressure : 1;
     this.#readings.set(name, { hasAnswered: true, pressure: finite, said: detail, failure: null, at: this.#clock.now() });
+  }
+
+  /** A replica that is four times slower than the copy shows a second of lag when it needs four to get over it. */
+  #forecast(name: string, { pressure, detail }: ThrottleSample, lagMs: number): ThrottleSample {
+    const forecast = this.#forecasts.get(name) ?? new LagForecast();
+    this.#forecasts.set(name, forecast);
+    const expectedMs = forecast.observe(lagMs, this.#clock.now(), this.#rowsWritten());
+    if (expectedMs <= 2 * lagMs) return { pressure: pressure * (lagMs === 0 ? 1 : expectedMs / lagMs), detail };
+    return {
+      pressure: (pressure * expectedMs) / lagMs,
+      detail: `${detail}, and it will be ${(expectedMs / 1000).toFixed(1)} s`,
+    };
   }
 
   /** Work begins when every signal has answered once; one that does not is stale after a while, which is a stop. */

@@ -8,7 +8,6 @@
  */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
-import { LagForecast } from '../engine/lag-forecast.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { Condition } from '../engine/tasks.ts';
 
@@ -48,9 +47,8 @@ export interface ReplicaLagOptions {
 }
 
 /**
- * Pressure by the lag that the newest commit will have: a replica that is four times slower than the copy shows a second of lag
- * when it needs four to get over it. A replica that cannot be asked, or whose lag nobody can tell, counts as a stop. Connects
- * when it is first asked.
+ * Pressure by the lag. A replica that cannot be asked, or whose lag nobody can tell, counts as a stop. Connects when it is
+ * first asked.
  */
 export function createReplicaLag(options: ReplicaLagOptions): ReplicaLag {
   return new AskedReplica(options);
@@ -59,7 +57,6 @@ export function createReplicaLag(options: ReplicaLagOptions): ReplicaLag {
 class AskedReplica implements ReplicaLag {
   readonly name: string;
   readonly #options: ReplicaLagOptions;
-  readonly #forecast = new LagForecast();
   readonly #closing = new AbortController();
   readonly #answered = new Condition();
   #connection: ReplicaConnection | null = null;
@@ -85,8 +82,8 @@ class AskedReplica implements ReplicaLag {
     const answer = this.#answer;
     this.#hasAnswered = answer?.isAnswer ?? false;
     if (answer === null) return this.#silence(`it has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
-    const { pressure, detail } = answer;
-    return { pressure, detail };
+    const { isAnswer, ...sample } = answer;
+    return sample;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,12 +115,10 @@ class AskedReplica implements ReplicaLag {
 
   #judge(answer: LagAnswer): ThrottleSample {
     if (answer.kind === 'unknown') return { pressure: 1, detail: answer.why };
-    const { lagMaxMs, clock } = this.#options;
+    const { lagMaxMs } = this.#options;
     const { lagMs } = answer;
-    const expectedMs = this.#forecast.observe(lagMs, clock.now());
-    const expected = expectedMs > 2 * lagMs ? ` and will be ${inSeconds(expectedMs)}` : '';
-    const detail = `it is ${inSeconds(lagMs)} behind${expected}, the limit is ${lagMaxMs / 1000} s`;
-    return { pressure: expectedMs / lagMaxMs, detail };
+    const detail = `it is ${inSeconds(lagMs)} behind, the limit is ${lagMaxMs / 1000} s`;
+    return { pressure: lagMs / lagMaxMs, detail, lagMs };
   }
 
   #silence(why: string): ThrottleSample {

@@ -1,45 +1,84 @@
 import { describe, expect, test } from 'vitest';
 import { LagForecast } from '../../src/engine/lag-forecast.ts';
 
-/** What is expected at the end of a time in which the follower goes at this speed, sampled each 200 ms from no lag on. */
-function afterSeconds(seconds: number, speed: number): { readonly lagMs: number; readonly expectedMs: number } {
+const stepMs = 200;
+
+/**
+ * A source that writes so many rows in each step of 200 ms, and a replica that writes at most `rowsOfReplica` in each. Gives what
+ * was forecast at the end of each step, and the lag that the change committed then really had.
+ */
+function follow(rowsOfSource: readonly number[], rowsOfReplica: number) {
   const forecast = new LagForecast();
-  let [lagMs, expectedMs] = [0, 0];
-  for (let nowMs = 0; nowMs <= seconds * 1000; nowMs += 200) {
-    lagMs = (1 - speed) * nowMs;
-    expectedMs = forecast.observe(lagMs, nowMs);
+  const written = [0];
+  const replica = [0];
+  const lags: number[] = [];
+  const expected: number[] = [];
+  for (const [step, rows] of rowsOfSource.entries()) {
+    written.push((written.at(-1) ?? 0) + rows);
+    replica.push(Math.min(written.at(-1) ?? 0, (replica.at(-1) ?? 0) + rowsOfReplica));
+    const reached = replica.at(-1) ?? 0;
+    const nowMs = (step + 1) * stepMs;
+    const lagMs = nowMs - reachedAt(written, reached);
+    lags.push(lagMs);
+    expected.push(forecast.observe(lagMs, nowMs, written.at(-1) ?? 0));
   }
-  return { lagMs, expectedMs };
+  const real = written.slice(1).map((rows, step) => ((rows - (replica[step + 1] ?? 0)) / rowsOfReplica) * stepMs);
+  return { expected, lags, real };
+}
+
+/** When the source had written that much, evenly between two steps: the last such moment. */
+function reachedAt(written: readonly number[], rows: number): number {
+  const step = written.findIndex((count) => count > rows);
+  if (step === -1) return (written.length - 1) * stepMs;
+  const [before = 0, after = 0] = [written[step - 1], written[step]];
+  return (step - 1 + (rows - before) / (after - before)) * stepMs;
 }
 
 describe('the forecast of a lag', () => {
-  test('is the lag itself for a follower that keeps up at some distance', () => {
+  test('is the lag itself for a replica that keeps up at some distance', () => {
     const forecast = new LagForecast();
-    for (let nowMs = 0; nowMs < 10_000; nowMs += 200) expect(forecast.observe(300, nowMs)).toBe(300);
-  });
-
-  test('is four times the lag for a follower that is four times slower', () => {
-    const { lagMs, expectedMs } = afterSeconds(2, 0.25);
-    expect(lagMs).toBe(1500);
-    expect(expectedMs).toBeCloseTo(6000);
-  });
-
-  test('is ten times the lag at most, for one that stands still', () => {
-    expect(afterSeconds(2, 0)).toEqual({ lagMs: 2000, expectedMs: 20_000 });
-  });
-
-  test('is the lag itself again while the follower catches up', () => {
-    const forecast = new LagForecast();
-    for (let nowMs = 0; nowMs <= 2000; nowMs += 200) forecast.observe(nowMs, nowMs);
     let expectedMs = 0;
-    for (let nowMs = 2200; nowMs <= 6000; nowMs += 200) expectedMs = forecast.observe(2000 - (nowMs - 2000) / 4, nowMs);
-    expect(expectedMs).toBe(1000);
+    for (let nowMs = 0; nowMs < 10_000; nowMs += stepMs) expectedMs = forecast.observe(300, nowMs, nowMs);
+    expect(expectedMs).toBeCloseTo(300);
   });
 
-  test('judges by the last three seconds only', () => {
+  test('is the lag that the newest change will have, for a replica that is slower', () => {
+    const { expected, real } = follow(Array<number>(20).fill(400), 100);
+    expect(expected.at(-1)).toBeCloseTo(real.at(-1) ?? 0);
+    expect(real.at(-1)).toBe(12_000);
+  });
+
+  test('knows that a source which goes faster and faster leaves more to do than the time says', () => {
+    const { expected, real } = follow(
+      Array.from({ length: 20 }, (_, step) => 50 + 25 * step),
+      100,
+    );
+    expect(expected.at(-1)).toBeCloseTo(real.at(-1) ?? 0);
+  });
+
+  test('does not take a replica that had nothing to do for slow', () => {
+    const { expected, real } = follow(
+      [...Array<number>(20).fill(10), ...Array<number>(20).fill(0), 300, 300, 300, 300, 300],
+      100,
+    );
+    expect(expected.at(-1)).toBeLessThanOrEqual(1.5 * (real.at(-1) ?? 0));
+  });
+
+  test('is the lag itself where nothing of ours is left to write', () => {
     const forecast = new LagForecast();
-    for (let nowMs = 0; nowMs <= 2000; nowMs += 200) forecast.observe(nowMs, nowMs);
-    for (let nowMs = 2200; nowMs <= 5200; nowMs += 200) forecast.observe(2000, nowMs);
-    expect(forecast.observe(2000, 5400)).toBe(2000);
+    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs) expect(forecast.observe(nowMs, nowMs, 0)).toBe(nowMs);
+  });
+
+  test('is ten times the lag at most, for a replica that stands still', () => {
+    const forecast = new LagForecast();
+    let expectedMs = 0;
+    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs) expectedMs = forecast.observe(nowMs, nowMs, nowMs);
+    expect(expectedMs).toBe(20_000);
+  });
+
+  test('is never less than the lag, also when the newest change will be there sooner', () => {
+    const { expected, lags, real } = follow([...Array<number>(20).fill(400), ...Array<number>(55).fill(0)], 100);
+    expect(real.at(-1)).toBeLessThan(lags.at(-1) ?? 0);
+    for (const [step, ms] of expected.entries()) expect(ms).toBeGreaterThanOrEqual(lags[step] ?? 0);
   });
 });
