@@ -210,7 +210,7 @@ export async function cleanUp(options: ServerOptions & { readonly id: string }):
   const record = await findRecord(database, options.id, signal);
   if (record.state === 'open') {
     await using claim = await database.claimToGiveUp(record.plan, signal);
-    const state = await giveUp(claim, signal);
+    const state = await giveUp(record.plan, claim, signal);
     return { id: record.id, outcome: state === 'done' ? 'found-done' : 'given-up', dropped: null };
   }
   const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;

@@ -118,6 +118,11 @@ export const ERRORS = {
     'The lock for the cutover was not had within the attempts allowed.',
     'End what blocks it, or choose a calmer time; resume.',
   ),
+  UNSETTLED: fatal(
+    1,
+    'The tables are swapped, but something that the swap has left to be done is not done yet.',
+    'Remove the cause that is named, if there is one; resume, which does the rest. Nothing else of the migration is done again.',
+  ),
   NO_NATIVE_WAY: fatal(
     2,
     'The server has no cheap way for the change, and --strategy native forbids the copy.',

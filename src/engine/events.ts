@@ -43,6 +43,9 @@ export type MigrationEvent =
   /** A session that held a lock in the way was ended, which had been asked for. */
   | { readonly kind: 'blocker-ended'; readonly attempt: number; readonly blocker: string }
   | { readonly kind: 'swapped'; readonly blockedMs: number }
+  /** What the swap has left to be done, a sentence for each thing, is now begun. */
+  | { readonly kind: 'settling'; readonly left: readonly string[] }
+  | { readonly kind: 'settled'; readonly what: string }
   | {
       readonly kind: 'native-step-begun';
       /** Counts from 1, of `steps`. */

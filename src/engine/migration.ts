@@ -1,4 +1,4 @@
-/** One migration from the claim to the swap: the phases and what runs beside them. */
+/** One migration from the claim to its end: the phases and what runs beside them. */
 
 import { ChangeApplier } from './change-applier.ts';
 import { ChangeReceiver } from './change-receiver.ts';
@@ -18,6 +18,7 @@ import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { RowCopier } from './row-copier.ts';
+import { settle } from './settlement.ts';
 import { followSignal, runWithBackground } from './tasks.ts';
 import { Throttler } from './throttler.ts';
 import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
@@ -65,6 +66,10 @@ const ARROWS = {
 
 type PhaseAfter<From extends Phase> = (typeof ARROWS)[From][number];
 
+function enter<From extends Phase>(_from: From, to: PhaseAfter<From>): Phase {
+  return to;
+}
+
 /**
  * Runs the plan to its end, from the checkpoint if there is one. Rejects with a MigrationError; unless it says otherwise the
  * migration can be resumed. The claim stays the caller's to dispose.
@@ -92,14 +97,47 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
       `The checkpoint of migration ${plan.id} was made for another plan. Give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
     );
   }
-  if (checkpoint !== null && hasPerhapsSwapped(checkpoint.phase)) {
-    const hasSwapped = await retry('asking whether the swap happened', () => claim.cutover.hasSwapped(signal), context, signal);
-    if (hasSwapped) {
-      await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
-      observer({ kind: 'finished', id: plan.id });
-      return finishedEarlier(plan.id, checkpoint, clock.now() - startedAt);
-    }
+  const swapped =
+    (await findEarlierSwap(run, checkpoint, signal)) ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
+  observer({ kind: 'phase-entered', phase: 'clean-up' });
+  try {
+    await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);
+  } catch (reason) {
+    await sayFarewell(run, { reason, last: null });
+    throw reason;
   }
+  await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
+  observer({ kind: 'phase-entered', phase: enter('clean-up', 'done') });
+  observer({ kind: 'finished', id: plan.id });
+  return { ...swapped.figures, id: plan.id, elapsedMs: clock.now() - startedAt };
+}
+
+/** What is known when the swap has happened. */
+interface SwappedRun {
+  readonly checkpoint: Checkpoint;
+  readonly figures: Omit<MigrationResult, 'id' | 'elapsedMs'>;
+}
+
+/** Null unless the catalog says that an earlier run has swapped. */
+async function findEarlierSwap(
+  { claim, clock, observer }: MigrationRun,
+  checkpoint: Checkpoint | null,
+  signal: AbortSignal,
+): Promise<SwappedRun | null> {
+  if (checkpoint === null || !hasPerhapsSwapped(checkpoint.phase)) return null;
+  const ask = (): Promise<boolean> => claim.cutover.hasSwapped(signal);
+  if (!(await retry('asking whether the swap happened', ask, { clock, observer }, signal))) return null;
+  const { rowsCopied, verification } = checkpoint;
+  const rows = { rowsCopied, rowsVerified: verification.rowsCompared, rowsRepaired: verification.repairedTotal };
+  return { checkpoint, figures: { ...rows, keysApplied: 0, lagMaxMs: 0, blockedMs: 0 } };
+}
+
+/** The change stream is closed when this resolves: what follows the swap may take long, and nobody would read from it. */
+async function migrateUpToSwap(
+  run: MigrationRun,
+  { checkpoint, startedAt }: { readonly checkpoint: Checkpoint | null; readonly startedAt: number },
+  signal: AbortSignal,
+): Promise<SwappedRun> {
   await using stream = await openStream(run, checkpoint, signal);
   return await new Migration(run, stream, checkpoint, startedAt).run(signal);
 }
@@ -145,25 +183,10 @@ export function hasPerhapsSwapped(phase: Phase): boolean {
   return phase === 'cutover' || phase === 'clean-up' || phase === 'done';
 }
 
-function finishedEarlier(id: MigrationId, checkpoint: Checkpoint, elapsedMs: number): MigrationResult {
-  const { rowsCopied, verification } = checkpoint;
-  return {
-    id,
-    rowsCopied,
-    keysApplied: 0,
-    rowsVerified: verification.rowsCompared,
-    rowsRepaired: verification.repairedTotal,
-    lagMaxMs: 0,
-    blockedMs: 0,
-    elapsedMs,
-  };
-}
-
 /** The parts of one run, wired. */
 class Migration {
   readonly #run: MigrationRun;
   readonly #context: RetryContext;
-  readonly #startedAt: number;
   readonly #resumedFrom: Checkpoint | null;
   readonly #ranges: RangesInFlight;
   readonly #receiver: ChangeReceiver;
@@ -187,7 +210,6 @@ class Migration {
     const context = { clock, observer };
     this.#run = run;
     this.#context = context;
-    this.#startedAt = startedAt;
     this.#resumedFrom = checkpoint;
     this.#phase = checkpoint?.phase ?? 'prepare';
     this.#isCopyComplete = checkpoint?.isCopyComplete ?? false;
@@ -221,8 +243,9 @@ class Migration {
     this.#progress = new ProgressMeter(clock, startedAt, plan.estimate.rows);
   }
 
-  async run(signal: AbortSignal): Promise<MigrationResult> {
-    const { claim, controls, plan, observer } = this.#run;
+  /** Resolves when the tables are swapped. */
+  async run(signal: AbortSignal): Promise<SwappedRun> {
+    const { controls, observer } = this.#run;
     const { options } = controls;
     controls.announceTo(observer);
     await this.#begin(signal);
@@ -241,19 +264,15 @@ class Migration {
       await this.#sayFarewell(error);
       throw error;
     }
-    await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), this.#context, signal);
-    observer({ kind: 'phase-entered', phase: this.#enter('clean-up', 'done') });
-    observer({ kind: 'finished', id: plan.id });
-    return {
-      id: plan.id,
+    const figures = {
       rowsCopied: this.#copier.rowsCopied,
       keysApplied: this.#applier.keysApplied,
       rowsVerified: this.#verifier.progress.rowsCompared,
       rowsRepaired: this.#verifier.progress.repairedTotal,
       lagMaxMs: this.#lagMeter.lagMaxMs,
       blockedMs,
-      elapsedMs: this.#context.clock.now() - this.#startedAt,
     };
+    return { checkpoint: this.#snapshot().checkpoint, figures };
   }
 
   /** Up to the first checkpoint, in the order of rule 1: the stream is open; shadow; barrier; only then the first read of the source. */
@@ -268,7 +287,7 @@ class Migration {
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#latency.calibrate(signal), this.#context, signal);
     if (this.#resumedFrom === null) {
-      this.#phase = this.#enter('prepare', 'copy');
+      this.#phase = enter('prepare', 'copy');
       await this.#checkpointer.save(signal);
       this.#context.observer({ kind: 'phase-entered', phase: 'copy' });
       return;
@@ -344,18 +363,13 @@ class Migration {
       () => this.#advance('cutover', 'await-cutover', signal),
       signal,
     );
-    this.#phase = this.#enter('cutover', 'clean-up');
-    this.#context.observer({ kind: 'phase-entered', phase: 'clean-up' });
+    this.#phase = enter('cutover', 'clean-up');
     return blockedMs;
-  }
-
-  #enter<From extends Phase>(_from: From, to: PhaseAfter<From>): Phase {
-    return to;
   }
 
   /** Enters a phase and makes that durable before its work begins. */
   async #advance<From extends Phase>(from: From, to: PhaseAfter<From>, signal: AbortSignal): Promise<void> {
-    this.#phase = this.#enter(from, to);
+    this.#phase = enter(from, to);
     await this.#checkpointer.save(signal);
     this.#context.observer({ kind: 'phase-entered', phase: to });
   }

@@ -62,6 +62,8 @@ export interface MigrationRecord {
   readonly isRunning: boolean;
   /** Code and sentence of what ended the last run, if it failed. */
   readonly failure: string | null;
+  /** As `Cutover.unsettled`, for an open migration that has swapped; none for any other. */
+  readonly unsettled: readonly string[];
 }
 
 /** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */
@@ -88,6 +90,8 @@ export interface ClaimToGiveUp extends AsyncDisposable {
   readonly checkpoints: CheckpointStore;
   /** As `Cutover.hasSwapped`. */
   hasSwapped(signal: AbortSignal): Promise<boolean>;
+  /** As `Cutover.unsettled`. */
+  unsettled(signal: AbortSignal): Promise<readonly string[]>;
   /** Removes everything that the migration has built, and nothing else. Only while the swap has not happened. Safe to repeat. */
   discard(signal: AbortSignal): Promise<void>;
 }
@@ -240,6 +244,14 @@ export interface Cutover {
   attempt(options: CutoverOptions, drain: (locked: RowWriter) => Promise<void>, signal: AbortSignal): Promise<CutoverOutcome>;
   /** Whether the swap has happened, by the catalog. Rejects with SWAP_UNKNOWN if the catalog fits neither. */
   hasSwapped(signal: AbortSignal): Promise<boolean>;
+  /** What the swap has left to be done, a sentence for each thing, read from the server. Only after the swap. */
+  unsettled(signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Does what the swap has left to be done; `onSettled` is called with the sentence of each thing when it is done, synchronously,
+   * and must not throw. Only after the swap, when no change stream is read any more. May take long, but nobody waits for it: it
+   * waits for locks a bounded, short time and rejects with LOCK_WAIT. Safe to repeat: what is done is not done again.
+   */
+  settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface CutoverOptions {

@@ -29,6 +29,7 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
   return {
     checkpoints: createCheckpointStore(sessions, plan.id),
     hasSwapped: (signal) => cutover.hasSwapped(signal),
+    unsettled: (signal) => cutover.unsettled(signal),
     discard: (signal) =>
       sessions.withSession(async (session) => {
         // All sessions of the last run have been seen gone, so no RENAME of it can be under way.

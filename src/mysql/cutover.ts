@@ -117,6 +117,13 @@ class TableSwap implements Cutover {
     );
   }
 
+  /** The swap does everything itself. */
+  async unsettled(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async settle(): Promise<void> {}
+
   async #attemptWith(
     sessions: AttemptSessions,
     how: { readonly options: CutoverOptions; readonly drain: (locked: RowWriter) => Promise<void> },

@@ -38,6 +38,7 @@ export async function claimToGiveUp(
   return {
     checkpoints: concludingStore(createCheckpointStore(sessions, plan.id), () => Promise.resolve(), { plan, sessions }),
     hasSwapped: (signal) => cutover.hasSwapped(signal),
+    unsettled: (signal) => cutover.unsettled(signal),
     discard: (signal) =>
       sessions.withSession(async (session) => {
         await dropSlot(session, plan, signal);

@@ -112,6 +112,13 @@ class TableSwap implements Cutover {
     );
   }
 
+  /** The swap does everything itself. */
+  async unsettled(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async settle(): Promise<void> {}
+
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
     const { flavour, plan } = this.#parts;
     const { locker, observer, options } = attempt;

@@ -110,7 +110,7 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   for (const record of recorded) {
     const name = claimName(record.plan.source);
     const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
-    records.push({ ...record, isRunning });
+    records.push({ ...record, isRunning, unsettled: [] });
   }
   return records;
 }

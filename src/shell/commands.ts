@@ -122,6 +122,7 @@ function recordText(record: MigrationRecord, resumeCommand: string | null): stri
     ['phase', checkpoint?.phase ?? 'not begun'],
     ['copied', copied],
     ['compared', compared],
+    ...record.unsettled.map((what) => ['left to do', what] as const),
     ['started', record.startedAt],
     ['last saved', record.updatedAt],
     ['ended by', record.failure === null ? null : hidePasswords(oneLine(record.failure))],

@@ -56,6 +56,8 @@ export function levelOf(event: MigrationEvent): Level {
     case 'options-changed':
     case 'cutover-attempt':
     case 'swapped':
+    case 'settling':
+    case 'settled':
     case 'native-step-begun':
     case 'native-step-done':
     case 'progress':
@@ -116,6 +118,10 @@ export function describeEvent(event: MigrationEvent): string {
       return `cutover attempt ${event.attempt} ended a session that was in the way: ${event.blocker}`;
     case 'swapped':
       return `swapped; writes were blocked for ${readableDuration(event.blockedMs)}`;
+    case 'settling':
+      return `left to do after the swap: ${event.left.join(' ')}`;
+    case 'settled':
+      return `done after the swap: ${event.what}`;
     case 'native-step-begun':
       return `step ${event.step} of ${event.steps}, attempt ${event.attempt}, waiting at most ${readableDuration(event.lockTimeoutMs)} for the lock: ${event.sql}`;
     case 'native-step-done':

@@ -307,7 +307,7 @@ class ShownRun {
       ? []
       : [
           ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
-          `  to give it up: ${this.#command('cleanup', plan)}`,
+          ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
         ];
     this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next.join('\n')}\n`);
   }

@@ -84,6 +84,8 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'changes-applied':
     case 'range-verified':
     case 'cutover-failed':
+    case 'settling':
+    case 'settled':
     case 'blocker-ended':
     case 'warning':
     case 'noticed':

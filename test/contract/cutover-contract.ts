@@ -183,11 +183,17 @@ export function describeCutoverContract(open: OpenFixture): void {
       expect(await claim.cutover.hasSwapped(never)).toBe(false);
     });
 
-    test('a table that was retired is found once its migration is done, and is gone when it was dropped', async () => {
+    test('what the swap has left is settled once; then the retired table is found, and is gone when it was dropped', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);
       await claim.pair.copyRange(EVERYTHING, 'collide', never);
       await claim.cutover.attempt(LIMITS, async () => {}, never);
+      const left = await claim.cutover.unsettled(never);
+      const settled: string[] = [];
+      await claim.cutover.settle((what) => settled.push(what), never);
+      await claim.cutover.settle((what) => settled.push(`again: ${what}`), never);
+      expect(settled).toEqual(left);
+      expect(await claim.cutover.unsettled(never)).toEqual([]);
       await claim.checkpoints.conclude('done', null, never);
       const [retired] = (await f.other.retiredTables.find(never)).filter((one) => one.id === f.plan.id);
       expect(retired).toMatchObject({ id: f.plan.id, table: f.plan.retired });

@@ -31,6 +31,7 @@ export class SimulatedCheckpointStore implements CheckpointStore {
   async conclude(state: MigrationState, failure: string | null, signal: AbortSignal): Promise<void> {
     const begin = () => () => {
       const record = this.#record();
+      this.#client.server.judge.concluded(state);
       record.state = state;
       record.failure = failure;
     };

@@ -34,6 +34,29 @@ export class SimulatedCutover implements Cutover {
     const begin = () => () => server.hasSwapped;
     return await this.#client.call({ name: 'has it swapped', isWrite: false, usesTables: false, begin }, signal);
   }
+
+  async unsettled(signal: AbortSignal): Promise<readonly string[]> {
+    const { server } = this.#client;
+    const begin = () => () => [...server.unsettled];
+    return await this.#client.call({ name: 'what is left', isWrite: false, usesTables: false, begin }, signal);
+  }
+
+  /** One statement for each thing. */
+  async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
+    const { server } = this.#client;
+    for (const what of await this.unsettled(signal)) {
+      const begin = () => () => {
+        server.judge.settled();
+        if (server.hasFaults && server.chance.hits(server.scenario.refusedSettlements)) {
+          throw new MigrationError('ROW_NOT_CONVERTIBLE', `Refused: ${what}`);
+        }
+        server.unsettled.delete(what);
+        server.world.count('things settled');
+      };
+      await this.#client.call({ name: `settle ${what}`, isWrite: true, usesTables: false, begin }, signal);
+      onSettled(what);
+    }
+  }
 }
 
 /** The session that holds the lock for one attempt. Its end, for whatever reason, lets writers go on. */

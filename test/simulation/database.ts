@@ -71,6 +71,7 @@ export class SimulatedDatabase implements Database {
     return {
       checkpoints: claim.checkpoints,
       hasSwapped: (signal) => claim.cutover.hasSwapped(signal),
+      unsettled: (signal) => claim.cutover.unsettled(signal),
       discard: (signal) => claim.pair.dropShadow(signal),
       [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
     };
@@ -82,7 +83,8 @@ export class SimulatedDatabase implements Database {
       const { record, holder } = server;
       if (record === null) return [];
       const isRunning = holder?.isAlive ?? false;
-      return [{ ...record, id: record.plan.id, startedAt: STARTED_AT, updatedAt: STARTED_AT, isRunning }];
+      const unsettled = record.state === 'open' ? [...server.unsettled] : [];
+      return [{ ...record, id: record.plan.id, startedAt: STARTED_AT, updatedAt: STARTED_AT, isRunning, unsettled }];
     };
     return await this.#client.call({ name: 'list migrations', isWrite: false, usesTables: false, begin }, signal);
   }

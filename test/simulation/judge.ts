@@ -4,6 +4,7 @@
  */
 
 import type { Checkpoint } from '../../src/engine/model.ts';
+import type { MigrationState } from '../../src/engine/ports.ts';
 import type { KeyOrder, Row } from './rows.ts';
 import { hasEqualColumns, keyNumber, showRow } from './rows.ts';
 import type { Server } from './server.ts';
@@ -121,6 +122,17 @@ export class Judge {
     for (const row of shadow.values()) {
       if (!server.source.truth.has(row.key)) this.violate('a row that is gone was swapped in', showRow(row));
     }
+  }
+
+  /** Something that the swap leaves to be done is being done. */
+  settled(): void {
+    if (this.#server?.hasSwapped === false) this.violate('something was settled before the swap', '');
+  }
+
+  /** The migration gets another state. */
+  concluded(state: MigrationState): void {
+    const left = [...(this.#server?.unsettled ?? [])];
+    if (state === 'done' && left.length > 0) this.violate('a migration was done with something left to do', left.join(' '));
   }
 
   /** Keys that the engine reported as different. */

@@ -390,4 +390,24 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     },
     seedsMax: 5000,
   },
+  {
+    code: 'NS',
+    what: 'A run that finds the tables swapped counts as done, whatever the swap has left to do.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: '    await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);',
+        replace: '    if (checkpoint === null) await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);',
+      },
+    ],
+    bias: {
+      thingsToSettle: 3,
+      endings: ['crash'],
+      endingPhases: ['clean-up'],
+      endingAfterSteps: [3],
+      hasDuplicates: false,
+      hasBadRows: false,
+    },
+    seedsMax: 200,
+  },
 ];

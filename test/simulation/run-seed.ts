@@ -37,6 +37,8 @@ export interface SeedOptions {
 
 /** Reasons of the data itself, which `#judgeFailure` looks into. */
 const JUDGED: readonly ErrorCode[] = ['DUPLICATE_KEY', 'ROW_NOT_CONVERTIBLE', 'TABLES_DIFFER'];
+/** Codes of what faults of the server end a run with, beside the transient ones. */
+const ENDED_BY_FAULTS: readonly ErrorCode[] = ['STREAM_BROKEN', 'CUTOVER_NOT_LOCKED', 'UNSETTLED'];
 /** Steps after which a seed counts as stuck. */
 const STEPS_MAX = 40_000;
 /** Runs of the tool that may end by themselves because of faults before that counts as stuck. */
@@ -200,7 +202,7 @@ class Simulation {
     if (end?.kind !== 'failed') return;
     const { code, isTransient, message } = end.error;
     this.world.count(`taken over, ended: ${code}`);
-    const isOwnReason = isTransient || code === 'STREAM_BROKEN' || JUDGED.includes(code);
+    const isOwnReason = isTransient || ENDED_BY_FAULTS.includes(code) || JUDGED.includes(code);
     if (code !== 'CLAIM_LOST' && !isOwnReason) {
       this.#judge.violate('a run that was taken over ended for another reason', `${code} ${message}`);
     }
@@ -315,7 +317,7 @@ class Simulation {
     this.world.count(`ended: ${error.code}`);
     const isPlanned =
       (error.code === 'CLAIM_LOST' && planned === 'claim lost') || (error.code === 'INTERRUPTED' && planned === 'interrupt');
-    const isFault = hadFaults && (error.isTransient || error.code === 'STREAM_BROKEN' || error.code === 'CUTOVER_NOT_LOCKED');
+    const isFault = hadFaults && (error.isTransient || ENDED_BY_FAULTS.includes(error.code));
     const isJudged = JUDGED.includes(error.code);
     const isDone = error.code === 'MIGRATION_NOT_FOUND' && this.#server.record?.state === 'done';
     if (!isPlanned && !isFault && !isJudged && !isDone) {

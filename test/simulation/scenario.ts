@@ -92,6 +92,10 @@ export interface Scenario {
   readonly brokenStreams: number;
   readonly lockTimeouts: number;
   readonly lostSwaps: number;
+  /** What a swap leaves to be done. */
+  readonly thingsToSettle: number;
+  /** How often one of these cannot be done, until faults are over. */
+  readonly refusedSettlements: number;
   readonly throttling: number;
   /** Runs of the tool that die, lose their claim or are interrupted, before one may go on to the end. */
   readonly endings: readonly Ending[];
@@ -195,6 +199,8 @@ function engineOf(chance: Chance) {
     flushIntervalMs: chance.pick([1, 20, 60]),
     pendingKeysMax: chance.pick([3, 1000]),
     holdTimeoutMs: chance.pick([200, 1000, 1000]),
+    thingsToSettle: chance.pick([0, 1, 3]),
+    refusedSettlements: chance.pick([0, 0, 0.3]),
   };
 }
 

@@ -80,6 +80,8 @@ export class Server {
   /** The shadow's rows as they are while a drain that its session has not committed is under way. */
   shadowBeforeDrain: Table | null = null;
   hasSwapped = false;
+  /** What the swap has left to be done. */
+  readonly unsettled = new Set<string>();
   /** The old rows after the swap, until somebody drops them. */
   retired: Table | null = null;
   record: SimulatedRecord | null = null;
@@ -322,6 +324,7 @@ export class Server {
     this.judge.swapped();
     this.hasSwapped = true;
     this.retired = new Map(this.source.truth);
+    for (let number = 1; number <= this.scenario.thingsToSettle; number++) this.unsettled.add(`Thing ${number} is left.`);
     this.world.count('swaps');
     this.world.note(() => `swapped; ${[...this.shadowRowsOrNone().values()].map(showRow).join(' ')}`);
   }

@@ -58,6 +58,8 @@ describe('the simulation', () => {
       'ranges differed',
       'reconnects',
       'rows spoilt',
+      'things settled',
+      'ended: UNSETTLED',
       'rows that do not fit',
       'statements ended at resume',
       'stopped for duplicates',
