@@ -30,9 +30,10 @@ export class LagForecast {
   /** Takes in a lag and the rows written on the source so far, and gives the lag of a change that is committed now, milliseconds; never less than the lag. */
   observe(lagMs: number, nowMs: number, rowsWritten: number): number {
     this.#note({ atMs: nowMs, rowsWritten });
-    const reached = Math.max(this.#last?.reached ?? 0, this.#writtenAt(nowMs - lagMs));
+    const reached = this.#writtenAt(nowMs - lagMs);
     const last = this.#last;
-    if (last?.isBehind === true) this.#addStep({ ms: nowMs - last.atMs, rows: reached - last.reached });
+    // It may go back: of several replicas the slowest is told.
+    if (last?.isBehind === true) this.#addStep({ ms: nowMs - last.atMs, rows: Math.max(0, reached - last.reached) });
     const behind = rowsWritten - reached;
     this.#last = { atMs: nowMs, reached, isBehind: behind > 0 };
     const busyMs = sum(this.#steps.map(({ ms }) => ms));

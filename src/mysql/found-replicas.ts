@@ -95,13 +95,13 @@ class Followers implements FoundReplicas {
   /** Null for one that does not answer: that is put aside until the next look. */
   async #ask(follower: Follower, signal: AbortSignal): Promise<ThrottleSample | null> {
     const { lag } = follower;
-    const { pressure, detail } = await lag.sample(signal);
+    const sample = await lag.sample(signal);
     if (!lag.hasAnswered) {
-      follower.aside ??= detail;
+      follower.aside ??= sample.detail;
       return null;
     }
     follower.aside = null;
-    return { pressure, detail: `${lag.name}: ${detail}` };
+    return { ...sample, detail: `${lag.name}: ${sample.detail}` };
   }
 
   #tell(all: readonly Follower[]): Pick<ThrottleSample, 'notice' | 'warning'> {

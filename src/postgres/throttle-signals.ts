@@ -56,7 +56,7 @@ export function standbyLag(pool: SessionPool, lagMaxMs: number): ThrottleSignal 
       if (slowest === undefined) return { pressure: 0, detail: 'there is no standby' };
       const lagMs = Number(slowest['lag']);
       const detail = `the standby ${slowest['name'] ?? ''} replays ${lagMs / 1000} s behind, the limit is ${lagMaxMs / 1000} s`;
-      return { pressure: lagMs / lagMaxMs, detail };
+      return { pressure: lagMs / lagMaxMs, detail, lagMs };
     },
   };
 }

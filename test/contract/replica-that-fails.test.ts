@@ -1,5 +1,5 @@
 /** Replicas that hang, die and come back, as a reason to slow down. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { replicaLag as mysqlReplicaLag } from '../../src/mysql/replica-lag.ts';
@@ -11,6 +11,7 @@ import { systemClock } from '../../src/system-clock.ts';
 import { never, openAdapter } from '../support/adapter-server.ts';
 import { openPostgres } from '../support/postgres-adapter.ts';
 import { type Flavour, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startGarbage, startProxy } from '../support/tcp-proxy.ts';
 
 const noLogin = { defaultsFile: null, password: null, home: null, environment: {} };
@@ -54,65 +55,69 @@ const sources: Readonly<Record<Flavour, (url: string) => Promise<Source>>> = {
 
 const keepsUp = { pressure: expect.closeTo(0, 0), detail: expect.stringMatching(/^it is 0\.\d s behind/) };
 
-describe.each(['mysql', 'mariadb', 'postgres'] as const)('a replica of %s', (flavour) => {
-  test('that hangs is a stop with its reason, and is asked again when it answers', async () => {
-    await using server = await startServer({ flavour });
-    await using replica = await startServer({ flavour, replicaOf: server });
-    await using proxy = await startProxy(replica.url);
-    await using source = await sources[flavour](server.url);
-    await using signal = source.lagOf(proxy.url);
-    await expect.poll(() => signal.sample(never)).toEqual(keepsUp);
-    proxy.freeze();
-    const { host } = new URL(proxy.url);
-    expect(await signal.sample(never)).toEqual({
-      pressure: 1,
-      detail: `${host} cannot be asked: it has not answered within 2 s`,
-    });
-    expect(signal.hasAnswered).toBe(false);
-    proxy.thaw();
-    await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toEqual(keepsUp);
-    expect(signal.hasAnswered).toBe(true);
-  });
-
-  test('that dies is a stop, and is asked again when it is back', async () => {
-    await using server = await startServer({ flavour });
-    await using replica = await startServer({ flavour, replicaOf: server });
-    await using source = await sources[flavour](server.url);
-    await using signal = source.lagOf(replica.url);
-    await expect.poll(() => signal.sample(never)).toEqual(keepsUp);
-    await replica.kill9();
-    expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
-    await replica.restart();
-    await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toEqual(keepsUp);
-  });
-
-  test('that answers garbage is a stop, and is asked again when it makes sense', async () => {
-    await using server = await startServer({ flavour });
-    await using replica = await startServer({ flavour, replicaOf: server });
-    await using garbage = await startGarbage();
-    await using proxy = await startProxy(replica.url);
-    await using source = await sources[flavour](server.url);
-    await using signal = source.lagOf(proxy.url);
-    await expect.poll(() => signal.sample(never)).toEqual(keepsUp);
-    proxy.redirect(garbage.url);
-    proxy.cut();
-    expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
-    proxy.redirect(replica.url);
-    await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toEqual(keepsUp);
-  });
-
-  test('that hangs does not keep a run from ending', async () => {
-    await using server = await startServer({ flavour });
-    await using replica = await startServer({ flavour, replicaOf: server });
-    await using proxy = await startProxy(replica.url);
-    await using source = await sources[flavour](server.url);
-    {
+describeSideBySide(
+  ['mysql', 'mariadb', 'postgres'],
+  (flavour) => `a replica of ${flavour}`,
+  (flavour) => {
+    test('that hangs is a stop with its reason, and is asked again when it answers', async () => {
+      await using server = await startServer({ flavour });
+      await using replica = await startServer({ flavour, replicaOf: server });
+      await using proxy = await startProxy(replica.url);
+      await using source = await sources[flavour](server.url);
       await using signal = source.lagOf(proxy.url);
-      await expect.poll(() => signal.sample(never)).toEqual(keepsUp);
+      await expect.poll(() => signal.sample(never)).toMatchObject(keepsUp);
       proxy.freeze();
-      expect(await signal.sample(never)).toMatchObject({ pressure: 1 });
-    }
-    // Nothing has thawed it: whatever still waits for it waits by itself.
-    proxy.thaw();
-  });
-});
+      const { host } = new URL(proxy.url);
+      expect(await signal.sample(never)).toEqual({
+        pressure: 1,
+        detail: `${host} cannot be asked: it has not answered within 2 s`,
+      });
+      expect(signal.hasAnswered).toBe(false);
+      proxy.thaw();
+      await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toMatchObject(keepsUp);
+      expect(signal.hasAnswered).toBe(true);
+    });
+
+    test('that dies is a stop, and is asked again when it is back', async () => {
+      await using server = await startServer({ flavour });
+      await using replica = await startServer({ flavour, replicaOf: server });
+      await using source = await sources[flavour](server.url);
+      await using signal = source.lagOf(replica.url);
+      await expect.poll(() => signal.sample(never)).toMatchObject(keepsUp);
+      await replica.kill9();
+      expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
+      await replica.restart();
+      await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toMatchObject(keepsUp);
+    });
+
+    test('that answers garbage is a stop, and is asked again when it makes sense', async () => {
+      await using server = await startServer({ flavour });
+      await using replica = await startServer({ flavour, replicaOf: server });
+      await using garbage = await startGarbage();
+      await using proxy = await startProxy(replica.url);
+      await using source = await sources[flavour](server.url);
+      await using signal = source.lagOf(proxy.url);
+      await expect.poll(() => signal.sample(never)).toMatchObject(keepsUp);
+      proxy.redirect(garbage.url);
+      proxy.cut();
+      expect(await signal.sample(never)).toEqual({ pressure: 1, detail: expect.stringContaining('cannot be asked: ') });
+      proxy.redirect(replica.url);
+      await expect.poll(() => signal.sample(never), { timeout: 60_000 }).toMatchObject(keepsUp);
+    });
+
+    test('that hangs does not keep a run from ending', async () => {
+      await using server = await startServer({ flavour });
+      await using replica = await startServer({ flavour, replicaOf: server });
+      await using proxy = await startProxy(replica.url);
+      await using source = await sources[flavour](server.url);
+      {
+        await using signal = source.lagOf(proxy.url);
+        await expect.poll(() => signal.sample(never)).toMatchObject(keepsUp);
+        proxy.freeze();
+        expect(await signal.sample(never)).toMatchObject({ pressure: 1 });
+      }
+      // Nothing has thawed it: whatever still waits for it waits by itself.
+      proxy.thaw();
+    });
+  },
+);
