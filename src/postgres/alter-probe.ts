@@ -61,8 +61,8 @@ export async function probeAlter(
 /** What was being done: making the empty copy, or altering it. */
 export type Step = 'copy' | 'alter';
 
-/** LIKE numbers the columns anew, without gaps; the ALTER keeps the numbers. */
-function keptColumns(source: TableDescription, altered: TableDescription): readonly (readonly [Column, Column])[] {
+/** Columns that exist before and after. LIKE numbers them anew, without gaps; the ALTER keeps the numbers. */
+export function keptColumns(source: TableDescription, altered: TableDescription): readonly (readonly [Column, Column])[] {
   return altered.columns.flatMap((shadow) => {
     const column = source.columns[shadow.attnum - 1];
     return column === undefined ? [] : [[column, shadow] as const];

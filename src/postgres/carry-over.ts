@@ -1,15 +1,18 @@
 /**
  * What belongs to the table besides its rows and must not work while these are copied, or may change meanwhile: owner, grants,
- * row security, triggers, publications, the state of sequences. It is read under the locks of the cutover and made again on
- * the new table in the same transaction.
+ * row security, triggers, rules, publications, the state of sequences; and what is bound to it, such as views. It is read under
+ * the locks of the cutover and made again on the new table in the same transaction.
  */
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
+import { keptColumns } from './alter-probe.ts';
 import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements } from './carry-over-privileges.ts';
+import { dependentStatements } from './carry-over-dependents.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import type { CarryOver } from './cutover.ts';
+import { readOuterRelations } from './dependents.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import type { Session } from './session.ts';
@@ -29,6 +32,7 @@ interface CarryOverStatements {
 export function createCarryOver(plan: Plan): CarryOver {
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   return {
+    findOuter: (session, signal) => readOuterRelations(session, plan.source, signal),
     async prepare(session, signal) {
       const { unfinished, ...tables } = await readTables(session, plan, signal);
       const inTheWay = await findInTheWay(session, tables, signal);
@@ -62,19 +66,12 @@ async function readTables(
 /** What would be an obstacle to the plan and was made since. */
 async function findInTheWay(
   session: Session,
-  { plan, source, shadow }: CarriedTables,
+  { source, shadow }: CarriedTables,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const kept = source.columns.flatMap((column) => {
-    const pair = plan.columns.find((one) => one.source === column.name);
-    // A column that is generated in the shadow is not copied, and has no pair.
-    const name = pair?.shadow ?? (plan.droppedColumns.includes(column.name) ? null : column.name);
-    const other = shadow.columns.find((one) => one.name === name);
-    return other === undefined ? [] : [[column, other] as const];
-  });
   const obstacles = [
     ...(await tableObstacles(session, source, signal)),
-    ...(await dependencyObstacles(session, { source, kept }, signal)),
+    ...(await dependencyObstacles(session, { source, altered: shadow, kept: keptColumns(source, shadow) }, signal)),
   ];
   return obstacles.map(({ message }) => message.replace(/\.$/, ''));
 }
@@ -104,6 +101,7 @@ async function readStatements(
         (one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY ${table}.${quoteName(keptColumn(plan, source, one.attnum) ?? '')}`,
       ),
       ...(await triggerStatements(session, tables, signal)),
+      ...(await dependentStatements(session, tables, signal)),
       ...(await publicationStatements(session, tables, signal)),
     ],
   };

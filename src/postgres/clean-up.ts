@@ -33,7 +33,10 @@ export async function claimToGiveUp(
   const misuse = (): never => {
     throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
   };
-  const carryOver = { prepare: async () => misuse(), beforeSwap: async () => misuse(), afterSwap: async () => misuse() };
+  const carryOver = {
+    ...{ findOuter: async () => misuse(), prepare: async () => misuse() },
+    ...{ beforeSwap: async () => misuse(), afterSwap: async () => misuse() },
+  };
   const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
   return {
     checkpoints: concludingStore(createCheckpointStore(sessions, plan.id), () => Promise.resolve(), { plan, sessions }),

@@ -2,7 +2,7 @@
  * The swap on PostgreSQL: one transaction of one session.
  *
  *   wait until snapshots older than the shadow's rows are gone        nobody waits yet
- *   BEGIN, lock the shadow, lock the source                           new statements wait; those in flight end, or we give up
+ *   BEGIN, lock the shadow, views over the source, the source         new statements wait; those in flight end, or we give up
  *   look what is in the way → drain → carry over → is the claim ours? through the session that holds the locks
  *   source SET SCHEMA retired, shadow SET SCHEMA source               names of indexes, constraints and sequences stay
  *   carry over what needs the final name, record the swap
@@ -19,6 +19,7 @@ import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engi
 import { isSwapRecorded, swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
+import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { OlderSnapshots } from './older-snapshots.ts';
@@ -28,6 +29,8 @@ import { endOldHolders, findHopelessHolders, type LockRequest, lockSettings, loc
 
 /** What belongs to the table besides its rows, and how it comes to the new one: in the swap's transaction, under its locks. */
 export interface CarryOver {
+  /** The relations to lock before the source, in this order. Locks nothing. */
+  findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
   /**
    * Reads, under the locks, what there is to carry over, and tells what is in the way: what others have made since the plan and
    * would stay with the old table. Rejects if the source is not what the shadow was made from.
@@ -120,10 +123,11 @@ class TableSwap implements Cutover {
   async settle(): Promise<void> {}
 
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
-    const { flavour, plan } = this.#parts;
+    const { carryOver, flavour, plan } = this.#parts;
     const { locker, observer, options } = attempt;
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
-    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, options };
+    const outer = await carryOver.findOuter(observer, signal);
+    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, outer, options };
     const hopeless = await findHopelessHolders(request, signal);
     if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
     const older = await this.#awaitOlderSnapshots(observer, request, signal);

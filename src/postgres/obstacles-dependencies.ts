@@ -2,11 +2,15 @@
 
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Column, TableDescription } from './catalog.ts';
+import { isRepointed } from './dependents.ts';
 import type { Session } from './session.ts';
+import { quoteText } from './statements.ts';
 
 /** What the dependencies are judged by. */
 export interface DependencyScope {
   readonly source: TableDescription;
+  /** The altered table: the shadow, or the copy on which the ALTER was tried. */
+  readonly altered: TableDescription;
   /** Columns that exist before and after. */
   readonly kept: readonly (readonly [source: Column, shadow: Column])[];
 }
@@ -14,7 +18,7 @@ export interface DependencyScope {
 /**
  * Dependencies of others on the table, its columns and its row type, and on what belongs to it and is made anew (indexes,
  * constraints, statistics, identity sequences). Left out is what the shadow has of its own and what is carried over (triggers,
- * policies, sequences, publications).
+ * policies, rules, sequences, publications) or re-pointed.
  */
 export async function dependencyObstacles(
   session: Session,
@@ -29,6 +33,7 @@ export async function dependencyObstacles(
        UNION ALL SELECT 'pg_attrdef'::regclass, oid, false FROM pg_attrdef WHERE adrelid = ${oid}
        UNION ALL SELECT 'pg_trigger'::regclass, oid, false FROM pg_trigger WHERE tgrelid = ${oid} OR tgconstrrelid = ${oid} AND tgisinternal
        UNION ALL SELECT 'pg_policy'::regclass, oid, false FROM pg_policy WHERE polrelid = ${oid}
+       UNION ALL SELECT 'pg_rewrite'::regclass, oid, false FROM pg_rewrite WHERE ev_class = ${oid}
        UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, true FROM pg_statistic_ext WHERE stxrelid = ${oid}
        UNION ALL SELECT 'pg_publication_rel'::regclass, oid, false FROM pg_publication_rel WHERE prrelid = ${oid}
        UNION ALL SELECT 'pg_class'::regclass, indexrelid, true FROM pg_index WHERE indrelid = ${oid}
@@ -42,6 +47,7 @@ export async function dependencyObstacles(
      SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object FROM pg_depend AS d
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
+       AND NOT ((used.oid = ${oid} AND used.class = 'pg_class'::regclass OR used.class = 'pg_constraint'::regclass) AND ${isRepointed})
      ORDER BY 1`,
     signal,
   );
@@ -49,7 +55,12 @@ export async function dependencyObstacles(
     code: 'DEPENDENT_OBJECTS',
     message: `${name} is used by ${row['object'] ?? ''}, which would stay with the old table.`,
   }));
-  return [...found, ...(await columnObstacles(session, scope, signal))];
+  return [
+    ...found,
+    ...(await columnObstacles(session, scope, signal)),
+    ...(await lostToOthers(session, scope, signal)),
+    ...(await ownerObstacles(session, scope, signal)),
+  ];
 }
 
 /** An identity sequence is another one in the new table; the sequence of a column that is dropped goes with the old one. */
@@ -89,5 +100,70 @@ async function columnObstacles(
     const what = row['is_lost'] === 't' ? 'names the column' : 'has an expression, and uses the column';
     const how = row['is_lost'] === 't' ? 'the ALTER drops or renames' : 'gets another type';
     return { code: 'DEPENDENT_OBJECTS', message: `${row['object'] ?? ''} ${what} ${row['attname'] ?? ''}, which ${how}.` };
+  });
+}
+
+/**
+ * What the server's own ALTER refuses because of views, rules and functions: that a column which they use goes away or gets
+ * another type, and that a primary key goes away by which a view groups. That a column is renamed it allows, and so do we.
+ */
+async function lostToOthers(
+  session: Session,
+  { source, altered, kept }: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const numbers = (columns: readonly Column[]): string => [0, ...columns.map(({ attnum }) => attnum)].join(', ');
+  const dropped = source.columns.filter(({ attnum }) => !kept.some(([one]) => one.attnum === attnum));
+  const retyped = kept.filter(([from, to]) => from.type !== to.type || from.collation !== to.collation).map(([from]) => from);
+  const texts = (list: readonly string[]): string => ['', ...list].map(quoteText).join(', ');
+  const constraints = texts(altered.constraints.map(({ name }) => name));
+  const definitions = texts(altered.constraints.map(({ definition }) => definition));
+  const rows = await session.query(
+    `SELECT DISTINCT CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
+         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object,
+       coalesce('column ' || a.attname, 'constraint ' || k.conname) AS used,
+       a.attname IS NULL OR d.refobjsubid IN (${numbers(dropped)}) AS is_lost
+     FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+       LEFT JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         AND a.attnum IN (${numbers([...dropped, ...retyped])}) AND a.attnum > 0
+       LEFT JOIN pg_constraint AS k ON d.refclassid = 'pg_constraint'::regclass AND k.oid = d.refobjid
+         AND k.conname NOT IN (${constraints}) AND pg_get_constraintdef(k.oid) NOT IN (${definitions})
+     WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass) AND (a.attrelid = ${source.oid} OR k.conrelid = ${source.oid})
+     ORDER BY 1, 2`,
+    signal,
+  );
+  return rows.map((row) => {
+    const how = row['is_lost'] === 't' ? 'the ALTER drops' : 'gets another type';
+    const message = `${row['object'] ?? ''} uses the ${row['used'] ?? ''}, which ${how}; so the server itself refuses it.`;
+    return { code: 'DEPENDENT_OBJECTS', message };
+  });
+}
+
+/** Only an owner who may create in the schema replaces a view or a function, and only an owner a rule of his table. */
+async function ownerObstacles(
+  session: Session,
+  { source }: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT current_user AS username, o.object, n.schema, pg_has_role(o.owner, 'USAGE') AS is_owner
+     FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+       CROSS JOIN LATERAL (
+         SELECT pg_describe_object('pg_class'::regclass, c.oid, 0), c.relowner, c.relnamespace, c.relkind = 'v' FROM pg_class AS c WHERE c.oid = r.ev_class
+         UNION ALL SELECT pg_describe_object('pg_proc'::regclass, p.oid, 0), p.proowner, p.pronamespace, true FROM pg_proc AS p
+           WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid) AS o (object, owner, schema_oid, is_created)
+       CROSS JOIN LATERAL (SELECT nspname FROM pg_namespace WHERE oid = o.schema_oid) AS n (schema)
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND r.ev_class IS DISTINCT FROM ${source.oid} AND ${isRepointed}
+       AND NOT (pg_has_role(o.owner, 'USAGE') AND (NOT o.is_created OR has_schema_privilege(o.schema_oid, 'CREATE')))
+     ORDER BY o.object`,
+    signal,
+  );
+  return rows.map((row) => {
+    const { username, object, schema } = row;
+    const message =
+      row['is_owner'] === 't'
+        ? `The role ${username ?? ''} lacks the privilege CREATE on the schema ${schema ?? ''}, which replacing the ${object ?? ''} takes.`
+        : `The role ${username ?? ''} is not the owner of the ${object ?? ''}, which leads to the table and is to be replaced.`;
+    return { code: 'MISSING_PRIVILEGE', message };
   });
 }

@@ -20,7 +20,11 @@ export async function findObstacles(server: Server, plan: Plan, signal: AbortSig
     ...surroundings,
     ...(await privilegeObstacles(session, facts.source, signal)),
     ...(await tableObstacles(session, facts.source, signal)),
-    ...(await dependencyObstacles(session, { source: facts.source, kept: facts.probed.kept }, signal)),
+    ...(await dependencyObstacles(
+      session,
+      { source: facts.source, altered: facts.probed.definition, kept: facts.probed.kept },
+      signal,
+    )),
     ...(await nameObstacles(session, plan, facts, signal)),
     ...(await migrationObstacles(session, plan, signal)),
   ];

@@ -117,7 +117,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
       const whileCopied = async (): Promise<void> => {
         last = await schema.application.run(insert);
       };
-      await migrate({ schema, clauses: 'ALTER s TYPE bigint', whileCopied });
+      await migrate({ schema, clauses: 'ADD z int', whileCopied });
       const [next] = await schema.application.run(insert.replace('(5,', '(6,'));
       expect([Number(next?.['id']), Number(next?.['s'])]).toEqual([Number(last[0]?.['id']) + 3, Number(last[0]?.['s']) + 1]);
     } finally {

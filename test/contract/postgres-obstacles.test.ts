@@ -44,12 +44,14 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
   };
   const plain = 'CREATE TABLE t (id serial PRIMARY KEY, a int, b2 text UNIQUE)';
 
-  test('there are none for a plain table, with triggers, policies and publications', async () => {
+  test('there are none for a plain table, with triggers, policies, rules, views, reading functions and publications', async () => {
     await using schema = await withStatements(
       plain,
       "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
       'CREATE TRIGGER g BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f()',
       'CREATE POLICY p ON t USING (a > 1); CREATE STATISTICS s ON id, a FROM t; CREATE PUBLICATION SCHEMA_NAME_p FOR TABLE t (id)',
+      'CREATE VIEW v AS SELECT id, count(a) FROM t GROUP BY t.id; CREATE MATERIALIZED VIEW m AS SELECT * FROM v; CREATE RULE r AS ON DELETE TO t DO ALSO NOTHING',
+      'CREATE FUNCTION h() RETURNS int LANGUAGE sql RETURN (SELECT max(a) FROM t)',
     );
     expect(await obstaclesOf(server, schema)).toEqual([]);
     await schema.application.run(`DROP PUBLICATION ${schema.name}_p`);
@@ -97,9 +99,14 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       /t_a_fkey/,
     ],
     ['a foreign key to the table', 'CREATE TABLE c (x int REFERENCES t)', 'FOREIGN_KEYS', /c_x_fkey/],
-    ['a view', 'CREATE VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by rule _RETURN on view/],
     ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /materialized view/],
-    ['a rule', 'CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING', 'DEPENDENT_OBJECTS', /rule r on table/],
+    ['a temporary view', 'CREATE TEMP VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /rule _RETURN on view pg_temp_\d+\.v,/],
+    [
+      'a view with a column of its row type',
+      'CREATE VIEW v AS SELECT t AS one FROM t',
+      'DEPENDENT_OBJECTS',
+      /used by (?:column one of )?view .*v,/,
+    ],
     [
       'a function that returns its rows',
       "CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'",
@@ -107,10 +114,16 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       /function/,
     ],
     [
-      'a function with its name in its body',
-      'CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN (SELECT max(a) FROM t)',
+      'a function whose body writes it',
+      'CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO t (a) VALUES (1); END',
       'DEPENDENT_OBJECTS',
-      /function/,
+      /function .*f\(\),/,
+    ],
+    [
+      'a function whose body locks rows of it',
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a FROM t FOR UPDATE; END',
+      'DEPENDENT_OBJECTS',
+      /function .*f\(\),/,
     ],
     [
       'a column of its row type',

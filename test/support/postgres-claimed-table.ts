@@ -20,6 +20,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 
 /** Nothing belongs to the table but its rows. */
 export const nothingElse: CarryOver = {
+  findOuter: async () => [],
   prepare: async () => [],
   beforeSwap: async () => undefined,
   afterSwap: async () => undefined,

@@ -27,6 +27,26 @@ export function kitchenSink(schema: string): readonly string[] {
     `ALTER TABLE t OWNER TO ${owner}; GRANT SELECT ON t TO ${reader} WITH GRANT OPTION; GRANT UPDATE (a, b) ON t TO ${reader}`,
     `SET ROLE ${reader}; GRANT SELECT ON t TO PUBLIC; RESET ROLE; GRANT USAGE ON SEQUENCE t_id_seq TO ${reader}`,
     `CREATE PUBLICATION pub_${schema} FOR TABLE t (id, a) WHERE (id > 1); INSERT INTO t (a, b) VALUES (1, 'a'), (2, 'b')`,
+    ...viewsOver(owner, reader),
+  ];
+}
+
+/** Views over `t`, views over these, and rules and functions that lead to it, with all that they can have. */
+function viewsOver(owner: string, reader: string): readonly string[] {
+  return [
+    'CREATE TABLE log (x bigint, y text); CREATE VIEW low WITH (security_barrier, check_option = local) AS SELECT id, a, b FROM t WHERE a > 0',
+    "ALTER VIEW low ALTER b SET DEFAULT 'low'; COMMENT ON VIEW low IS 'low'; COMMENT ON COLUMN low.a IS 'low a'",
+    'CREATE VIEW grouped AS SELECT t.*, count(*) AS n FROM t LEFT JOIN log ON x = id GROUP BY t.id; CREATE VIEW whole WITH (security_invoker) AS SELECT to_jsonb(t) AS row FROM t',
+    'CREATE VIEW mid AS SELECT low.a, low.b, t.s FROM low JOIN t USING (id); CREATE VIEW top AS SELECT max(a) AS m FROM mid UNION SELECT s FROM grouped',
+    'CREATE MATERIALIZED VIEW far AS SELECT * FROM top; CREATE RECURSIVE VIEW deep (id, n) AS SELECT id, 1 FROM t UNION ALL SELECT id, n + 1 FROM deep WHERE n < 3',
+    'CREATE TRIGGER instead INSTEAD OF INSERT ON mid FOR EACH ROW EXECUTE FUNCTION note(); ALTER VIEW mid ALTER s SET DEFAULT 7',
+    'CREATE RULE kept AS ON UPDATE TO mid DO INSTEAD UPDATE t SET a = NEW.a WHERE s = OLD.s; CREATE RULE off AS ON DELETE TO log DO DELETE FROM t WHERE id = OLD.x',
+    "ALTER TABLE log DISABLE RULE off; COMMENT ON RULE kept ON mid IS 'kept'; CREATE RULE noted AS ON INSERT TO t WHERE NEW.a > 100 DO INSERT INTO log VALUES (NEW.a, NEW.b)",
+    `CREATE RULE shut AS ON DELETE TO t DO INSTEAD NOTHING; ALTER TABLE t DISABLE RULE shut; COMMENT ON RULE noted ON t IS 'noted'`,
+    'CREATE FUNCTION total(over_a int DEFAULT 0) RETURNS bigint STABLE SECURITY DEFINER BEGIN ATOMIC SELECT count(*) FROM t WHERE a > over_a; END',
+    `ALTER VIEW low OWNER TO ${owner}; ALTER TABLE log OWNER TO ${owner}; ALTER FUNCTION total OWNER TO ${owner}; GRANT SELECT, UPDATE (a, b) ON low TO ${reader} WITH GRANT OPTION`,
+    `SET ROLE ${reader}; GRANT SELECT ON low TO PUBLIC; RESET ROLE; GRANT INSERT ON mid TO ${reader}; GRANT EXECUTE ON FUNCTION total TO ${reader}`,
+    "COMMENT ON FUNCTION total IS 'total'; REVOKE ALL ON whole FROM PUBLIC; ALTER VIEW grouped RENAME n TO many",
   ];
 }
 
