@@ -1,0 +1,1 @@
+RENAME a TO fresh

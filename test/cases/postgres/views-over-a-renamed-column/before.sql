@@ -1,0 +1,18 @@
+CREATE TABLE t (id int PRIMARY KEY, gone int, a int, b text, c int, d int GENERATED ALWAYS AS (gone + 1) STORED);
+INSERT INTO t SELECT n, -n, n % 10, 'row ' || n, n * 2 FROM generate_series(1, 1000) AS n;
+CREATE TABLE u (id int, fresh int, a int);
+CREATE TABLE w (fresh int, x text);
+INSERT INTO u SELECT n, n, n % 7 FROM generate_series(1, 50) AS n;
+INSERT INTO w SELECT n, 'w' || n FROM generate_series(1, 20) AS n;
+CREATE VIEW plain AS SELECT id, a, b FROM t WHERE a > 3;
+CREATE VIEW listed (x) AS SELECT z.three FROM t AS z (one, two, three, four, five);
+CREATE VIEW joined AS SELECT fresh, x, t.b FROM t JOIN u USING (id) JOIN w USING (fresh);
+CREATE VIEW nested AS SELECT (SELECT max(i.a) FROM t AS i WHERE i.a < o.a) AS below, o.c FROM t AS o;
+CREATE VIEW upon AS SELECT p.*, n.below FROM plain AS p JOIN nested AS n ON n.c = p.id;
+CREATE VIEW grouped AS SELECT t.id, t.b, count(*) AS n FROM t LEFT JOIN u USING (id) GROUP BY t.id;
+CREATE VIEW rows AS SELECT to_jsonb(t) AS r FROM t;
+CREATE VIEW many AS VALUES (1, 2) UNION ALL SELECT a, c FROM t;
+CREATE RULE noted AS ON UPDATE TO t WHERE NEW.a > OLD.a DO INSERT INTO u (id, a) VALUES (NEW.id, NEW.a);
+CREATE RULE far AS ON DELETE TO u DO UPDATE t SET a = OLD.a WHERE b = 'row ' || OLD.id;
+CREATE FUNCTION total(x int) RETURNS bigint LANGUAGE sql STABLE RETURN (SELECT sum(t.a + total.x) FROM t WHERE t.a > x);
+COMMENT ON VIEW listed IS 'listed';
