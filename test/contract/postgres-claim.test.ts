@@ -14,131 +14,127 @@ import { startProxy } from '../support/tcp-proxy.ts';
 
 const migration = 'm1' as MigrationId;
 
-describeSideBySide(
-  ['postgres-15', 'postgres-18'],
-  (name) => `the claim on a table of ${name}`,
-  (name) => {
-    const url = sharedServer(name);
-    let server: Server;
-    beforeAll(async () => {
-      server = await openPostgres(url);
-      await using session = await server.openSession({}, never);
-      await createBookkeeping(session, never);
-    });
-    afterAll(() => server[Symbol.asyncDispose]());
+describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (name) => {
+  const url = sharedServer(name);
+  let server: Server;
+  beforeAll(async () => {
+    server = await openPostgres(url);
+    await using session = await server.openSession({}, never);
+    await createBookkeeping(session, never);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
 
-    test('is refused to a second live run, naming the first', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      await using first = await takeClaim(server, { table, migration }, never);
-      await using session = await first.openSession({}, never);
-      const holder = await findClaimHolder(session, claimName(table), never);
-      const second = takeClaim(server, { table, migration: 'm2' as MigrationId }, never);
-      await expect(second).rejects.toMatchObject({
-        code: 'TABLE_CLAIMED',
-        message: expect.stringMatching(
-          new RegExp(
-            `claimed by migration m1, running on .+ \\(process ${process.pid}\\) since 2.+Z, server process ${holder} of postgres from 127.0.0.1`,
-          ),
+  test('is refused to a second live run, naming the first', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    await using first = await takeClaim(server, { table, migration }, never);
+    await using session = await first.openSession({}, never);
+    const holder = await findClaimHolder(session, claimName(table), never);
+    const second = takeClaim(server, { table, migration: 'm2' as MigrationId }, never);
+    await expect(second).rejects.toMatchObject({
+      code: 'TABLE_CLAIMED',
+      message: expect.stringMatching(
+        new RegExp(
+          `claimed by migration m1, running on .+ \\(process ${process.pid}\\) since 2.+Z, server process ${holder} of postgres from 127.0.0.1`,
         ),
-      });
-      expect(first.lost.aborted).toBe(false);
+      ),
     });
+    expect(first.lost.aborted).toBe(false);
+  });
 
-    test('can be taken again after it was given back, and on another table at any time', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      const first = await takeClaim(server, { table, migration }, never);
-      await using other = await takeClaim(server, { table: { ...table, table: 'other' }, migration }, never);
-      await first[Symbol.asyncDispose]();
-      await using second = await takeClaim(server, { table, migration }, never);
-      expect([other.lost.aborted, second.lost.aborted]).toEqual([false, false]);
-    });
+  test('can be taken again after it was given back, and on another table at any time', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    const first = await takeClaim(server, { table, migration }, never);
+    await using other = await takeClaim(server, { table: { ...table, table: 'other' }, migration }, never);
+    await first[Symbol.asyncDispose]();
+    await using second = await takeClaim(server, { table, migration }, never);
+    expect([other.lost.aborted, second.lost.aborted]).toEqual([false, false]);
+  });
 
-    test('ends every session of a predecessor that died without a word, its replication connection included', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      const slot = `slot_${schema.name}`;
-      await schema.application.run(`CREATE TABLE ${schema.name}.orders (id int)`);
-      await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
-      await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
-      await using proxy = await startProxy(url);
-      await using far = await openPostgres(proxy.url);
-      const dead = await takeClaim(far, { table, migration }, never);
-      const worker = await dead.openSession({}, never);
-      await worker.execute(`BEGIN; INSERT INTO ${schema.name}.orders VALUES (1)`, never);
-      const sender = new pg.Client({ ...clientConfig(far.config, 'tableshift'), replication: 'database' } as pg.ClientConfig);
-      sender.on('error', () => undefined);
-      await sender.connect();
-      await dead.mark(async (sql) => (await sender.query<Record<string, unknown>>(sql)).rows, never);
-      sender
-        .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
-        .catch(() => undefined);
-      const isStreaming = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
-      await expect.poll(() => schema.application.run(isStreaming)).toEqual([{ active: 't' }]);
-      proxy.freeze();
+  test('ends every session of a predecessor that died without a word, its replication connection included', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    const slot = `slot_${schema.name}`;
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id int)`);
+    await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
+    await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    await using proxy = await startProxy(url);
+    await using far = await openPostgres(proxy.url);
+    const dead = await takeClaim(far, { table, migration }, never);
+    const worker = await dead.openSession({}, never);
+    await worker.execute(`BEGIN; INSERT INTO ${schema.name}.orders VALUES (1)`, never);
+    const sender = new pg.Client({ ...clientConfig(far.config, 'tableshift'), replication: 'database' } as pg.ClientConfig);
+    sender.on('error', () => undefined);
+    await sender.connect();
+    await dead.mark(async (sql) => (await sender.query<Record<string, unknown>>(sql)).rows, never);
+    sender
+      .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+      .catch(() => undefined);
+    const isStreaming = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
+    await expect.poll(() => schema.application.run(isStreaming)).toEqual([{ active: 't' }]);
+    proxy.freeze();
 
-      await using successor = await takeClaim(server, { table, migration }, never);
-      expect(await schema.application.run(isStreaming)).toEqual([{ active: 'f' }]);
-      expect(await server.ender.observe(worker.identity)).toBe('gone');
-      await schema.application.run(`SET lock_timeout = 100; BEGIN; LOCK TABLE ${schema.name}.orders; COMMIT`);
-      expect(await schema.application.run(`SELECT * FROM ${schema.name}.orders`)).toEqual([]);
-      expect(successor.lost.aborted).toBe(false);
+    await using successor = await takeClaim(server, { table, migration }, never);
+    expect(await schema.application.run(isStreaming)).toEqual([{ active: 'f' }]);
+    expect(await server.ender.observe(worker.identity)).toBe('gone');
+    await schema.application.run(`SET lock_timeout = 100; BEGIN; LOCK TABLE ${schema.name}.orders; COMMIT`);
+    expect(await schema.application.run(`SELECT * FROM ${schema.name}.orders`)).toEqual([]);
+    expect(successor.lost.aborted).toBe(false);
 
-      proxy.forgetConnections();
-      await expect(dead.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-      await expect.poll(() => dead.lost.aborted, { timeout: 30_000 }).toBe(true);
-      expect(dead.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
-      await worker[Symbol.asyncDispose]();
-      await dead[Symbol.asyncDispose]();
-      await schema.application.run(`SELECT pg_drop_replication_slot('${slot}')`);
-    });
+    proxy.forgetConnections();
+    await expect(dead.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+    await expect.poll(() => dead.lost.aborted, { timeout: 30_000 }).toBe(true);
+    expect(dead.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
+    await worker[Symbol.asyncDispose]();
+    await dead[Symbol.asyncDispose]();
+    await schema.application.run(`SELECT pg_drop_replication_slot('${slot}')`);
+  });
 
-    test('outlives a cut connection when nobody else has taken it, and is there for whoever asks at once', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      await using claim = await takeClaim(server, { table, migration }, never);
-      await using watcher = await server.openSession({}, never);
-      const holder = await findClaimHolder(watcher, claimName(table), never);
-      await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
-      await using session = await claim.openSession({}, never);
-      await claim.check(session, never);
-      expect(await findClaimHolder(watcher, claimName(table), never)).not.toBe(holder);
-      expect(claim.lost.aborted).toBe(false);
-    });
+  test('outlives a cut connection when nobody else has taken it, and is there for whoever asks at once', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    await using claim = await takeClaim(server, { table, migration }, never);
+    await using watcher = await server.openSession({}, never);
+    const holder = await findClaimHolder(watcher, claimName(table), never);
+    await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
+    await using session = await claim.openSession({}, never);
+    await claim.check(session, never);
+    expect(await findClaimHolder(watcher, claimName(table), never)).not.toBe(holder);
+    expect(claim.lost.aborted).toBe(false);
+  });
 
-    test('is lost when another run took it while the connection was down', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      await using claim = await takeClaim(server, { table, migration }, never);
-      await using working = await claim.openSession({}, never);
-      await using watcher = await server.openSession({}, never);
-      const holder = await findClaimHolder(watcher, claimName(table), never);
-      await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
-      await using successor = await takeClaim(server, { table, migration }, never);
-      await expect.poll(() => claim.lost.aborted, { timeout: 20_000 }).toBe(true);
-      expect(claim.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
-      await expect(working.query('SELECT 1', never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
-      await expect(claim.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-      expect(successor.lost.aborted).toBe(false);
-    });
+  test('is lost when another run took it while the connection was down', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    await using claim = await takeClaim(server, { table, migration }, never);
+    await using working = await claim.openSession({}, never);
+    await using watcher = await server.openSession({}, never);
+    const holder = await findClaimHolder(watcher, claimName(table), never);
+    await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
+    await using successor = await takeClaim(server, { table, migration }, never);
+    await expect.poll(() => claim.lost.aborted, { timeout: 20_000 }).toBe(true);
+    expect(claim.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
+    await expect(working.query('SELECT 1', never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    await expect(claim.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+    expect(successor.lost.aborted).toBe(false);
+  });
 
-    test('can be checked inside a transaction, as it is at that moment', async () => {
-      await using schema = await createPostgresSchema(url);
-      const table = tableOf(schema.name);
-      await using claim = await takeClaim(server, { table, migration }, never);
-      await using session = await server.openSession({}, never);
-      await session.execute('BEGIN', never);
-      await claim.check(session, never);
-      const holder = await findClaimHolder(session, claimName(table), never);
-      await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
-      await using successor = await takeClaim(server, { table, migration: 'm2' as MigrationId }, never);
-      await expect(claim.check(session, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-      expect(successor.lost.aborted).toBe(false);
-      await session.execute('ROLLBACK', never);
-    });
-  },
-);
+  test('can be checked inside a transaction, as it is at that moment', async () => {
+    await using schema = await createPostgresSchema(url);
+    const table = tableOf(schema.name);
+    await using claim = await takeClaim(server, { table, migration }, never);
+    await using session = await server.openSession({}, never);
+    await session.execute('BEGIN', never);
+    await claim.check(session, never);
+    const holder = await findClaimHolder(session, claimName(table), never);
+    await schema.application.run(`SELECT pg_terminate_backend(${holder}, 5000)`);
+    await using successor = await takeClaim(server, { table, migration: 'm2' as MigrationId }, never);
+    await expect(claim.check(session, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+    expect(successor.lost.aborted).toBe(false);
+    await session.execute('ROLLBACK', never);
+  });
+});
 
 describe('the claim', () => {
   test('outlives a restart of the server', async () => {

@@ -7,20 +7,16 @@ import { describeSideBySide } from '../support/side-by-side.ts';
 import { describePortContract } from './port-contract.ts';
 import { openPostgresFixture } from './postgres-fixture.ts';
 
-describeSideBySide(
-  [15, 16, 17, 18] as const,
-  (version) => `on a server of version ${version}`,
-  (version) => {
-    let server: Server;
-    beforeAll(async () => {
-      const extraFlags = ['--synchronous-standby-names=nobody'];
-      server = await startServer({ flavour: 'postgres', version, extraFlags });
-      await using application = await openPostgresApplication(server.url);
-      // Only who asks for it waits for the standby that does not exist.
-      await application.run('SET synchronous_commit = local; ALTER ROLE postgres SET synchronous_commit = local');
-    });
-    afterAll(() => server[Symbol.asyncDispose]());
+describeSideBySide([15, 16, 17, 18] as const, 'on a server of version', (version) => {
+  let server: Server;
+  beforeAll(async () => {
+    const extraFlags = ['--synchronous-standby-names=nobody'];
+    server = await startServer({ flavour: 'postgres', version, extraFlags });
+    await using application = await openPostgresApplication(server.url);
+    // Only who asks for it waits for the standby that does not exist.
+    await application.run('SET synchronous_commit = local; ALTER ROLE postgres SET synchronous_commit = local');
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
 
-    describePortContract(`PostgreSQL ${version}`, () => openPostgresFixture(server.url, true));
-  },
-);
+  describePortContract(`PostgreSQL ${version}`, () => openPostgresFixture(server.url, true));
+});
