@@ -27,6 +27,9 @@ const implied: Readonly<Record<string, readonly string[]>> = {
   CONNECTION_ADMIN: ['SUPER'],
   'CONNECTION ADMIN': ['SUPER'],
   'SLAVE MONITOR': ['SUPER', 'REPLICATION SLAVE ADMIN'],
+  SET_ANY_DEFINER: ['SUPER'],
+  SET_USER_ID: ['SUPER'],
+  'SET USER': ['SUPER'],
 };
 
 /** Reads the rows of SHOW GRANTS. `hasPatterns`: `_` and `%` in a schema's name stand for others (partial_revokes is off). */

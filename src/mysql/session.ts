@@ -53,6 +53,12 @@ export interface SessionOptions {
   readonly settings?: readonly string[];
 }
 
+/** Set in every session of ours, and in no other. */
+export const OWN_SESSION_MARK = '@tableshift_session';
+
+/** Strict, but lets pass what the source may already hold: zero dates (no NO_ZERO_DATE) and zero in an AUTO_INCREMENT column. */
+export const OWN_SQL_MODE = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';
+
 /**
  * Opens a session and marks it. Rejects with LOCK_WAIT if another session holds the mark, and with ACCESS_DENIED,
  * SERVER_BUSY or CONNECTION_LOST. `when`: see `translateConnecting`.
@@ -88,14 +94,11 @@ export function describeServer(config: ConnectionConfig): string {
   return config.socketPath ?? `${config.host}:${config.port}`;
 }
 
-/**
- * The settings of all sessions. READ COMMITTED is what makes INSERT … SELECT read the source without locks. The sql_mode is
- * strict but lets pass what the source may already hold: zero dates (no NO_ZERO_DATE) and zero in an AUTO_INCREMENT column.
- */
+/** The settings of all sessions. READ COMMITTED is what makes INSERT … SELECT read the source without locks. */
 function settingStatements(options: SessionOptions): readonly string[] {
   const settings = [
     'autocommit = 1',
-    "sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
+    `sql_mode = '${OWN_SQL_MODE}'`,
     "time_zone = '+00:00'",
     'lock_wait_timeout = 10',
     'innodb_lock_wait_timeout = 5',
@@ -109,6 +112,7 @@ function settingStatements(options: SessionOptions): readonly string[] {
     'net_write_timeout = 60',
     ...options.flavour.sessionSettings,
     ...(options.settings ?? []),
+    `${OWN_SESSION_MARK} = 1`,
   ];
   return [
     'SET NAMES utf8mb4 COLLATE utf8mb4_bin',

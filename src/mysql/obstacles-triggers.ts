@@ -1,0 +1,52 @@
+/** Triggers that cannot be carried over as they are, and what the user lacks for making the others again. */
+
+import type { Plan } from '../engine/model.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { Flavour } from './flavour.ts';
+import { type Level, missingPrivileges } from './obstacles-privileges.ts';
+import type { Session } from './session.ts';
+import { readSchemaCollation, readTriggers, triggerProblems, type Trigger } from './triggers.ts';
+
+/** Triggers on the table. The user needs TRIGGER to see them. */
+export async function triggerObstacles(
+  session: Session,
+  { plan, flavour }: { readonly plan: Plan; readonly flavour: Flavour },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const triggers = await readTriggers(session, plan.source, signal);
+  if (triggers.length === 0) return [];
+  const { schema, table } = plan.source;
+  const collation = await readSchemaCollation(session, schema, signal);
+  const problems = triggerProblems(plan, triggers, collation).map(
+    (problem): Obstacle => ({ code: 'TRIGGERS', message: `${schema}.${table}: ${problem}` }),
+  );
+  return [
+    ...problems,
+    ...(await missingPrivileges(session, await definerLevels(session, { triggers, flavour }, signal), signal)),
+    ...(await loggingObstacles(session, signal)),
+  ];
+}
+
+/** What is needed to name somebody else in DEFINER. SUPER implies the newer ones. */
+async function definerLevels(
+  session: Session,
+  { triggers, flavour }: { readonly triggers: readonly Trigger[]; readonly flavour: Flavour },
+  signal: AbortSignal,
+): Promise<readonly Level[]> {
+  const [row] = await session.query('SELECT CURRENT_USER() AS name', signal);
+  if (triggers.every(({ definer }) => definer === row?.['name'])) return [];
+  const { isMariaDb, versionNumber } = flavour;
+  if (isMariaDb) return [[null, [versionNumber >= 10_05_02 ? 'SET USER' : 'SUPER']]];
+  return [[null, [versionNumber >= 8_02_00 ? 'SET_ANY_DEFINER' : versionNumber >= 8_00_00 ? 'SET_USER_ID' : 'SUPER']]];
+}
+
+/** With a binary log, only SUPER may make triggers, unless the server trusts whoever may otherwise. */
+async function loggingObstacles(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const [row] = await session.query('SELECT @@log_bin_trust_function_creators AS isTrusting', signal);
+  if (row?.['isTrusting'] === '1') return [];
+  const missing = await missingPrivileges(session, [[null, ['SUPER']]], signal);
+  return missing.map(({ code, message }) => ({
+    code,
+    message: `${message} Or let the server trust those who have TRIGGER: SET GLOBAL log_bin_trust_function_creators = ON;`,
+  }));
+}
