@@ -267,7 +267,7 @@ async function requestOf(database: OpenDatabase, asked: AskedRequest, signal: Ab
   return { ...asked, table: { schema, table } };
 }
 
-/** What keeps a native change from its table: a migration whose change stream it would break. */
+/** What keeps a native change from its table: a migration whose shadow and change stream would be in vain. */
 async function openMigrationsOf(database: Database, { source }: NativePlan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const open = (await database.listMigrations(signal)).filter(
     ({ state, plan }) => state === 'open' && plan.source.schema === source.schema && plan.source.table === source.table,

@@ -4,7 +4,6 @@ import type { MigrationRequest } from '../engine/model.ts';
 import type { NativeChange, NativePlan, NoNativeWay } from '../engine/native-change.ts';
 import { PlanRefusedError, type Obstacle } from '../engine/obstacles.ts';
 import { refusalOf } from './alter-probe.ts';
-import { findMigrations } from './bookkeeping.ts';
 import type { TableDescription } from './catalog.ts';
 import { readNativeClauses } from './native-clauses.ts';
 import { NativeClone } from './native-clone.ts';
@@ -28,7 +27,7 @@ async function findNative(server: Server, request: MigrationRequest, signal: Abo
   await using session = await server.openSession({}, signal);
   const source = await readSource(session, request.table, signal);
   if ('code' in source) throw new PlanRefusedError([source]);
-  const hindrance = (await missingOwnership(session, source, signal)) ?? (await openMigration(session, source, signal));
+  const hindrance = await missingOwnership(session, source, signal);
   if (hindrance !== null) throw new PlanRefusedError([hindrance]);
   const clause = request.clauses.trim();
   const unsuited = unsuitedFor(source);
@@ -85,18 +84,4 @@ async function missingOwnership(
   if (row?.['is_owner'] === 't') return null;
   const message = `The role ${row?.['username'] ?? ''} is not the owner of ${schema}.${table}, nor a member of ${owner}.`;
   return { code: 'MISSING_PRIVILEGE', message };
-}
-
-/** The shadow of a table that is altered meanwhile would be in vain. */
-async function openMigration(
-  session: Session,
-  { schema, table }: TableDescription,
-  signal: AbortSignal,
-): Promise<Obstacle | null> {
-  const open = (await findMigrations(session, null, signal)).find(
-    ({ state, plan }) => state === 'open' && plan.source.schema === schema && plan.source.table === table,
-  );
-  if (open === undefined) return null;
-  const message = `Migration ${open.id} of ${schema}.${table} is unfinished since ${open.startedAt}.`;
-  return { code: 'MIGRATION_OPEN', message };
 }
