@@ -62,7 +62,7 @@ class AskedReplica implements ReplicaLag {
   #connection: ReplicaConnection | null = null;
   #asking: Promise<void> | null = null;
   /** To the present question, also while a failed one is still being cleared away. */
-  #answer: (ThrottleSample & { readonly isAnswer: boolean }) | null = null;
+  #answer: { readonly sample: ThrottleSample; readonly isAnswer: boolean } | null = null;
   #hasAnswered = false;
 
   constructor(options: ReplicaLagOptions) {
@@ -82,8 +82,7 @@ class AskedReplica implements ReplicaLag {
     const answer = this.#answer;
     this.#hasAnswered = answer?.isAnswer ?? false;
     if (answer === null) return this.#silence(`it has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
-    const { isAnswer, ...sample } = answer;
-    return sample;
+    return answer.sample;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,9 +102,9 @@ class AskedReplica implements ReplicaLag {
     const { signal } = this.#closing;
     try {
       this.#connection ??= await this.#options.connect(signal);
-      this.#answer = { ...this.#judge(await this.#connection.ask(signal)), isAnswer: true };
+      this.#answer = { sample: this.#judge(await this.#connection.ask(signal)), isAnswer: true };
     } catch (error) {
-      this.#answer = { ...this.#silence(messageOf(error)), isAnswer: false };
+      this.#answer = { sample: this.#silence(messageOf(error)), isAnswer: false };
       this.#answered.notify();
       await this.#disconnect();
     }
