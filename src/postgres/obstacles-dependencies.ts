@@ -134,7 +134,7 @@ async function lostToOthers(
   );
   return rows.map((row) => {
     const how = row['is_lost'] === 't' ? 'the ALTER drops' : 'gets another type';
-    const message = `${row['object'] ?? ''} uses the ${row['used'] ?? ''}, which ${how}; so the server itself refuses it.`;
+    const message = `${row['object'] ?? ''} uses the ${row['used'] ?? ''}, which ${how}; for that reason the server itself would refuse the ALTER.`;
     return { code: 'DEPENDENT_OBJECTS', message };
   });
 }
