@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { migrate } from '../src/index.ts';
+import { DEFAULT_OPTIONS, migrate } from '../src/index.ts';
 import type { Plan } from '../src/engine/model.ts';
 import { openApplication } from '../test/support/adapter-server.ts';
 import { type Server, startServer } from '../test/support/servers.ts';
@@ -96,8 +96,11 @@ async function measure(source: Server, replica: Server, run: Run): Promise<Measu
     alter: 'MODIFY amount BIGINT NOT NULL',
     deferIndexes: 'never',
     replicas: [replica.url],
-    maxLagMs: run.lagMaxMs,
-    pace: { isPaceSmooth: run.isPaceSmooth, latency: null },
+    pace: {
+      isPaceSmooth: run.isPaceSmooth,
+      latency: null,
+      load: { ...DEFAULT_OPTIONS.load, replicaLagMaxMs: run.lagMaxMs },
+    },
     onStart: (plan) => plans.push(plan),
     observer: (event) => {
       if (event.kind === 'phase-entered') phases.set(event.phase, performance.now());

@@ -27,9 +27,9 @@ export interface OpenOptions {
   readonly defaultsFile: string | null;
   readonly home: string | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly maxRunningThreads: number;
-  readonly replicas: { readonly urls: readonly string[]; readonly isFinding: boolean; readonly maxLagMs: number };
-  readonly load: LoadLimits;
+  readonly replicas: { readonly urls: readonly string[]; readonly isFinding: boolean };
+  /** As they are now. */
+  readonly load: () => LoadLimits;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers: boolean;
 }

@@ -11,7 +11,6 @@ import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
 import { type MigrationResult, runMigration } from './engine/migration.ts';
-import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from './engine/load.ts';
 import type { NativePlan, NoNativeWay, Strategy } from './engine/native-change.ts';
 import { chooseWay, type NativeResult, NativeRunner } from './engine/native-runner.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
@@ -24,19 +23,16 @@ import { hidePasswords, parseServerUrl } from './server-url.ts';
 import { systemClock } from './system-clock.ts';
 
 export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
-export type { MigrationEvent, Observer, Progress } from './engine/events.ts';
+export type { MigrationEvent, Observer, Progress, SettingChange } from './engine/events.ts';
 export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
 export type { MigrationResult } from './engine/migration.ts';
 export type { NativePlan, NativeStep, NoNativeWay, Strategy } from './engine/native-change.ts';
 export type { NativeResult } from './engine/native-runner.ts';
-export { DEFAULT_MAX_RUNNING_THREADS, type LoadFigures, type LoadLimits } from './engine/load.ts';
+export { DEFAULT_LOAD_LIMITS, type LoadFigures, type LoadLimits } from './engine/load.ts';
 export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 export type { Checkpoint, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
 export { type Obstacle, type ObstacleCode, OBSTACLES, PlanRefusedError } from './engine/obstacles.ts';
 export type { MigrationRecord, MigrationState, RetiredTable, ThrottleSample, ThrottleSignal } from './engine/ports.ts';
-
-/** A replica that is further behind is left to catch up, milliseconds. */
-export const DEFAULT_MAX_LAG_MS = 5_000;
 
 /** Which server, and how to log in. */
 export interface ServerOptions {
@@ -70,21 +66,16 @@ export interface RunOptions {
   readonly onStart?: (plan: Plan) => void;
   /** Called once, before the first step of a native change. Nothing of it is recorded. Must not throw. */
   readonly onNativeStart?: (plan: NativePlan) => void;
-  /** What differs from DEFAULT_OPTIONS. */
+  /** What differs from DEFAULT_OPTIONS. Rejects with BAD_USAGE where the server does not know a figure that `load` limits. */
   readonly pace?: Partial<MigrationOptions>;
   /** To steer the run while it goes on: made by the caller, with its own options, which then win over `pace`. */
   readonly controls?: Controls;
   /** More reasons to slow down. */
   readonly signals?: readonly ThrottleSignal[];
-  /** Copying and verifying rest while the server has this many running threads. */
-  readonly maxRunningThreads?: number;
-  /** URLs of replicas: copying and verifying rest while one is further behind than `maxLagMs`, or cannot be asked. */
+  /** URLs of replicas: copying and verifying rest while one is further behind than `load.replicaLagMaxMs`, or cannot be asked. */
   readonly replicas?: readonly string[];
   /** Whether the replicas that MySQL or MariaDB tells of are waited for too, as far as the same login can ask them. True when it is not given. */
   readonly isFindingReplicas?: boolean;
-  readonly maxLagMs?: number;
-  /** Limits on figures of the server, and a query to ask. Rejects with BAD_USAGE where the server does not know a figure. */
-  readonly load?: LoadLimits;
 }
 
 /** A plan and every reason to refuse it. */
@@ -127,7 +118,8 @@ export type ShadowResult = MigrationResult & { readonly strategy: 'shadow' };
 /** Plans and carries out a change, up to the swap. Rejects with a PlanRefusedError where there are obstacles. */
 export async function migrate(options: ChangeOptions & RunOptions & { readonly strategy: 'shadow' }): Promise<ShadowResult>;
 export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult>;
-export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult> {
+export async function migrate(asked: ChangeOptions & RunOptions): Promise<ChangeResult> {
+  const options = { ...asked, controls: controlsOf(asked) };
   const signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
@@ -145,8 +137,9 @@ export async function migrate(options: ChangeOptions & RunOptions): Promise<Chan
 
 /** Goes on with the migration `id`; without one, with the only unfinished migration there is. */
 export async function resumeMigration(
-  options: ServerOptions & RunOptions & { readonly id?: string | null },
+  asked: ServerOptions & RunOptions & { readonly id?: string | null },
 ): Promise<MigrationResult> {
+  const options = { ...asked, controls: controlsOf(asked) };
   const signal = signalOf(options);
   await using database = await open(options, signal);
   const { plan } = await findOpen(database, options.id ?? null, signal);
@@ -222,6 +215,7 @@ export async function cleanUp(options: ServerOptions & { readonly id: string }):
 async function open(options: ServerOptions & RunOptions, signal: AbortSignal): Promise<OpenDatabase> {
   const server = parseServerUrl(options.url);
   const adapter = await loadAdapter(server.adapter);
+  const controls = controlsOf(options);
   return await adapter.open(
     server.shown,
     {
@@ -229,22 +223,16 @@ async function open(options: ServerOptions & RunOptions, signal: AbortSignal): P
       defaultsFile: options.defaultsFile ?? null,
       home: homedir(),
       environment: options.environment ?? {},
-      maxRunningThreads: options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS,
-      replicas: {
-        urls: options.replicas ?? [],
-        isFinding: options.isFindingReplicas ?? true,
-        maxLagMs: options.maxLagMs ?? DEFAULT_MAX_LAG_MS,
-      },
-      load: options.load ?? NO_LOAD_LIMITS,
-      isKillingBlockers: isKillingBlockers(options),
+      replicas: { urls: options.replicas ?? [], isFinding: options.isFindingReplicas ?? true },
+      load: () => controls.options.load,
+      isKillingBlockers: controls.options.cutover.killBlockersAfter > 0,
     },
     signal,
   );
 }
 
-function isKillingBlockers({ controls, pace }: RunOptions): boolean {
-  const { killBlockersAfter } = controls?.options.cutover ?? pace?.cutover ?? DEFAULT_OPTIONS.cutover;
-  return killBlockersAfter > 0;
+function controlsOf({ controls, pace }: RunOptions): Controls {
+  return controls ?? new Controls({ ...DEFAULT_OPTIONS, ...pace });
 }
 
 /** A request whose table may still want its schema. */
@@ -278,6 +266,9 @@ async function openMigrationsOf(database: Database, { source }: NativePlan, sign
   }));
 }
 
+/** With the controls that its database was opened with. */
+type ControlledRun = RunOptions & { readonly controls: Controls };
+
 interface NativeRun {
   readonly database: Database;
   readonly plan: NativePlan;
@@ -287,7 +278,7 @@ interface NativeRun {
 /** Null where the server took its offer back before anything changed, and the shadow may do it instead. */
 async function runNative(
   { database, plan, request }: NativeRun,
-  options: ChangeOptions & RunOptions,
+  options: ChangeOptions & ControlledRun,
   signal: AbortSignal,
 ): Promise<NativeResult | null> {
   assert(database.native !== undefined, 'a native plan comes from a database that has native ways');
@@ -295,7 +286,7 @@ async function runNative(
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   options.onNativeStart?.(plan);
   const observer = options.observer ?? ((): void => undefined);
-  const controls = options.controls ?? new Controls({ ...DEFAULT_OPTIONS, ...options.pace });
+  const { controls } = options;
   const context = { clock: systemClock, observer };
   const runner = new NativeRunner({ native: database.native, plan, request, controls, context });
   try {
@@ -314,11 +305,14 @@ interface Run {
   readonly purpose: 'start' | 'resume';
 }
 
-async function run({ database, plan, purpose }: Run, options: RunOptions, signal: AbortSignal): Promise<MigrationResult> {
+async function run({ database, plan, purpose }: Run, options: ControlledRun, signal: AbortSignal): Promise<MigrationResult> {
+  const { controls } = options;
+  // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
+  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
+  controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
   await using claim = await database.claim(plan, purpose, signal);
   options.onStart?.(plan);
   const observer = options.observer ?? ((): void => undefined);
-  const controls = options.controls ?? new Controls({ ...DEFAULT_OPTIONS, ...options.pace });
   const { signals = [] } = options;
   const { eventLog } = database;
   const recorder = new EventRecorder({ log: eventLog, id: plan.id, clock: systemClock, hide: hidePasswords, observer });

@@ -1,6 +1,7 @@
 /** What an operator, or a window of the day, can change while a migration runs. */
 
-import type { Observer } from './events.ts';
+import type { Observer, SettingChange, SettingValue } from './events.ts';
+import type { LoadLimits } from './load.ts';
 import type { MigrationOptions } from './options.ts';
 import { Condition } from './tasks.ts';
 
@@ -14,8 +15,12 @@ export type ChangeableOptions = Pick<
   | 'flushIntervalMs'
   | 'checkpointIntervalMs'
   | 'latency'
+  | 'load'
   | 'cutover'
 >;
+
+/** Rejects with BAD_USAGE where the server does not know what is to be limited. */
+export type LoadCheck = (load: LoadLimits, signal: AbortSignal) => Promise<void>;
 
 /** Somebody who wants a rest, and why. */
 export interface Hold {
@@ -33,6 +38,8 @@ export class Controls {
   readonly #cutoverHolds = new Map<string, string>();
   readonly #changed = new Condition();
   #observer: Observer = () => undefined;
+  #checkLoad: LoadCheck = async () => undefined;
+  #limitsRevision = 0;
 
   constructor(options: MigrationOptions) {
     this.#options = { ...options };
@@ -53,6 +60,11 @@ export class Controls {
     return firstOf(this.#cutoverHolds);
   }
 
+  /** Another one whenever a limit was changed: answers to what was asked before do not count any more. */
+  get limitsRevision(): number {
+    return this.#limitsRevision;
+  }
+
   /** Everybody who holds copying and verifying, the first of them first. */
   get pauses(): readonly Hold[] {
     return [...this.#pauses].map(([by, reason]) => ({ by, reason }));
@@ -70,13 +82,19 @@ export class Controls {
     for (const [by, reason] of this.#cutoverHolds) observer({ kind: 'cutover-held', by, reason });
   }
 
+  /** The run tells how limits on the load are checked, which only its server can. */
+  checkLoadBy(check: LoadCheck): void {
+    this.#checkLoad = check;
+  }
+
   /** Copying and verifying rest after the chunks in hand. */
   pause(by: string, reason: string): void {
     this.#hold(this.#pauses, { by, reason }, 'paused');
   }
 
-  unpause(by: string): void {
-    this.#release(this.#pauses, by, 'unpaused');
+  /** `who` is the person that asked for it, where that is known. */
+  unpause(by: string, who?: string): void {
+    this.#release(this.#pauses, { by, who }, 'unpaused');
   }
 
   /** No cutover attempt begins; one that is under way goes on. */
@@ -84,14 +102,32 @@ export class Controls {
     this.#hold(this.#cutoverHolds, { by, reason }, 'cutover-held');
   }
 
-  releaseCutover(by: string): void {
-    this.#release(this.#cutoverHolds, by, 'cutover-released');
+  releaseCutover(by: string, who?: string): void {
+    this.#release(this.#cutoverHolds, { by, who }, 'cutover-released');
   }
 
-  /** Takes effect with the next chunk, flush or attempt. */
-  change(changes: Partial<ChangeableOptions>): void {
+  /** Takes effect with the next chunk, flush, sample or attempt. `by` is for the event. */
+  change(changes: Partial<ChangeableOptions>, by: string): void {
+    const before = flatten(this.#options);
     Object.assign(this.#options, changes);
-    this.#observer({ kind: 'options-changed', changes });
+    if (changes.load !== undefined) this.#limitsRevision += 1;
+    this.#tell(differences(before, flatten(this.#options)), by);
+  }
+
+  /** Like `change`, after the server was asked: rejects with BAD_USAGE, and nothing has changed, where it does not know a limit. */
+  async changeLoad(changes: Partial<LoadLimits>, by: string, signal: AbortSignal): Promise<void> {
+    await this.#checkLoad({ ...this.#options.load, ...changes }, signal);
+    this.change({ load: { ...this.#options.load, ...changes } }, by);
+  }
+
+  /** Tells what else was changed by those who steer, such as a file that holds copying. */
+  noteChanges(changes: readonly SettingChange[], by: string): void {
+    this.#limitsRevision += 1;
+    this.#tell(changes, by);
+  }
+
+  #tell(changes: readonly SettingChange[], by: string): void {
+    if (changes.length > 0) this.#observer({ kind: 'options-changed', by, changes });
     this.#changed.notify();
   }
 
@@ -112,11 +148,34 @@ export class Controls {
     this.#changed.notify();
   }
 
-  #release(holds: Map<string, string>, by: string, kind: 'unpaused' | 'cutover-released'): void {
+  #release(
+    holds: Map<string, string>,
+    { by, who }: { readonly by: string; readonly who: string | undefined },
+    kind: 'unpaused' | 'cutover-released',
+  ): void {
     if (!holds.delete(by)) return;
-    this.#observer({ kind, by });
+    this.#observer({ kind, by, ...(who === undefined ? {} : { who }) });
     this.#changed.notify();
   }
+}
+
+/** Settings by their path, such as `cutover.lockTimeoutMs`. */
+type Settings = ReadonlyMap<string, SettingValue>;
+
+function flatten(options: object, path = ''): Settings {
+  return new Map(
+    Object.entries(options).flatMap(([key, value]: [string, unknown]): (readonly [string, SettingValue])[] => {
+      if (typeof value === 'object' && value !== null) return [...flatten(value, `${path}${key}.`)];
+      const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+      return [[`${path}${key}`, isPlain ? value : null]];
+    }),
+  );
+}
+
+function differences(before: Settings, after: Settings): readonly SettingChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .map((name) => ({ name, before: before.get(name) ?? null, after: after.get(name) ?? null }))
+    .filter((change) => change.before !== change.after);
 }
 
 function firstOf(holds: ReadonlyMap<string, string>): Hold | null {

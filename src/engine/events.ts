@@ -1,6 +1,5 @@
 /** What the engine tells its observer: one event per fact, fields with units, no formatted text. */
 
-import type { ChangeableOptions } from './controls.ts';
 import type { ErrorCode } from './errors.ts';
 import type { MigrationId, Phase } from './model.ts';
 
@@ -27,11 +26,12 @@ export type MigrationEvent =
   /** Nobody needs to look: what the throttle signal `about` has found, or decided. */
   | { readonly kind: 'noticed'; readonly about: string; readonly message: string }
   | { readonly kind: 'paused'; readonly by: string; readonly reason: string }
-  | { readonly kind: 'unpaused'; readonly by: string }
+  /** `who` is the person that asked for it, as far as that is known. */
+  | { readonly kind: 'unpaused'; readonly by: string; readonly who?: string }
   | { readonly kind: 'cutover-held'; readonly by: string; readonly reason: string }
-  | { readonly kind: 'cutover-released'; readonly by: string }
+  | { readonly kind: 'cutover-released'; readonly by: string; readonly who?: string }
   | { readonly kind: 'cutover-awaited'; readonly by: string; readonly reason: string }
-  | { readonly kind: 'options-changed'; readonly changes: Partial<ChangeableOptions> }
+  | { readonly kind: 'options-changed'; readonly by: string; readonly changes: readonly SettingChange[] }
   | { readonly kind: 'cutover-attempt'; readonly attempt: number; readonly lockTimeoutMs: number }
   | {
       readonly kind: 'cutover-failed';
@@ -66,6 +66,15 @@ export type MigrationEvent =
     }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly id: MigrationId };
+
+/** One setting before and after, null: none. Its name is its path among the options (`cutover.lockTimeoutMs`), or that of its owner (`window`). */
+export interface SettingChange {
+  readonly name: string;
+  readonly before: SettingValue;
+  readonly after: SettingValue;
+}
+
+export type SettingValue = string | number | boolean | null;
 
 /** A snapshot of the run, emitted about once a second. */
 export interface Progress {

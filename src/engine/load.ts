@@ -1,12 +1,16 @@
-/** How loaded the server may be, by its own figures and by a query of the operator. */
+/** How loaded the server may be, by its own figures, its replicas, and a query of the operator. */
 
 import type { ThrottleSample } from './ports.ts';
 
 /** Limits by the name of a figure, as the server calls it (MySQL: a status variable). */
 export type LoadFigures = Readonly<Record<string, number>>;
 
-/** What an operator asks an adapter to look at. */
+/** What adapters hold copying back for. It may change while a run goes on, so adapters ask for it each time. */
 export interface LoadLimits {
+  /** Copying and verifying rest while the server has this many running threads (PostgreSQL: active sessions). */
+  readonly runningThreadsMax: number;
+  /** How far a replica may be behind, milliseconds. */
+  readonly replicaLagMaxMs: number;
   /** Copying and verifying rest while one of these figures is at its limit or above. */
   readonly max: LoadFigures;
   /** The run ends, resumably, when one of these figures is at its limit or above. */
@@ -17,11 +21,15 @@ export interface LoadLimits {
   readonly retainedLogBytesMax: number | null;
 }
 
-/** Statements that run at the same moment on a server that is busy but well: more than that, and they only wait for each other. */
-export const DEFAULT_MAX_RUNNING_THREADS = 64;
-
-/** Nothing beyond what adapters look at anyway. */
-export const NO_LOAD_LIMITS: LoadLimits = { max: {}, critical: {}, query: null, retainedLogBytesMax: null };
+/** What adapters look at anyway: more statements than that at the same moment only wait for each other. */
+export const DEFAULT_LOAD_LIMITS: LoadLimits = {
+  runningThreadsMax: 64,
+  replicaLagMaxMs: 5_000,
+  max: {},
+  critical: {},
+  query: null,
+  retainedLogBytesMax: null,
+};
 
 /** Bytes in a sentence, in one unit so that figures can be compared: `1536 MiB`, and `0.3 MiB` below ten of them. */
 export function mebibytes(bytes: number): string {
@@ -30,12 +38,15 @@ export function mebibytes(bytes: number): string {
 }
 
 /** The names of all figures that are limited, each once, in lower case. */
-export function limitedNames({ max, critical }: LoadLimits): readonly string[] {
+export function limitedNames({ max, critical }: Pick<LoadLimits, 'max' | 'critical'>): readonly string[] {
   return [...new Set([...Object.keys(max), ...Object.keys(critical)].map((name) => name.toLowerCase()))];
 }
 
 /** The figure that is nearest to its limit, or one that is critical. `figures` by names in lower case; one that is missing is a stop. */
-export function judgeLoad(figures: ReadonlyMap<string, number>, { max, critical }: LoadLimits): ThrottleSample {
+export function judgeLoad(
+  figures: ReadonlyMap<string, number>,
+  { max, critical }: Pick<LoadLimits, 'max' | 'critical'>,
+): ThrottleSample {
   for (const [name, limit] of Object.entries(critical)) {
     const value = figures.get(name.toLowerCase());
     if (value !== undefined && value >= limit) {

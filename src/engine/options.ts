@@ -1,5 +1,7 @@
 /** The settings of a run, with their usual values. */
 
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from './load.ts';
+
 export interface LatencyLimit {
   /** Stop point relative to the baseline. */
   readonly factor: number;
@@ -41,6 +43,7 @@ export interface MigrationOptions {
   readonly isVerifying: boolean;
   /** Throttle by what our own heartbeat feels; null: not. */
   readonly latency: LatencyLimit | null;
+  readonly load: LoadLimits;
   readonly cutover: CutoverLimits;
 }
 
@@ -61,6 +64,7 @@ export const DEFAULT_OPTIONS: MigrationOptions = {
   isPaceSmooth: true,
   isVerifying: true,
   latency: { factor: 2, floorMs: 10 },
+  load: DEFAULT_LOAD_LIMITS,
   cutover: {
     lockTimeoutMs: 2000,
     holdTimeoutMs: 5000,

@@ -12,6 +12,7 @@
  */
 
 import type { MigrationError } from './errors.ts';
+import type { LoadLimits } from './load.ts';
 import type { NativeChange } from './native-change.ts';
 import type { Obstacle } from './obstacles.ts';
 import type {
@@ -41,6 +42,8 @@ export interface Database extends AsyncDisposable {
   claim(plan: Plan, purpose: 'start' | 'resume', signal: AbortSignal): Promise<TableClaim>;
   /** Like `claim` to resume, for a migration that is to be given up: works whatever has become of the source. */
   claimToGiveUp(plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp>;
+  /** Rejects with BAD_USAGE where a limit is on a figure that this server does not tell, or it cannot answer the query. Changes nothing. */
+  checkLoadLimits(limits: LoadLimits, signal: AbortSignal): Promise<void>;
   /** The migrations known on this server, newest first. */
   listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
   readonly retiredTables: RetiredTables;

@@ -14,8 +14,8 @@ const CHUNK_SHARE_MIN = 0.1;
 const WORKERS_MAX = 24;
 
 interface Reading {
-  /** False until the first answer: nobody knows yet what the signal would say. */
-  readonly hasAnswered: boolean;
+  /** The revision of the limits that the answer is about; null until the first: nobody knows yet what the signal would say. */
+  readonly revision: number | null;
   readonly pressure: number;
   /** The last answer, in words. */
   readonly said: string;
@@ -75,7 +75,7 @@ export class Throttler {
     this.#pacedAt = this.#clock.now();
     for (const signal of signals)
       this.#readings.set(signal.name, {
-        hasAnswered: false,
+        revision: null,
         pressure: 0,
         said: 'not asked yet',
         failure: null,
@@ -162,7 +162,8 @@ export class Throttler {
   async #sample(one: ThrottleSignal, signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
-        this.#take(one.name, await this.#askInTime(one, signal));
+        const revision = this.#controls.limitsRevision;
+        this.#take(one.name, await this.#askInTime(one, signal), revision);
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof MigrationError && error.code === 'CRITICAL_LOAD') throw error;
@@ -192,7 +193,7 @@ export class Throttler {
     this.#pacedAt = now;
   }
 
-  #take(name: string, sample: ThrottleSample): void {
+  #take(name: string, sample: ThrottleSample, revision: number): void {
     const { isCritical = false, warning, notice } = sample;
     const { pressure, detail } = sample.lagMs === undefined ? sample : this.#forecast(name, sample, sample.lagMs);
     this.#tell('warning', name, warning);
@@ -202,7 +203,7 @@ export class Throttler {
       throw new MigrationError('CRITICAL_LOAD', message);
     }
     const finite = Number.isFinite(pressure) ? pressure : 1;
-    this.#readings.set(name, { hasAnswered: true, pressure: finite, said: detail, failure: null, at: this.#clock.now() });
+    this.#readings.set(name, { revision, pressure: finite, said: detail, failure: null, at: this.#clock.now() });
   }
 
   /** A replica that is four times slower than the copy shows a second of lag when it needs four to get over it. */
@@ -217,9 +218,13 @@ export class Throttler {
     };
   }
 
-  /** Work begins when every signal has answered once; one that does not is stale after a while, which is a stop. */
+  /**
+   * Work begins when every signal has answered once, and after a limit was changed once more; one that does not is stale after a
+   * while, which is a stop.
+   */
   get #isAwaitingAnswers(): boolean {
-    return [...this.#readings.values()].some(({ hasAnswered }) => !hasAnswered);
+    const { limitsRevision } = this.#controls;
+    return [...this.#readings.values()].some(({ revision }) => revision !== limitsRevision);
   }
 
   get #workersWanted(): number {

@@ -1,7 +1,7 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { Database, MigrationRecord, TableClaim, ThrottleSignal } from '../engine/ports.ts';
@@ -38,12 +38,10 @@ import { checkLoadLimits, operatorLimits, runningThreads } from './throttle-sign
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
-  /** Copying rests while the server has this many running threads; null: DEFAULT_MAX_RUNNING_THREADS. */
-  readonly maxRunningThreads: number | null;
-  /** Copying rests while one of these replicas, or where `isFinding` one that the server tells of, is further behind than `maxLagMs`. */
-  readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean; readonly maxLagMs: number };
-  /** What else the operator wants to be looked at. */
-  readonly load?: LoadLimits;
+  /** Copying rests while one of these replicas, or where `isFinding` one that the server tells of, is too far behind. */
+  readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean };
+  /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
+  readonly load?: () => LoadLimits;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers?: boolean;
 }
@@ -64,6 +62,10 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     ],
     claim: (plan, purpose, signal) => claimTable({ server, options, plan }, purpose, signal),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
+    async checkLoadLimits(limits, signal) {
+      await using session = await server.openSession({}, signal);
+      await checkLoadLimits(session, limits, signal);
+    },
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
     native: createNativeChange(server),
@@ -94,7 +96,6 @@ async function claimTable(order: ClaimOrder, purpose: 'start' | 'resume', signal
   const { server, plan } = order;
   {
     await using session = await server.openSession({}, signal);
-    await checkLoadLimits(session, order.options.load ?? NO_LOAD_LIMITS, signal);
     await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
   }
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
@@ -137,24 +138,23 @@ class ClaimedTable implements TableClaim {
       claim,
       prepareWriter: (session, signal) => this.#lockablePair.prepareWriter(session, signal),
     });
-    const { urls = [], isFinding = false, maxLagMs = 0 } = options.replicas ?? {};
-    const lag = { source: this.#service, lagMaxMs: maxLagMs, clock: systemClock };
+    const { urls = [], isFinding = false } = options.replicas ?? {};
+    const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
+    const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
     const named = urls.map((url) => new URL(url)).map(({ host, port }) => (port === '' ? `${host}:3306` : host));
     this.#replicas = [
       ...urls.map((url) => replicaLag({ ...lag, url, login: options })),
       ...(isFinding ? [foundReplicas({ ...lag, server, named })] : []),
     ];
-    const threadsMax = options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS;
-    const load = options.load ?? NO_LOAD_LIMITS;
-    const asked = operatorLimits(this.#service, load, systemClock);
+    const limited = { pool: this.#service, limits };
     const watched = { pool: this.#service, server, plan, clock: systemClock };
-    const log = { flavour: server.flavour, limit: load.retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
+    const log = { flavour: server.flavour, limit: () => limits().retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
     this.throttleSignals = [
-      runningThreads(this.#service, threadsMax),
+      runningThreads(limited),
       lockWaiters(watched),
       retainedLog({ ...watched, ...log }),
       freeDisk(watched),
-      ...asked,
+      ...operatorLimits(limited, systemClock),
       ...this.#replicas,
     ];
   }

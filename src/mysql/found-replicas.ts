@@ -13,7 +13,8 @@ import type { Row, SessionPool } from './session.ts';
 export interface FoundReplicasOptions {
   readonly server: Server;
   readonly source: SessionPool;
-  readonly lagMaxMs: number;
+  /** Milliseconds, as it is now. */
+  readonly lagMaxMs: () => number;
   readonly clock: Clock;
   /** Host and port of those that are named: they have signals of their own. */
   readonly named: readonly string[];
@@ -107,7 +108,7 @@ class Followers implements FoundReplicas {
   #tell(all: readonly Follower[]): Pick<ThrottleSample, 'notice' | 'warning'> {
     const used = all.filter(({ aside }) => aside === null).map(({ replica }) => replica.label);
     const aside = all.flatMap(({ aside }) => (aside === null ? [] : [aside]));
-    const limit = `${this.#options.lagMaxMs / 1000} s`;
+    const limit = `${this.#options.lagMaxMs() / 1000} s`;
     return {
       ...(used.length === 0
         ? {}

@@ -17,7 +17,8 @@ export type { ReplicaLag } from '../sessions/replica-lag.ts';
 interface LagOptions {
   /** Where its pulse is written. */
   readonly source: SessionPool;
-  readonly lagMaxMs: number;
+  /** Milliseconds, as it is now. */
+  readonly lagMaxMs: () => number;
   readonly clock: Clock;
 }
 

@@ -20,8 +20,8 @@ const ASK_EACH_MS = 1_000;
 export interface RetainedLogOptions {
   readonly pool: SessionPool;
   readonly flavour: Flavour;
-  /** Bytes; null: half of the size that the server allows its log; 0: none. */
-  readonly limit: number | null;
+  /** Bytes, as it is now; null: half of the size that the server allows its log; 0: none. */
+  readonly limit: () => number | null;
   /** Where a resume would begin, or null before the first checkpoint. */
   readonly resumeFrom: () => Pick<LogPosition, 'file' | 'offset'> | null;
   readonly clock: Clock;
@@ -29,10 +29,15 @@ export interface RetainedLogOptions {
 
 /** Pressure by the log behind that place. Nothing is asked where there is no limit. */
 export function retainedLog({ pool, flavour, limit, resumeFrom, clock }: RetainedLogOptions): ThrottleSignal {
-  let known: { readonly limit: number | null } | null = limit === null ? null : { limit: limit === 0 ? null : limit };
+  let usual: { readonly limit: number | null } | null = null;
+  const findLimit = async (signal: AbortSignal): Promise<number | null> => {
+    const asked = limit();
+    if (asked !== null) return asked === 0 ? null : asked;
+    usual ??= { limit: await pool.withSession((session) => defaultLimit(session, signal), signal) };
+    return usual.limit;
+  };
   const sample = async (signal: AbortSignal): Promise<ThrottleSample> => {
-    known ??= { limit: await pool.withSession((session) => defaultLimit(session, signal), signal) };
-    const limitBytes = known.limit;
+    const limitBytes = await findLimit(signal);
     if (limitBytes === null) return { pressure: 0, detail: 'there is no limit' };
     const place = resumeFrom();
     if (place === null || place.file === '') return { pressure: 0, detail: 'there is no checkpoint yet' };

@@ -3,12 +3,18 @@
 import { MigrationError } from '../engine/errors.ts';
 import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
-import { type AskQuery, operatorQuery } from '../sessions/operator-query.ts';
+import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 
+/** What is looked at, and the limits as they are now. */
+interface Limited {
+  readonly pool: SessionPool;
+  readonly limits: () => LoadLimits;
+}
+
 /** Pressure by the number of statements that are running, our own included. */
-export function runningThreads(pool: SessionPool, limit: number): ThrottleSignal {
+export function runningThreads({ pool, limits }: Limited): ThrottleSignal {
   return {
     name: 'running threads',
     async sample(signal) {
@@ -16,6 +22,7 @@ export function runningThreads(pool: SessionPool, limit: number): ThrottleSignal
         (session) => session.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", signal),
         signal,
       );
+      const limit = limits().runningThreadsMax;
       const running = Number(rows[0]?.['Value'] ?? 0);
       return { pressure: running / limit, detail: `${running} threads are running, the limit is ${limit}` };
     },
@@ -23,37 +30,35 @@ export function runningThreads(pool: SessionPool, limit: number): ThrottleSignal
 }
 
 /** What the operator asked to look at, each kind a signal of its own. */
-export function operatorLimits(pool: SessionPool, limits: LoadLimits, clock: Clock): readonly ThrottleSignal[] {
-  const { query } = limits;
-  const ask =
-    (sql: string): AskQuery =>
-    (signal) =>
-      pool.withSession((session) => session.query(sql, signal), signal);
-  return [
-    ...(limitedNames(limits).length === 0 ? [] : [statusLimits(pool, limits)]),
-    ...(query === null ? [] : [operatorQuery(ask(query), clock)]),
-  ];
+export function operatorLimits({ pool, limits }: Limited, clock: Clock): readonly ThrottleSignal[] {
+  const ask = (sql: string, signal: AbortSignal): ReturnType<Session['query']> =>
+    pool.withSession((session) => session.query(sql, signal), signal);
+  return [statusLimits({ pool, limits }), operatorQuery(() => limits().query, ask, clock)];
 }
 
-/** Rejects with BAD_USAGE where a limit is on something that is no status variable of this server. */
+/** Rejects with BAD_USAGE where a limit is on something that is no status variable of this server, or it cannot answer the query. */
 export async function checkLoadLimits(session: Session, limits: LoadLimits, signal: AbortSignal): Promise<void> {
-  if (limitedNames(limits).length === 0) return;
-  const figures = await readStatus(session, limits, signal);
-  const unknown = limitedNames(limits).filter((name) => !figures.has(name));
-  if (unknown.length === 0) return;
-  throw new MigrationError('BAD_USAGE', `This server has no status variable ${unknown.join(', ')} with a number to limit.`);
+  const names = limitedNames(limits);
+  const figures = names.length === 0 ? new Map() : await readStatus(session, limits, signal);
+  const unknown = names.filter((name) => !figures.has(name));
+  if (unknown.length > 0) {
+    throw new MigrationError('BAD_USAGE', `This server has no status variable ${unknown.join(', ')} with a number to limit.`);
+  }
+  if (limits.query !== null) await checkQuery(limits.query, (sql, inner) => session.query(sql, inner), signal);
 }
 
-function statusLimits(pool: SessionPool, limits: LoadLimits): ThrottleSignal {
+function statusLimits({ pool, limits }: Limited): ThrottleSignal {
   return {
     name: 'server load',
     async sample(signal) {
-      return judgeLoad(await pool.withSession((session) => readStatus(session, limits, signal), signal), limits);
+      const now = limits();
+      if (limitedNames(now).length === 0) return judgeLoad(new Map(), now);
+      return judgeLoad(await pool.withSession((session) => readStatus(session, now, signal), signal), now);
     },
   };
 }
 
-/** Status variables by name in lower case. */
+/** Status variables by name in lower case; at least one is limited. */
 async function readStatus(session: Session, limits: LoadLimits, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const names = limitedNames(limits).map(quoteText).join(', ');
   const rows = await session.query(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`, signal);

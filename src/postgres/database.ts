@@ -1,7 +1,7 @@
 /** PostgreSQL as the engine sees it: everything of this folder, put together. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { DEFAULT_MAX_RUNNING_THREADS, type LoadLimits, NO_LOAD_LIMITS } from '../engine/load.ts';
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { ChangeStream, Database, MigrationRecord, TableClaim, ThrottleSignal } from '../engine/ports.ts';
@@ -33,23 +33,14 @@ import { type ReplicaLag, replicaLag } from './replica-lag.ts';
 import { retainedLog } from './retained-log.ts';
 import { quoteText } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
-import {
-  activeSessions,
-  checkLoadLimits,
-  indexBuild,
-  operatorLimits,
-  standbyLag,
-  standbyLagDefaultMs,
-} from './throttle-signals.ts';
+import { activeSessions, checkLoadLimits, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
-  /** Copying rests while this many sessions are at work; null: DEFAULT_MAX_RUNNING_THREADS. */
-  readonly maxRunningThreads: number | null;
-  /** Copying rests while one of these standbys, or one that the server itself sees, replays further behind than `maxLagMs`. */
-  readonly replicas?: { readonly urls: readonly string[]; readonly maxLagMs: number };
-  /** What else the operator wants to be looked at. */
-  readonly load?: LoadLimits;
+  /** Copying rests while one of these standbys, or one that the server itself sees, replays too far behind. */
+  readonly replicas?: { readonly urls: readonly string[] };
+  /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
+  readonly load?: () => LoadLimits;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers?: boolean;
 }
@@ -77,6 +68,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     ],
     claim: (plan, purpose, signal) => claimTable({ server, options, plan }, purpose, signal),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
+    checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
     native: createNativeChange(server),
@@ -123,7 +115,6 @@ interface ClaimOrder {
 
 async function claimTable(order: ClaimOrder, purpose: 'start' | 'resume', signal: AbortSignal): Promise<TableClaim> {
   const { server, plan } = order;
-  checkLoadLimits(order.options.load ?? NO_LOAD_LIMITS);
   {
     await using session = await server.openSession({}, signal);
     await createBookkeeping(session, signal);
@@ -171,17 +162,18 @@ class ClaimedTable implements TableClaim {
       lockedWriter: (session) => this.#openPair.lockedWriter(session),
       carryOver: createCarryOver(plan),
     });
-    const { urls = [], maxLagMs = standbyLagDefaultMs } = options.replicas ?? {};
-    const load = options.load ?? NO_LOAD_LIMITS;
-    const source = this.#service;
-    this.#replicas = urls.map((url) => replicaLag({ url, login: options, source, lagMaxMs: maxLagMs, clock: systemClock }));
+    const { urls = [] } = options.replicas ?? {};
+    const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
+    const limited = { pool: this.#service, limits };
+    const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
+    this.#replicas = urls.map((url) => replicaLag({ ...lag, url, login: options }));
     this.throttleSignals = [
-      activeSessions(this.#service, options.maxRunningThreads ?? DEFAULT_MAX_RUNNING_THREADS),
-      standbyLag(this.#service, maxLagMs),
+      activeSessions(limited),
+      standbyLag(limited),
       indexBuild(this.#service, plan),
       lockWaiters(this.#service, plan, systemClock),
-      retainedLog({ pool: this.#service, plan, limit: load.retainedLogBytesMax, clock: systemClock }),
-      ...operatorLimits(this.#service, load, { searchPath: server.searchPath, clock: systemClock }),
+      retainedLog({ pool: this.#service, plan, limit: () => limits().retainedLogBytesMax, clock: systemClock }),
+      ...operatorLimits(limited, { searchPath: server.searchPath, clock: systemClock }),
       ...this.#replicas,
     ];
   }

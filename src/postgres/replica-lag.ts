@@ -15,7 +15,8 @@ export interface ReplicaLagOptions {
   readonly url: string;
   readonly login: ConnectionDefaults;
   readonly source: SessionPool;
-  readonly lagMaxMs: number;
+  /** Milliseconds, as it is now. */
+  readonly lagMaxMs: () => number;
   readonly clock: Clock;
 }
 

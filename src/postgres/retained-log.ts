@@ -42,8 +42,8 @@ export interface RetainedLog {
 export interface RetainedLogOptions {
   readonly pool: SessionPool;
   readonly plan: Plan;
-  /** Bytes; null: half of what the server allows; 0: only what it allows. */
-  readonly limit: number | null;
+  /** Bytes, as it is now; null: half of what the server allows; 0: only what it allows. */
+  readonly limit: () => number | null;
   readonly clock: Clock;
 }
 
@@ -53,7 +53,7 @@ export function retainedLog({ pool, plan, limit, clock }: RetainedLogOptions): T
     pool.withSession(async (session) => {
       const log = await readRetainedLog(session, slotName(plan.id), signal);
       if (log === null) return { pressure: 0, detail: 'there is no replication slot' };
-      const limitBytes = limitOf(log, limit);
+      const limitBytes = limitOf(log, limit());
       const isHeld = limitBytes !== null && isHeldByOthers(log, limitBytes);
       return judgeRetainedLog(log, limitBytes, isHeld ? await findOldestWriter(session, signal) : null);
     }, signal);

@@ -4,16 +4,20 @@ import { MigrationError } from '../engine/errors.ts';
 import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
-import { type AskQuery, operatorQuery } from '../sessions/operator-query.ts';
+import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
+import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteName, quoteText } from './statements.ts';
 
-/** How far a standby may replay behind before copying rests. */
-export const standbyLagDefaultMs = 10_000;
+/** What is looked at, and the limits as they are now. */
+interface Limited {
+  readonly pool: SessionPool;
+  readonly limits: () => LoadLimits;
+}
 
 /** Pressure by the number of sessions that are at work, our own included. What other databases of the server do counts too. */
-export function activeSessions(pool: SessionPool, limit: number): ThrottleSignal {
+export function activeSessions({ pool, limits }: Limited): ThrottleSignal {
   return {
     name: 'active sessions',
     async sample(signal) {
@@ -27,6 +31,7 @@ export function activeSessions(pool: SessionPool, limit: number): ThrottleSignal
           ),
         signal,
       );
+      const limit = limits().runningThreadsMax;
       const active = Number(rows[0]?.['active'] ?? 0);
       return { pressure: active / limit, detail: `${active} sessions are active, the limit is ${limit}` };
     },
@@ -37,7 +42,7 @@ export function activeSessions(pool: SessionPool, limit: number): ThrottleSignal
  * Pressure by the standby that is furthest behind, as this server sees it: the time by which replay lags, which the server
  * forgets while nothing is written. Standbys of other standbys are not seen, and none by a role without pg_monitor.
  */
-export function standbyLag(pool: SessionPool, lagMaxMs: number): ThrottleSignal {
+export function standbyLag({ pool, limits }: Limited): ThrottleSignal {
   return {
     name: 'standby lag',
     async sample(signal) {
@@ -54,6 +59,7 @@ export function standbyLag(pool: SessionPool, lagMaxMs: number): ThrottleSignal 
       );
       const [slowest] = rows;
       if (slowest === undefined) return { pressure: 0, detail: 'there is no standby' };
+      const lagMaxMs = limits().replicaLagMaxMs;
       const lagMs = Number(slowest['lag']);
       const detail = `the standby ${slowest['name'] ?? ''} replays ${lagMs / 1000} s behind, the limit is ${lagMaxMs / 1000} s`;
       return { pressure: lagMs / lagMaxMs, detail, lagMs };
@@ -97,19 +103,12 @@ const figures = {
 
 /** What the operator asked to look at, each kind a signal of its own. The query finds tables by `searchPath`. */
 export function operatorLimits(
-  pool: SessionPool,
-  limits: LoadLimits,
-  how: { readonly searchPath: readonly string[]; readonly clock: Clock },
+  { pool, limits }: Limited,
+  { searchPath, clock }: { readonly searchPath: readonly string[]; readonly clock: Clock },
 ): readonly ThrottleSignal[] {
-  const { query } = limits;
-  const ask =
-    (sql: string): AskQuery =>
-    (signal) =>
-      pool.withSession((session) => askReadOnly(session, { sql, searchPath: how.searchPath }, signal), signal);
-  return [
-    ...(limitedNames(limits).length === 0 ? [] : [statusLimits(pool, limits)]),
-    ...(query === null ? [] : [operatorQuery(ask(query), how.clock)]),
-  ];
+  const ask = (sql: string, signal: AbortSignal): ReturnType<Session['query']> =>
+    pool.withSession((session) => askReadOnly(session, { sql, searchPath }, signal), signal);
+  return [statusLimits({ pool, limits }), operatorQuery(() => limits().query, ask, clock)];
 }
 
 /** In a transaction that leaves nothing behind. Where the query fails the pool ends it. */
@@ -125,22 +124,29 @@ async function askReadOnly(
   return rows;
 }
 
-/** Throws BAD_USAGE where a limit is on something that is not known here. */
-export function checkLoadLimits(limits: LoadLimits): void {
+/** Rejects with BAD_USAGE where a limit is on something that is not known here, or the server cannot answer the query. */
+export async function checkLoadLimits(server: Server, limits: LoadLimits, signal: AbortSignal): Promise<void> {
   const unknown = limitedNames(limits).filter((name) => !Object.keys(figures).includes(name));
-  if (unknown.length === 0) return;
-  const known = Object.keys(figures).join(', ');
-  throw new MigrationError('BAD_USAGE', `On PostgreSQL there is no figure ${unknown.join(', ')} to limit, only ${known}.`);
+  if (unknown.length > 0) {
+    const known = Object.keys(figures).join(', ');
+    throw new MigrationError('BAD_USAGE', `On PostgreSQL there is no figure ${unknown.join(', ')} to limit, only ${known}.`);
+  }
+  if (limits.query === null) return;
+  await using session = await server.openSession({}, signal);
+  const { searchPath } = server;
+  await checkQuery(limits.query, (sql, inner) => askReadOnly(session, { sql, searchPath }, inner), signal);
 }
 
-function statusLimits(pool: SessionPool, limits: LoadLimits): ThrottleSignal {
+function statusLimits({ pool, limits }: Limited): ThrottleSignal {
   const columns = Object.entries(figures).map(([name, sql]) => `${sql} AS ${name}`);
   const statement = `SELECT ${columns.join(', ')} FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'`;
   return {
     name: 'server load',
     async sample(signal) {
+      const now = limits();
+      if (limitedNames(now).length === 0) return judgeLoad(new Map(), now);
       const [row = {}] = await pool.withSession((session) => session.query(statement, signal), signal);
-      return judgeLoad(new Map(Object.entries(row).map(([name, value]) => [name, Number(value)])), limits);
+      return judgeLoad(new Map(Object.entries(row).map(([name, value]) => [name, Number(value)])), now);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** A query of the operator's own as a reason to rest, on whatever server. */
 
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import { judgeAnswer } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 
@@ -8,18 +9,33 @@ const ASK_EACH_MS = 1_000;
 const ANSWER_WITHIN_MS = 3_000;
 
 /** The rows that it gives, columns in order. Aborting ends the statement on the server. */
-export type AskQuery = (signal: AbortSignal) => Promise<readonly Readonly<Record<string, string | null>>[]>;
+export type AskQuery = (sql: string, signal: AbortSignal) => Promise<readonly Readonly<Record<string, string | null>>[]>;
 
-/** A stop while the first value is above 0 or is no number. One that fails or hangs gives no answer, and goes stale. */
-export function operatorQuery(ask: AskQuery, clock: Clock): ThrottleSignal {
+/**
+ * A stop while the first value is above 0 or is no number. One that fails or hangs gives no answer, and goes stale. `query` is
+ * asked for each time; null: there is none.
+ */
+export function operatorQuery(query: () => string | null, ask: AskQuery, clock: Clock): ThrottleSignal {
   let askedAtMs: number | null = null;
   return {
     name: 'throttle query',
     async sample(signal) {
       if (askedAtMs !== null) await clock.sleep(Math.max(0, askedAtMs + ASK_EACH_MS - clock.now()), signal);
       askedAtMs = clock.now();
-      const [row] = await ask(AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]));
+      const sql = query();
+      if (sql === null) return { pressure: 0, detail: 'no query is set' };
+      const [row] = await ask(sql, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]));
       return judgeAnswer(row === undefined ? undefined : (Object.values(row)[0] ?? null));
     },
   };
+}
+
+/** Asks once. Rejects with BAD_USAGE where the server gives no answer in time. */
+export async function checkQuery(sql: string, ask: AskQuery, signal: AbortSignal): Promise<void> {
+  try {
+    await ask(sql, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]));
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new MigrationError('BAD_USAGE', `The server does not answer the query: ${messageOf(cause)}`, { cause });
+  }
 }

@@ -36,8 +36,8 @@ export interface ReplicaConnection extends AsyncDisposable {
 export interface ReplicaLagOptions {
   /** For the name of the signal. */
   readonly host: string;
-  /** A lag of so much is a stop, milliseconds. */
-  readonly lagMaxMs: number;
+  /** A lag of so much is a stop, milliseconds; as it is now. */
+  readonly lagMaxMs: () => number;
   readonly clock: Clock;
   /** Before each sample, on the source: makes or takes note of something that the replica is to catch up with. */
   readonly beat: (signal: AbortSignal) => Promise<void>;
@@ -114,7 +114,7 @@ class AskedReplica implements ReplicaLag {
 
   #judge(answer: LagAnswer): ThrottleSample {
     if (answer.kind === 'unknown') return { pressure: 1, detail: answer.why };
-    const { lagMaxMs } = this.#options;
+    const lagMaxMs = this.#options.lagMaxMs();
     const { lagMs } = answer;
     const detail = `it is ${inSeconds(lagMs)} behind, the limit is ${lagMaxMs / 1000} s`;
     return { pressure: lagMs / lagMaxMs, detail, lagMs };

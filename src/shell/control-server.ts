@@ -5,7 +5,8 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type ListenOptions } from 'node:net';
 import { MigrationError, messageOf } from '../engine/errors.ts';
-import { CONTROL_COMMANDS, type ControlAnswer, type ControlCommand } from './operator-commands.ts';
+import { USER_HEADER } from './control-socket.ts';
+import { type AskedCommand, CONTROL_COMMANDS, type ControlAnswer } from './operator-commands.ts';
 
 /** More than this is no command. */
 const BODY_BYTES_MAX = 4_096;
@@ -18,7 +19,8 @@ const SOCKET_PATH_BYTES_MAX = 107;
 export interface ControlHandler {
   status(): object | null;
   metrics(): string | null;
-  command(command: ControlCommand, setting: string | null): ControlAnswer | null;
+  /** Never rejects. */
+  command(asked: AskedCommand): Promise<ControlAnswer | null>;
 }
 
 /** A place that is listened at, until it is disposed. */
@@ -78,8 +80,9 @@ function createControlServer(handler: ControlHandler, token: string | null): Ser
         answer(response, 401, { error: 'The token is missing or wrong.' });
         return;
       }
+      const who = token === null ? whoIsAtTheSocket(request) : `somebody over HTTP from ${request.socket.remoteAddress ?? ''}`;
       readBody(request).then(
-        (body) => respond({ request, body, handler }, response),
+        (body) => respond({ request, body, handler, who }, response),
         () => answer(response, 413, { error: 'The request is too long.' }),
       );
     },
@@ -92,9 +95,10 @@ interface Asked {
   readonly request: IncomingMessage;
   readonly body: string;
   readonly handler: ControlHandler;
+  readonly who: string;
 }
 
-function respond({ request, body, handler }: Asked, response: ServerResponse): void {
+async function respond({ request, body, handler, who }: Asked, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '').split('?')[0] ?? '';
   const command = CONTROL_COMMANDS.find((command) => path === `/control/${command}`);
   const isKnown = command !== undefined || path === '/status' || path === '/metrics';
@@ -102,7 +106,7 @@ function respond({ request, body, handler }: Asked, response: ServerResponse): v
   const method = command === undefined ? 'GET' : 'POST';
   if (request.method !== method) return answer(response, 405, { error: `${path} wants ${method}.` });
   if (command !== undefined) {
-    const result = handler.command(command, body === '' ? null : body);
+    const result = await handler.command({ command, setting: body === '' ? null : body, who });
     if (result === null) return notBegun(response);
     return answer(response, result.isDone ? 200 : 400, result.isDone ? { message: result.message } : { error: result.message });
   }
@@ -121,6 +125,13 @@ function notBegun(response: ServerResponse): void {
 
 function answer(response: ServerResponse, status: number, fields: object): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify(fields)}\n`);
+}
+
+/** Only its owner can use the socket; by which name is what the client says. */
+function whoIsAtTheSocket({ headers }: IncomingMessage): string {
+  const name = headers[USER_HEADER];
+  const isName = typeof name === 'string' && /^[\w.@$ -]{1,64}$/.test(name);
+  return isName ? `${name} (as the client says)` : 'somebody at the socket';
 }
 
 /** In a time that tells nothing about the token. */

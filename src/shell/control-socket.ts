@@ -13,6 +13,9 @@ const ANSWER_WITHIN_MS = 10_000;
 /** No run, or one that ended at this moment. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
+/** In which a client says who asks. */
+export const USER_HEADER = 'tableshift-user';
+
 /** What a run answered. */
 export interface SocketAnswer {
   readonly status: number;
@@ -38,7 +41,9 @@ export async function prepareSocketPath(id: string, environment: Environment): P
 /** Asks the run that listens at `path`; null where none does. */
 export async function askSocket(path: string, method: 'GET' | 'POST', what: string, body = ''): Promise<SocketAnswer | null> {
   return await new Promise<SocketAnswer | null>((resolve, reject) => {
-    const call = request({ socketPath: path, method, path: what, agent: false, timeout: ANSWER_WITHIN_MS }, (response) => {
+    const headers = { [USER_HEADER]: userInfo().username };
+    const options = { socketPath: path, method, path: what, headers, agent: false, timeout: ANSWER_WITHIN_MS };
+    const call = request(options, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);

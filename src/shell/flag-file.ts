@@ -21,23 +21,29 @@ export function throttleFile(path: string): ThrottleSignal {
 
 /** Looks once and then again and again, and holds the cutover while the file exists, or while that cannot be told. */
 export class CutoverFile {
-  readonly #path: string;
+  #path: string | null;
   readonly #controls: Controls;
   readonly #clock: Clock;
 
-  constructor(path: string, controls: Controls, clock: Clock) {
+  /** `path` of null: there is none. */
+  constructor(path: string | null, controls: Controls, clock: Clock) {
     this.#path = path;
     this.#controls = controls;
     this.#clock = clock;
   }
 
+  /** From here on another file counts, or none. */
+  async replace(path: string | null): Promise<void> {
+    this.#path = path;
+    await this.look();
+  }
+
   async look(): Promise<void> {
-    try {
-      if (await flagExists(this.#path)) this.#controls.holdCutover('file', `${this.#path} exists`);
-      else this.#controls.releaseCutover('file');
-    } catch (error) {
-      this.#controls.holdCutover('file', messageOf(error));
-    }
+    const path = this.#path;
+    const reason = path === null ? null : await reasonToHold(path);
+    if (path !== this.#path) return;
+    if (reason === null) this.#controls.releaseCutover('file');
+    else this.#controls.holdCutover('file', reason);
   }
 
   /** Until `signal` aborts. */
@@ -46,6 +52,15 @@ export class CutoverFile {
       await this.look();
       await this.#clock.sleep(LOOK_EACH_MS, signal);
     }
+  }
+}
+
+/** Null: nothing holds. Never rejects. */
+async function reasonToHold(path: string): Promise<string | null> {
+  try {
+    return (await flagExists(path)) ? `${path} exists` : null;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 

@@ -48,6 +48,11 @@ function loginOf({ username, password }: URL): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
+/** The address as it may be shown. Throws BAD_USAGE where it is none. */
+export function showAddress(address: string): string {
+  return shownAddress(parseAddress(address), false);
+}
+
 /** A query may hold a token: it is asked with, and not shown. */
 function shownAddress(url: URL, hasQuery: boolean): string {
   return `${url.origin}${url.pathname}${hasQuery ? url.search : ''}`;

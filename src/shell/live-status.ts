@@ -1,13 +1,16 @@
 /** What a run says of itself when it is asked, and the same in words. */
 
-import type { Controls, Hold } from '../engine/controls.ts';
+import type { Hold } from '../engine/controls.ts';
 import type { Progress } from '../engine/events.ts';
+import type { LoadFigures } from '../engine/load.ts';
 import type { Phase, Plan } from '../engine/model.ts';
 import { oneLine } from './live-frame.ts';
 import { describeProgress, PHASE_WORDS } from './log.ts';
 import { tableText } from './plan-text.ts';
 import type { RunFigures } from './run-figures.ts';
+import type { LatencyLimit } from '../engine/options.ts';
 import type { AttemptRecord, RunRecord } from './run-record.ts';
+import type { Steering, SteeringSettings } from './steering.ts';
 import { readableCount, readableDuration } from './units.ts';
 
 /** Plain JSON. Times in milliseconds. */
@@ -36,11 +39,20 @@ export interface LiveStatus {
 }
 
 /** What may be changed while it runs, as it is now. */
-interface LiveOptions {
+interface LiveOptions extends SteeringSettings {
   readonly workers: number;
   readonly applyWorkers: number;
   readonly chunkTimeMs: number;
   readonly chunkRowsMax: number;
+  readonly checkpointIntervalMs: number;
+  readonly maxLatency: LatencyLimit | null;
+  readonly maxRunningThreads: number;
+  readonly maxLagMs: number;
+  readonly maxLoad: LoadFigures;
+  readonly criticalLoad: LoadFigures;
+  readonly throttleQuery: string | null;
+  /** Null: the usual share of the server's own limit; 0: none. */
+  readonly maxRetainedLogBytes: number | null;
   readonly cutoverLockTimeoutMs: number;
   readonly cutoverHoldTimeoutMs: number;
   readonly cutoverAttempts: number;
@@ -48,8 +60,14 @@ interface LiveOptions {
 }
 
 /** The status at this moment. */
-export function liveStatus(plan: Plan, record: RunRecord, controls: Controls, nowMs: number): LiveStatus {
+export function liveStatus(
+  plan: Plan,
+  record: RunRecord,
+  steering: Pick<Steering, 'controls' | 'settings'>,
+  nowMs: number,
+): LiveStatus {
   const { figures, throttledSinceMs, attempts } = record;
+  const { controls, settings } = steering;
   const { options } = controls;
   const isThrottled = figures.throttle !== null && throttledSinceMs !== null;
   return {
@@ -74,10 +92,19 @@ export function liveStatus(plan: Plan, record: RunRecord, controls: Controls, no
       applyWorkers: options.applyWorkers,
       chunkTimeMs: options.chunkTargetMs,
       chunkRowsMax: options.chunkRowsMax,
+      checkpointIntervalMs: options.checkpointIntervalMs,
+      maxLatency: options.latency,
+      maxRunningThreads: options.load.runningThreadsMax,
+      maxLagMs: options.load.replicaLagMaxMs,
+      maxLoad: options.load.max,
+      criticalLoad: options.load.critical,
+      throttleQuery: options.load.query,
+      maxRetainedLogBytes: options.load.retainedLogBytesMax,
       cutoverLockTimeoutMs: options.cutover.lockTimeoutMs,
       cutoverHoldTimeoutMs: options.cutover.holdTimeoutMs,
       cutoverAttempts: options.cutover.attemptsMax,
       killBlockersAfter: options.cutover.killBlockersAfter,
+      ...settings,
     },
   };
 }

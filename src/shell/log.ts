@@ -99,16 +99,16 @@ export function describeEvent(event: MigrationEvent): string {
     case 'paused':
       return `paused by ${event.by}: ${event.reason}`;
     case 'unpaused':
-      return `no longer paused by ${event.by}`;
+      return `no longer paused by ${event.by}${askedBy(event.who)}`;
     case 'cutover-held':
       return `the cutover is held by ${event.by}: ${event.reason}`;
     case 'cutover-released':
-      return `the cutover is no longer held by ${event.by}`;
+      return `the cutover is no longer held by ${event.by}${askedBy(event.who)}`;
     case 'cutover-awaited':
       return `ready to swap, held by ${event.by}: ${event.reason}`;
     case 'options-changed':
-      return `changed: ${Object.entries(event.changes)
-        .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+      return `changed by ${event.by}: ${event.changes
+        .map(({ name, before, after }) => `${name} from ${before ?? 'none'} to ${after ?? 'none'}`)
         .join(', ')}`;
     case 'cutover-attempt':
       return `cutover attempt ${event.attempt}, waiting at most ${readableDuration(event.lockTimeoutMs)} for the lock`;
@@ -133,6 +133,10 @@ export function describeEvent(event: MigrationEvent): string {
     case 'finished':
       return `migration ${event.id} is done`;
   }
+}
+
+function askedBy(who: string | undefined): string {
+  return who === undefined ? '' : `, asked for by ${who}`;
 }
 
 /** Who is in the way, and when it is tried again. */

@@ -2,16 +2,25 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { ChangeableOptions } from '../engine/controls.ts';
+import type { LoadLimits } from '../engine/load.ts';
 import { parseOption } from './option-values.ts';
-import { allOptions, type OptionName } from './options.ts';
-import { checkCutoverLimits, latencyLimit } from './run-limits.ts';
-import { OPERATOR, type Steering } from './steering.ts';
-import { parseWindows } from './window.ts';
+import { allOptions, type Option, type OptionName } from './options.ts';
+import { checkCutoverLimits, checkSelect, latencyLimit, parseFigures } from './run-limits.ts';
+import { OPERATOR, type Steering, STEERING_SETTINGS, type SteeringSetting } from './steering.ts';
 
 /** The commands, in the order in which --help lists them. */
 export const CONTROL_COMMANDS = ['pause', 'unpause', 'cutover', 'postpone', 'abort', 'set'] as const;
 /** One of the commands. */
 export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
+
+/** A command as it came. */
+export interface AskedCommand {
+  readonly command: ControlCommand;
+  /** What follows `set`: `NAME=VALUE`. */
+  readonly setting: string | null;
+  /** By whom, as far as that is known: for events and reasons. */
+  readonly who: string;
+}
 
 /** What became of a command. */
 export interface ControlAnswer {
@@ -24,13 +33,20 @@ export interface ControlAnswer {
 export interface Controlled {
   readonly steering: Steering;
   /** Ends the run, after which the migration is given up. */
-  abort(): void;
-  /** Tells the log what no event tells. */
-  note(sentence: string): void;
+  abort(who: string): void;
 }
 
+/** The server has so long to say whether it knows a limit: less than the client of the socket waits. */
+const CHECK_MS_MAX = 5_000;
+/** What takes away a limit, a file or an address. */
+const NONE = 'none';
+
+/** Null: none. */
+type Value = ReturnType<typeof parseOption> | null;
+type Changes<Target> = Partial<Record<OptionName, (value: Value, now: ChangeableOptions) => Partial<Target>>>;
+
 /** How the options that may change take effect. Values are as the options table parses them. */
-const CHANGES = {
+const PACE = {
   workers: (value) => ({ copyWorkers: Number(value) }),
   applyWorkers: (value) => ({ applyWorkers: Number(value) }),
   chunkTimeMs: (value) => ({ chunkTargetMs: Number(value) }),
@@ -43,63 +59,97 @@ const CHANGES = {
   killBlockersAfter: (value, { cutover }) => ({
     cutover: checkCutoverLimits({ ...cutover, killBlockersAfter: Number(value) }),
   }),
-} as const satisfies Partial<Record<OptionName, (value: unknown, now: ChangeableOptions) => Partial<ChangeableOptions>>>;
+} as const satisfies Changes<ChangeableOptions>;
+
+/** The same for what the server is asked about first. Null takes a limit away. */
+const LOAD = {
+  maxRunningThreads: (value) => ({ runningThreadsMax: Number(value) }),
+  maxLagMs: (value) => ({ replicaLagMaxMs: Number(value) }),
+  maxLoad: (value) => ({ max: parseFigures(textOf(value), 'max-load') }),
+  criticalLoad: (value) => ({ critical: parseFigures(textOf(value), 'critical-load') }),
+  throttleQuery: (value) => ({ query: value === null ? null : checkSelect(String(value), 'throttle-query') }),
+  maxRetainedLogBytes: (value) => ({ retainedLogBytesMax: Number(value) }),
+} as const satisfies Changes<LoadLimits>;
+
+/** Those that can be taken away. */
+const REMOVABLE: ReadonlySet<OptionName> = new Set([
+  ...(['maxLoad', 'criticalLoad', 'throttleQuery', 'throttleFile', 'throttleHttp', 'cutoverFile'] as const),
+]);
 
 /** Flags that `set` takes. */
 export const SETTABLE: readonly string[] = allOptions()
-  .filter(({ name }) => Object.hasOwn(CHANGES, name) || name === 'window' || name === 'cutoverWindow')
+  .filter(({ name }) => name in PACE || name in LOAD || isSteering(name))
   .flatMap(({ flag }) => flag ?? []);
 
-/** Carries a command out. `setting` is what follows `set`: `NAME=VALUE`. */
-export function runControlCommand(controlled: Controlled, command: ControlCommand, setting: string | null): ControlAnswer {
+/** Carries a command out. Never rejects. */
+export async function runControlCommand(
+  controlled: Controlled,
+  { command, setting, who }: AskedCommand,
+): Promise<ControlAnswer> {
   const { controls } = controlled.steering;
   switch (command) {
     case 'pause':
-      controls.pause(OPERATOR, 'paused by hand');
+      controls.pause(OPERATOR, `asked for by ${who}`);
       return done('Copying and verifying rest; changes are still applied.');
     case 'unpause':
-      controls.unpause(OPERATOR);
+      controls.unpause(OPERATOR, who);
       return done(stillHeld('Copying and verifying', controls.pauses));
     case 'cutover':
-      controls.releaseCutover(OPERATOR);
+      controls.releaseCutover(OPERATOR, who);
       return done(stillHeld('The swap', controls.cutoverHolds));
     case 'postpone':
-      controls.holdCutover(OPERATOR, 'postponed by hand');
+      controls.holdCutover(OPERATOR, `asked for by ${who}`);
       return done('No cutover attempt begins until `cutover`; one that has begun goes on.');
     case 'abort':
-      controlled.abort();
+      controlled.abort(who);
       return done('The run ends, and the migration is given up: its shadow is dropped. The source was not touched.');
     case 'set':
-      return set(controlled, setting ?? '');
+      return await set(controlled.steering, setting ?? '', who);
   }
 }
 
-function set(controlled: Controlled, setting: string): ControlAnswer {
+async function set(steering: Steering, setting: string, who: string): Promise<ControlAnswer> {
   const [, flag = '', text = ''] = /^\s*(?:--)?([\w-]+)\s*=\s*(.*?)\s*$/s.exec(setting) ?? [];
   const option = allOptions().find((option) => option.flag === flag && SETTABLE.includes(flag));
   if (option === undefined) return refused(`What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`);
   try {
-    const value = parseOption(option, text, flag);
-    if (option.name === 'window' || option.name === 'cutoverWindow') {
-      setWindow(controlled.steering, option.name, text);
-      controlled.note(`${flag} is ${text} now.`);
-    } else {
-      const { controls } = controlled.steering;
-      const change: (value: unknown, now: ChangeableOptions) => Partial<ChangeableOptions> =
-        CHANGES[option.name as keyof typeof CHANGES];
-      controls.change(change(value, controls.options));
-    }
+    const value = text === NONE && REMOVABLE.has(option.name) ? null : parseOption(option, text, flag);
+    await change(steering, { option, value, flag }, who);
     return done(`${flag} is ${text} now.`);
   } catch (error) {
-    if (error instanceof MigrationError && error.code === 'BAD_USAGE') return refused(error.message);
+    if (error instanceof MigrationError) return refused(error.code === 'BAD_USAGE' ? error.message : notChecked(flag, error));
     throw error;
   }
 }
 
-function setWindow(steering: Steering, name: 'window' | 'cutoverWindow', text: string): void {
-  const windows = parseWindows(text, steering.timeZone, name === 'window' ? 'window' : 'cutover-window');
-  if (name === 'cutoverWindow') steering.windows.setCutover(windows);
-  else steering.windows.setCopy(windows);
+interface Setting {
+  readonly option: Option;
+  readonly value: Value;
+  readonly flag: string;
+}
+
+async function change(steering: Steering, { option, value, flag }: Setting, who: string): Promise<void> {
+  const { controls } = steering;
+  const { name } = option;
+  const pace: Changes<ChangeableOptions> = PACE;
+  const load: Changes<LoadLimits> = LOAD;
+  if (isSteering(name)) return await steering.change(name, textOf(value), { who, origin: flag });
+  const loadChange = load[name]?.(value, controls.options);
+  if (loadChange !== undefined) return await controls.changeLoad(loadChange, who, AbortSignal.timeout(CHECK_MS_MAX));
+  const paceChange = pace[name]?.(value, controls.options);
+  if (paceChange !== undefined) controls.change(paceChange, who);
+}
+
+function isSteering(name: OptionName): name is SteeringSetting {
+  return STEERING_SETTINGS.some((setting) => setting === name);
+}
+
+function textOf(value: Value): string | null {
+  return value === null ? null : String(value);
+}
+
+function notChecked(flag: string, { message }: MigrationError): string {
+  return `${flag} is as it was, for the server could not be asked about it: ${message}`;
 }
 
 function stillHeld(what: string, holds: readonly { readonly by: string; readonly reason: string }[]): string {

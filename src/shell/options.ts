@@ -4,7 +4,6 @@
  */
 
 import { DEFAULT_OPTIONS } from '../engine/options.ts';
-import { DEFAULT_MAX_LAG_MS, DEFAULT_MAX_RUNNING_THREADS } from '../index.ts';
 import { STEERING_OPTIONS } from './steering-options.ts';
 import { formatDurationMs } from './units.ts';
 
@@ -344,7 +343,7 @@ export const OPTIONS = {
     kind: 'count',
     min: 1,
     max: 100_000,
-    default: String(DEFAULT_MAX_RUNNING_THREADS),
+    default: String(DEFAULT_OPTIONS.load.runningThreadsMax),
     placeholder: 'N',
     help: 'Copying and verifying rest while the server has this many running threads (PostgreSQL: active sessions). Applying changes goes on.',
     group: 'Load',
@@ -366,7 +365,7 @@ export const OPTIONS = {
     kind: 'duration',
     min: 1_000,
     max: 86_400_000,
-    default: formatDurationMs(DEFAULT_MAX_LAG_MS),
+    default: formatDurationMs(DEFAULT_OPTIONS.load.replicaLagMaxMs),
     placeholder: 'TIME',
     help: 'How far a replica may be behind: one of --replicas, one that the server tells of (--no-replica-discovery), on PostgreSQL any standby that the server itself sees.',
     group: 'Load',

@@ -115,13 +115,13 @@ async function openUsualSocket(control: RunControl, plan: Plan, shown: ShownRun,
 function handlerOf(shown: ShownRun, steering: Steering, abort: AbortController): ControlHandler {
   const controlled = {
     steering,
-    abort: () => abort.abort(new MigrationError('ABORTED', 'The operator gave the migration up.')),
-    note: (sentence: string) => shown.note(sentence),
+    abort: (who: string) =>
+      abort.abort(new MigrationError('ABORTED', `The operator gave the migration up, asked for by ${who}.`)),
   };
   return {
     status: () => shown.status(),
     metrics: () => shown.metrics(),
-    command: (command, setting) => (shown.plan === null ? null : runControlCommand(controlled, command, setting)),
+    command: async (asked) => (shown.plan === null ? null : await runControlCommand(controlled, asked)),
   };
 }
 
@@ -174,7 +174,7 @@ class ShownRun {
   status(): LiveStatus | null {
     if (this.#begun === null) return null;
     const nowMs = this.#invocation.surroundings.monotonicMs();
-    return liveStatus(this.#begun.plan, this.#record, this.#steering.controls, nowMs);
+    return liveStatus(this.#begun.plan, this.#record, this.#steering, nowMs);
   }
 
   metrics(): string | null {

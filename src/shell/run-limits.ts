@@ -9,28 +9,31 @@ import type { OptionsOf } from './options.ts';
 type RunValues = Pick<OptionsOf<'resume'>, keyof OptionsOf<'resume'>>;
 
 /** What the library is told. */
-export function limitsFrom(values: RunValues): Required<
-  Pick<RunOptions, 'maxRunningThreads' | 'replicas' | 'isFindingReplicas' | 'maxLagMs' | 'load'>
-> & {
+export function limitsFrom(values: RunValues): Required<Pick<RunOptions, 'replicas' | 'isFindingReplicas'>> & {
   readonly pace: MigrationOptions;
 } {
   return {
     pace: paceFrom(values),
-    maxRunningThreads: values.maxRunningThreads,
     replicas: splitUrls(values.replicas ?? ''),
     isFindingReplicas: values.replicaDiscovery,
-    maxLagMs: values.maxLagMs,
-    load: loadFrom(values),
   };
 }
 
-function loadFrom({ maxLoad, criticalLoad, throttleQuery, maxRetainedLogBytes }: RunValues): LoadLimits {
-  if (throttleQuery !== null && !/^\s*(?:select|with)\b/i.test(throttleQuery)) {
-    throw new MigrationError('BAD_USAGE', '--throttle-query must be a SELECT.');
-  }
-  const max = parseFigures(maxLoad, '--max-load');
-  const critical = parseFigures(criticalLoad, '--critical-load');
-  return { max, critical, query: throttleQuery, retainedLogBytesMax: maxRetainedLogBytes };
+function loadFrom(values: RunValues): LoadLimits {
+  return {
+    runningThreadsMax: values.maxRunningThreads,
+    replicaLagMaxMs: values.maxLagMs,
+    max: parseFigures(values.maxLoad, '--max-load'),
+    critical: parseFigures(values.criticalLoad, '--critical-load'),
+    query: values.throttleQuery === null ? null : checkSelect(values.throttleQuery, '--throttle-query'),
+    retainedLogBytesMax: values.maxRetainedLogBytes,
+  };
+}
+
+/** Throws BAD_USAGE, naming `origin`, where it is no query. */
+export function checkSelect(query: string, origin: string): string {
+  if (/^\s*(?:select|with)\b/i.test(query)) return query;
+  throw new MigrationError('BAD_USAGE', `${origin} must be a SELECT.`);
 }
 
 /** `Threads_running=25,Threads_connected=500`. Throws BAD_USAGE, naming `origin`. */
@@ -66,6 +69,7 @@ function paceFrom(values: RunValues): MigrationOptions {
     checkpointIntervalMs: values.checkpointIntervalMs,
     isVerifying: values.verify,
     latency: latencyLimit(values.maxLatencyMs),
+    load: loadFrom(values),
     cutover: checkCutoverLimits({
       ...DEFAULT_OPTIONS.cutover,
       lockTimeoutMs: values.cutoverLockTimeoutMs,

@@ -84,8 +84,7 @@ test(`${writers} writes that wait for the lock of the cutover all succeed, in th
     ...change,
     strategy: 'shadow',
     url: server.url,
-    maxRunningThreads: 2 * writers,
-    pace: { cutover },
+    pace: { cutover, load: { ...DEFAULT_OPTIONS.load, runningThreadsMax: 2 * writers } },
     observer: (event) => {
       events.push(event.kind);
       // On a machine that is busy with something else an attempt may fail; the writers go on in the old table, and it is tried again.

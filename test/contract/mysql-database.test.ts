@@ -11,7 +11,7 @@ import { createSchema, never } from '../support/adapter-server.ts';
 import { createBusyTable, readBusyRows, startWriters } from '../support/busy-rows.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
-const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null };
 
 describe.each(['mysql', 'mariadb'] as const)('the adapter on %s', (flavour) => {
   const url = sharedServer(flavour);

@@ -7,7 +7,7 @@ import { type Application, createSchema, never, openApplication, type TestSchema
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { CONTRACT_ROWS, type ContractRow, type ContractWrite, type PortFixture } from './port-fixture.ts';
 
-const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null };
 
 /** `replicaUrl`: of the replica that commits on a semi-synchronous server wait for. */
 export async function openMysqlFixture(url: string, replicaUrl: string | null): Promise<PortFixture> {

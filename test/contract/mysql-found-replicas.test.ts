@@ -18,7 +18,7 @@ async function openSource(url: string): Promise<Source> {
   const source = createSessionPool({ sizeMax: 3, open: (signal) => server.openSession({}, signal) });
   await source.withSession((session) => createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never), never);
   return {
-    find: (named = []) => foundReplicas({ server, source, lagMaxMs: 2_000, clock: systemClock, named }),
+    find: (named = []) => foundReplicas({ server, source, lagMaxMs: () => 2_000, clock: systemClock, named }),
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

@@ -7,7 +7,7 @@ import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
-const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null };
 const cutover = { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 1_000, attemptsMax: 3, pauseFirstMs: 10, pauseMaxMs: 20 };
 
 describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {

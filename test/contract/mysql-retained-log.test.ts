@@ -1,13 +1,13 @@
 /** The binary log that a resume would have to read, as a reason to wait for the applier. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NO_LOAD_LIMITS } from '../../src/engine/load.ts';
+import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, never, type Application } from '../support/adapter-server.ts';
 import { type Server, startServer } from '../support/servers.ts';
 
 const MIB = 1024 ** 2;
-const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null };
 
 describe.each(['mysql', 'mariadb'] as const)('the log behind a checkpoint on %s', (flavour) => {
   let server: Server;
@@ -68,7 +68,7 @@ describe.each(['mysql', 'mariadb'] as const)('the log behind a checkpoint on %s'
 
 /** A claimed table whose stream is open and whose applier has done nothing yet. */
 async function begin(url: string, schema: string, retainedLogBytesMax: number | null) {
-  const database = await openDatabase(url, { ...login, load: { ...NO_LOAD_LIMITS, retainedLogBytesMax } }, never);
+  const database = await openDatabase(url, { ...login, load: () => ({ ...DEFAULT_LOAD_LIMITS, retainedLogBytesMax }) }, never);
   const options = { deferIndexes: 'never', key: null } as const;
   const plan = await database.plan({ table: { schema, table: 't' }, clauses: 'ADD COLUMN v INT', options }, never);
   const claim = await database.claim(plan, 'start', never);

@@ -20,7 +20,7 @@ async function openSource(url: string): Promise<Source> {
   const sessions = createSessionPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
   await sessions.withSession((session) => createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never), never);
   return {
-    lagOf: (url) => replicaLag({ url, login, source: sessions, lagMaxMs: 2_000, clock: systemClock }),
+    lagOf: (url) => replicaLag({ url, login, source: sessions, lagMaxMs: () => 2_000, clock: systemClock }),
     async [Symbol.asyncDispose]() {
       await sessions[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

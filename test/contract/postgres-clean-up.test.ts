@@ -1,6 +1,7 @@
 /** What a migration leaves on PostgreSQL, and what slows it down. */
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import { recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
 import { claimToGiveUp, concludingStore, createRetiredTables } from '../../src/postgres/clean-up.ts';
@@ -105,7 +106,7 @@ describe('a throttle signal of PostgreSQL', () => {
     await using busy = await openPostgresApplication(sharedServer('postgres-18'));
     await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
     const working = busy.run('SELECT pg_sleep(30)').catch(() => undefined);
-    const signal = activeSessions(pool, 2);
+    const signal = activeSessions({ pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, runningThreadsMax: 2 }) });
     await expect.poll(async () => (await signal.sample(never)).pressure).toBeGreaterThanOrEqual(1);
     await pool.withSession((session) => session.query(`SELECT pg_terminate_backend(${busy.pid})`, never), never);
     await working;
@@ -115,7 +116,7 @@ describe('a throttle signal of PostgreSQL', () => {
     await using source = await startServer({ flavour: 'postgres', version: 16 });
     await using server = await openPostgres(source.url);
     await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-    const signal = standbyLag(pool, 100);
+    const signal = standbyLag({ pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, replicaLagMaxMs: 100 }) });
     expect(await signal.sample(never)).toEqual({ pressure: 0, detail: 'there is no standby' });
     await using standby = await startServer({ flavour: 'postgres', version: 16, replicaOf: source });
     await using follower = await openPostgresApplication(standby.url);

@@ -13,7 +13,7 @@ import {
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { CONTRACT_ROWS, type ContractRow, type ContractWrite, type PortFixture } from './port-fixture.ts';
 
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
 /** `isSynchronous`: a commit with synchronous_commit = on waits for a standby that does not exist. */
 export async function openPostgresFixture(url: string, isSynchronous: boolean): Promise<PortFixture> {

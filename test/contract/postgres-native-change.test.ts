@@ -10,7 +10,7 @@ import { type Inventory, inventoryOf } from '../support/postgres-inventory.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy, type Fate } from '../support/tcp-proxy.ts';
 
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
 const before = `
   CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);

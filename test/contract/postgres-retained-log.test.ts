@@ -1,6 +1,6 @@
 /** The log that our replication slot keeps on PostgreSQL, as a reason to wait for the applier. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NO_LOAD_LIMITS } from '../../src/engine/load.ts';
+import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import { readLogRetention } from '../../src/postgres/log-retention.ts';
@@ -16,7 +16,7 @@ import { type Server, startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
 const MIB = 1024 ** 2;
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
 describe.each([15, 18] as const)('the log that our slot keeps on PostgreSQL %i', (version) => {
   let server: Server;
@@ -37,7 +37,11 @@ describe.each([15, 18] as const)('the log that our slot keeps on PostgreSQL %i',
 
   /** A claimed table whose stream is open and whose applier has done nothing yet. */
   async function begin(retainedLogBytesMax: number | null) {
-    const database = await openDatabase(server.url, { ...login, load: { ...NO_LOAD_LIMITS, retainedLogBytesMax } }, never);
+    const database = await openDatabase(
+      server.url,
+      { ...login, load: () => ({ ...DEFAULT_LOAD_LIMITS, retainedLogBytesMax }) },
+      never,
+    );
     const table = { schema: schema.name, table: 't' };
     const options = { deferIndexes: 'auto', key: null } as const;
     const plan = await database.plan({ table, clauses: 'ADD COLUMN v integer', options }, never);

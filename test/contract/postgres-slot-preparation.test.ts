@@ -11,7 +11,7 @@ import { createPostgresSchema, never, openPostgres, openPostgresApplication } fr
 import { claimPostgresTable, type ClaimedPostgresTable } from '../support/postgres-claimed-table.ts';
 import { type Server as TestServer, startServer } from '../support/servers.ts';
 
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
 describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
   let process: TestServer;

@@ -8,7 +8,7 @@ import { never, openPostgresApplication, type PostgresApplication } from '../sup
 import { readPostgresTable } from '../support/postgres-table-content.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
 /** What every statement finds. */
 const before = `

@@ -18,7 +18,7 @@ import * as soundEngine from '../support/stream-engine.ts';
 
 type Engine = typeof soundEngine;
 
-const login = { defaultsFile: null, password: null, home: null, environment: {}, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null, environment: {} };
 const pace = {
   ...DEFAULT_OPTIONS,
   copyWorkers: 1,

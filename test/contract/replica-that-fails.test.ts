@@ -27,7 +27,7 @@ async function openMysqlSource(url: string): Promise<Source> {
   const source = createMysqlPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
   await source.withSession((session) => createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never), never);
   return {
-    lagOf: (url) => mysqlReplicaLag({ url, login, source, lagMaxMs: 2_000, clock: systemClock }),
+    lagOf: (url) => mysqlReplicaLag({ url, login, source, lagMaxMs: () => 2_000, clock: systemClock }),
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -39,7 +39,7 @@ async function openPostgresSource(url: string): Promise<Source> {
   const server = await openPostgres(url);
   const source = createPostgresPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
   return {
-    lagOf: (url) => postgresReplicaLag({ url, login: noLogin, source, lagMaxMs: 2_000, clock: systemClock }),
+    lagOf: (url) => postgresReplicaLag({ url, login: noLogin, source, lagMaxMs: () => 2_000, clock: systemClock }),
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

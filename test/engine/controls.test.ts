@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
+import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 
@@ -30,4 +31,51 @@ test('work goes on when the last of several who hold lets go', () => {
   expect(controls.pausedBy).toEqual({ by: 'operator', reason: 'lunch' });
   controls.unpause('operator');
   expect(controls.pausedBy).toBeNull();
+});
+
+test('a change tells every setting that is another now, with its value before, and by whom', () => {
+  const controls = new Controls(DEFAULT_OPTIONS);
+  const events: MigrationEvent[] = [];
+  controls.announceTo((event) => events.push(event));
+  controls.change({ copyWorkers: 7, cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 9_000 } }, 'anna');
+  controls.change({ copyWorkers: 7, latency: null }, 'anna');
+  controls.change({ copyWorkers: 7 }, 'anna');
+  expect(events).toEqual([
+    {
+      ...{ kind: 'options-changed', by: 'anna' },
+      changes: [
+        { name: 'copyWorkers', before: 2, after: 7 },
+        { name: 'cutover.lockTimeoutMs', before: 2_000, after: 9_000 },
+      ],
+    },
+    {
+      ...{ kind: 'options-changed', by: 'anna' },
+      changes: [
+        { name: 'latency.factor', before: 2, after: null },
+        { name: 'latency.floorMs', before: 10, after: null },
+      ],
+    },
+  ]);
+});
+
+test('a limit on the load is changed once the server has said that it knows it, and not if it does not', async () => {
+  const controls = new Controls(DEFAULT_OPTIONS);
+  const events: MigrationEvent[] = [];
+  controls.announceTo((event) => events.push(event));
+  controls.checkLoadBy(async ({ max }) => {
+    if ('frobs' in max) throw new MigrationError('BAD_USAGE', 'There is no frobs.');
+    await Promise.resolve();
+  });
+  const { signal } = new AbortController();
+  const both = [
+    controls.changeLoad({ max: { threads: 5 } }, 'anna', signal),
+    controls.changeLoad({ query: 'SELECT 0' }, 'bo', signal),
+  ];
+  await Promise.all(both);
+  await expect(controls.changeLoad({ max: { frobs: 1 } }, 'anna', signal)).rejects.toThrow('There is no frobs.');
+  expect(controls.options.load).toEqual({ ...DEFAULT_OPTIONS.load, max: { threads: 5 }, query: 'SELECT 0' });
+  expect(events).toEqual([
+    { kind: 'options-changed', by: 'anna', changes: [{ name: 'load.max.threads', before: null, after: 5 }] },
+    { kind: 'options-changed', by: 'bo', changes: [{ name: 'load.query', before: null, after: 'SELECT 0' }] },
+  ]);
 });

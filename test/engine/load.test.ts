@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
-import { judgeAnswer, judgeLoad, limitedNames, NO_LOAD_LIMITS } from '../../src/engine/load.ts';
+import { judgeAnswer, judgeLoad, limitedNames, DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 
-const limits = { ...NO_LOAD_LIMITS, max: { Threads_running: 20, Threads_connected: 100 }, critical: { Threads_running: 50 } };
+const limits = {
+  ...DEFAULT_LOAD_LIMITS,
+  max: { Threads_running: 20, Threads_connected: 100 },
+  critical: { Threads_running: 50 },
+};
 const figures = (running: number, connected: number) =>
   new Map([
     ['threads_running', running],

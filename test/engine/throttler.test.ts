@@ -14,7 +14,10 @@ function setUp(sample: () => ThrottleSample, options = OPTIONS) {
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, controls, { clock, observer: (event) => events.push(event) });
+  const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, controls, {
+    clock,
+    observer: (event) => events.push(event),
+  });
   const controller = new AbortController();
   const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
   const stop = async (): Promise<void> => {
@@ -57,7 +60,10 @@ async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: num
 
 describe('the throttler', () => {
   test('admits at once without signals', async () => {
-    const throttler = new Throttler({ signals: [], rowsWritten: () => 0 }, new Controls(OPTIONS), { clock: new VirtualClock(), observer: () => {} });
+    const throttler = new Throttler({ signals: [], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+      clock: new VirtualClock(),
+      observer: () => {},
+    });
     expect(await isAdmitted(throttler)).toBe(true);
   });
 
@@ -146,7 +152,10 @@ describe('the throttler', () => {
         return { pressure: 0, detail: 'calm' };
       },
     };
-    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), { clock, observer: () => {} });
+    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+      clock,
+      observer: () => {},
+    });
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     await clock.advance(6000);
@@ -228,10 +237,26 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('begins nothing after a limit was changed until every signal has answered to what holds now', async () => {
+    let isOver = false;
+    const { clock, controls, throttler, stop } = setUp(() => ({ pressure: isOver ? 1 : 0, detail: 'the limit is another' }));
+    await clock.advance(1000);
+    expect(await isAdmitted(throttler)).toBe(true);
+    isOver = true;
+    controls.change({ load: { ...OPTIONS.load, runningThreadsMax: 1 } }, 'operator');
+    expect(await isAdmitted(throttler)).toBe(false);
+    await clock.advance(500);
+    expect(throttler.reason).toBe('load: the limit is another');
+    isOver = false;
+    await clock.advance(500);
+    expect(await isAdmitted(throttler)).toBe(true);
+    await stop();
+  });
+
   test('takes more workers while it works', async () => {
     const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
     await clock.advance(10_000);
-    controls.change({ copyWorkers: 8 });
+    controls.change({ copyWorkers: 8 }, 'operator');
     expect(await shareWorked(throttler, clock, 10_000)).toBe(2);
     await stop();
   });
@@ -278,7 +303,10 @@ describe('the throttler', () => {
       name: 'load',
       sample: async () => ({ pressure: 2, detail: '900 threads', isCritical: true }),
     };
-    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), { clock, observer: () => {} });
+    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+      clock,
+      observer: () => {},
+    });
     await expect(throttler.sampleContinuously(SIGNAL)).rejects.toMatchObject({
       code: 'CRITICAL_LOAD',
       message: 'The server is over a critical limit (load: 900 threads), so the run ended; nothing is lost.',

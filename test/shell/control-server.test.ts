@@ -1,7 +1,8 @@
 /** The places at which a run is controlled, with a run that only answers. */
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { request } from 'node:http';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,18 +14,30 @@ const asked: string[] = [];
 const handler: ControlHandler = {
   status: () => ({ kind: 'status', id: 'k3v9x2' }),
   metrics: () => '# HELP tableshift_up x\n',
-  command: (command, setting) => {
-    asked.push(`${command} ${setting ?? '-'}`);
+  command: async ({ command, setting, who }) => {
+    asked.push(`${command} ${setting ?? '-'} by ${who}`);
     return { isDone: setting !== 'nonsense', message: 'so be it' };
   },
 };
-const notBegun: ControlHandler = { status: () => null, metrics: () => null, command: () => null };
+const notBegun: ControlHandler = { status: () => null, metrics: () => null, command: async () => null };
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tableshift-control-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** As curl would: without a name. */
+async function fetchOverSocket(socketPath: string, path: string): Promise<number | undefined> {
+  return await new Promise((resolve, reject) => {
+    const call = request({ socketPath, path, method: 'POST', agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    call.on('error', reject);
+    call.end();
+  });
+}
 
 describe('the socket of a run', () => {
   test('is for its user alone, answers, and is gone afterwards', async () => {
@@ -39,7 +52,10 @@ describe('the socket of a run', () => {
         fields: { message: 'so be it' },
       });
       expect(await askSocket(path, 'POST', '/control/set', 'nonsense')).toEqual({ status: 400, fields: { error: 'so be it' } });
-      expect(asked.splice(0)).toEqual(['set workers=4', 'set nonsense']);
+      const plain = await fetchOverSocket(path, '/control/pause');
+      expect(plain).toBe(200);
+      const byMe = `by ${userInfo().username} (as the client says)`;
+      expect(asked.splice(0)).toEqual([`set workers=4 ${byMe}`, `set nonsense ${byMe}`, 'pause - by somebody at the socket']);
     }
     expect(await askSocket(path, 'GET', '/status')).toBeNull();
   });
@@ -118,7 +134,10 @@ describe('the address of a run', () => {
     });
     expect(await ask(listening.place, '/metrics', { headers })).toEqual({ status: 200, text: '# HELP tableshift_up x\n' });
     expect((await ask(listening.place, '/control/set', { method: 'POST', headers, body: 'workers=2' })).status).toBe(200);
-    expect(asked.splice(0)).toEqual(['set workers=2']);
+    const claim = { ...headers, 'tableshift-user': 'root' };
+    expect((await ask(listening.place, '/control/pause', { method: 'POST', headers: claim })).status).toBe(200);
+    const somebody = 'by somebody over HTTP from 127.0.0.1';
+    expect(asked.splice(0)).toEqual([`set workers=2 ${somebody}`, `pause - ${somebody}`]);
   });
 
   test.each(['0.0.0.0:8080', '10.0.0.1:80', 'example.org:80', '127.0.0.1', '127.0.0.1:99999', ':80'])(

@@ -1,6 +1,6 @@
 /** Runs on real servers that are told what to do from another process. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
@@ -27,6 +27,7 @@ async function openPlace(name: 'mysql' | 'postgres'): Promise<Place> {
 }
 
 describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
+  const figure = name === 'mysql' ? 'Threads_connected' : 'sessions';
   let shop: Place;
   let folder: string;
   beforeAll(async () => {
@@ -59,17 +60,42 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       stdout: 'workers is 7 now.\n',
       stderr: '',
     });
-    expect(JSON.parse(await run.lineMatching(/"kind":"options-changed"/))).toMatchObject({ changes: { copyWorkers: 7 } });
+    const by = `${userInfo().username} (as the client says)`;
+    expect(JSON.parse(await run.lineMatching(/"kind":"options-changed"/))).toMatchObject({
+      ...{ by, changes: [{ name: 'copyWorkers', before: 2, after: 7 }] },
+    });
+    expect(await call('control', plan.id, 'set', `max-load=${figure}=500`)).toMatchObject({ exitCode: 0, stderr: '' });
     expect(lastObject(await call('status', plan.id, '--output', 'json'))).toMatchObject({
-      ...{ kind: 'status', id: plan.id, state: 'running', phase: 'await-cutover', options: { workers: 7 } },
+      ...{ kind: 'status', id: plan.id, state: 'running', phase: 'await-cutover' },
+      options: { workers: 7, maxLoad: { [figure]: 500 }, maxLagMs: 5_000, window: null },
       cutoverHeldBy: [{ by: 'operator', reason: 'it was asked for by hand (--cutover manual)' }],
     });
     const refused = await call('control', plan.id, 'set', 'workers=many');
     expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
     expect(refused.stderr).toContain('error BAD_USAGE: workers must be a whole number, not "many".\n');
+    for (const [setting, reason] of [
+      ['max-load=frobs=1', 'frobs'],
+      ['throttle-query=SELECT stop FROM nowhere', 'error BAD_USAGE: The server does not answer the query: '],
+    ] as const) {
+      const unknown = await call('control', plan.id, 'set', setting);
+      expect(unknown).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(reason) });
+    }
 
     expect(await call('control', plan.id, 'cutover')).toMatchObject({ exitCode: 0, stdout: 'The swap may go on.\n' });
     expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done', cutoverAttempts: 1 });
+    // What was done, and by whom, is in the database for whoever asks from elsewhere; what was refused changed nothing.
+    const { events } = lastObject(
+      await runCli(['status', plan.id, '--url', shop.url, '--output', 'json', '--events', '50']),
+    ) as {
+      events: { kind: string; text: string }[];
+    };
+    expect(events.filter(({ kind }) => ['options-changed', 'cutover-released'].includes(kind)).map(({ text }) => text)).toEqual(
+      [
+        `changed by ${by}: copyWorkers from 2 to 7`,
+        `changed by ${by}: load.max.${figure} from none to 500`,
+        `the cutover is no longer held by operator, asked for by ${by}`,
+      ],
+    );
     const gone = await call('control', plan.id, 'pause');
     expect(gone.exitCode).toBe(2);
     expect(gone.stderr).toContain(
@@ -92,7 +118,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const result = await run.result;
     expect(result.exitCode).toBe(4);
     expect(result.stderr).toBe(
-      '\nerror ABORTED: The operator gave the migration up.\n  remedy: Nothing to do; the shadow is gone.\n\n',
+      `\nerror ABORTED: The operator gave the migration up, asked for by ${userInfo().username} (as the client says).\n  remedy: Nothing to do; the shadow is gone.\n\n`,
     );
     const summary = lastObject(result);
     expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });
@@ -124,15 +150,16 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     await using run = startCli(args, { TABLESHIFT_HTTP_TOKEN: token });
     const [place = ''] = /http:[^"]+\d/.exec(await run.lineMatching(/Listening at http:/)) ?? [];
     await run.lineMatching(/"kind":"throttled"/);
-    const ask = async (method: string, path: string, authorization = `Bearer ${token}`) => {
-      const response = await fetch(`${place}${path}`, { method, headers: { authorization } });
+    const ask = async (method: string, path: string, authorization = `Bearer ${token}`, body?: string) => {
+      const response = await fetch(`${place}${path}`, { method, headers: { authorization }, body: body ?? null });
       return { status: response.status, text: await response.text() };
     };
     expect((await ask('POST', '/control/abort', 'Bearer wrong')).status).toBe(401);
     expect((await ask('POST', '/control/pause')).status).toBe(200);
     expect((await ask('POST', '/control/postpone')).status).toBe(200);
+    const somebody = { by: 'operator', reason: 'asked for by somebody over HTTP from 127.0.0.1' };
     expect(JSON.parse((await ask('GET', '/status')).text)).toMatchObject({
-      ...{ kind: 'status', phase: 'copy', pausedBy: [{ by: 'operator' }], cutoverHeldBy: [{ by: 'operator' }] },
+      ...{ kind: 'status', phase: 'copy', pausedBy: [somebody], cutoverHeldBy: [somebody] },
       throttle: { signal: 'throttle file', detail: `${stop} exists` },
     });
     const metrics = (await ask('GET', '/metrics')).text;
@@ -140,7 +167,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(metrics).toContain('tableshift_phase{phase="copy"} 1\n');
     expect(metrics).toContain('tableshift_throttled 1\n');
     expect(metrics).toMatch(/tableshift_throttled_seconds_total\{signal="throttle file"\} \d/);
-    rmSync(stop);
+    expect(await ask('POST', '/control/set', undefined, 'throttle-file=none')).toMatchObject({ status: 200 });
     expect((await ask('POST', '/control/unpause')).status).toBe(200);
     await run.lineMatching(/"kind":"cutover-awaited"/);
     expect((await ask('POST', '/control/cutover')).status).toBe(200);

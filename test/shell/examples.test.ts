@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DEFAULT_LOAD_LIMITS } from '../../src/index.ts';
 import { readConfig } from '../../src/shell/config-file.ts';
 import { readOptions } from '../../src/shell/option-values.ts';
 import { limitsFrom } from '../../src/shell/run-limits.ts';
@@ -52,11 +53,10 @@ test('the configuration of the example is one', async () => {
   const config = await readConfig(join(examples, 'config.json'));
   const { values } = readOptions('migrate', {}, {}, config);
   expect(values.alter).toBe('ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT');
-  expect(limitsFrom(values).load).toEqual({
+  expect(limitsFrom(values).pace.load).toEqual({
+    ...DEFAULT_LOAD_LIMITS,
     max: { Threads_running: 25 },
     critical: { Threads_running: 100 },
-    query: null,
-    retainedLogBytesMax: null,
   });
   for (const text of [values.window, values.cutoverWindow]) {
     expect(() => parseWindows(text, values.windowTimezone, '--window')).not.toThrow();

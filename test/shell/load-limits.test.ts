@@ -51,11 +51,18 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
     expect((await runCli(command('resume'))).exitCode).toBe(0);
   });
 
-  test('copying rests while a figure is at its limit, and says which', async () => {
+  test('copying rests while a figure is at its limit, and by the next one when that is changed', async () => {
     await using run = startCli(command('migrate', ...alter('third'), '--max-load', `${figure}=1`));
+    const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
     const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
     expect(throttled).toMatchObject({ signal: 'server load' });
     expect(throttled['detail']).toMatch(new RegExp(`^${figure} is \\d+, the limit is 1$`));
+    const set = async (setting: string): Promise<unknown> => (await runCli(['control', plan.id, 'set', setting])).exitCode;
+    await shop.sql(`UPDATE ${schema}brake SET stop = 1`);
+    expect([await set(`throttle-query=SELECT stop FROM ${schema}brake`), await set('max-load=none')]).toEqual([0, 0]);
+    await run.lineMatching(/"kind":"throttled","signal":"throttle query","detail":"the query gives 1"/);
+    expect([await set('max-running-threads=1'), await set('throttle-query=none')]).toEqual([0, 0]);
+    await run.lineMatching(/"kind":"throttled","signal":"(running threads|active sessions)"/);
     run.child.kill('SIGINT');
     expect(lastObject(await run.result)).toMatchObject({ exitCode: 1, rowsCopied: 0 });
   });

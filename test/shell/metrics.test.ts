@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
-import { Controls } from '../../src/engine/controls.ts';
 import type { MigrationEvent, Progress } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { liveStatus } from '../../src/shell/live-status.ts';
 import { metricsText } from '../../src/shell/metrics.ts';
+import { readOptions } from '../../src/shell/option-values.ts';
 import { emptyRecord, recordEvent } from '../../src/shell/run-record.ts';
+import { openSteering } from '../../src/shell/steering.ts';
 import { examplePlan } from '../support/run-events.ts';
 
 const progress: Progress = {
@@ -13,9 +14,10 @@ const progress: Progress = {
   ...{ keysPending: 3, keysApplied: 40, lagMs: 250, lagMaxMs: 1_250, chunkRows: 100, throttledBy: null, elapsedMs: 5_000 },
 };
 
-test('the metrics of a run are in seconds, with totals for counters and a help text for each', () => {
-  const controls = new Controls(DEFAULT_OPTIONS);
-  controls.pause('operator', 'lunch');
+test('the metrics of a run are in seconds, with totals for counters and a help text for each', async () => {
+  const { values } = readOptions('resume', { url: 'mysql://db1/shop' }, {});
+  const steering = await openSteering(values, DEFAULT_OPTIONS, () => new Date());
+  steering.controls.pause('operator', 'lunch');
   const events: readonly [nowMs: number, event: MigrationEvent][] = [
     [0, { kind: 'phase-entered', phase: 'copy' }],
     [1_000, { kind: 'chunk-copied', rows: 500, durationMs: 20, isCollided: false }],
@@ -28,7 +30,7 @@ test('the metrics of a run are in seconds, with totals for counters and a help t
     (record, [nowMs, event]) => recordEvent(record, event, { time: new Date(nowMs), nowMs }),
     emptyRecord(0),
   );
-  const text = metricsText(liveStatus(examplePlan, record, controls, 6_500), record);
+  const text = metricsText(liveStatus(examplePlan, record, steering, 6_500), record);
   const lines = text.split('\n');
   expect(lines.filter((line) => !line.startsWith('#') && !line.startsWith('tableshift_phase{'))).toEqual([
     'tableshift_migration_info{id="k3v9x2",table="shop.orders"} 1',

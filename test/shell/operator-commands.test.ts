@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { type ControlCommand, runControlCommand, SETTABLE } from '../../src/shell/operator-commands.ts';
@@ -10,53 +11,94 @@ async function openRun(flags: Readonly<Record<string, string>> = {}) {
   const { values } = readOptions('resume', { url: 'mysql://db1/shop', windowTimezone: 'UTC', ...flags }, {});
   const steering = await openSteering(values, DEFAULT_OPTIONS, () => new Date('2026-11-21T12:00:00Z'));
   const events: MigrationEvent[] = [];
-  const told: string[] = [];
+  const aborted: string[] = [];
   steering.controls.announceTo((event) => events.push(event));
-  const controlled = { steering, abort: () => told.push('aborted'), note: (text: string) => told.push(text) };
-  const tell = (command: ControlCommand, setting: string | null = null) => runControlCommand(controlled, command, setting);
-  return { controls: steering.controls, events, told, tell };
+  const controlled = { steering, abort: (who: string) => aborted.push(who) };
+  const tell = async (command: ControlCommand, setting: string | null = null) =>
+    await runControlCommand(controlled, { command, setting, who: 'anna' });
+  return { controls: steering.controls, steering, events, aborted, tell };
 }
 
-test('pause and unpause hold the copy and let it go', async () => {
+test('pause and unpause hold the copy and let it go, and say who asked for it', async () => {
   const { tell, events } = await openRun();
-  expect(tell('pause')).toEqual({ isDone: true, message: 'Copying and verifying rest; changes are still applied.' });
-  expect(tell('unpause')).toEqual({ isDone: true, message: 'Copying and verifying may go on.' });
+  expect(await tell('pause')).toEqual({ isDone: true, message: 'Copying and verifying rest; changes are still applied.' });
+  expect(await tell('unpause')).toEqual({ isDone: true, message: 'Copying and verifying may go on.' });
   expect(events).toEqual([
-    { kind: 'paused', by: 'operator', reason: 'paused by hand' },
-    { kind: 'unpaused', by: 'operator' },
+    { kind: 'paused', by: 'operator', reason: 'asked for by anna' },
+    { kind: 'unpaused', by: 'operator', who: 'anna' },
   ]);
 });
 
 test('cutover lets go what --cutover manual holds, and says who else holds', async () => {
-  const { tell, controls } = await openRun({ cutover: 'manual', cutoverWindow: '22:00-06:00' });
+  const { tell, controls, events } = await openRun({ cutover: 'manual', cutoverWindow: '22:00-06:00' });
   expect(controls.cutoverHolds.map(({ by }) => by)).toEqual(['operator', 'window']);
-  expect(tell('cutover').message).toBe(
+  expect((await tell('cutover')).message).toBe(
     'The swap may go on as far as you are concerned, but: held by window (outside 22:00-06:00; next at 2026-11-21 22:00 UTC).',
   );
-  expect(tell('set', 'cutover-window=any')).toEqual({ isDone: true, message: 'cutover-window is any now.' });
+  expect(events.at(-1)).toEqual({ kind: 'cutover-released', by: 'operator', who: 'anna' });
+  expect(await tell('set', 'cutover-window=any')).toEqual({ isDone: true, message: 'cutover-window is any now.' });
   expect(controls.cutoverHolds).toEqual([]);
-  tell('postpone');
-  expect(controls.cutoverHeldBy).toEqual({ by: 'operator', reason: 'postponed by hand' });
+  await tell('postpone');
+  expect(controls.cutoverHeldBy).toEqual({ by: 'operator', reason: 'asked for by anna' });
 });
 
-test('every option that may change takes effect, and is told', async () => {
-  const { tell, controls, events, told } = await openRun();
-  const settings = [
-    ...['workers=7', 'apply-workers=3', 'chunk-time=1s', 'chunk-rows-max=500', 'checkpoint-interval=2s', 'max-latency=40ms'],
-    ...['cutover-lock-timeout=3s', 'cutover-hold-timeout=9s', 'cutover-attempts=77', 'kill-blockers-after=3'],
-  ];
-  for (const setting of settings) expect(tell('set', setting)).toMatchObject({ isDone: true });
-  expect(controls.options).toMatchObject({
-    ...{ copyWorkers: 7, applyWorkers: 3, chunkTargetMs: 1_000, chunkRowsMax: 500, checkpointIntervalMs: 2_000 },
-    latency: { factor: 0, floorMs: 40 },
-    cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 3_000, holdTimeoutMs: 9_000, attemptsMax: 77, killBlockersAfter: 3 },
-  });
-  expect(events.map(({ kind }) => kind)).toEqual(settings.map(() => 'options-changed'));
-  tell('set', 'window=22:00-06:00');
-  expect(told).toEqual(['window is 22:00-06:00 now.']);
+/** Each setting, and the change that is told of it. */
+const settings: readonly (readonly [setting: string, name: string, before: unknown, after: unknown])[] = [
+  ['workers=7', 'copyWorkers', 2, 7],
+  ['apply-workers=3', 'applyWorkers', 2, 3],
+  ['chunk-time=1s', 'chunkTargetMs', 250, 1_000],
+  ['chunk-rows-max=500', 'chunkRowsMax', 50_000, 500],
+  ['checkpoint-interval=2s', 'checkpointIntervalMs', 5_000, 2_000],
+  ['max-latency=40ms', 'latency.floorMs', 10, 40],
+  ['cutover-lock-timeout=3s', 'cutover.lockTimeoutMs', 2_000, 3_000],
+  ['cutover-hold-timeout=9s', 'cutover.holdTimeoutMs', 5_000, 9_000],
+  ['cutover-attempts=77', 'cutover.attemptsMax', 10, 77],
+  ['kill-blockers-after=3', 'cutover.killBlockersAfter', 0, 3],
+  ['max-running-threads=9', 'load.runningThreadsMax', 64, 9],
+  ['max-lag=2s', 'load.replicaLagMaxMs', 5_000, 2_000],
+  ['max-load=Threads_running=25', 'load.max.Threads_running', null, 25],
+  ['critical-load=Threads_running=50', 'load.critical.Threads_running', null, 50],
+  ['throttle-query=SELECT 0', 'load.query', null, 'SELECT 0'],
+  ['max-retained-log=1GB', 'load.retainedLogBytesMax', null, 1024 ** 3],
+  ['window=22:00-06:00', 'window', null, '22:00-06:00'],
+  ['cutover-window=any', 'cutoverWindow', null, 'any'],
+  ['throttle-file=/nowhere/stop', 'throttleFile', null, '/nowhere/stop'],
+  ['throttle-http=http://db1/go?token=x', 'throttleHttp', null, 'http://db1/go'],
+  ['cutover-file=/nowhere/wait', 'cutoverFile', null, '/nowhere/wait'],
+];
+
+test.each(settings)(
+  'set %s takes effect, and is told with the value before and by whom',
+  async (setting, name, before, after) => {
+    const { tell, events } = await openRun();
+    const [flag, text] = [setting.slice(0, setting.indexOf('=')), setting.slice(setting.indexOf('=') + 1)];
+    expect(await tell('set', setting)).toEqual({ isDone: true, message: `${flag} is ${text} now.` });
+    const told = events.flatMap((event) => (event.kind === 'options-changed' ? [event] : []));
+    expect(told.map(({ by }) => by)).toEqual(['anna']);
+    expect(told[0]?.changes).toContainEqual({ name, before, after });
+  },
+);
+
+test('all that can be set is tried here', () => {
+  expect(new Set(SETTABLE)).toEqual(new Set(settings.map(([text]) => text.split('=')[0])));
+});
+
+test('a window, a file and an address that are set hold at once, and none takes them away', async () => {
+  const { tell, controls, steering } = await openRun();
+  await tell('set', 'window=22:00-06:00');
   expect(controls.pausedBy?.by).toBe('window');
-  const names = [...settings.map((text) => text.split('=')[0]), 'cutover-window', 'window'];
-  expect(new Set(SETTABLE)).toEqual(new Set(names));
+  await tell('set', 'cutover-file=/nowhere/wait');
+  expect(controls.cutoverHolds).toContainEqual({ by: 'file', reason: 'the directory of /nowhere/wait cannot be read' });
+  await tell('set', 'throttle-file=/');
+  const { signal } = new AbortController();
+  const sample = async () => await steering.signals.find(({ name }) => name === 'throttle file')?.sample(signal);
+  expect(await sample()).toEqual({ pressure: 1, detail: '/ exists' });
+  for (const setting of ['window=any', 'cutover-file=none', 'throttle-file=none']) await tell('set', setting);
+  expect(await sample()).toEqual({ pressure: 0, detail: 'nothing is asked' });
+  expect([controls.pauses, controls.cutoverHolds]).toEqual([[], []]);
+  await tell('set', 'max-load=Threads_running=25');
+  await tell('set', 'max-load=none');
+  expect(controls.options.load.max).toEqual({});
 });
 
 test.each([
@@ -64,19 +106,34 @@ test.each([
   ['workers', `What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`],
   ['url=mysql://evil/', `What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`],
   ['chunk-time=', 'chunk-time is empty.'],
+  ['max-load=much', 'max-load must be names with limits such as Threads_running=25, not "much".'],
+  ['throttle-query=DELETE FROM orders', 'throttle-query must be a SELECT.'],
+  ['max-lag=1ms', 'max-lag must be from 1s to 1d, not "1ms".'],
+  ['throttle-http=db1', '--throttle-http must be an address that begins with http:// or https://.'],
   [
     'window=tonight',
     'window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", not "tonight".',
   ],
 ])('set %j is refused, and nothing changes', async (setting, message) => {
+  const { tell, controls, steering, events } = await openRun();
+  const before = { ...steering.settings };
+  expect(await tell('set', setting)).toEqual({ isDone: false, message });
+  expect(controls.options).toEqual(DEFAULT_OPTIONS);
+  expect(steering.settings).toEqual(before);
+  expect(events).toEqual([]);
+});
+
+test('a limit that the server cannot be asked about is not set, and the answer says why', async () => {
   const { tell, controls, events } = await openRun();
-  expect(tell('set', setting)).toEqual({ isDone: false, message });
+  controls.checkLoadBy(() => Promise.reject(new MigrationError('UNREACHABLE', 'Nobody answers.')));
+  const message = 'max-load is as it was, for the server could not be asked about it: Nobody answers.';
+  expect(await tell('set', 'max-load=Threads_running=25')).toEqual({ isDone: false, message });
   expect(controls.options).toEqual(DEFAULT_OPTIONS);
   expect(events).toEqual([]);
 });
 
-test('abort ends the run', async () => {
-  const { tell, told } = await openRun();
-  expect(tell('abort')).toMatchObject({ isDone: true });
-  expect(told).toEqual(['aborted']);
+test('abort ends the run, and tells by whom', async () => {
+  const { tell, aborted } = await openRun();
+  expect(await tell('abort')).toMatchObject({ isDone: true });
+  expect(aborted).toEqual(['anna']);
 });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { NO_LOAD_LIMITS } from '../../src/engine/load.ts';
 import { DEFAULT_OPTIONS } from '../../src/index.ts';
 import { type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 import { limitsFrom } from '../../src/shell/run-limits.ts';
@@ -10,11 +9,8 @@ describe('the limits of a run', () => {
   test('are those of the library where no option says otherwise', () => {
     expect(limits({})).toEqual({
       pace: DEFAULT_OPTIONS,
-      maxRunningThreads: 64,
       replicas: [],
       isFindingReplicas: true,
-      maxLagMs: 5_000,
-      load: NO_LOAD_LIMITS,
     });
   });
 
@@ -61,17 +57,17 @@ describe('the limits of a run', () => {
           attemptsMax: 9,
           killBlockersAfter: 4,
         },
+        load: {
+          runningThreadsMax: 20,
+          replicaLagMaxMs: 2_000,
+          max: { Threads_running: 25, Threads_connected: 500 },
+          critical: { Threads_running: 50 },
+          query: 'SELECT 0',
+          retainedLogBytesMax: 10 * 1024 ** 3,
+        },
       },
-      maxRunningThreads: 20,
       replicas: ['mysql://r1', 'mysql://r2:3307'],
       isFindingReplicas: false,
-      maxLagMs: 2_000,
-      load: {
-        max: { Threads_running: 25, Threads_connected: 500 },
-        critical: { Threads_running: 50 },
-        query: 'SELECT 0',
-        retainedLogBytesMax: 10 * 1024 ** 3,
-      },
     });
   });
 

@@ -77,6 +77,8 @@ export class SimulatedDatabase implements Database {
     };
   }
 
+  async checkLoadLimits(): Promise<void> {}
+
   async listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]> {
     const { server } = this.#client;
     const begin = () => () => {
