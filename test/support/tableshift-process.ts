@@ -25,6 +25,8 @@ export interface ToolRun {
 export interface ToolOptions {
   readonly kill?: KillPoint;
   readonly onLine?: (line: OutputLine) => void;
+  /** Told the process id once it runs. */
+  readonly onSpawn?: (pid: number) => void;
 }
 
 const root = join(import.meta.dirname, '..', '..');
@@ -37,6 +39,7 @@ export async function runTool(args: readonly string[], options: ToolOptions = {}
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'close');
+  if (child.pid !== undefined) options.onSpawn?.(child.pid);
   const { kill } = options;
   const timer = kill !== undefined && 'afterMs' in kill ? setTimeout(() => child.kill('SIGKILL'), kill.afterMs) : undefined;
   const lines: OutputLine[] = [];

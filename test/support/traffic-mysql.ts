@@ -32,7 +32,8 @@ export const mysqlTraffic: TrafficDialect = {
 /** Options of a connection as an application has it; a session of these waits for locks up to a minute. */
 export function applicationConnection(url: string): mysql.ConnectionOptions {
   const { hostname, port, username, password } = new URL(url);
-  return { host: hostname, port: Number(port), user: username, password, charset: 'utf8mb4', supportBigNumbers: true };
+  const login = { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  return { host: hostname, port: Number(port || 3306), ...login, charset: 'utf8mb4', supportBigNumbers: true };
 }
 
 async function connect(url: string): Promise<TrafficConnection> {

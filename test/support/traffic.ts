@@ -94,7 +94,11 @@ export function startTraffic(options: TrafficOptions): Traffic {
 }
 
 /** When requests arrive, by `performance.now()`: at random with this mean rate, as those of many users do. Ends with the load. */
-async function* arrivalTimes(perSecond: number, end: { readonly atMs: number }, random: () => number): AsyncGenerator<number> {
+export async function* arrivalTimes(
+  perSecond: number,
+  end: { readonly atMs: number },
+  random: () => number,
+): AsyncGenerator<number> {
   for (let atMs = performance.now(); ; ) {
     atMs += (-Math.log(1 - random()) * 1_000) / perSecond;
     for (let leftMs = atMs - performance.now(); leftMs > 0; leftMs = atMs - performance.now()) {
