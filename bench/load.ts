@@ -2,153 +2,303 @@
  * What an application feels of a migration, and how long that takes: open-loop traffic of 300 write transactions a second,
  * latencies from the intended arrival, on a table that is made anew for each run. Variants alternate within each round.
  */
-import { writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { measureLive } from '../test/support/live-measure.ts';
 import { type Flavour, startServer } from '../test/support/servers.ts';
-import { runTool, type ToolRun } from '../test/support/tableshift-process.ts';
-import type { PeriodReport } from '../test/support/traffic-record.ts';
-import { describeMachine } from './machine.ts';
+import type { PostgresVersion } from '../test/support/postgres-software.ts';
+import type { PeriodReport, TrafficReport } from '../test/support/traffic-record.ts';
+import {
+  commonOptions,
+  commonUsage,
+  readCount,
+  readFlavours,
+  readNamed,
+  readVersion,
+  UsageError,
+  wordsOf,
+} from './arguments.ts';
+import { type CpuSeconds, describeMachine, machineAtHand, measureCpu } from './machine.ts';
+import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
+import { startStagedWrites } from './staged-writes.ts';
+import { copyForStaging, stagingOptions, stagingUsage } from './staging.ts';
+import { medianBy } from './statistics.ts';
+import { benchFlags, type BenchTable, nameOf, serverText } from './table.ts';
+import { dropRetired, migrateByTool, type ToolRun } from './tool.ts';
 
 const usage = `npm run bench -- load [option…]
 
-  --flavour mysql|mariadb|postgres   which server to start (mysql)
-  --rows N                           rows of the table (1,000,000)
-  --writes N                         write transactions a second (300), about four row changes each
-  --rounds N                         each variant so many times (1)
-  --variant NAME=OPTIONS             options of migrate, such as gentle="--workers 1"; several; "default=" unless given
-  --json FILE                        write the figures there too`;
+${commonUsage}
+  --rows N            rows of the table (1,000,000)
+  --writes N          write transactions a second (300), about four row changes each
+  --rounds N          each variant so many times; medians are shown (3)
+  --variant NAME=OPTIONS  options of migrate, such as gentle="--workers 1"; several; "default=" unless given
+  --before SECONDS    how long the application is measured alone (10)
+${stagingUsage}
+  --write SQL         what the application does there, several times for several statements, in turn; {table} is the copy, {COLUMN}
+                      what that column has in a row at random: --write 'UPDATE {table} SET n = n + 1 WHERE id = {id}'`;
 
-const flags: Readonly<Record<Flavour, readonly string[]>> = {
-  mysql: ['--innodb-buffer-pool-size=1G', '--innodb-redo-log-capacity=1G'],
-  mariadb: ['--innodb-buffer-pool-size=1G', '--innodb-log-file-size=1G'],
-  postgres: ['--shared-buffers=1GB', '--max-wal-size=4GB'],
-};
-const beforeMs = 10_000;
 const afterMs = 1_000;
+/** The server is warm after this. */
+const warmUpMs = 3_000;
+/** The lock is asked for and writers wait within this time around the swap. */
+const aroundSwapMs = { before: 3_000, after: 500 };
 
-interface Figures {
+interface Variant {
+  readonly name: string;
+  readonly options: readonly string[];
+}
+
+interface Load {
+  readonly writesPerSecond: number;
+  readonly beforeMs: number;
+}
+
+/** One run of one variant. */
+interface Felt extends CpuSeconds {
   readonly variant: string;
   readonly seconds: number;
   readonly throttledSeconds: number;
   readonly lagMaxMs: number;
   readonly blockedMs: number;
+  readonly peakMib: number | null;
   readonly before: PeriodReport['writes'];
   readonly during: PeriodReport['writes'];
   readonly longestAtCutoverMs: number;
   readonly failed: number;
-  readonly differences: number;
+  /** Rows that are not as the application left them; null where only the tool's own verification looked. */
+  readonly differences: number | null;
 }
 
 export async function benchLoad(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      flavour: { type: 'string', default: 'mysql' },
+      ...commonOptions,
+      ...stagingOptions,
       rows: { type: 'string', default: '1000000' },
       writes: { type: 'string', default: '300' },
-      rounds: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: '3' },
       variant: { type: 'string', multiple: true, default: ['default='] },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
+      before: { type: 'string', default: '10' },
+      write: { type: 'string', multiple: true, default: [] },
     },
   });
   if (values.help) return console.log(usage);
-  const flavour = (['mysql', 'mariadb', 'postgres'] as const).find((known) => known === values.flavour) ?? 'mysql';
-  console.log(`${flavour}, ${values.rows} rows, ${values.writes} write transactions/s, ${describeMachine()}`);
-  console.log(titles);
-  const all: Figures[] = [];
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
-    for (const variant of values.variant) {
-      const figures = await measure(flavour, variant, { rows: Number(values.rows), writesPerSecond: Number(values.writes) });
-      all.push(figures);
-      console.log(lineOf(figures));
+  const variants = values.variant
+    .map((text) => readNamed('variant', text))
+    .map(({ name, text }) => ({ name, options: wordsOf(text) }));
+  const rounds = readCount('rounds', values.rounds, { min: 1, max: 100 });
+  const load: Load = {
+    writesPerSecond: readCount('writes', values.writes, { min: 1, max: 100_000 }),
+    beforeMs: 1000 * readCount('before', values.before, { min: 1, max: 3_600 }),
+  };
+  const results: BenchResult[] = [];
+  if (values.url !== undefined) {
+    if (values.write.length === 0)
+      throw new UsageError('--write: say what the application does to the table, such as an UPDATE of one row.');
+    await using table = await copyForStaging(values);
+    const measure = (variant: Variant): Promise<Felt> => measureStaged(table, values.write, variant, load);
+    results.push(
+      await measureAll({
+        flavour: table.flavour,
+        server: await serverText(table.flavour, table.url),
+        rows: table.rows,
+        variants,
+        rounds,
+        load,
+        measure,
+        settings: { write: values.write.join('; ') },
+      }),
+    );
+  } else {
+    const rows = readCount('rows', values.rows, { min: 1, max: 10_000_000 });
+    const version = readVersion(values.version);
+    for (const flavour of readFlavours(values.flavour)) {
+      const flags = benchFlags(flavour);
+      const measure = (variant: Variant): Promise<Felt> => measurePrivate({ flavour, version, rows, flags }, variant, load);
+      results.push(
+        await measureAll({
+          flavour,
+          server: await askVersion(flavour, version),
+          rows,
+          variants,
+          rounds,
+          load,
+          measure,
+          settings: { flags: flags.join(' ') },
+        }),
+      );
     }
   }
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, undefined, 2)}\n`);
+  publish(results, values.json);
 }
 
-interface Load {
+/** Each run has a server of its own, and so has the question which it is. */
+async function askVersion(flavour: Flavour, version: PostgresVersion): Promise<string> {
+  await using server = await startServer({ flavour, version });
+  return await serverText(flavour, server.url);
+}
+
+interface Series {
+  readonly flavour: Flavour;
+  /** Kind and version. */
+  readonly server: string;
   readonly rows: number;
-  readonly writesPerSecond: number;
+  readonly variants: readonly Variant[];
+  readonly rounds: number;
+  readonly load: Load;
+  readonly measure: (variant: Variant) => Promise<Felt>;
+  readonly settings: Readonly<Record<string, string | number>>;
 }
 
-async function measure(flavour: Flavour, variant: string, load: Load): Promise<Figures> {
-  const [name = '', ...options] = variant.split('=');
-  const more = options
-    .join('=')
-    .split(' ')
-    .filter((part) => part !== '');
-  await using server = await startServer({ flavour, extraFlags: flags[flavour] });
-  const traffic = { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, ...load };
-  const runs: ToolRun[] = [];
+async function measureAll({ flavour, load, measure, rounds, rows, server, settings, variants }: Series): Promise<BenchResult> {
+  const machine = machineAtHand();
+  console.error(`${flavour}; before the first run: ${describeMachine(machine)}`);
+  const runs: Felt[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const variant of variants) {
+      const felt = await measure(variant);
+      runs.push(felt);
+      console.error(
+        `round ${round}: ${variant.name}: ${felt.seconds.toFixed(1)} s, p99 ${felt.during.p99} ms, before ${felt.before.p99} ms`,
+      );
+    }
+  }
+  const lines = variants.map(({ name }) => lineOf(name, runs));
+  const options = Object.fromEntries(variants.map(({ name, options }) => [`variant ${name}`, options.join(' ')]));
+  return concluded(
+    { bench: 'load', flavour, server, machine },
+    {
+      title: `${numberText(rows, 0)} rows, ${load.writesPerSecond} write transactions/s, medians of ${rounds}`,
+      settings: { rows, rounds, ...load, ...options, ...settings },
+      columns: [
+        { title: 'seconds', digits: 1 },
+        { title: 'throttled s', digits: 1 },
+        { title: 'p50 ms', digits: 1 },
+        { title: 'p99 before', digits: 1 },
+        { title: 'p99 during', digits: 1 },
+        { title: '× before', digits: 1 },
+        { title: 'max during', digits: 1 },
+        { title: 'blocked ms', digits: 1 },
+        { title: 'longest at the swap', digits: 1 },
+        { title: 'lag max ms', digits: 0 },
+        { title: 'failed', digits: 0 },
+        { title: 'lost', digits: 0 },
+        { title: 'server CPU s', digits: 1 },
+        { title: 'tool CPU s', digits: 1 },
+        { title: 'tool % of server', digits: 1 },
+        { title: 'tool MiB', digits: 0 },
+        { title: 'others CPU s', digits: 1 },
+      ],
+      lines,
+      charts: [
+        {
+          kind: 'bars',
+          name: 'p99',
+          title: 'The application’s p99',
+          unit: 'ms',
+          bars: lines.flatMap(({ cells, name }) => [
+            { name: `${name}, before`, value: Number(cells[3]), isOurs: false },
+            { name: `${name}, during`, value: Number(cells[4]), isOurs: true },
+          ]),
+        },
+      ],
+      runs,
+    },
+  );
+}
+
+function lineOf(variant: string, runs: readonly Felt[]): Line {
+  const ours = runs.filter((run) => run.variant === variant);
+  const run = medianBy(ours, ({ before, during }) => during.p99 / before.p99);
+  const { before, children, during, server } = run;
+  const sum = (valueOf: (run: Felt) => number): number => ours.reduce((total, run) => total + valueOf(run), 0);
+  const isCompared = run.differences !== null;
+  return {
+    name: variant,
+    cells: [
+      ...[run.seconds, run.throttledSeconds, during.p50, before.p99, during.p99, during.p99 / before.p99],
+      ...[
+        Math.max(...ours.map(({ during }) => during.max)),
+        run.blockedMs,
+        Math.max(...ours.map((run) => run.longestAtCutoverMs)),
+      ],
+      ...[run.lagMaxMs, sum(({ failed }) => failed), isCompared ? sum(({ differences }) => differences ?? 0) : null],
+      ...[server, children, server === null ? null : (100 * children) / server, run.peakMib, run.foreign],
+    ],
+  };
+}
+
+interface PrivateLoad {
+  readonly flavour: Flavour;
+  readonly version: PostgresVersion;
+  readonly rows: number;
+  readonly flags: readonly string[];
+}
+
+/** On a server of its own, with the traffic of the tests, whose ledger knows what every row must be. */
+async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
+  await using server = await startServer({ flavour, version, extraFlags: flags });
+  const traffic = { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows, ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
+  const measured: { readonly run: ToolRun; readonly cpu: CpuSeconds }[] = [];
   const { report, longestAtCutover, ledger } = await measureLive(
     {
       traffic,
-      beforeMs,
+      beforeMs: load.beforeMs,
       afterMs,
       migrate: async ({ schema, table }) => {
-        const run = await runTool(['migrate', '--url', server.url, '--table', `${schema}.${table}`, '--alter', alter, ...more]);
-        runs.push(run);
-        const swapped = run.lines.find((line) => line.kind === 'swapped');
-        return swapped === undefined ? null : Date.parse(String(swapped['time']));
+        const used = measureCpu(server.pid);
+        const run = await migrateByTool({ url: server.url, table: `${schema}.${table}`, alter, options: variant.options });
+        measured.push({ run, cpu: used() });
+        return run.swappedMs;
       },
     },
     new AbortController().signal,
   );
-  const summary: Readonly<Record<string, unknown>> = runs[0]?.summary ?? {};
-  const { before, during } = report.periods;
-  if (before === undefined || during === undefined || longestAtCutover === null)
-    throw new Error(`${variant} did not swap: ${runs[0]?.stderr}`);
+  const [first] = measured;
+  if (first === undefined) throw new Error('Nothing was migrated.');
+  return feltBy(variant, first, { report, longestMs: longestAtCutover?.ms ?? 0, differences: ledger.differences.length });
+}
+
+/** On a copy of somebody's table, with writes of theirs. */
+async function measureStaged(table: BenchTable, statements: readonly string[], variant: Variant, load: Load): Promise<Felt> {
+  await table.restore();
+  await using writes = await startStagedWrites(table, statements, load.writesPerSecond);
+  await delay(warmUpMs);
+  writes.record.enter('before');
+  await delay(load.beforeMs);
+  writes.record.enter('during');
+  const used = measureCpu(table.serverPid);
+  const run = await migrateByTool({ url: table.url, table: nameOf(table), alter: table.alter, options: variant.options });
+  const cpu = used();
+  writes.record.enter('after');
+  await delay(afterMs);
+  const report = await writes.stop();
+  const longest = writes.record.longestBetween(run.swappedMs - aroundSwapMs.before, run.swappedMs + aroundSwapMs.after);
+  await dropRetired(table.url, run.id);
+  return feltBy(variant, { run, cpu }, { report, longestMs: longest?.ms ?? 0, differences: null });
+}
+
+function feltBy(
+  variant: Variant,
+  { cpu, run }: { readonly run: ToolRun; readonly cpu: CpuSeconds },
+  seen: { readonly report: TrafficReport; readonly longestMs: number; readonly differences: number | null },
+): Felt {
+  const { before, during } = seen.report.periods;
+  if (before === undefined || during === undefined || before.writes.count === 0) {
+    throw new Error(`No write of the application succeeded: ${JSON.stringify(seen.report.errors)}.`);
+  }
+  const { blockedMs, lagMaxMs, peakMib, seconds, throttledSeconds } = run;
   return {
-    variant: name,
-    seconds: Number(summary['elapsedMs']) / 1000,
-    throttledSeconds: Number(summary['throttledMs']) / 1000,
-    lagMaxMs: Number(summary['lagMaxMs']),
-    blockedMs: Number(summary['blockedMs']),
+    variant: variant.name,
+    ...cpu,
+    ...{ seconds, throttledSeconds, lagMaxMs, blockedMs, peakMib },
     before: before.writes,
     during: during.writes,
-    longestAtCutoverMs: longestAtCutover.ms,
-    failed: report.failed,
-    differences: ledger.differences.length,
+    longestAtCutoverMs: seen.longestMs,
+    failed: seen.report.failed,
+    differences: seen.differences,
   };
-}
-
-const widths = [14, 8, 9, 8, 8, 22, 30, 10, 8, 7, 5];
-const titles = row([
-  'variant',
-  'seconds',
-  'throttled',
-  'lag max',
-  'blocked',
-  'before p50/p95/p99 ms',
-  'during p50/p95/p99/max ms',
-  'p99 ratio',
-  'cutover',
-  'failed',
-  'lost',
-]);
-
-function lineOf(figures: Figures): string {
-  const { before, during } = figures;
-  return row([
-    figures.variant,
-    figures.seconds.toFixed(1),
-    figures.throttledSeconds.toFixed(1),
-    figures.lagMaxMs.toFixed(0),
-    figures.blockedMs.toFixed(0),
-    [before.p50, before.p95, before.p99].map((ms) => ms.toFixed(1)).join(' / '),
-    [during.p50, during.p95, during.p99, during.max].map((ms) => ms.toFixed(1)).join(' / '),
-    (during.p99 / before.p99).toFixed(1),
-    figures.longestAtCutoverMs.toFixed(0),
-    String(figures.failed),
-    String(figures.differences),
-  ]);
-}
-
-function row(cells: readonly string[]): string {
-  return cells
-    .map((cell, place) => (place === 0 ? cell.padEnd(widths[place] ?? 0) : cell.padStart(widths[place] ?? 0)))
-    .join(' ');
 }

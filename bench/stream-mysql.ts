@@ -17,7 +17,7 @@ export async function openMysqlSubject(url: string): Promise<Subject> {
   const [row] = await application.run('SELECT @@version AS version');
   const table = { schema: name, table: 't', keyColumns: ['id'] };
   return {
-    version: String(row?.['version']),
+    version: versionText(String(row?.['version'])),
     async partOf(write) {
       const opened = await fixture.open(table);
       await opened.close();
@@ -51,6 +51,11 @@ export async function openMysqlSubject(url: string): Promise<Subject> {
       await schema[Symbol.asyncDispose]();
     },
   };
+}
+
+/** `MySQL 9.7.4` of `9.7.4`, `MariaDB 10.11.18` of `10.11.18-MariaDB-log`. */
+function versionText(version: string): string {
+  return `${version.includes('MariaDB') ? 'MariaDB' : 'MySQL'} ${/^[\d.]+/.exec(version)?.[0] ?? version}`;
 }
 
 /** Eleven columns of some 175 bytes a row. */

@@ -2,26 +2,31 @@
  * The speed of the change stream on its own. The log is written first and read afterwards, so that the figures are the
  * reader's and not the writers'; what the server needs for sending is in them.
  */
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { never } from '../test/support/adapter-server.ts';
 import { startServer, type Flavour } from '../test/support/servers.ts';
 import type { CollectedStream } from '../test/support/stream-collected.ts';
+import { commonOptions, commonUsage, readCount, readFlavours, readVersion } from './arguments.ts';
+import { machineAtHand } from './machine.ts';
+import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 
 const usage = `npm run bench -- stream [option…]
 
-  --flavour NAME            which server to start: mysql, mariadb or postgres (mysql)
-  --url URL                 use this server instead
-  --rows N                  rows in transactions of 10,000 (2,000,000)
-  --transactions N          transactions of one row (300,000)
-  --json FILE               write the figures there too`;
+${commonUsage}
+  --url URL           use this server instead, of the only flavour given
+  --rows N            rows in transactions of 10,000 (2,000,000)
+  --transactions N    transactions of one row (300,000)`;
 
-const flavours: readonly Flavour[] = ['mysql', 'mariadb', 'postgres'];
+/** In one of the large transactions. */
+const bulkRows = 10_000;
+/** 150 MB. */
+const memoryMibMax = 143;
 const slowBatchMs = 100;
 const slowSeconds = 10;
 
 interface Figures {
+  /** Kind and version. */
   readonly server: string;
   readonly bulkRowsPerSecond: number;
   readonly transactionsPerSecond: number;
@@ -34,21 +39,25 @@ export async function benchStream(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      flavour: { type: 'string', default: 'mysql' },
+      ...commonOptions,
       url: { type: 'string' },
       rows: { type: 'string', default: '2000000' },
       transactions: { type: 'string', default: '300000' },
-      json: { type: 'string' },
-      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return console.log(usage);
-  const flavour = flavours.find((name) => name === values.flavour);
-  if (flavour === undefined) throw new Error(`There is no flavour ${values.flavour}: ${flavours.join(', ')}.`);
-  const size = { rows: Number(values.rows), transactions: Number(values.transactions) };
-  const figures = values.url === undefined ? await measureOwn(flavour, size) : await measure(flavour, values.url, size);
-  print(figures);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+  const size = {
+    rows: readCount('rows', values.rows, { min: bulkRows, max: 100_000_000 }),
+    transactions: readCount('transactions', values.transactions, { min: 1, max: 100_000_000 }),
+  };
+  const results: BenchResult[] = [];
+  for (const flavour of readFlavours(values.flavour)) {
+    const flags = values.url === undefined ? cheapCommits[flavour] : [];
+    await using server =
+      values.url === undefined ? await startServer({ flavour, version: readVersion(values.version), extraFlags: flags }) : null;
+    results.push(await measureOn(flavour, server?.url ?? values.url ?? '', size, flags));
+  }
+  publish(results, values.json);
 }
 
 interface Size {
@@ -79,9 +88,36 @@ const cheapCommits: Readonly<Record<Flavour, readonly string[]>> = {
   postgres: ['--fsync=off', '--synchronous-commit=off', '--max-wal-size=4GB'],
 };
 
-async function measureOwn(flavour: Flavour, size: Size): Promise<Figures> {
-  await using server = await startServer({ flavour, extraFlags: cheapCommits[flavour] });
-  return await measure(flavour, server.url, size);
+async function measureOn(flavour: Flavour, url: string, size: Size, flags: readonly string[]): Promise<BenchResult> {
+  const machine = machineAtHand();
+  const figures = await measure(flavour, url, size);
+  return concluded(
+    { bench: 'stream', flavour, server: figures.server, machine },
+    {
+      title: `${numberText(size.rows, 0)} rows, ${numberText(size.transactions, 0)} transactions of one row`,
+      settings: { ...size, flags: flags.join(' ') },
+      columns: [
+        { title: 'figure', digits: 0 },
+        { title: 'wanted', digits: 0 },
+        { title: '× wanted', digits: 2 },
+      ],
+      lines: linesOf(flavour, figures),
+      charts: [
+        {
+          kind: 'bars',
+          name: 'rates',
+          title: 'Changes read from the log',
+          unit: '/s',
+          bars: [
+            { name: 'bulk inserts', value: figures.bulkRowsPerSecond, isOurs: true },
+            { name: 'bulk updates', value: figures.updatedRowsPerSecond, isOurs: true },
+            { name: 'one-row transactions', value: figures.transactionsPerSecond, isOurs: true },
+          ],
+        },
+      ],
+      runs: [figures],
+    },
+  );
 }
 
 async function measure(flavour: Flavour, url: string, size: Size): Promise<Figures> {
@@ -141,15 +177,17 @@ function rssMib(): number {
   return Math.round(process.memoryUsage.rss() / 1024 / 1024);
 }
 
-function print(figures: Figures): void {
-  const lines: readonly (readonly [string, number, string])[] = [
-    ['bulk inserts', figures.bulkRowsPerSecond, 'rows/s'],
-    ['bulk updates', figures.updatedRowsPerSecond, 'rows/s'],
-    ['one-row transactions', figures.transactionsPerSecond, 'transactions/s'],
-    ['memory, slow consumer', figures.slowConsumerRssMib, 'MiB'],
-    ['memory before reading', figures.idleRssMib, 'MiB'],
+function linesOf(flavour: Flavour, figures: Figures): readonly Line[] {
+  const isPostgres = flavour === 'postgres';
+  const line = (name: string, figure: number, wanted: number | null): Line => ({
+    name,
+    cells: [figure, wanted, wanted === null ? null : figure / wanted],
+  });
+  return [
+    line('bulk inserts, rows/s', figures.bulkRowsPerSecond, isPostgres ? 150_000 : 600_000),
+    line('bulk updates, rows/s', figures.updatedRowsPerSecond, null),
+    line('one-row transactions/s', figures.transactionsPerSecond, isPostgres ? null : 60_000),
+    line('memory with a slow consumer, MiB', figures.slowConsumerRssMib, memoryMibMax),
+    line('memory before reading, MiB', figures.idleRssMib, null),
   ];
-  console.log(figures.server);
-  for (const [what, value, unit] of lines)
-    console.log(`  ${what.padEnd(24)}${value.toLocaleString('en').padStart(12)} ${unit}`);
 }

@@ -1,0 +1,130 @@
+/** How fast both tables are compared, and the share of that in the whole migration, by workers, on a table that nobody writes. */
+import { parseArgs } from 'node:util';
+import type { OutputLine } from '../test/support/tableshift-process.ts';
+import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
+import { type Contender, runAlternating, toolContender } from './contenders.ts';
+import { describeMachine, machineAtHand } from './machine.ts';
+import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
+import { median, medianBy } from './statistics.ts';
+import { type BenchTable, createPrivateTable, type PrivateTable, serverText } from './table.ts';
+import type { ToolRun } from './tool.ts';
+
+const usage = `npm run bench -- verify [option…]
+
+${commonUsage}
+  --rows N            rows of the table, at most 10,000,000 (1,000,000)
+  --workers N,N…      workers to try (1,2,4)
+  --rounds N          how often each; medians are shown (5)`;
+
+/** One migration, as far as it compared. */
+interface Comparison {
+  readonly workers: number;
+  readonly seconds: number;
+  readonly copySeconds: number;
+  readonly verifySeconds: number;
+  readonly rows: number;
+  /** Statements that compared a range, and the time of the longest. */
+  readonly ranges: number;
+  readonly longestRangeMs: number;
+}
+
+export async function benchVerify(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...commonOptions,
+      rows: { type: 'string', default: '1000000' },
+      workers: { type: 'string', default: '1,2,4' },
+      rounds: { type: 'string', default: '5' },
+    },
+  });
+  if (values.help) return console.log(usage);
+  const rows = readCount('rows', values.rows, { min: 1, max: 10_000_000 });
+  const rounds = readCount('rounds', values.rounds, { min: 1, max: 100 });
+  const workers = readCounts('workers', values.workers, { min: 1, max: 64 });
+  const results: BenchResult[] = [];
+  for (const flavour of readFlavours(values.flavour)) {
+    await using table = await createPrivateTable({ flavour, version: readVersion(values.version), rows });
+    results.push(await measure(table, workers, rounds));
+  }
+  publish(results, values.json);
+}
+
+async function measure(table: PrivateTable, workers: readonly number[], rounds: number): Promise<BenchResult> {
+  const machine = machineAtHand();
+  console.error(`${table.flavour}; before the first run: ${describeMachine(machine)}`);
+  const runs: Comparison[] = [];
+  await runAlternating(
+    table,
+    workers.map((count) => contender(table, count, runs)),
+    rounds,
+  );
+  const title = `${numberText(table.rows, 0)} rows, medians of ${rounds}`;
+  const lines = workers.map((count) => lineOf(count, runs));
+  return concluded(
+    { bench: 'verify', flavour: table.flavour, server: await serverText(table.flavour, table.url), machine },
+    {
+      title,
+      settings: { rows: table.rows, rounds, alter: table.alter, flags: table.flags.join(' ') },
+      columns: [
+        { title: 'whole s', digits: 2 },
+        { title: 'verify s', digits: 2 },
+        { title: '% of the whole', digits: 1 },
+        { title: 'from', digits: 1 },
+        { title: 'to', digits: 1 },
+        { title: '× copy', digits: 2 },
+        { title: 'rows compared/s', digits: 0 },
+        { title: 'ranges', digits: 0 },
+        { title: 'longest range ms', digits: 0 },
+      ],
+      lines,
+      charts: [
+        {
+          kind: 'bars',
+          name: 'share',
+          title: `Verification’s share of the whole, ${title}`,
+          unit: '%',
+          bars: lines.map(({ cells, name }) => ({ name, value: Number(cells[2]), isOurs: true })),
+        },
+      ],
+      runs,
+    },
+  );
+}
+
+function contender(table: BenchTable, workers: number, runs: Comparison[]): Contender {
+  return toolContender(table, {
+    name: nameOf(workers),
+    options: ['--max-latency', '0', '--workers', String(workers), '--log-level', 'debug'],
+    onRun: (run) => runs.push(comparisonOf(workers, run, table.rows)),
+  });
+}
+
+function nameOf(workers: number): string {
+  return `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+}
+
+function comparisonOf(workers: number, run: ToolRun, rows: number): Comparison {
+  if (run.rowsVerified !== rows) throw new Error(`${run.rowsVerified} rows were compared, of ${rows}.`);
+  const ranges = run.lines.filter(({ kind }) => kind === 'range-verified');
+  const duration = (line: OutputLine): number => Number(line['durationMs']);
+  return {
+    workers,
+    seconds: run.seconds,
+    copySeconds: run.phases['copy'] ?? 0,
+    verifySeconds: run.phases['verify'] ?? 0,
+    rows: run.rowsVerified,
+    ranges: ranges.length,
+    longestRangeMs: Math.max(...ranges.map(duration)),
+  };
+}
+
+function lineOf(workers: number, runs: readonly Comparison[]): Line {
+  const ours = runs.filter((run) => run.workers === workers);
+  const share = (run: Comparison): number => (100 * run.verifySeconds) / run.seconds;
+  const { copySeconds, ranges, rows, seconds, verifySeconds } = medianBy(ours, share);
+  const shares = ours.map(share);
+  const cells = [seconds, verifySeconds, median(shares), Math.min(...shares), Math.max(...shares)];
+  const longest = Math.max(...ours.map(({ longestRangeMs }) => longestRangeMs));
+  return { name: nameOf(workers), cells: [...cells, verifySeconds / copySeconds, rows / verifySeconds, ranges, longest] };
+}
