@@ -44,7 +44,9 @@ export async function dependencyObstacles(
          WHERE typrelid = ${oid} OR typelem = (SELECT reltype FROM pg_class WHERE oid = ${oid}) AND typcategory = 'A'
        UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
      )
-     SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object FROM pg_depend AS d
+     SELECT DISTINCT CASE WHEN v.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, v.ev_class, 0)
+         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object
+     FROM pg_depend AS d LEFT JOIN pg_rewrite AS v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
        AND NOT ((used.oid = ${oid} AND used.class = 'pg_class'::regclass OR used.class = 'pg_constraint'::regclass) AND ${isRepointed})

@@ -1,8 +1,10 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
-import type { Column } from './catalog.ts';
+import type { Column, TableDescription } from './catalog.ts';
+import { readDependents } from './dependents.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { keepsValues } from './migration-key.ts';
+import type { Session } from './session.ts';
 
 /** All notes of a plan. */
 export function planNotes({ source, probed, key }: PlanningFacts): readonly string[] {
@@ -15,6 +17,30 @@ export function planNotes({ source, probed, key }: PlanningFacts): readonly stri
     ...(key.isOrderKnown
       ? []
       : [`Only the server knows the order of the key (${key.columns.join(', ')}), so changes wait for the chunks in flight.`]),
+  ];
+}
+
+/** What is bound to the table, and what its users will feel. */
+export async function dependentNotes(
+  session: Session,
+  { oid }: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const dependents = await readDependents(session, oid, signal);
+  const list = (isOf: (kind: string) => boolean): string =>
+    dependents
+      .filter(({ kind }) => isOf(kind))
+      .map(({ description }) => description)
+      .join(', ');
+  const locked = list((kind) => kind !== 'function');
+  const called = list((kind) => kind === 'function');
+  return [
+    ...(locked === '' ? [] : [`The cutover locks these too, and binds them to the new table: ${locked}.`]),
+    ...(called === ''
+      ? []
+      : [
+          `The cutover binds these to the new table; a statement that is calling one reads the old table to its end: ${called}.`,
+        ]),
   ];
 }
 

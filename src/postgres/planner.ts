@@ -7,7 +7,7 @@ import { copyStatements } from './create-statement.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
-import { planNotes } from './plan-notes.ts';
+import { dependentNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import { fingerprintOf } from './shadow.ts';
@@ -36,7 +36,11 @@ export async function makePlan(
   }
   const plan = decidePlan(server, request, options, learned);
   const retention = await readLogRetention(session, signal);
-  return { ...plan, notes: [...plan.notes, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)] };
+  const bound = await dependentNotes(session, learned.source, signal);
+  return {
+    ...plan,
+    notes: [...plan.notes, ...bound, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],
+  };
 }
 
 function decidePlan(server: Server, request: MigrationRequest, options: PlannerOptions, facts: PlanningFacts): Plan {

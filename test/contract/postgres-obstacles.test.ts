@@ -99,13 +99,13 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       /t_a_fkey/,
     ],
     ['a foreign key to the table', 'CREATE TABLE c (x int REFERENCES t)', 'FOREIGN_KEYS', /c_x_fkey/],
-    ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /materialized view/],
-    ['a temporary view', 'CREATE TEMP VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /rule _RETURN on view pg_temp_\d+\.v,/],
+    ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by materialized view .*v,/],
+    ['a temporary view', 'CREATE TEMP VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by view pg_temp_\d+\.v,/],
     [
       'a view with a column of its row type',
       'CREATE VIEW v AS SELECT t AS one FROM t',
       'DEPENDENT_OBJECTS',
-      /used by (?:column one of )?view .*v,/,
+      /used by view .*v,/,
     ],
     [
       'a function that returns its rows',

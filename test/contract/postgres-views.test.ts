@@ -122,6 +122,11 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       await expect(application.run(`ALTER TABLE t ${clauses}`)).rejects.toThrow(/cannot|depend/);
       expect(await obstacles(clauses)).toEqual(messages);
     }
+    const { notes } = await planPostgres({ server, schema, clauses: 'ADD z int' });
+    expect(notes.slice(0, 2)).toEqual([
+      `The cutover locks these too, and binds them to the new table: view ${own}.filtered, view ${own}.grouped, view ${own}.shown.`,
+      `The cutover binds these to the new table; a statement that is calling one reads the old table to its end: function ${own}.f().`,
+    ]);
     for (const clauses of ['RENAME a TO z', 'RENAME id TO z', 'RENAME CONSTRAINT t_pkey TO z']) {
       expect(await obstacles(clauses)).toEqual([]);
       await application.run(`BEGIN; ALTER TABLE t ${clauses}; ROLLBACK`);
