@@ -1,6 +1,6 @@
 /**
- * The schema `tableshift` in the database: which migrations there are, who holds which claim, the checkpoints, and which swaps
- * have been made. Every statement here touches one row by its primary key and commits by itself, so it can be repeated.
+ * The schema `tableshift` in the database: which migrations there are, who holds which claim, the checkpoints, which swaps have
+ * been made and what they left to be done. Every statement here touches one row by its primary key and commits by itself, so it can be repeated.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -20,6 +20,8 @@ const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' }
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
 const claims = quoteTable({ schema: bookkeepingSchema, table: 'claims' });
 const swaps = quoteTable({ schema: bookkeepingSchema, table: 'swaps' });
+/** Foreign keys that the swap of a migration has left to be validated (settlement.ts). */
+export const unsettledTable = quoteTable({ schema: bookkeepingSchema, table: 'unsettled' });
 
 /** Plans, checkpoints and failures are JSON in ASCII, so that any encoding of the database can hold them. */
 const definitions = [
@@ -55,6 +57,12 @@ const definitions = [
     source_oid oid NOT NULL,
     shadow_oid oid NOT NULL,
     swapped_at timestamptz NOT NULL
+  )`,
+  `CREATE TABLE IF NOT EXISTS ${unsettledTable} (
+    migration_id text NOT NULL,
+    table_oid oid NOT NULL,
+    constraint_name name NOT NULL,
+    PRIMARY KEY (migration_id, table_oid, constraint_name)
   )`,
 ];
 
@@ -111,7 +119,7 @@ const creationKey = 0x7461626c65736869n;
 async function countTables(session: Session, signal: AbortSignal): Promise<number> {
   const [row] = await session.query(
     `SELECT count(*) AS tables FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r' AND c.relname IN ('migrations', 'checkpoints', 'claims', 'swaps')`,
+     WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r' AND c.relname IN ('migrations', 'checkpoints', 'claims', 'swaps', 'unsettled')`,
     signal,
   );
   return Number(row?.['tables']);

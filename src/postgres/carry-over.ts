@@ -1,7 +1,7 @@
 /**
  * What belongs to the table besides its rows and must not work while these are copied, or may change meanwhile: owner, grants,
- * row security, triggers, rules, publications, the state of sequences; and what is bound to it, such as views. It is read under
- * the locks of the cutover and made again on the new table in the same transaction.
+ * row security, triggers, rules, publications, foreign keys, the state of sequences; and what is bound to it, such as views. It is
+ * read under the locks of the cutover and made again on the new table in the same transaction.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -9,11 +9,14 @@ import type { Plan } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
 import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements } from './carry-over-privileges.ts';
-import { dependentStatements } from './carry-over-dependents.ts';
+import { dependentStatements, withNewColumns } from './carry-over-dependents.ts';
+import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import type { CarryOver } from './cutover.ts';
 import { readOuterRelations } from './dependents.ts';
+import { columnNames, type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
+import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import type { Session } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
@@ -31,12 +34,18 @@ interface CarryOverStatements {
 /** What the cutover of a plan calls. Each attempt reads anew. */
 export function createCarryOver(plan: Plan): CarryOver {
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
+  let partners: Partners = { children: [], parents: [] };
   return {
     findOuter: (session, signal) => readOuterRelations(session, plan.source, signal),
+    async findPartners(session, signal) {
+      partners = await readPartners(session, plan.source, signal);
+      return partners;
+    },
     async prepare(session, signal) {
       const { unfinished, ...tables } = await readTables(session, plan, signal);
-      const inTheWay = await findInTheWay(session, tables, signal);
-      if (inTheWay.length === 0) statements = await readStatements(session, tables, unfinished, signal);
+      const keys = await readForeignKeys(session, tables.source.oid, signal);
+      const inTheWay = [...unlockedKeys(keys, tables.source, partners), ...(await findInTheWay(session, tables, signal))];
+      if (inTheWay.length === 0) statements = await readStatements(session, { ...tables, keys }, unfinished, signal);
       return inTheWay;
     },
     beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
@@ -63,15 +72,28 @@ async function readTables(
   return { plan, source, shadow, unfinished };
 }
 
+/** Foreign keys that somebody made between when they were read and when the table was locked: the next attempt knows them. */
+function unlockedKeys(
+  keys: readonly ForeignKey[],
+  { oid }: TableDescription,
+  { children, parents }: Partners,
+): readonly string[] {
+  const locked = new Set([oid, ...[...children, ...parents].map((one) => one.oid)]);
+  const isUnlocked = ({ child, parent }: ForeignKey): boolean => !locked.has(child.oid) || !locked.has(parent.oid);
+  return keys.filter(isUnlocked).map((key) => `${keyName(key)} was made meanwhile`);
+}
+
 /** What would be an obstacle to the plan and was made since. */
 async function findInTheWay(
   session: Session,
   { source, shadow }: CarriedTables,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  const kept = keptColumns(source, shadow);
   const obstacles = [
     ...(await tableObstacles(session, source, signal)),
-    ...(await dependencyObstacles(session, { source, altered: shadow, kept: keptColumns(source, shadow) }, signal)),
+    ...(await foreignKeyObstacles(session, { source, kept }, signal)),
+    ...(await dependencyObstacles(session, { source, altered: shadow, kept }, signal)),
   ];
   return obstacles.map(({ message }) => message.replace(/\.$/, ''));
 }
@@ -79,30 +101,42 @@ async function findInTheWay(
 /** Both tables are locked and in their places. Writes nothing. */
 async function readStatements(
   session: Session,
-  tables: CarriedTables,
+  tables: CarriedTables & { readonly keys: readonly ForeignKey[] },
   unfinished: Unfinished,
   signal: AbortSignal,
 ): Promise<CarryOverStatements> {
-  const { plan, source, shadow } = tables;
+  const { plan, source, shadow, keys } = tables;
+  const names = columnNames(keptColumns(source, shadow));
+  const foreignKeys = foreignKeyStatements({ plan, keys, oid: source.oid, names });
   const table = quoteTable(plan.source);
   const serials = source.sequences.filter((one) => !one.isIdentity && keptColumn(plan, source, one.attnum) !== null);
+  const named = await withNewColumns(
+    session,
+    tables,
+    async () => [
+      ...(await policyStatements(session, tables, signal)),
+      ...(await triggerStatements(session, tables, signal)),
+      ...(await dependentStatements(session, tables, signal)),
+      ...(await publicationStatements(session, tables, signal)),
+    ],
+    signal,
+  );
   return {
     beforeSwap: [
       // An owned sequence would go away with the old table.
       ...serials.map((one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY NONE`),
       ...unfinished.lateConstraints,
+      ...foreignKeys.beforeSwap,
     ],
     afterSwap: [
       ...identityValues(plan, source, shadow),
       ...statisticsMoves(plan, source, shadow),
       ...(await privilegeStatements(session, tables, signal)),
-      ...(await policyStatements(session, tables, signal)),
       ...serials.map(
         (one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY ${table}.${quoteName(keptColumn(plan, source, one.attnum) ?? '')}`,
       ),
-      ...(await triggerStatements(session, tables, signal)),
-      ...(await dependentStatements(session, tables, signal)),
-      ...(await publicationStatements(session, tables, signal)),
+      ...named,
+      ...foreignKeys.afterSwap,
     ],
   };
 }

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
-import type { CheckpointStore, ClaimToGiveUp, RetiredTables } from '../engine/ports.ts';
+import type { CheckpointStore, ClaimToGiveUp, Cutover, RetiredTables } from '../engine/ports.ts';
 import { findMigrations } from './bookkeeping.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
@@ -34,7 +34,7 @@ export async function claimToGiveUp(
     throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
   };
   const carryOver = {
-    ...{ findOuter: async () => misuse(), prepare: async () => misuse() },
+    ...{ findOuter: async () => misuse(), findPartners: async () => misuse(), prepare: async () => misuse() },
     ...{ beforeSwap: async () => misuse(), afterSwap: async () => misuse() },
   };
   const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
@@ -73,6 +73,24 @@ export function concludingStore(
         await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       }
       await store.conclude(state, failure, signal);
+    },
+  };
+}
+
+/** A cutover that settles without a slot: what is left may take hours, and a slot that nobody reads would keep the server's log. */
+export function settlingCutover(
+  cutover: Cutover,
+  closeStream: () => Promise<void>,
+  { plan, sessions }: { readonly plan: Plan; readonly sessions: SessionPool },
+): Cutover {
+  return {
+    attempt: (options, drain, signal) => cutover.attempt(options, drain, signal),
+    hasSwapped: (signal) => cutover.hasSwapped(signal),
+    unsettled: (signal) => cutover.unsettled(signal),
+    async settle(onSettled, signal) {
+      await closeStream();
+      await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+      await cutover.settle(onSettled, signal);
     },
   };
 }

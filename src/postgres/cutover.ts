@@ -2,7 +2,7 @@
  * The swap on PostgreSQL: one transaction of one session.
  *
  *   wait until snapshots older than the shadow's rows are gone        nobody waits yet
- *   BEGIN, lock the shadow, views over the source, the source         new statements wait; those in flight end, or we give up
+ *   BEGIN, lock the shadow, the source and what is tied to it         new statements wait; those in flight end, or we give up
  *   look what is in the way → drain → carry over → is the claim ours? through the session that holds the locks
  *   source SET SCHEMA retired, shadow SET SCHEMA source               names of indexes, constraints and sequences stay
  *   carry over what needs the final name, record the swap
@@ -21,9 +21,11 @@ import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
 import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
+import type { Partners } from './foreign-keys.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { OlderSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
+import { readUnsettled, settle } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { endOldHolders, findHopelessHolders, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
 
@@ -31,6 +33,8 @@ import { endOldHolders, findHopelessHolders, type LockRequest, lockSettings, loc
 export interface CarryOver {
   /** The relations to lock before the source, in this order. Locks nothing. */
   findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
+  /** The tables that foreign keys tie to the source. Locks nothing. */
+  findPartners(session: Session, signal: AbortSignal): Promise<Partners>;
   /**
    * Reads, under the locks, what there is to carry over, and tells what is in the way: what others have made since the plan and
    * would stay with the old table. Rejects if the source is not what the shadow was made from.
@@ -69,6 +73,7 @@ export function createCutover(parts: CutoverParts): Cutover {
 class TableSwap implements Cutover {
   readonly #parts: CutoverParts;
   readonly #olderSnapshots = new OlderSnapshots();
+  #attempts = 0;
 
   constructor(parts: CutoverParts) {
     this.#parts = parts;
@@ -115,19 +120,28 @@ class TableSwap implements Cutover {
     );
   }
 
-  /** The swap does everything itself. */
-  async unsettled(): Promise<readonly string[]> {
-    return [];
+  async unsettled(signal: AbortSignal): Promise<readonly string[]> {
+    const { claim, plan } = this.#parts;
+    await using session = await claim.openSession({}, signal);
+    return await readUnsettled(session, plan.id, signal);
   }
 
-  async settle(): Promise<void> {}
+  async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
+    const { claim, plan } = this.#parts;
+    await using session = await claim.openSession({}, signal);
+    await settle(session, { id: plan.id, onSettled }, signal);
+  }
 
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
     const { carryOver, flavour, plan } = this.#parts;
     const { locker, observer, options } = attempt;
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
     const outer = await carryOver.findOuter(observer, signal);
-    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, outer, options };
+    const { children, parents } = await carryOver.findPartners(observer, signal);
+    this.#attempts += 1;
+    const [before, after] = this.#attempts % 2 === 1 ? [children, parents] : [parents, children];
+    const tables = { source: plan.source, shadow: plan.shadow, outer, before, after };
+    const request = { locker, inTheWay, flavour, ...tables, options };
     const hopeless = await findHopelessHolders(request, signal);
     if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
     const older = await this.#awaitOlderSnapshots(observer, request, signal);

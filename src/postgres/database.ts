@@ -12,7 +12,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { claimName, findClaimHolder, takeClaim, type Claim } from './claim.ts';
-import { claimToGiveUp, concludingStore, createRetiredTables } from './clean-up.ts';
+import { claimToGiveUp, concludingStore, createRetiredTables, settlingCutover } from './clean-up.ts';
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
 import { createEventLog } from './event-log.ts';
@@ -31,6 +31,7 @@ import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts'
 import { createSourceCheck, type SourceCheck } from './source-watch.ts';
 import { type ReplicaLag, replicaLag } from './replica-lag.ts';
 import { retainedLog } from './retained-log.ts';
+import { readUnsettled } from './settlement.ts';
 import { quoteText } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
 import { activeSessions, checkLoadLimits, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
@@ -102,7 +103,8 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   for (const record of recorded) {
     const name = claimName(record.plan.source);
     const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
-    records.push({ ...record, isRunning, unsettled: [] });
+    const unsettled = record.state === 'open' ? await readUnsettled(session, record.id, signal) : [];
+    records.push({ ...record, isRunning, unsettled });
   }
   return records;
 }
@@ -155,13 +157,14 @@ class ClaimedTable implements TableClaim {
     this.lost = claim.lost;
     const store = createCheckpointStore(this.#service, plan.id);
     this.checkpoints = concludingStore(store, () => this.#closeStream(), { plan, sessions: this.#service });
-    this.cutover = createCutover({
+    const swap = createCutover({
       flavour: server.flavour,
       plan,
       claim,
       lockedWriter: (session) => this.#openPair.lockedWriter(session),
       carryOver: createCarryOver(plan),
     });
+    this.cutover = settlingCutover(swap, () => this.#closeStream(), { plan, sessions: this.#service });
     const { urls = [] } = options.replicas ?? {};
     const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
     const limited = { pool: this.#service, limits };

@@ -57,9 +57,7 @@ export async function tableObstacles(
   const name = `${source.schema}.${source.table}`;
   const { oid } = source;
   const rows = await session.query(
-    `SELECT 'FOREIGN_KEYS' AS code, format('The foreign key %s of %s refers to %s.', conname, conrelid::regclass, confrelid::regclass) AS message
-      FROM pg_constraint WHERE contype = 'f' AND (conrelid = ${oid} OR confrelid = ${oid}) AND conparentid = 0
-     UNION ALL SELECT 'UNSUPPORTED_TABLE', format('%s belongs to the extension %s.', ${quoteText(name)}, e.extname)
+    `SELECT 'UNSUPPORTED_TABLE' AS code, format('%s belongs to the extension %s.', ${quoteText(name)}, e.extname) AS message
       FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = ${oid} AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
      UNION ALL SELECT 'PREPARED_TRANSACTION', format('The prepared transaction %s holds a lock on %s.', p.gid, ${quoteText(name)})

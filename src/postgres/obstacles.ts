@@ -3,6 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
+import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
 import { learnFacts } from './planning-facts.ts';
@@ -20,6 +21,8 @@ export async function findObstacles(server: Server, plan: Plan, signal: AbortSig
     ...surroundings,
     ...(await privilegeObstacles(session, facts.source, signal)),
     ...(await tableObstacles(session, facts.source, signal)),
+    ...(await foreignKeyObstacles(session, { source: facts.source, kept: facts.probed.kept }, signal)),
+    ...(await foreignKeyTrialObstacles(session, facts, signal)),
     ...(await dependencyObstacles(
       session,
       { source: facts.source, altered: facts.probed.definition, kept: facts.probed.kept },

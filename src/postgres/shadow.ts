@@ -63,9 +63,10 @@ export async function withDefaultPath(session: Session, work: () => Promise<unkn
   await session.execute('SET LOCAL search_path = pg_catalog, pg_temp', signal);
 }
 
-/** A fingerprint of everything that the shadow is made from, which includes that it is this very table. */
+/** A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap. */
 export function fingerprintOf(source: TableDescription): string {
-  const definition = { ...source, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
+  const constraints = source.constraints.filter(({ type }) => type !== 'f');
+  const definition = { ...source, constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex');
 }
 

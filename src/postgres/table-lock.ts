@@ -6,10 +6,14 @@
  *              that uses one locks it before the source, and would keep it from us while it waited for the source
  *   source     straight to ACCESS EXCLUSIVE, holding nothing else that an application could wait for. From a weaker lock upwards,
  *              a transaction that has read the table and goes on to write it would deadlock with us, and could be the one that dies
+ *   partners   the tables that foreign keys tie to the source, for a while only. A transaction that writes a row and then one that
+ *              refers to it has the parent and wants the child; one that writes only the latter has the child, and the server
+ *              looks into the parent for it. No order suits both, so attempts take turns: the children first and the parents
+ *              last, or the parents first and the children last
  *   the rest   whatever the swap touches besides is not waited for: lock_timeout is then 1 ms
  *
- * A transaction that has used the source and goes on to use a view does deadlock with us while we wait for the source. It is not the
- * one that dies: it would look for a deadlock after deadlock_timeout, and by then we have let go.
+ * A transaction that has used the source and goes on to use a view or a partner does deadlock with us while we wait for the source.
+ * It is not the one that dies: it would look for a deadlock after deadlock_timeout, and by then we have let go.
  *
  * An autovacuum worker gives way only to who has waited for deadlock_timeout, so that is lowered where the role may; else
  * a lock timeout below it (1 s by default) is in vain while one is at work.
@@ -37,6 +41,9 @@ export interface LockRequest {
   readonly shadow: TableName;
   /** What is locked before the source, in this order. */
   readonly outer: readonly OuterRelation[];
+  /** Tables that foreign keys tie to the source: what is locked just before it, and behind it. */
+  readonly before: readonly TableName[];
+  readonly after: readonly TableName[];
   readonly options: CutoverOptions;
 }
 
@@ -46,6 +53,8 @@ export type LockOutcome =
 
 /** The server's own limits come this much after ours, which can say more about why. */
 const graceMs = 500;
+/** How long a partner is waited for: longer than it takes to send an autovacuum worker away. */
+const partnerWaitMs = 300;
 /** Long enough to tell a deadlock from a short wait, short enough for an autovacuum worker to be sent away in good time. */
 const deadlockTimeoutMs = 200;
 
@@ -95,8 +104,9 @@ export async function endOldHolders(request: LockRequest, signal: AbortSignal): 
  * transaction has failed and must be rolled back.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  const { flavour, locker, options, outer, shadow } = request;
-  const waitMs = outer.length === 0 ? options.lockTimeoutMs : await patienceOfOthersMs(locker, signal);
+  const { after, before, flavour, locker, options, outer, shadow } = request;
+  const waitMs =
+    outer.length + before.length + after.length === 0 ? options.lockTimeoutMs : await patienceOfOthersMs(locker, signal);
   await locker.query(
     `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', true)
      WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`,
@@ -118,21 +128,24 @@ async function patienceOfOthersMs(session: Session, signal: AbortSignal): Promis
   return Number(row?.['reset_val'] ?? 0) * 0.75;
 }
 
-/** The views and the source. From the first one that is had, the rest must be had before anybody could see a deadlock in it. */
+/** All but the shadow. Whoever waits for the first one has waited since it was asked for, and must not come to see a deadlock in it. */
 async function lockInTurn(
   request: LockRequest,
   { askedAt, waitMs }: { readonly askedAt: number; readonly waitMs: number },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
-  const { locker, options, outer, source } = request;
+  const { after, before, locker, options, outer, source } = request;
   const givenUpAt = askedAt + options.lockTimeoutMs;
+  const partner = (table: TableName): Wanted => ({ table, isPartner: true });
+  const order: readonly Wanted[] = [...outer.map((table) => ({ table })), ...before.map(partner), { table: source }];
   let until = givenUpAt;
-  for (const [index, table] of [...outer, source].entries()) {
-    const limitMs = Math.max(1, Math.round(until - performance.now()));
-    if (index > 0) await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
-    const holders = await lockOne(request, { table, limitMs }, signal);
+  for (const [index, wanted] of [...order, ...after.map(partner)].entries()) {
+    const restMs = until - performance.now();
+    const limitMs = Math.max(1, Math.round(wanted.isPartner === true ? Math.min(partnerWaitMs, restMs) : restMs));
+    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
+    const holders = await lockOne(request, { ...wanted, limitMs }, signal);
     if (holders !== null) return holders;
-    if (index === 0) until = Math.min(givenUpAt, performance.now() + waitMs);
+    if (index === 0) until = Math.min(givenUpAt, askedAt + waitMs);
   }
   return outer.length === 0 ? null : await alteredMeanwhile(locker, outer, signal);
 }
@@ -156,23 +169,26 @@ async function alteredMeanwhile(
 
 interface Wanted {
   readonly table: TableName | OuterRelation;
-  /** The lock timeout that is set. */
-  readonly limitMs: number;
+  readonly isPartner?: boolean;
 }
 
-/** To lock a view by LOCK TABLE would lock all that it reads, other tables too. Its owner stays the same. */
-function lockStatement(table: TableName | OuterRelation): string {
+/**
+ * To lock a view by LOCK TABLE would lock all that it reads, other tables too. Its owner stays the same. A partner may be
+ * partitioned, and then foreign keys to it touch its partitions.
+ */
+function lockStatement({ table, isPartner }: Wanted): string {
   const isView = 'isView' in table && table.isView;
   if (isView) return `ALTER VIEW IF EXISTS ${quoteTable(table)} OWNER TO ${quoteName(table.owner)}`;
-  return `LOCK TABLE ONLY ${quoteTable(table)} IN ACCESS EXCLUSIVE MODE`;
+  return `LOCK TABLE ${isPartner === true ? '' : 'ONLY '}${quoteTable(table)} IN ACCESS EXCLUSIVE MODE`;
 }
 
 /** Null once the lock is had, else who is in the way. */
 async function lockOne(
   { inTheWay, locker }: LockRequest,
-  { table, limitMs }: Wanted,
+  { limitMs, ...wanted }: Wanted & { readonly limitMs: number },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
+  const { table } = wanted;
   const settled = new AbortController();
   let blockers: readonly string[] = [];
   // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
@@ -184,10 +200,13 @@ async function lockOne(
   };
   const looking = look();
   try {
-    await locker.execute(lockStatement(table), signal);
+    await locker.execute(lockStatement(wanted), signal);
     return null;
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof MigrationError && error.code === 'DEADLOCK') {
+      return [`transactions that use ${table.schema}.${table.table} and the tables tied to it in another order`];
+    }
     if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
     await looking.catch(() => undefined);
     return blockers;

@@ -5,36 +5,12 @@ import { asMigrationError } from '../../src/engine/errors.ts';
 import { cleanUp, migrate, type MigrationEvent, type Plan, resumeMigration } from '../../src/index.ts';
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
-import { type SharedServer, sharedServer } from '../support/shared-servers.ts';
+import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import type { SharedServer } from '../support/shared-servers.ts';
 
 const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
   ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
   : ['postgres-15', 'postgres-18'];
-
-/** A database for one test, dropped when it is disposed. */
-interface OwnDatabase extends AsyncDisposable {
-  readonly url: string;
-  readonly application: PostgresApplication;
-}
-
-async function ownDatabase(server: SharedServer, ...statements: readonly string[]): Promise<OwnDatabase> {
-  const administrator = await openPostgresApplication(sharedServer(server));
-  const name = `changes_${randomUUID().slice(0, 8)}`;
-  await administrator.run(`CREATE DATABASE ${name}`);
-  const url = new URL(sharedServer(server));
-  url.pathname = `/${name}`;
-  const application = await openPostgresApplication(url.href);
-  for (const statement of statements) await application.run(statement);
-  return {
-    url: url.href,
-    application,
-    async [Symbol.asyncDispose]() {
-      await application[Symbol.asyncDispose]();
-      await administrator.run(`DROP DATABASE ${name} WITH (FORCE)`);
-      await administrator[Symbol.asyncDispose]();
-    },
-  };
-}
 
 interface LiveChange {
   readonly clauses?: string;
@@ -151,10 +127,10 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
   test.each([
     ['a view', 'CREATE VIEW v AS SELECT a FROM t', 'DROP VIEW v', /public\.t is used by .* view public\.v,/],
     [
-      'a foreign key to it',
-      'CREATE TABLE c (x int REFERENCES t)',
+      'a foreign key to it from a partitioned table',
+      'CREATE TABLE c (x int REFERENCES t) PARTITION BY LIST (x)',
       'DROP TABLE c',
-      /foreign key c_x_fkey of public\.c refers to public\.t/,
+      /foreign key c_x_fkey of public\.c belongs to a partitioned table/,
     ],
     ['a rule', 'CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING', 'DROP RULE r ON t', /rule r on table public\.t,/],
     ['a column of its type', 'CREATE TABLE c (x t)', 'DROP TABLE c', /is used by .*table public\.c,/],

@@ -93,12 +93,23 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
 
   test.each<[string, string, string, RegExp]>([
     [
-      'a foreign key of the table',
-      'CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p',
+      'a foreign key to the table from a partitioned one',
+      'CREATE TABLE c (x int REFERENCES t) PARTITION BY LIST (x)',
       'FOREIGN_KEYS',
-      /t_a_fkey/,
+      /c_x_fkey .* belongs to a partitioned table/,
     ],
-    ['a foreign key to the table', 'CREATE TABLE c (x int REFERENCES t)', 'FOREIGN_KEYS', /c_x_fkey/],
+    [
+      'a foreign key to the table from a partition',
+      'CREATE TABLE c (x int) PARTITION BY LIST (x); CREATE TABLE c1 PARTITION OF c FOR VALUES IN (1); ALTER TABLE c1 ADD FOREIGN KEY (x) REFERENCES t',
+      'FOREIGN_KEYS',
+      /c1_x_fkey .* belongs to a partitioned table, a partition/,
+    ],
+    [
+      'a foreign key that is switched off',
+      'CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p; ALTER TABLE t DISABLE TRIGGER ALL',
+      'FOREIGN_KEYS',
+      /t_a_fkey .* switched off/,
+    ],
     ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by materialized view .*v,/],
     ['a temporary view', 'CREATE TEMP VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by view pg_temp_\d+\.v,/],
     [

@@ -21,6 +21,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 /** Nothing belongs to the table but its rows. */
 export const nothingElse: CarryOver = {
   findOuter: async () => [],
+  findPartners: async () => ({ children: [], parents: [] }),
   prepare: async () => [],
   beforeSwap: async () => undefined,
   afterSwap: async () => undefined,

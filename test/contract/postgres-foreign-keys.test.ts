@@ -1,0 +1,158 @@
+/** Foreign keys of a PostgreSQL table and to it: after a migration they tie the new table as they tied the old one. */
+import { describe, expect, test } from 'vitest';
+import { cleanUp, listMigrations, migrate, type MigrationEvent, planMigration, resumeMigration } from '../../src/index.ts';
+import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
+import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import type { SharedServer } from '../support/shared-servers.ts';
+
+const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
+  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
+  : ['postgres-15', 'postgres-18'];
+
+/** `t` refers to two tables and to itself, and three others refer to it; each key is of another kind. */
+const family = [
+  `CREATE SCHEMA "Other";
+   CREATE TABLE p (id int PRIMARY KEY, code text NOT NULL UNIQUE);
+   CREATE TABLE parts (k int, PRIMARY KEY (k)) PARTITION BY LIST (k);
+   CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1, 2, 3);
+   CREATE TABLE t (id int PRIMARY KEY, a int, b text, self int, late int, k int, UNIQUE (a, id));
+   CREATE TABLE c (x int, y int);
+   CREATE TABLE "Other"."C c" (x int REFERENCES t ON DELETE RESTRICT);
+   INSERT INTO p SELECT i, 'p' || i FROM generate_series(1, 9) AS i; INSERT INTO parts VALUES (1), (2), (3);
+   INSERT INTO t SELECT i, i, 'p' || i, i, 100, 1 + i % 3 FROM generate_series(1, 9) AS i;
+   INSERT INTO c SELECT i, i FROM generate_series(1, 9) AS i`,
+  `ALTER TABLE t ADD CONSTRAINT "A a" FOREIGN KEY (a) REFERENCES p ON DELETE SET NULL (a) DEFERRABLE INITIALLY DEFERRED,
+     ADD FOREIGN KEY (b) REFERENCES p (code) MATCH FULL ON UPDATE CASCADE ON DELETE CASCADE, ADD FOREIGN KEY (k) REFERENCES parts,
+     ADD FOREIGN KEY (self) REFERENCES t ON DELETE SET DEFAULT, ADD CONSTRAINT old_rows FOREIGN KEY (late) REFERENCES p NOT VALID;
+   ALTER TABLE c ADD FOREIGN KEY (x) REFERENCES t DEFERRABLE, ADD FOREIGN KEY (y, x) REFERENCES t (a, id) ON UPDATE CASCADE;
+   COMMENT ON CONSTRAINT "A a" ON t IS 'It''s ours'; COMMENT ON CONSTRAINT c_x_fkey ON c IS 'theirs'`,
+] as const;
+
+const keysOf = async (application: PostgresApplication): Promise<readonly (string | null | undefined)[]> => {
+  const rows = await application.run(
+    `SELECT concat_ws(' | ', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated, obj_description(oid, 'pg_constraint')) AS line
+     FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C"`,
+  );
+  return rows.map((row) => row['line']);
+};
+
+const change = (database: OwnDatabase, clauses: string, observer: (event: MigrationEvent) => void = () => undefined) =>
+  migrate({ url: database.url, strategy: 'shadow', alter: `ALTER TABLE public.t ${clauses}`, observer });
+
+const obstacles = async (database: OwnDatabase, clauses: string): Promise<readonly string[]> => {
+  const { obstacles } = await planMigration({
+    url: database.url,
+    strategy: 'shadow',
+    alter: `ALTER TABLE public.t ${clauses}`,
+  });
+  return obstacles.map(({ code, message }) => `${code} ${message}`);
+};
+
+describe.each(servers)('foreign keys on %s', (server) => {
+  test('come to the new table as they were, in both directions, and are valid in the end', async () => {
+    await using database = await ownDatabase(server, ...family);
+    const { application } = database;
+    const before = await keysOf(application);
+    const events: MigrationEvent[] = [];
+    await change(database, 'ALTER id TYPE bigint, ADD z int DEFAULT 7', (event) => events.push(event));
+    expect(await keysOf(application)).toEqual(before);
+    const after = events.slice(events.findIndex(({ kind }) => kind === 'swapped'));
+    const left = ['"A a" of public.t', 't_b_fkey of public.t', 't_k_fkey of public.t', 't_self_fkey of public.t'];
+    const sentences = ['C c_x_fkey of Other.C c', 'c_x_fkey of public.c', 'c_y_x_fkey of public.c', ...left].map(
+      (key) => `The foreign key ${key.replaceAll('"', '')} is to be validated.`,
+    );
+    expect(after.map((event) => (event.kind === 'settled' ? event.what : event.kind))).toEqual([
+      ...['swapped', 'phase-entered', 'settling', ...sentences, 'phase-entered', 'finished'],
+    ]);
+
+    // The old table neither keeps a row of another from being deleted nor is changed by that.
+    await application.run('DELETE FROM c WHERE x = 5; DELETE FROM p WHERE id = 5');
+    expect(await application.run('SELECT count(*) FROM t WHERE id = 5 OR a = 5')).toEqual([{ count: '0' }]);
+    const [retired] = await application.run(
+      "SELECT format('%I.t', nspname) AS name FROM pg_namespace WHERE nspname LIKE 'tableshift\\_old\\_%'",
+    );
+    expect(await application.run(`SELECT count(*) FROM ${retired?.['name'] ?? ''} WHERE a = 5 AND b = 'p5'`)).toEqual([
+      { count: '1' },
+    ]);
+    await expect(application.run('DELETE FROM t WHERE id = 3')).rejects.toThrow(/violates foreign key constraint "c_/);
+    await expect(application.run('INSERT INTO c (x) VALUES (77)')).rejects.toThrow(/"c_x_fkey"/);
+    await expect(application.run("INSERT INTO t VALUES (10, 1, 'nobody')")).rejects.toThrow(/"t_b_fkey"/);
+  });
+
+  test('a row that breaks one is named, the swap is told to have happened, and a resume does the rest when it is corrected', async () => {
+    await using database = await ownDatabase(server, ...family);
+    const { application, url } = database;
+    await application.run(
+      'SET session_replication_role = replica; UPDATE c SET x = 55 WHERE x = 5; SET session_replication_role = origin',
+    );
+    const before = await keysOf(application);
+    const failure = await change(database, 'RENAME a TO "B b"').catch((error: unknown) => error);
+    const key = 'The foreign key c_x_fkey of public.c';
+    expect(failure).toMatchObject({ code: 'UNSETTLED', exitCode: 1, isResumable: true });
+    expect(failure).toHaveProperty(
+      'message',
+      expect.stringMatching(
+        /c_x_fkey of public\.c cannot be validated: Key \(x\)=\(55\) is not present in table "t".*The swap has happened: public\.t /,
+      ),
+    );
+    const [open] = await listMigrations({ url });
+    expect(open).toMatchObject({
+      state: 'open',
+      checkpoint: { phase: 'clean-up' },
+      unsettled: [`${key} is to be validated.`, 'The foreign key c_y_x_fkey of public.c is to be validated.'],
+    });
+    expect(await application.run('SELECT slot_name FROM pg_replication_slots WHERE database = current_database()')).toEqual([]);
+    const id = open?.id ?? '';
+    await expect(cleanUp({ url, id })).rejects.toMatchObject({
+      code: 'UNSETTLED',
+      message: expect.stringContaining('Resume it.'),
+    });
+    await application.run('UPDATE c SET x = 5 WHERE x = 55');
+    await resumeMigration({ url, id });
+    expect(await listMigrations({ url })).toMatchObject([{ state: 'done', unsettled: [] }]);
+    const renamed = (line = ''): string =>
+      line.replace('KEY (a)', 'KEY ("B b")').replace('SET NULL (a)', 'SET NULL ("B b")').replace('t(a, id)', 't("B b", id)');
+    expect(await keysOf(application)).toEqual(before.map((line) => renamed(line ?? '')));
+    expect(await cleanUp({ url, id })).toMatchObject({ outcome: 'dropped' });
+  });
+
+  test('what they do not go with is an obstacle', async () => {
+    await using database = await ownDatabase(server, ...family);
+    expect(await obstacles(database, 'ALTER k TYPE bigint USING k::bigint, ADD z int')).toEqual([]);
+    expect(await obstacles(database, 'ALTER a TYPE text, ADD z int')).toEqual([
+      expect.stringMatching(
+        /^FOREIGN_KEYS The foreign key A a of public\.t does not go with the ALTER: .*cannot be implemented/,
+      ),
+      expect.stringMatching(/c_y_x_fkey of public\.c does not go with the ALTER: .*cannot be implemented/),
+    ]);
+    expect(await obstacles(database, 'DROP CONSTRAINT t_a_id_key')).toEqual([
+      expect.stringMatching(/c_y_x_fkey of public\.c does not go with the ALTER: there is no unique constraint/),
+    ]);
+    expect(await obstacles(database, 'DROP COLUMN a CASCADE, ADD z int')).toEqual([
+      expect.stringMatching(/c_y_x_fkey of public\.c refers to the column a, which the ALTER drops/),
+    ]);
+    expect(await obstacles(database, 'DROP CONSTRAINT IF EXISTS old_rows, ADD z int')).toEqual([
+      expect.stringMatching(/old_rows of public\.t is itself changed by the ALTER/),
+    ]);
+    expect(await obstacles(database, 'ALTER k TYPE bigint USING 4 - k')).toEqual([
+      expect.stringMatching(/t_k_fkey of public\.t uses the column k, whose values the USING/),
+    ]);
+  });
+
+  test('a column that is dropped takes its own away, and those made and dropped meanwhile are as they are at the swap', async () => {
+    await using database = await ownDatabase(server, ...family);
+    const { application, url } = database;
+    await using gate = await openPostgresApplication(url);
+    await gate.run('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+    const doing: Promise<unknown>[] = [];
+    await change(database, 'DROP COLUMN b, ADD z int DEFAULT 7', (event) => {
+      if (event.kind !== 'cutover-attempt' || event.attempt > 1) return;
+      const make = 'ALTER TABLE c ADD CONSTRAINT new FOREIGN KEY (y) REFERENCES t; ALTER TABLE t DROP CONSTRAINT t_self_fkey';
+      doing.push(application.run(make).then(() => gate.run('ROLLBACK')));
+    });
+    await Promise.all(doing);
+    const names = (await keysOf(application)).map((line) => line?.split(' | ')[1]);
+    expect(names).toEqual(['C c_x_fkey', 'c_x_fkey', 'c_y_x_fkey', 'new', 'A a', 'old_rows', 't_k_fkey']);
+    expect((await keysOf(application)).filter((line) => / \| f(?: \||$)/.test(line ?? ''))).toHaveLength(1);
+  });
+});
