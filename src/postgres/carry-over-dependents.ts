@@ -1,4 +1,7 @@
-/** The parts of carrying over that make anew, upon the new table, what is bound to the old one: rules, views, functions. */
+/**
+ * The parts of carrying over that make anew, upon the new table, what is bound to the old one: rules, views, functions; and how
+ * the text of whatever names columns is read.
+ */
 
 import { keptColumns } from './alter-probe.ts';
 import type { CarriedTables } from './carry-over-statements.ts';
@@ -18,22 +21,17 @@ export async function dependentStatements(
 ): Promise<readonly string[]> {
   const { source } = tables;
   const dependents = await readDependents(session, source.oid, signal);
-  const [own] = await session.query(`SELECT 1 FROM pg_rewrite WHERE ev_class = ${source.oid} LIMIT 1`, signal);
-  if (dependents.length === 0 && own === undefined) return [];
-  return await withNewColumns(
-    session,
-    tables,
-    async () => [...(await ruleStatements(session, tables, signal)), ...(await definitions(session, dependents, signal))],
-    signal,
-  );
+  return [...(await ruleStatements(session, tables, signal)), ...(await definitions(session, dependents, signal))];
 }
 
 /**
  * Works while the source has the columns of the new table, by number and name, and undoes that. What the server then writes is
  * what it would write after its own ALTER: the new names, and lists of aliases, which go by number, as long as they must be.
- * What names a column that goes away is an obstacle before; the server refuses to drop it here, too. Changes the catalog only.
+ * What names a column that goes away is an obstacle before; the server refuses to drop it here, too. Changes the catalog only,
+ * and where no column is renamed not even that, unless there are rules, views or functions. Inside the transaction that holds the
+ * locks.
  */
-async function withNewColumns<T>(
+export async function withNewColumns<T>(
   session: Session,
   { source, shadow, plan }: CarriedTables,
   work: () => Promise<T>,
@@ -57,11 +55,18 @@ async function withNewColumns<T>(
     // Of any type: nothing reads it.
     ...named(added).map((name) => `ALTER TABLE ${table} ADD COLUMN ${name} boolean`),
   ];
-  if (statements.length === 0) return await work();
+  const isNeeded = renamed.length > 0 || (statements.length > 0 && (await hasDependents(session, source.oid, signal)));
+  if (!isNeeded) return await work();
   await session.execute(['SAVEPOINT tableshift_columns', ...statements].join('; '), signal);
   const result = await work();
   await session.execute('ROLLBACK TO SAVEPOINT tableshift_columns; RELEASE SAVEPOINT tableshift_columns', signal);
   return result;
+}
+
+/** The table's own rules included. */
+async function hasDependents(session: Session, oid: number, signal: AbortSignal): Promise<boolean> {
+  const own = await session.query(`SELECT 1 FROM pg_rewrite WHERE ev_class = ${oid} LIMIT 1`, signal);
+  return own.length > 0 || (await readDependents(session, oid, signal)).length > 0;
 }
 
 /** Rules as they are defined, switched on or off as they are, with their comments. */

@@ -82,7 +82,7 @@ async function columnObstacles(
 ): Promise<readonly Obstacle[]> {
   const numbers = (columns: readonly Column[]): string => [0, ...columns.map(({ attnum }) => attnum)].join(', ');
   const shadows = new Map(kept.map(([column, shadow]) => [column.attnum, shadow]));
-  const lost = source.columns.filter(({ attnum, name }) => shadows.get(attnum)?.name !== name);
+  const lost = source.columns.filter(({ attnum }) => !shadows.has(attnum));
   const retyped = source.columns.filter((column) => !lost.includes(column) && shadows.get(column.attnum)?.type !== column.type);
   if (lost.length + retyped.length === 0) return [];
   const rows = await session.query(
@@ -100,7 +100,7 @@ async function columnObstacles(
   );
   return rows.map((row) => {
     const what = row['is_lost'] === 't' ? 'names the column' : 'has an expression, and uses the column';
-    const how = row['is_lost'] === 't' ? 'the ALTER drops or renames' : 'gets another type';
+    const how = row['is_lost'] === 't' ? 'the ALTER drops' : 'gets another type';
     return { code: 'DEPENDENT_OBJECTS', message: `${row['object'] ?? ''} ${what} ${row['attname'] ?? ''}, which ${how}.` };
   });
 }

@@ -185,10 +185,11 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
       'CREATE TRIGGER g BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f(); CREATE POLICY p ON t USING (a > 1)',
     );
-    expect(await obstaclesOf(server, schema, 'RENAME a TO c')).toEqual([
-      ['DEPENDENT_OBJECTS', expect.stringMatching(/^policy p .* names the column a/)],
-      ['DEPENDENT_OBJECTS', expect.stringMatching(/^trigger g .* names the column a/)],
+    expect(await obstaclesOf(server, schema, 'DROP a')).toEqual([
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^policy p .* names the column a, which the ALTER drops/)],
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^trigger g .* names the column a, which the ALTER drops/)],
     ]);
+    expect(await obstaclesOf(server, schema, 'RENAME a TO c')).toEqual([]);
   });
 
   test.each([
