@@ -4,11 +4,10 @@ import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, TableName } from '../engine/model.ts';
 import type { NativeChange, NativePlan, NativeStep, NoNativeWay, StepOutcome } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
-import { hasPassed } from '../sessions/pause.ts';
 import { type AlterClause, type AlterReading, readAlterClauses } from './alter-clauses.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { isConnectionLoss, serverErrno } from './errors.ts';
-import { findLockHolders } from './lock-holders.ts';
+import { askForLock } from './lock-wait.ts';
 import { isUnsupported, NativeTrials, refusalOf, type TrialOutcome } from './native-trial.ts';
 import { readVariables, variableObstacles } from './obstacles-server.ts';
 import { checkProblems, findSource } from './planning-facts.ts';
@@ -233,29 +232,13 @@ async function runStep(server: Server, order: StepOrder, signal: AbortSignal): P
   await using observer = await server.openSession({}, signal);
   const before = await definitionOf(observer, plan.source, signal);
   await using session = await server.openSession({ settings }, signal);
-  const settled = new AbortController();
-  let blockers: readonly string[] = [];
-  // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
-  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
-    if (!isPassed) return;
-    const from = { flavour: server.flavour, except: session.connectionId };
-    blockers = await findLockHolders(observer, [plan.source], from, signal);
-  });
+  const wait = { session, observer, flavour: server.flavour, tables: [plan.source], lockTimeoutMs };
   try {
-    await session.execute(step.sql, signal);
-    return { kind: 'done' };
+    return await askForLock(wait, () => session.execute(step.sql, signal), signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof MigrationError && error.code === 'LOCK_WAIT') {
-      // Looking for blockers is a courtesy: its failure is no reason to fail.
-      await looking.catch(() => undefined);
-      return { kind: 'not-locked', blockers };
-    }
     if (isConnectionLoss(error) && (await hasChanged(server, plan.source, before, signal))) return { kind: 'done' };
     throw refusedForReal(error, plan);
-  } finally {
-    settled.abort();
-    await Promise.allSettled([looking]);
   }
 }
 

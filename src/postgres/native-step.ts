@@ -5,11 +5,9 @@
  */
 
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
-import type { TableName } from '../engine/model.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
-import { hasPassed } from '../sessions/pause.ts';
 import { serverError, type ServerReport } from './errors.ts';
-import { describeSession, findLockHolders, sessionColumns } from './lock-holders.ts';
+import { askForLock } from './lock-wait.ts';
 import { undoingStatements } from './native-recipes.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
@@ -22,8 +20,6 @@ export interface StepOrder {
   readonly lockTimeoutMs: number;
 }
 
-/** More names than this help nobody. */
-const blockersMax = 10;
 /** The server ends a brief step this long after its lock timeout. */
 const graceMs = 500;
 /** See table-lock.ts: an autovacuum worker gives way only to who has waited for that long. */
@@ -111,7 +107,7 @@ async function buildIndex(server: Server, order: StepOrder, index: string, signa
   return { kind: 'done' };
 }
 
-/** Runs what asks for a lock, and looks who is in the way while it does. */
+/** See `askForLock`. */
 async function askingFor(
   server: Server,
   { session, order }: { readonly session: Session; readonly order: StepOrder },
@@ -120,41 +116,8 @@ async function askingFor(
 ): Promise<StepOutcome> {
   const { lockTimeoutMs, step, plan } = order;
   await using observer = await server.openSession({}, signal);
-  const settled = new AbortController();
-  let blockers: readonly string[] = [];
-  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
-    if (isPassed) blockers = await findBlockers(observer, { pid: session.pid, table: plan.source }, signal);
-  });
-  try {
-    await run();
-    return { kind: 'done' };
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof MigrationError)) throw error;
-    const isLate = step.kind === 'brief' && error.code === 'STATEMENT_TIMEOUT';
-    if (error.code !== 'LOCK_WAIT' && error.code !== 'DEADLOCK' && !isLate) throw error;
-    await looking.catch(() => undefined);
-    return { kind: 'not-locked', blockers };
-  } finally {
-    settled.abort();
-    // Looking for blockers is a courtesy: its failure is no reason to fail.
-    await Promise.allSettled([looking]);
-  }
-}
-
-/** Whom a session waits for right now; who has a lock on the table where that is not known, as for prepared transactions. */
-async function findBlockers(
-  observer: Session,
-  { pid, table }: { readonly pid: number; readonly table: TableName },
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const rows = await observer.query(
-    `SELECT ${sessionColumns} FROM pg_catalog.pg_stat_activity AS a
-     WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${pid})) ORDER BY a.xact_start LIMIT ${blockersMax}`,
-    signal,
-  );
-  if (rows.length > 0) return rows.map(describeSession);
-  return await findLockHolders(observer, { table, of: 'table', except: pid, restingLongerMs: null }, signal);
+  const wait = { session, observer, table: plan.source, lockTimeoutMs, isEndedSoon: step.kind === 'brief' };
+  return await askForLock(wait, run, signal);
 }
 
 /** What the rejection says; the preparations are undone where the same would happen again. */
