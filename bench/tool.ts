@@ -77,7 +77,7 @@ export async function killToolAt(task: ToolTask, kind: string): Promise<string> 
 
 /** Drops the old table that a run kept. */
 export async function dropRetired(url: string, id: string): Promise<void> {
-  await cleanUp({ url, id });
+  await cleanUp({ url, id, isNow: true });
 }
 
 /** The seconds from the first line of one kind to the first of another, by the tool's own clock; to a millisecond. */

@@ -16,7 +16,7 @@ _tableshift() {
       COMPREPLY=($(compgen -f -- "$current"))
       return
       ;;
-    --alter | --table | --key | --url | --workers | --apply-workers | --chunk-time | --chunk-rows-max | --checkpoint-interval | --cutover-lock-timeout | --cutover-hold-timeout | --cutover-attempts | --kill-blockers-after | --max-latency | --max-running-threads | --replicas | --max-lag | --throttle-http | --throttle-query | --max-load | --critical-load | --max-retained-log | --window | --window-timezone | --cutover-window | --http | --webhook | --events)
+    --alter | --table | --key | --url | --workers | --apply-workers | --chunk-time | --chunk-rows-max | --checkpoint-interval | --cutover-lock-timeout | --cutover-hold-timeout | --cutover-attempts | --kill-blockers-after | --max-latency | --max-running-threads | --replicas | --max-lag | --throttle-http | --throttle-query | --max-load | --critical-load | --max-retained-log | --window | --window-timezone | --cutover-window | --http | --webhook | --events | --soak)
       COMPREPLY=()
       return
       ;;
@@ -25,10 +25,10 @@ _tableshift() {
     plan) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --kill-blockers-after --config --output --no-color --help' ;;
     migrate) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     resume) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
-    list) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --output --no-color --help' ;;
-    status) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --socket --config --events --output --no-color --help' ;;
+    list) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --soak --output --no-color --help' ;;
+    status) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --socket --config --events --soak --output --no-color --help' ;;
     control) words='--socket --output --no-color --help pause unpause cutover postpone abort set' ;;
-    cleanup) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --yes --output --no-color --help' ;;
+    cleanup) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --yes --soak --now --output --no-color --help' ;;
     config) words='check --alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     *) words='plan migrate resume list status control cleanup config help --help --version' ;;
   esac

@@ -5,13 +5,14 @@
  */
 
 import { homedir } from 'node:os';
+import { DEFAULT_SOAK_MS, dropPatiently, reasonToKeep } from './engine/clean-up.ts';
 import { asMigrationError, assert, MigrationError, messageOf } from './engine/errors.ts';
 import { EventRecorder } from './engine/event-recorder.ts';
 import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
 import { type MigrationResult, runMigration } from './engine/migration.ts';
-import type { NativePlan, NoNativeWay, Strategy } from './engine/native-change.ts';
+import type { NativePlan, NoNativeWay, StepOutcome, Strategy } from './engine/native-change.ts';
 import { chooseWay, type NativeResult, NativeRunner } from './engine/native-runner.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
@@ -22,6 +23,7 @@ import { loadAdapter, type OpenDatabase } from './adapters.ts';
 import { hidePasswords, parseServerUrl } from './server-url.ts';
 import { systemClock } from './system-clock.ts';
 
+export { DEFAULT_SOAK_MS, reasonToKeep, soakEndOf } from './engine/clean-up.ts';
 export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
 export type { MigrationEvent, Observer, Progress, SettingChange } from './engine/events.ts';
 export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
@@ -180,6 +182,17 @@ export async function listRetiredTables(options: ServerOptions): Promise<readonl
   return await database.retiredTables.find(signal);
 }
 
+/** What to clean up, and whether it may go already. */
+export interface CleanUpOptions extends ServerOptions {
+  readonly id: string;
+  /** How long an old table is kept after the swap, milliseconds; DEFAULT_SOAK_MS when it is not given. */
+  readonly soakMs?: number;
+  /** Drops an old table also before its soak is over, and one that is still used. */
+  readonly isNow?: boolean;
+  /** Called with each event, synchronously; must not throw. */
+  readonly observer?: Observer;
+}
+
 /** What `cleanUp` did. */
 export interface CleanUpResult {
   readonly id: MigrationId;
@@ -194,21 +207,32 @@ export interface CleanUpResult {
 
 /**
  * Drops what the migration left: the old table of a finished one; the shadow of an unfinished one, which is given up by this.
- * Rejects with TABLE_CLAIMED while it runs. An unfinished one that turns out to have swapped is marked done and keeps its
- * old table.
+ * Rejects with TABLE_CLAIMED while it runs, with RETIRED_TABLE_KEPT while its old table is to be kept, and with DROP_NOT_LOCKED. An
+ * unfinished one that turns out to have swapped is marked done and keeps its old table.
  */
-export async function cleanUp(options: ServerOptions & { readonly id: string }): Promise<CleanUpResult> {
+export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   const signal = signalOf(options);
+  const { soakMs = DEFAULT_SOAK_MS, isNow = false, observer = (): void => undefined } = options;
+  const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer } };
   await using database = await open(options, signal);
   const record = await findRecord(database, options.id, signal);
   if (record.state === 'open') {
     await using claim = await database.claimToGiveUp(record.plan, signal);
-    const state = await giveUp(record.plan, claim, signal);
+    const state = await giveUp(record.plan, claim, parts, signal);
     return { id: record.id, outcome: state === 'done' ? 'found-done' : 'given-up', dropped: null };
   }
   const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;
   if (retired === null) return { id: record.id, outcome: 'nothing-left', dropped: null };
-  await database.retiredTables.drop(retired, signal);
+  const reason = isNow ? null : reasonToKeep(retired, soakMs);
+  if (reason !== null) {
+    const { schema, table } = retired.table;
+    throw new MigrationError(
+      'RETIRED_TABLE_KEPT',
+      `${schema}.${table}, the old table of migration ${record.id}, is kept: ${reason}.`,
+    );
+  }
+  const drop = (lockTimeoutMs: number): Promise<StepOutcome> => database.retiredTables.drop(retired, lockTimeoutMs, signal);
+  await dropPatiently(retired.table, drop, parts, signal);
   return { id: record.id, outcome: 'dropped', dropped: retired };
 }
 

@@ -133,6 +133,21 @@ export const ERRORS = {
     'The lock for a step of a native change was not had within the attempts allowed.',
     'End what blocks it, or choose a calmer time; run the same migrate again, which does what is left.',
   ),
+  RETIRED_TABLE_KEPT: fatal(
+    2,
+    'The old table is still kept: its soak is not over, or it is still used.',
+    'Wait until the time that is named, or end the use; `tableshift cleanup ID --now` drops it all the same.',
+  ),
+  TABLE_NEEDED: fatal(
+    2,
+    'Something else on the server depends on the table that is to be dropped.',
+    'Drop or change what is named, then run the same cleanup again.',
+  ),
+  DROP_NOT_LOCKED: fatal(
+    5,
+    'The lock to drop a table was not had within the attempts allowed.',
+    'End what blocks it, or choose a calmer time; run the same cleanup again.',
+  ),
   CRITICAL_LOAD: fatal(
     6,
     'The server’s load went over the critical limit, or its disk is nearly full.',

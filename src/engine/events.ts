@@ -64,6 +64,14 @@ export type MigrationEvent =
       /** 0 after the last attempt. */
       readonly nextInMs: number;
     }
+  | {
+      readonly kind: 'drop-blocked';
+      readonly table: string;
+      readonly attempt: number;
+      readonly blockers: readonly string[];
+      /** 0 after the last attempt. */
+      readonly nextInMs: number;
+    }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly id: MigrationId };
 

@@ -13,7 +13,7 @@
 
 import type { MigrationError } from './errors.ts';
 import type { LoadLimits } from './load.ts';
-import type { NativeChange } from './native-change.ts';
+import type { NativeChange, StepOutcome } from './native-change.ts';
 import type { Obstacle } from './obstacles.ts';
 import type {
   Change,
@@ -95,8 +95,11 @@ export interface ClaimToGiveUp extends AsyncDisposable {
   hasSwapped(signal: AbortSignal): Promise<boolean>;
   /** As `Cutover.unsettled`. */
   unsettled(signal: AbortSignal): Promise<readonly string[]>;
-  /** Removes everything that the migration has built, and nothing else. Only while the swap has not happened. Safe to repeat. */
-  discard(signal: AbortSignal): Promise<void>;
+  /**
+   * Removes everything that the migration has built, and nothing else. Only while the swap has not happened. Waits for locks, and
+   * rejects, as `RetiredTables.drop`. Safe to repeat.
+   */
+  discard(lockTimeoutMs: number, signal: AbortSignal): Promise<StepOutcome>;
 }
 
 /** The old tables that finished migrations kept. */
@@ -104,10 +107,11 @@ export interface RetiredTables {
   /** Those that still exist, with the space they take. A table by a retired name that no finished migration left is not among them. */
   find(signal: AbortSignal): Promise<readonly RetiredTable[]>;
   /**
-   * Drops one. Waits a bounded, short time for its lock and rejects with LOCK_WAIT if someone still uses it. Resolves if it is
-   * gone already. Applications do not use this table; on the server the drop may still be felt by all for a moment.
+   * Drops one, step by step: tables that it refers to are let go one at a time, so that none of them is locked while it is
+   * dropped. Waits at most `lockTimeoutMs` for the lock of each step; `not-locked`: the steps before are done, and the rest can
+   * be tried again. Resolves if it is gone already. Rejects with TABLE_NEEDED where something else depends on it.
    */
-  drop(retired: RetiredTable, signal: AbortSignal): Promise<void>;
+  drop(retired: RetiredTable, lockTimeoutMs: number, signal: AbortSignal): Promise<StepOutcome>;
 }
 
 export interface RetiredTable {
@@ -115,6 +119,12 @@ export interface RetiredTable {
   readonly table: TableName;
   /** Estimate of the server. */
   readonly bytes: number;
+  /** When the swap was recorded, which is never before it: server time, ISO 8601 in UTC. */
+  readonly swappedAt: string;
+  /** How long ago that was by the same clock, milliseconds. */
+  readonly ageMs: number;
+  /** What the server tells of its use since the swap, as a clause; null: it was not used, or the server does not tell. */
+  readonly use: string | null;
 }
 
 /** `open`: may be resumed. `done`: swapped. `aborted`: given up and cleaned. */

@@ -19,7 +19,8 @@ const layoutVersion = 1;
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
 const claims = quoteTable({ schema: bookkeepingSchema, table: 'claims' });
-const swaps = quoteTable({ schema: bookkeepingSchema, table: 'swaps' });
+/** The swaps that have been made, by migration. */
+export const swaps = quoteTable({ schema: bookkeepingSchema, table: 'swaps' });
 /** Foreign keys that the swap of a migration has left to be validated (settlement.ts). */
 export const unsettledTable = quoteTable({ schema: bookkeepingSchema, table: 'unsettled' });
 

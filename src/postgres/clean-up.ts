@@ -1,10 +1,9 @@
-/** What migrations leave behind, and how it goes. */
+/** What an unfinished migration has built, and how it goes. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
-import type { CheckpointStore, ClaimToGiveUp, Cutover, RetiredTables } from '../engine/ports.ts';
-import { findMigrations } from './bookkeeping.ts';
+import type { CheckpointStore, ClaimToGiveUp, Cutover } from '../engine/ports.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { createCutover } from './cutover.ts';
@@ -13,11 +12,10 @@ import { dropSlotAndPublication, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
-import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { quoteName, quoteText } from './statements.ts';
+import { dropInSteps } from './table-drop.ts';
 import type { ShadowBuilder } from './table-pair.ts';
 
-/** Nobody should use a retired table; someone who does is not waited for any longer. */
-const lockTimeoutMs = 5_000;
 /** The process of a replication connection that was closed needs a moment to let go of its slot. */
 const slotLimitMs = 10_000;
 const pollMs = 20;
@@ -42,13 +40,16 @@ export async function claimToGiveUp(
     checkpoints: concludingStore(createCheckpointStore(sessions, plan.id), () => Promise.resolve(), { plan, sessions }),
     hasSwapped: (signal) => cutover.hasSwapped(signal),
     unsettled: (signal) => cutover.unsettled(signal),
-    discard: (signal) =>
-      sessions.withSession(async (session) => {
-        await dropSlot(session, plan, signal);
+    async discard(lockTimeoutMs, signal) {
+      await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+      const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
+      const drop = async (session: Session): Promise<void> => {
         await shadow.drop(session, signal);
         // Each attempt of a cutover makes it, before it asks for a lock.
         await dropEmptySchema(session, plan.retired, signal);
-      }, signal),
+      };
+      return await dropInSteps({ open, table: plan.shadow, lockTimeoutMs, drop }, signal);
+    },
     async [Symbol.asyncDispose]() {
       await sessions[Symbol.asyncDispose]();
       await claim[Symbol.asyncDispose]();
@@ -112,37 +113,8 @@ export async function dropSlot(session: Session, plan: Plan, signal: AbortSignal
   }
 }
 
-/** Each call uses a session of its own, for calls are rare. */
-export function createRetiredTables(server: Server): RetiredTables {
-  return {
-    async find(signal) {
-      await using session = await server.openSession({}, signal);
-      const done = (await findMigrations(session, null, signal)).filter(({ state }) => state === 'done');
-      if (done.length === 0) return [];
-      // Reads the catalog and asks the file system for sizes.
-      const names = done.map(({ id, plan }) => `(${quoteText(id)}, ${quoteText(quoteTable(plan.retired))})`).join(', ');
-      const rows = await session.query(
-        `SELECT id, pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(name)) AS bytes
-         FROM (VALUES ${names}) AS retired (id, name) WHERE pg_catalog.to_regclass(name) IS NOT NULL`,
-        signal,
-      );
-      return done.flatMap(({ id, plan }) => {
-        const row = rows.find((one) => one['id'] === id);
-        return row === undefined ? [] : [{ id, table: plan.retired, bytes: Number(row['bytes'] ?? 0) }];
-      });
-    },
-
-    async drop({ table }, signal) {
-      await using session = await server.openSession({ settings: [`lock_timeout = ${lockTimeoutMs}`] }, signal);
-      // Waits for whoever reads or writes this table, and blocks them meanwhile. Safe to run twice.
-      await session.execute(`DROP TABLE IF EXISTS ${quoteTable(table)} RESTRICT`, signal);
-      await dropEmptySchema(session, table, signal);
-    },
-  };
-}
-
 /** A schema that was made for a retired table alone; what else is in it keeps it. Safe to run twice. */
-async function dropEmptySchema(session: Session, { schema }: TableName, signal: AbortSignal): Promise<void> {
+export async function dropEmptySchema(session: Session, { schema }: TableName, signal: AbortSignal): Promise<void> {
   if (!schema.startsWith('tableshift_')) return;
   const [rest] = await session.query(
     `SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.to_regnamespace(${quoteText(quoteName(schema))})`,

@@ -12,7 +12,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { claimName, findClaimHolder, takeClaim, type Claim } from './claim.ts';
-import { claimToGiveUp, concludingStore, createRetiredTables, settlingCutover } from './clean-up.ts';
+import { claimToGiveUp, concludingStore, settlingCutover } from './clean-up.ts';
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
 import { createEventLog } from './event-log.ts';
@@ -31,6 +31,7 @@ import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts'
 import { createSourceCheck, type SourceCheck } from './source-watch.ts';
 import { type ReplicaLag, replicaLag } from './replica-lag.ts';
 import { retainedLog } from './retained-log.ts';
+import { createRetiredTables } from './retired-tables.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteText } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';

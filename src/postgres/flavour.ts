@@ -9,6 +9,8 @@ export interface Flavour {
   readonly version: string;
   /** `server_version_num`: major * 10000 + minor. */
   readonly versionNumber: number;
+  /** When a table was read last is in its statistics (16). */
+  readonly tellsLastScan: boolean;
   /** A slot can be kept on standbys, and a logical message can be flushed by itself (17). */
   readonly hasFailoverSlots: boolean;
   /** transaction_timeout ends a session whose transaction takes too long (17). */
@@ -34,6 +36,7 @@ export function flavourOf(version: string, versionNumber: number): Flavour {
     name: 'postgres',
     version,
     versionNumber,
+    tellsLastScan: versionNumber >= 16_00_00,
     hasFailoverSlots: versionNumber >= 17_00_00,
     hasTransactionTimeout: versionNumber >= 17_00_00,
     hasNotNullConstraints: versionNumber >= 18_00_00,

@@ -1,12 +1,12 @@
 /** `cleanup`: drops old tables of finished migrations, and gives unfinished ones up. Nothing goes that was not named or agreed to. */
 
 import { asMigrationError } from '../engine/errors.ts';
-import type { RetiredTable } from '../engine/ports.ts';
-import { cleanUp, type CleanUpResult, listMigrations, listRetiredTables } from '../index.ts';
-import { commandText, type Invocation, printError } from './invocation.ts';
+import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations, type Observer } from '../index.ts';
+import { commandText, type Invocation, printError, type Surroundings } from './invocation.ts';
+import { describeEvent, levelOf } from './log.ts';
 import { tableText } from './plan-text.ts';
 import { jsonLine } from './reporter.ts';
-import { readableBytes } from './units.ts';
+import { findKeptTables, keepingText, type KeptTable, retiredText } from './retired-table.ts';
 
 /** Resolves with the exit code. */
 export async function runCleanup(invocation: Invocation<'cleanup'>): Promise<number> {
@@ -14,22 +14,33 @@ export async function runCleanup(invocation: Invocation<'cleanup'>): Promise<num
   return invocation.values.yes ? await dropAll(invocation) : await listLeftovers(invocation);
 }
 
-async function cleanUpOne({ values, server, surroundings }: Invocation<'cleanup'>, id: string): Promise<number> {
-  const result = await cleanUp({ ...server, id });
-  if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'cleanup', results: [result] }));
+async function cleanUpOne(invocation: Invocation<'cleanup'>, id: string): Promise<number> {
+  const { values, surroundings } = invocation;
+  const result = await cleanUp(optionsOf(invocation, id));
+  if (values.output === 'json') printResults(invocation, [result], []);
   else surroundings.stdout.write(`${resultText(result)}\n`);
   return 0;
 }
 
 /** One after another; what fails is printed, the others go on, and the exit code is that of the first failure. */
-async function dropAll({ values, server, surroundings, signal }: Invocation<'cleanup'>): Promise<number> {
+async function dropAll(invocation: Invocation<'cleanup'>): Promise<number> {
+  const { values, server, surroundings, signal } = invocation;
   const results: CleanUpResult[] = [];
+  const kept: KeptTable[] = [];
   let exitCode = 0;
-  for (const { id } of await listRetiredTables(server)) {
+  const say = (line: string): void => {
+    if (values.output === 'text') surroundings.stdout.write(`${line}\n`);
+  };
+  for (const retired of await findKeptTables(server, values.soakMs)) {
+    if (!values.now && retired.reasonToKeep !== null) {
+      kept.push(retired);
+      say(`Kept ${retiredText(retired)}, the old table of migration ${retired.id}: ${retired.reasonToKeep}.`);
+      continue;
+    }
     try {
-      const result = await cleanUp({ ...server, id });
+      const result = await cleanUp(optionsOf(invocation, retired.id));
       results.push(result);
-      if (values.output === 'text') surroundings.stdout.write(`${resultText(result)}\n`);
+      say(resultText(result));
     } catch (thrown) {
       signal.throwIfAborted();
       const error = asMigrationError(thrown);
@@ -37,26 +48,51 @@ async function dropAll({ values, server, surroundings, signal }: Invocation<'cle
       exitCode ||= error.exitCode;
     }
   }
-  if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'cleanup', results }));
-  else if (results.length === 0 && exitCode === 0) surroundings.stdout.write('Nothing is left to drop.\n');
+  if (values.output === 'json') printResults(invocation, results, kept);
+  else if (results.length + kept.length === 0 && exitCode === 0) say('Nothing is left to drop.');
   return exitCode;
+}
+
+/** What keeps a table from being dropped is told at once, for it may take minutes. */
+function optionsOf({ values, server, surroundings }: Invocation<'cleanup'>, id: string): CleanUpOptions {
+  return {
+    ...server,
+    id,
+    soakMs: values.soakMs,
+    isNow: values.now,
+    observer: tellWarnings(surroundings),
+  };
+}
+
+/** Writes what needs a look to stderr. */
+export function tellWarnings({ stderr }: Pick<Surroundings, 'stderr'>): Observer {
+  return (event) => {
+    if (levelOf(event) === 'warn') stderr.write(`warning: ${describeEvent(event)}\n`);
+  };
+}
+
+function printResults(
+  { surroundings }: Invocation<'cleanup'>,
+  results: readonly CleanUpResult[],
+  kept: readonly KeptTable[],
+): void {
+  surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'cleanup', results, kept }));
 }
 
 async function listLeftovers(invocation: Invocation<'cleanup'>): Promise<number> {
   const { values, server, surroundings } = invocation;
-  const retired = await listRetiredTables(server);
+  const retired = await findKeptTables(server, values.soakMs);
   const open = (await listMigrations(server)).filter(({ state, isRunning }) => state === 'open' && !isRunning);
   if (values.output === 'json') {
     const unfinished = open.map(({ id, plan }) => ({ id, table: plan.source, shadow: plan.shadow }));
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'leftovers', retired, unfinished }));
     return 0;
   }
+  const command = commandText(invocation, 'cleanup', '--yes');
   const lines = [
     ...(retired.length === 0 ? ['No finished migration has left an old table.'] : ['Old tables of finished migrations:']),
-    ...retired.map((table) => `  ${table.id}  ${retiredText(table)}`),
-    ...(retired.length === 0
-      ? []
-      : [`Nothing was dropped. To drop all of them: ${commandText(invocation, 'cleanup', '--yes')}`]),
+    ...retired.map((table) => `  ${table.id}  ${retiredText(table)}, ${keepingText(table)}`),
+    ...(retired.length === 0 ? [] : [`Nothing was dropped. To drop those whose soak is over: ${command}`]),
     ...(open.length === 0 ? [] : ['Unfinished migrations, to be resumed, or given up by cleanup with their ID:']),
     ...open.map(({ id, plan }) => `  ${id}  ${tableText(plan.source)}, shadow ${tableText(plan.shadow)}`),
   ];
@@ -71,12 +107,8 @@ function resultText({ id, outcome, dropped }: CleanUpResult): string {
     case 'given-up':
       return `Migration ${id} is given up: its shadow table is gone, the source was not touched.`;
     case 'found-done':
-      return `Migration ${id} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it now.`;
+      return `Migration ${id} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it after its soak, with --now at once.`;
     case 'nothing-left':
       return `Migration ${id} has left nothing to drop.`;
   }
-}
-
-function retiredText({ table, bytes }: RetiredTable): string {
-  return `${tableText(table)} (${readableBytes(bytes)})`;
 }

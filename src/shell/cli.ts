@@ -88,8 +88,12 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'drop the old table of a finished migration, or give an unfinished one up',
     id: '[ID]',
     description:
-      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops it.\nWith an ID: drops what that migration left. An unfinished one is given up by this: its shadow is dropped, the\nsource is not touched. One that is running is refused: end it first.',
-    examples: ['tableshift cleanup --url mysql://root@db1', 'tableshift cleanup --url mysql://root@db1 k3v9x2'],
+      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops those whose soak is over.\nWith an ID: drops what that migration left. An old table is refused before its soak is over, and while it is used,\nunless with --now. An unfinished migration is given up by this: its shadow is dropped, the source is not touched. One\nthat is running is refused: end it first.',
+    examples: [
+      'tableshift cleanup --url mysql://root@db1',
+      'tableshift cleanup --url mysql://root@db1 --soak 3d --yes',
+      'tableshift cleanup --url mysql://root@db1 k3v9x2 --now',
+    ],
   },
 };
 
@@ -100,7 +104,7 @@ Examples:
   It was interrupted:  tableshift resume --url mysql://root@db1/shop
   How is it going?     tableshift status k3v9x2
   Let it rest:         tableshift control k3v9x2 pause
-  Drop the old table:  tableshift cleanup --url mysql://root@db1/shop k3v9x2
+  Drop old tables:     tableshift cleanup --url mysql://root@db1/shop --yes
 
 Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
 --ask-pass, --password-file, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.

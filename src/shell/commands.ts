@@ -14,6 +14,7 @@ import { nativePlanText, noNativeWayText } from './native-summary.ts';
 import { obstaclesText, planText, tableText } from './plan-text.ts';
 import { eventLines, tellEvent } from './recorded-events.ts';
 import { jsonLine } from './reporter.ts';
+import { findKeptTables, keepingText, type KeptTable, retiredText } from './retired-table.ts';
 import { runMigrate, runResume } from './run-command.ts';
 import { readableCount } from './units.ts';
 
@@ -63,12 +64,13 @@ async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Pr
 }
 
 async function runList({ values, server, surroundings }: Invocation<'list'>): Promise<number> {
-  const records = await listMigrations(server);
+  const kept = await findKeptTables(server, values.soakMs);
+  const records = (await listMigrations(server)).map((record) => withRetired(record, kept));
   if (values.output === 'json') {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records }));
     return 0;
   }
-  const head = ['ID', 'STATE', 'PHASE', 'TABLE', 'STARTED', 'LAST SAVED', 'CHANGE'];
+  const head = ['ID', 'STATE', 'PHASE', 'TABLE', 'STARTED', 'LAST SAVED', 'OLD TABLE', 'CHANGE'];
   const rows = records.map((record) => [
     record.id,
     stateText(record),
@@ -76,6 +78,7 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     tableText(record.plan.source),
     record.startedAt,
     record.updatedAt,
+    record.retired === null ? '-' : soakText(record.retired, values.soakMs),
     oneLine(record.plan.clauses),
   ]);
   surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
@@ -84,11 +87,13 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
 
 async function runStatus(invocation: Invocation<'status'>): Promise<number> {
   const { values, server, surroundings, id } = invocation;
-  const record = (await listMigrations(server)).find((record) => id === null || record.id === id);
-  if (record === undefined) {
+  const found = (await listMigrations(server)).find((record) => id === null || record.id === id);
+  if (found === undefined) {
     const what = id === null ? 'No migration' : `No migration ${id}`;
     throw new MigrationError('MIGRATION_NOT_FOUND', `${what} is recorded on this server.`);
   }
+  const kept = found.state === 'done' ? await findKeptTables(server, values.soakMs) : [];
+  const record = withRetired(found, kept);
   const told = values.events === 0 ? [] : await listEvents({ ...server, id: record.id, eventsMax: values.events });
   const events = told.map(tellEvent);
   if (values.output === 'json') {
@@ -100,13 +105,25 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
   return 0;
 }
 
+/** A migration with its old table, if that still exists. */
+type ShownRecord = MigrationRecord & { readonly retired: KeptTable | null };
+
+function withRetired(record: MigrationRecord, kept: readonly KeptTable[]): ShownRecord {
+  return { ...record, retired: kept.find(({ id }) => id === record.id) ?? null };
+}
+
+function soakText({ ageMs, soakEndsAt, reasonToKeep }: KeptTable, soakMs: number): string {
+  if (ageMs < soakMs) return `until ${soakEndsAt}`;
+  return reasonToKeep === null ? 'may go' : 'in use';
+}
+
 /** `running`, `open`, `done` or `aborted`. */
 function stateText({ state, isRunning }: MigrationRecord): string {
   return isRunning ? 'running' : state;
 }
 
-function recordText(record: MigrationRecord, resumeCommand: string | null): string {
-  const { plan, checkpoint } = record;
+function recordText(record: ShownRecord, resumeCommand: string | null): string {
+  const { plan, checkpoint, retired } = record;
   const copied =
     checkpoint === null ? null : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
   const verification = checkpoint?.verification;
@@ -123,6 +140,7 @@ function recordText(record: MigrationRecord, resumeCommand: string | null): stri
     ['copied', copied],
     ['compared', compared],
     ...record.unsettled.map((what) => ['left to do', what] as const),
+    ['old table', retired === null ? null : `${retiredText(retired)}, ${keepingText(retired)}`],
     ['started', record.startedAt],
     ['last saved', record.updatedAt],
     ['ended by', record.failure === null ? null : hidePasswords(oneLine(record.failure))],

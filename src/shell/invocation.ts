@@ -64,7 +64,7 @@ export function columnsOfOutput({ stdout }: Surroundings): number {
 export function commandText(call: GivenOptions, command: CommandName, last: string): string {
   const known = optionsOf(command).map(({ name }) => name);
   const flags = call.given
-    .filter(({ name }) => known.includes(name) && name !== 'yes')
+    .filter(({ name }) => known.includes(name) && name !== 'yes' && name !== 'now')
     .flatMap((option) => flagText(option, call.values[option.name]));
   return ['tableshift', command, ...flags, last].join(' ');
 }

@@ -35,6 +35,7 @@ export function levelOf(event: MigrationEvent): Level {
     case 'difference-found':
     case 'cutover-failed':
     case 'native-step-blocked':
+    case 'drop-blocked':
     case 'blocker-ended':
       return 'warn';
     case 'chunk-copied':
@@ -128,6 +129,8 @@ export function describeEvent(event: MigrationEvent): string {
       return `step ${event.step} is done after ${readableDuration(event.durationMs)}`;
     case 'native-step-blocked':
       return `step ${event.step}, attempt ${event.attempt}: the lock was not had${blockedText(event)}`;
+    case 'drop-blocked':
+      return `dropping ${event.table}, attempt ${event.attempt}: the lock was not had${blockedText(event)}`;
     case 'progress':
       return describeProgress(event.progress);
     case 'finished':

@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_OPTIONS } from '../engine/options.ts';
+import { DEFAULT_SOAK_MS } from '../index.ts';
 import { STEERING_OPTIONS } from './steering-options.ts';
 import { formatDurationMs } from './units.ts';
 
@@ -390,7 +391,28 @@ export const OPTIONS = {
     kind: 'switch',
     default: 'off',
     placeholder: '',
-    help: 'Drop what finished migrations left. Without it, cleanup without an ID only lists that.',
+    help: 'Drop all old tables whose soak is over and that nobody uses. Without it, cleanup without an ID only lists them.',
+    group: 'Clean-up',
+    commands: ['cleanup'],
+  },
+  soakMs: {
+    flag: 'soak',
+    environment: 'TABLESHIFT_SOAK',
+    kind: 'duration',
+    max: 315_360_000_000,
+    default: formatDurationMs(DEFAULT_SOAK_MS),
+    placeholder: 'TIME',
+    help: 'How long an old table is kept after the swap, by the clock of the server.',
+    group: 'Clean-up',
+    commands: ['list', 'status', 'cleanup'],
+  },
+  now: {
+    flag: 'now',
+    environment: 'TABLESHIFT_NOW',
+    kind: 'switch',
+    default: 'off',
+    placeholder: '',
+    help: 'Drop an old table also before its soak is over, and also if it is still used.',
     group: 'Clean-up',
     commands: ['cleanup'],
   },

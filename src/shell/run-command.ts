@@ -13,6 +13,7 @@ import {
   type RunOptions,
   type Strategy,
 } from '../index.ts';
+import { tellWarnings } from './cleanup-command.ts';
 import { columnsOfOutput, commandText, errorText, type Invocation, printError, type Surroundings } from './invocation.ts';
 import { runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
@@ -134,7 +135,7 @@ async function giveUpIfAborted(
   const { plan } = shown;
   if (error.code !== 'ABORTED' || plan === null) return error;
   try {
-    const { outcome } = await cleanUp({ ...server, id: plan.id });
+    const { outcome } = await cleanUp({ ...server, id: plan.id, observer: tellWarnings(surroundings) });
     if (outcome === 'given-up' || outcome === 'nothing-left') return error;
     surroundings.stderr.write('The swap had happened before the migration could be given up: it is done.\n');
     return shown.resultSoFar(plan);

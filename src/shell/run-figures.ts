@@ -98,6 +98,7 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'native-step-begun':
     case 'native-step-done':
     case 'native-step-blocked':
+    case 'drop-blocked':
     case 'finished':
       return figures;
   }

@@ -117,7 +117,8 @@ export function summaryText(summary: Summary, cleanupCommand: string): string {
     `  swap      ${swap}`,
     ...(summary.throttledMs === 0 ? [] : [`  throttled ${readableDuration(summary.throttledMs)} in all`]),
     ...(summary.retries === 0 ? [] : [`  retries   ${readableCount(summary.retries)}`]),
-    `The old table is kept as ${summary.retired}. To drop it:`,
+    `The old table is kept as ${summary.retired}.`,
+    'To drop it when its soak is over (--soak), or at once with --now:',
     `  ${cleanupCommand}`,
     '',
   ].join('\n');

@@ -198,8 +198,8 @@ export function describeCutoverContract(open: OpenFixture): void {
       const [retired] = (await f.other.retiredTables.find(never)).filter((one) => one.id === f.plan.id);
       expect(retired).toMatchObject({ id: f.plan.id, table: f.plan.retired });
       if (retired === undefined) return;
-      await f.other.retiredTables.drop(retired, never);
-      await f.other.retiredTables.drop(retired, never);
+      expect(await f.other.retiredTables.drop(retired, LIMITS.lockTimeoutMs, never)).toEqual({ kind: 'done' });
+      expect(await f.other.retiredTables.drop(retired, LIMITS.lockTimeoutMs, never)).toEqual({ kind: 'done' });
       expect(await f.rows('retired')).toBeNull();
       expect(await f.rows('source')).toEqual(rowsOf(1, 2, 3, 5, 9, 10));
     });

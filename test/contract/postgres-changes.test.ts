@@ -103,7 +103,7 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
     await using database = await ownDatabase(server, ...plain);
     const { ending, plan } = await migrateDuring(database, { during: (application) => application.run(statement) });
     expect(ending).toMatch(/^(?:SOURCE|PLAN)_CHANGED: .*public"?\."?t/);
-    await cleanUp({ url: database.url, id: plan.id });
+    await cleanUp({ url: database.url, id: plan.id, isNow: true });
     expect(await database.application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
       },
     });
     expect(ending).toMatch(/^SOURCE_CHANGED: /);
-    await cleanUp({ url: database.url, id: plan.id });
+    await cleanUp({ url: database.url, id: plan.id, isNow: true });
   });
 
   test.each([

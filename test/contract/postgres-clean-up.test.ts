@@ -2,9 +2,9 @@
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
-import { recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
+import { recordMigration } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
-import { claimToGiveUp, concludingStore, createRetiredTables } from '../../src/postgres/clean-up.ts';
+import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
@@ -69,34 +69,13 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
       };
       await using claim = await claimToGiveUp(server, { plan, shadow }, never);
       expect(await claim.hasSwapped(never)).toBe(false);
-      await claim.discard(never);
-      await claim.discard(never);
+      await claim.discard(limits.lockTimeoutMs, never);
+      await claim.discard(limits.lockTimeoutMs, never);
       expect(dropped).toEqual([plan.shadow.schema, plan.shadow.schema]);
     }
     const slots = `SELECT 1 FROM pg_replication_slots WHERE slot_name = 'tableshift_${plan.id}'`;
     expect(await schema.application.run(slots)).toEqual([]);
     await orders[Symbol.asyncDispose]();
-  });
-
-  test('is the old table, which is found once it is done and goes with its schema', async () => {
-    await using server = await openPostgres(url);
-    await using schema = await createPostgresSchema(url);
-    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer NOT NULL)`);
-    await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
-    const { plan } = orders;
-    await using session = await server.openSession({}, never);
-    await recordMigration(session, plan, never);
-    await orders.cutover.attempt(limits, () => Promise.resolve(), never);
-    const retired = createRetiredTables(server);
-    const ours = async (): Promise<unknown[]> => (await retired.find(never)).filter(({ id }) => id === plan.id);
-    expect(await ours()).toEqual([]);
-    await recordState(session, plan.id, { state: 'done', failure: null }, never);
-    const found = await ours();
-    expect(found).toEqual([{ id: plan.id, table: plan.retired, bytes: expect.any(Number) }]);
-    await retired.drop({ id: plan.id, table: plan.retired, bytes: 0 }, never);
-    await retired.drop({ id: plan.id, table: plan.retired, bytes: 0 }, never);
-    expect(await ours()).toEqual([]);
-    expect(await session.query(`SELECT 1 FROM pg_namespace WHERE nspname = '${plan.retired.schema}'`, never)).toEqual([]);
   });
 });
 

@@ -55,7 +55,7 @@ test('a text key in LATIN1 is found whatever its letters', async () => {
       'SELECT count(*), sum(v), count(*) FILTER (WHERE length(k) = 2) AS longer, pg_typeof(min(v)) AS type FROM t',
     ),
   ).toEqual([{ count: '223', sum: '10311', longer: '32', type: 'bigint' }]);
-  await cleanUp({ url, id: plans[0]?.id ?? '' });
+  await cleanUp({ url, id: plans[0]?.id ?? '', isNow: true });
 });
 
 test('a text key in SQL_ASCII is refused, for it may hold bytes that are no letters; a number is not', async () => {
@@ -79,5 +79,5 @@ test('a text key in SQL_ASCII is refused, for it may hold bytes that are no lett
   expect(await application.run(`SELECT id, encode(convert_to(v, 'SQL_ASCII'), 'hex') AS v, w FROM n`)).toEqual([
     { id: '1', v: 'ff', w: null },
   ]);
-  await cleanUp({ url, id: plans[0]?.id ?? '' });
+  await cleanUp({ url, id: plans[0]?.id ?? '', isNow: true });
 });

@@ -162,7 +162,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       await expect(claim.openChangeStream(from, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
     }
     await using giving = await database.claimToGiveUp(plan, never);
-    await giving.discard(never);
+    await giving.discard(2_000, never);
     const [left] = await schema.application.run(
       `SELECT (SELECT count(*) FROM pg_replication_slots) AS slots, (SELECT count(*) FROM pg_publication) AS publications,
          (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%') AS schemas`,

@@ -102,7 +102,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       `error MIGRATION_NOT_FOUND: No run listens at ${join(folder, 'tableshift', plan.id)}.sock or `,
     );
     expect((await call('status', plan.id, '--url', shop.url)).stdout).toContain('state       done\n');
-    await runCli(['cleanup', '--yes', '--url', shop.url]);
+    await runCli(['cleanup', '--yes', '--now', '--url', shop.url]);
   });
 
   test('a run that is aborted is given up: nothing of it is left, exit code 4', async () => {

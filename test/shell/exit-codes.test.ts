@@ -61,7 +61,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     // Writers were let go on.
     await shop.sql('UPDATE shop.orders SET amount = amount + 1 WHERE id = 1');
     expect(await runCli(['resume', plan.id, '--url', shop.url])).toMatchObject({ exitCode: 0, stderr: '' });
-    expect((await runCli(['cleanup', '--url', shop.url, '--yes'])).exitCode).toBe(0);
+    expect((await runCli(['cleanup', '--url', shop.url, '--yes', '--now'])).exitCode).toBe(0);
     await shop.sql('ALTER TABLE shop.orders DROP COLUMN extra');
   });
 

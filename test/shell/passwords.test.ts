@@ -69,7 +69,7 @@ describe.each(ways)('a password $name', ({ args, environment }) => {
     expect(result.exitCode).toBe(0);
 
     const list = await runCli(['list', ...args(), '--output', 'json'], environment());
-    const cleanup = await runCli(['cleanup', ...args(), '--yes'], environment());
+    const cleanup = await runCli(['cleanup', ...args(), '--yes', '--now'], environment());
     const books = await shop.sql(
       'SELECT * FROM tableshift.migrations',
       'SELECT * FROM tableshift.checkpoints',

@@ -97,7 +97,14 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       `migration   ${id}\ntable       public.orders\n`,
     );
     expect((await runCli(['cleanup', '--url', shop.url])).stdout).toContain(`  ${id}  tableshift_old_${id}.orders (`);
-    const cleanup = await runCli(['cleanup', id, '--url', shop.url]);
+    const kept = lastObject(await runCli(['cleanup', '--url', shop.url, '--yes', '--output', 'json']));
+    expect(kept).toMatchObject({
+      kind: 'cleanup',
+      results: [],
+      kept: [{ id, reasonToKeep: expect.stringMatching(/^its soak/) }],
+    });
+    expect((await runCli(['cleanup', id, '--url', shop.url])).exitCode).toBe(2);
+    const cleanup = await runCli(['cleanup', id, '--url', shop.url], { TABLESHIFT_SOAK: '0' });
     expect(cleanup).toMatchObject({ exitCode: 0, stderr: '' });
     expect(cleanup.stdout).toMatch(
       new RegExp(`^Dropped tableshift_old_${id}\\.orders \\(.*\\), the old table of migration ${id}\\.\n$`),
@@ -132,7 +139,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
   });
 
   test('a run that was killed is resumed from its checkpoint, with what was written meanwhile', async () => {
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     await using run = startCli([...migrateArgs('ALTER TABLE orders ADD third int'), '--output', 'json', ...slowly]);
     await run.lineMatching(/"checkpoint-saved"/);
     await run.lineMatching(/"chunk-copied"/);
@@ -147,7 +154,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect(resumed).toMatchObject({ exitCode: 0, stderr: '' });
     expect(lastObject(resumed)).toMatchObject({ state: 'done', isResumed: true });
     expect(await shop.content()).toEqual({ ...Object(before), columns: 'amount customer extra id note second third' });
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     expect(await shop.leftovers()).toEqual([]);
   });
 
@@ -197,10 +204,12 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect(resumed.stdout).toContain('\n  swap      done before\n');
     await crashed();
     expect((await runCli(['cleanup', String(id), '--url', shop.url])).stdout).toBe(
-      `Migration ${String(id)} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it now.\n`,
+      `Migration ${String(id)} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it after its soak, with --now at once.\n`,
     );
     expect([await shop.content(), await shop.leftovers()]).toEqual(after);
-    expect((await runCli(['cleanup', String(id), '--url', shop.url])).stdout).toContain(`Dropped ${String(retired)} (`);
+    expect((await runCli(['cleanup', String(id), '--url', shop.url, '--now'])).stdout).toContain(
+      `Dropped ${String(retired)} (`,
+    );
     expect((await runCli(['cleanup', String(id), '--url', shop.url])).stdout).toBe(
       `Migration ${String(id)} has left nothing to drop.\n`,
     );
@@ -218,7 +227,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       expect(run.stderr).toContain(`process ${reader.pid} of postgres from 127.0.0.1, idle in transaction`);
     }
     expect((await runCli(['resume', '--url', shop.url])).exitCode).toBe(0);
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
   });
 
   test('a long statement keeps the swap away at first, and the application does not wait for us meanwhile', async () => {
@@ -239,7 +248,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     await application.run(`SELECT pg_cancel_backend(${reader.pid})`);
     await reading;
     expect(await run.result).toMatchObject({ exitCode: 0, stderr: '' });
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
   });
 
   test('an index build that waits for a long statement says for which, and goes on when that has ended', async () => {
@@ -252,7 +261,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     await shop.sql(`SELECT pg_cancel_backend(${reader.pid})`);
     await reading;
     expect(await run.result).toMatchObject({ exitCode: 0, stderr: '' });
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
   });
 
   test('a change stream that has to wait for a transaction says for which, and goes on when that has ended', async () => {
@@ -264,7 +273,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     );
     await writer.run('ROLLBACK');
     expect(await run.result).toMatchObject({ exitCode: 0, stderr: '' });
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     expect(await shop.leftovers()).toEqual([]);
   });
 

@@ -98,7 +98,7 @@ describe.each(ways)('a password $name', ({ args, environment, isWarned }) => {
     });
 
     const list = await runCli(['list', ...args(), '--output', 'json'], environment());
-    const cleanup = await runCli(['cleanup', ...args(), '--yes'], environment());
+    const cleanup = await runCli(['cleanup', ...args(), '--yes', '--now'], environment());
     const books = await shop.sql(
       `SELECT (SELECT json_agg(m)::text FROM tableshift.migrations AS m) AS migrations,
          (SELECT json_agg(c)::text FROM tableshift.checkpoints AS c) AS checkpoints,
@@ -176,7 +176,7 @@ test('copying rests while a standby of --replicas does not keep up, and goes on 
   const result = await run.result;
   expect(result.exitCode).toBe(0);
   expect(lastObject(result)).toMatchObject({ state: 'done', rowsCopied: 2_000 });
-  await runCli(['cleanup', '--url', shop.url, '--yes']);
+  await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
 });
 
 test('a server that is no standby, or cannot be asked, counts as a stop', async () => {

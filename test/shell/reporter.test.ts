@@ -180,7 +180,8 @@ Done: shop.orders has its new definition after 28 s.
   swap      writes blocked for 34 ms, attempt 2
   throttled 4.0 s in all
   retries   1
-The old table is kept as shop._k3v9x2_retired. To drop it:
+The old table is kept as shop._k3v9x2_retired.
+To drop it when its soak is over (--soak), or at once with --now:
   tableshift cleanup k3v9x2
 `);
   });

@@ -7,6 +7,8 @@ const rows = 6_000;
 /** Small chunks, one after another: long enough for a test to step in. */
 const slowly = ['--workers', '1', '--chunk-rows-max', '50', '--chunk-time', '10ms', '--max-latency', '0'];
 
+const isoTime = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z';
+
 describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   let shop: Shop;
   beforeAll(async () => {
@@ -90,12 +92,35 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     const retired = String(summary['retired']).replace('shop.', '');
     expect(await shop.tables()).toEqual(['orders', retired]);
     expect((await runCli(['list', '--url', shop.url])).stdout).toMatch(
-      new RegExp(`^ID +STATE .*\n${id}  done +\\S+ +shop\\.orders .*  ADD COLUMN extra INT NOT NULL DEFAULT 7\n$`),
+      new RegExp(
+        `^ID +STATE .*\n${id}  done +\\S+ +shop\\.orders .*  until ${isoTime}  ADD COLUMN extra INT NOT NULL DEFAULT 7\n$`,
+      ),
     );
-    expect((await runCli(['status', id, '--url', shop.url])).stdout).toContain(`migration   ${id}\ntable       shop.orders\n`);
-    expect((await runCli(['cleanup', '--url', shop.url])).stdout).toContain(`  ${id}  shop.${retired} (`);
+    const status = (await runCli(['status', id, '--url', shop.url])).stdout;
+    expect(status).toContain(`migration   ${id}\ntable       shop.orders\n`);
+    expect(status).toMatch(new RegExp(`\nold table   shop\\.${retired} \\(.*\\), its soak ends at ${isoTime}\n`));
+    const listed = await runCli(['cleanup', '--url', shop.url, '--soak', '3d']);
+    expect(listed.stdout).toMatch(new RegExp(`  ${id}  shop\\.${retired} \\(.*\\), its soak ends at ${isoTime}\n`));
+    expect(listed.stdout).toContain(
+      `Nothing was dropped. To drop those whose soak is over: tableshift cleanup --url ${shop.url} --soak 3d --yes\n`,
+    );
+    expect(await runCli(['cleanup', '--url', shop.url, '--yes'])).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+      stdout: expect.stringMatching(
+        new RegExp(`^Kept shop\\.${retired} \\(.*\\), the old table of migration ${id}: its soak ends at ${isoTime}\\.\n$`),
+      ),
+    });
+    const refused = await runCli(['cleanup', id, '--url', shop.url]);
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(refused.stderr).toMatch(/^error RETIRED_TABLE_KEPT: .*\n  remedy: .*--now/);
     expect(await shop.tables()).toEqual(['orders', retired]);
-    const cleanup = await runCli(['cleanup', id, '--url', shop.url]);
+    await shop.sql(
+      'UPDATE tableshift.migrations SET updated_at = updated_at - INTERVAL 8 DAY',
+      'UPDATE tableshift.checkpoints SET saved_at = saved_at - INTERVAL 8 DAY',
+    );
+    expect((await runCli(['list', '--url', shop.url])).stdout).toContain('  may go  ');
+    const cleanup = await runCli(['cleanup', '--url', shop.url, '--yes']);
     expect(cleanup).toMatchObject({ exitCode: 0, stderr: '' });
     expect(cleanup.stdout).toMatch(new RegExp(`^Dropped shop\\.${retired} \\(.*\\), the old table of migration ${id}\\.\n$`));
     expect(await shop.tables()).toEqual(['orders']);
@@ -131,7 +156,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   });
 
   test('a second signal ends the run at once, and it can be given up, which leaves the source as it was', async () => {
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     const before = await rowsAndColumns();
     const alter = 'ALTER TABLE shop.orders DROP COLUMN second';
     await using reader = await shop.openReader();
@@ -171,7 +196,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   });
 
   test('a run that writes to no terminal goes on when its terminal is closed', async () => {
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     await using run = startCli(['migrate', '--url', shop.url, '--alter', 'ALTER TABLE shop.orders ENGINE = InnoDB', ...slowly]);
     await run.lineMatching(/phase copy/);
     run.child.kill('SIGHUP');
@@ -179,7 +204,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   });
 
   test('a migration that swapped without being recorded as done is found to be done, by resume and by cleanup', async () => {
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     const run = await runCli([
       'migrate',
       '--url',
@@ -200,11 +225,13 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     await crashed();
     expect(await runCli(['cleanup', String(id), '--url', shop.url])).toEqual({
       exitCode: 0,
-      stdout: `Migration ${String(id)} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it now.\n`,
+      stdout: `Migration ${String(id)} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it after its soak, with --now at once.\n`,
       stderr: '',
     });
     expect({ ...(await rowsAndColumns()), tables: await shop.tables() }).toEqual(after);
-    expect((await runCli(['cleanup', String(id), '--url', shop.url])).stdout).toContain(`Dropped ${String(retired)} (`);
+    expect((await runCli(['cleanup', String(id), '--url', shop.url, '--now'])).stdout).toContain(
+      `Dropped ${String(retired)} (`,
+    );
     expect(await runCli(['cleanup', String(id), '--url', shop.url])).toEqual({
       exitCode: 0,
       stdout: `Migration ${String(id)} has left nothing to drop.\n`,
@@ -213,7 +240,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   });
 
   test('a cutover that gets no lock ends with exit code 5 and names who is in the way', async () => {
-    await runCli(['cleanup', '--url', shop.url, '--yes']);
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     const alter = 'ALTER TABLE shop.orders ADD COLUMN third INT';
     {
       await using reader = await shop.openReader();

@@ -113,6 +113,16 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const list = lastObject(await call('list'));
     expect(list).toMatchObject({ migrations: [{ id: first.plan.id, state: 'done' }] });
     expect(faults('list', list)).toEqual([]);
+    expect(faults('status', lastObject(await call('status', first.plan.id)))).toEqual([]);
+    const leftovers = lastObject(await call('cleanup'));
+    expect(leftovers).toMatchObject({ kind: 'leftovers', retired: [{ id: first.plan.id, use: null }], unfinished: [] });
+    expect(faults('cleanup', leftovers)).toEqual([]);
+    const kept = lastObject(await call('cleanup', '--yes'));
+    expect(kept).toMatchObject({ kind: 'cleanup', results: [], kept: [{ id: first.plan.id }] });
+    expect(faults('cleanup', kept)).toEqual([]);
+    const dropped = lastObject(await call('cleanup', first.plan.id, '--soak', '0'));
+    expect(dropped).toMatchObject({ kind: 'cleanup', results: [{ outcome: 'dropped' }], kept: [] });
+    expect(faults('cleanup', dropped)).toEqual([]);
   });
 
   test('a report that could not be written is refused before anything is done', async () => {

@@ -23,6 +23,7 @@ import type { Server } from './server.ts';
 import { SimulatedTablePair } from './table-pair.ts';
 
 const STARTED_AT = '2026-01-01T00:00:00.000Z';
+const UNUSED = { swappedAt: STARTED_AT, ageMs: 0, use: null };
 
 export class SimulatedDatabase implements Database {
   readonly #client: Client;
@@ -72,7 +73,10 @@ export class SimulatedDatabase implements Database {
       checkpoints: claim.checkpoints,
       hasSwapped: (signal) => claim.cutover.hasSwapped(signal),
       unsettled: (signal) => claim.cutover.unsettled(signal),
-      discard: (signal) => claim.pair.dropShadow(signal),
+      async discard(_lockTimeoutMs, signal) {
+        await claim.pair.dropShadow(signal);
+        return { kind: 'done' };
+      },
       [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
     };
   }
@@ -100,15 +104,16 @@ export class SimulatedDatabase implements Database {
         const { record, retired } = this.#client.server;
         return record === null || record.state !== 'done' || retired === null
           ? []
-          : [{ id: record.plan.id, table: record.plan.retired, bytes: retired.size }];
+          : [{ ...{ id: record.plan.id, table: record.plan.retired, bytes: retired.size }, ...UNUSED }];
       };
       return await this.#client.call({ name: 'find retired tables', isWrite: false, usesTables: false, begin }, signal);
     },
-    drop: async (_retired, signal) => {
+    drop: async (_retired, _lockTimeoutMs, signal) => {
       const begin = () => () => {
         this.#client.server.retired = null;
       };
       await this.#client.call({ name: 'drop retired table', isWrite: true, usesTables: false, begin }, signal);
+      return { kind: 'done' };
     },
   };
 

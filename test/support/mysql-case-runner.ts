@@ -46,7 +46,7 @@ export class CaseRun implements AsyncDisposable {
   async migrate(): Promise<CaseOutcome> {
     const { plan, ending } = await this.#migrate();
     const table = await this.#read(this.#schema);
-    if (plan !== null) await cleanUp({ url: this.#url, id: plan.id });
+    if (plan !== null) await cleanUp({ url: this.#url, id: plan.id, isNow: true });
     return { ending, table, tablesLeft: await this.#tables(this.#schema) };
   }
 

@@ -48,7 +48,7 @@ export class PostgresCaseRun implements AsyncDisposable {
   /** Migrates, while the writes of the case run, and cleans up. */
   async migrate(): Promise<PostgresCaseOutcome> {
     const { plan, ending } = await this.#migrate();
-    if (plan !== null) await cleanUp({ url: this.#urlOf(this.#database), id: plan.id });
+    if (plan !== null) await cleanUp({ url: this.#urlOf(this.#database), id: plan.id, isNow: true });
     return { ending, table: await this.#read(this.#database), left: await this.#objects(this.#database) };
   }
 
