@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import type { Flavour } from '../test/support/servers.ts';
 import { commonOptions, commonUsage, readCount, readFlavours, readVersion, wordsOf } from './arguments.ts';
+import { RunFailedError } from './errors.ts';
 import { type CpuSeconds, describeMachine, machineAtHand, measureCpu } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 import { medianBy } from './statistics.ts';
@@ -171,7 +172,7 @@ async function compare(table: PrivateTable, retired: string): Promise<void> {
     `SELECT COUNT(*) AS same FROM ${table.table} AS a JOIN ${retired} AS b ON a.id = b.id AND a.k = b.k AND a.c = b.c AND a.pad = b.pad`,
   ]);
   if (Number(row?.['same']) !== table.rows)
-    throw new Error(`Only ${String(row?.['same'])} of ${table.rows} rows are as in the old table.`);
+    throw new RunFailedError(`Only ${String(row?.['same'])} of ${table.rows} rows are as in the old table.`);
 }
 
 function lineOf(name: string, drains: readonly Drain[]): Line {

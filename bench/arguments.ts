@@ -1,10 +1,8 @@
 /** What the command lines of the benches have in common, read with errors that say what to type instead. */
 import type { ParseArgsConfig } from 'node:util';
 import type { Flavour } from '../test/support/servers.ts';
+import { UsageError } from './errors.ts';
 import { postgresVersions, type PostgresVersion } from '../test/support/postgres-software.ts';
-
-/** A wrong command line. Its message is for the person who typed it. */
-export class UsageError extends Error {}
 
 /** Every server there is, in the order of `--flavour all`. */
 const flavours: readonly Flavour[] = ['mysql', 'mariadb', 'postgres'];

@@ -1,4 +1,5 @@
 /** Several ways to the same change, one after the other in every round, so that what else happens on the machine hits all of them. */
+import { RunFailedError } from './errors.ts';
 import { type CpuSeconds, measureCpu } from './machine.ts';
 import { type Peer, runPeer } from './peers.ts';
 import type { BarChart, Cell, Column, Line } from './result.ts';
@@ -98,7 +99,7 @@ export async function runAlternating(table: BenchTable, contenders: readonly Con
         runs.push(run);
         console.error(`round ${round}: ${name}: ${run.seconds.toFixed(1)} s`);
       } catch (error) {
-        if (isOurs || isReference || !(error instanceof Error)) throw error;
+        if (isOurs || isReference || !(error instanceof RunFailedError)) throw error;
         console.error(`round ${round}: ${error.message}`);
         failures.set(name, `${name} fell out in round ${round}: ${error.message.slice(0, failureTextMax)}`);
         runs = runs.filter(({ contender }) => contender !== name);
@@ -174,10 +175,10 @@ function medianRun(runs: readonly Run[], name: string): Run {
 }
 
 async function checkChanged(table: BenchTable, name: string, before: string): Promise<void> {
-  if ((await definitionOf(table)) === before) throw new Error(`${name} ended well and left the table as it was.`);
+  if ((await definitionOf(table)) === before) throw new RunFailedError(`${name} ended well and left the table as it was.`);
   const [row] = await table.run([`SELECT COUNT(*) AS count FROM ${table.table}`]);
   const count = Number(row?.['count']);
-  if (count !== table.rows) throw new Error(`${name} left ${count} rows of ${table.rows}.`);
+  if (count !== table.rows) throw new RunFailedError(`${name} left ${count} rows of ${table.rows}.`);
 }
 
 async function definitionOf(benchTable: BenchTable): Promise<string> {

@@ -8,16 +8,8 @@ import { measureLive } from '../test/support/live-measure.ts';
 import { type Flavour, startServer } from '../test/support/servers.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import type { PeriodReport, TrafficReport } from '../test/support/traffic-record.ts';
-import {
-  commonOptions,
-  commonUsage,
-  readCount,
-  readFlavours,
-  readNamed,
-  readVersion,
-  UsageError,
-  wordsOf,
-} from './arguments.ts';
+import { commonOptions, commonUsage, readCount, readFlavours, readNamed, readVersion, wordsOf } from './arguments.ts';
+import { RunFailedError, UsageError } from './errors.ts';
 import { type CpuSeconds, describeMachine, machineAtHand, measureCpu } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 import { startStagedWrites } from './staged-writes.ts';
@@ -288,7 +280,7 @@ function feltBy(
 ): Felt {
   const { before, during } = seen.report.periods;
   if (before === undefined || during === undefined || before.writes.count === 0) {
-    throw new Error(`No write of the application succeeded: ${JSON.stringify(seen.report.errors)}.`);
+    throw new RunFailedError(`No write of the application succeeded: ${JSON.stringify(seen.report.errors)}.`);
   }
   const { blockedMs, lagMaxMs, peakMib, seconds, throttledSeconds } = run;
   return {

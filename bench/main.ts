@@ -1,5 +1,5 @@
 /** `npm run bench -- NAME [option…]`: measures one thing on real servers. Each bench says by `--help` what it takes. */
-import { UsageError } from './arguments.ts';
+import { RunFailedError, UsageError } from './errors.ts';
 
 interface Bench {
   readonly summary: string;
@@ -54,9 +54,10 @@ if (bench === undefined) {
   process.exitCode = 2;
 } else {
   await bench.run(args).catch((error: unknown) => {
+    // An option that parseArgs does not know.
     const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-    if (!isUsage) throw error;
-    console.error(`${error.message}\nnpm run bench -- ${name} --help says what there is.`);
-    process.exitCode = 2;
+    if (!isUsage && !(error instanceof RunFailedError)) throw error;
+    console.error(isUsage ? `${error.message}\nnpm run bench -- ${name} --help says what there is.` : error.message);
+    process.exitCode = isUsage ? 2 : 1;
   });
 }

@@ -4,7 +4,8 @@ import { copyFileSync, existsSync, readdirSync, renameSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parseServerUrl } from '../src/server-url.ts';
 import { cacheFolder, type Flavour, loaderIn, unpackDebian } from '../test/support/server-software.ts';
-import { readNamed, UsageError } from './arguments.ts';
+import { readNamed } from './arguments.ts';
+import { RunFailedError, UsageError } from './errors.ts';
 import { watchMemory } from './machine.ts';
 import type { BenchTable } from './table.ts';
 
@@ -57,7 +58,7 @@ export async function runPeer({ command, name }: Peer, table: BenchTable): Promi
     child.on('close', resolve);
   });
   const peakMib = memory?.stop() ?? null;
-  if (exitCode !== 0) throw new Error(`${name} ended with exit code ${exitCode}: ${printed.join('').slice(-2_000)}`);
+  if (exitCode !== 0) throw new RunFailedError(`${name} ended with exit code ${exitCode}: ${printed.join('').slice(-2_000)}`);
   return { peakMib };
 }
 
@@ -100,8 +101,8 @@ async function ptOnlineSchemaChange(flavour: Flavour): Promise<Peer> {
   const name = 'pt-online-schema-change';
   const explain = flavour === 'mysql' ? ['--set-vars', 'explain_format=TRADITIONAL'] : [];
   const options = [
-    ...['--host', '{host}', '--port', '{port}', '--user', '{user}', '--alter', '{alter}', '--execute', '--no-version-check'],
-    ...['--no-drop-old-table', '--no-check-unique-key-change', ...explain, 'D={schema},t={table}'],
+    ...['--alter', '{alter}', '--execute', '--no-version-check'],
+    ...['--no-drop-old-table', '--no-check-unique-key-change', ...explain, 'h={host},P={port},u={user},D={schema},t={table}'],
   ];
   return { name, command: [...(await programOfPercona(flavour)), ...options].join(' '), isChanging: true, prepare: [] };
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { UsageError } from './arguments.ts';
+import { UsageError } from './errors.ts';
 import { svgOf } from './chart.ts';
 import { describeMachine } from './machine.ts';
 import { type BenchResult, markdownTable, readResults } from './result.ts';

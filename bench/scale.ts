@@ -5,7 +5,8 @@
 import { parseArgs } from 'node:util';
 import type { Flavour } from '../test/support/servers.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
-import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion, UsageError } from './arguments.ts';
+import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
+import { UsageError } from './errors.ts';
 import { type Run, runAlternating, toolContender } from './contenders.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type CurveChart, type Line, publish } from './result.ts';
@@ -30,9 +31,9 @@ interface Shape {
 }
 
 const shapes: readonly Shape[] = [
-  { name: 'narrow', text: NARROW, rowBytes: 70 },
-  { name: 'sysbench', text: SYSBENCH, rowBytes: 250 },
-  { name: 'wide', text: WIDE, rowBytes: 850 },
+  { name: 'narrow', text: NARROW, rowBytes: 100 },
+  { name: 'sysbench', text: SYSBENCH, rowBytes: 270 },
+  { name: 'wide', text: WIDE, rowBytes: 950 },
 ];
 /** MySQL rounds up to this, and a smaller pool is no pool. */
 const poolMibMin = 128;
@@ -104,7 +105,7 @@ async function measureAll(task: Task, asked: readonly Shape[], rowCounts: readon
       title: `medians of ${task.rounds}, memory for pages ${task.poolPercent} % of the table`,
       settings: { rounds: task.rounds, poolPercent: task.poolPercent, options: task.options.join(' ') },
       columns: [
-        { title: 'table MiB', digits: 0 },
+        { title: 'table MiB', digits: 1 },
         { title: 'pool MiB', digits: 0 },
         { title: 'seconds', digits: 1 },
         { title: 'µs/row', digits: 2 },

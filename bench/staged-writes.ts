@@ -4,7 +4,7 @@ import { seededRandom } from '../test/support/random.ts';
 import { arrivalTimes } from '../test/support/traffic.ts';
 import { dialectOf, type TrafficConnection } from '../test/support/traffic-dialect.ts';
 import { TrafficRecord, type TrafficReport } from '../test/support/traffic-record.ts';
-import { UsageError } from './arguments.ts';
+import { UsageError } from './errors.ts';
 import { type BenchTable, nameOf } from './table.ts';
 
 /** Running writes. Disposing stops them. */

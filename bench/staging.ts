@@ -3,9 +3,11 @@
  * table itself.
  */
 import { randomBytes } from 'node:crypto';
+import { cleanUp, listMigrations } from '../src/index.ts';
 import { parseServerUrl } from '../src/server-url.ts';
 import type { Flavour } from '../test/support/servers.ts';
-import { readCount, UsageError } from './arguments.ts';
+import { readCount } from './arguments.ts';
+import { RunFailedError, UsageError } from './errors.ts';
 import { type BenchTable, type Native, runIn } from './table.ts';
 
 /** Options of the benches that can do so. */
@@ -55,17 +57,49 @@ export async function copyForStaging(values: StagingArguments): Promise<BenchTab
   if (!values['yes-this-is-not-production']) {
     throw new UsageError(`${warning} If nobody depends on that server, say --yes-this-is-not-production.`);
   }
-  console.error(`${warning} Should this be ended by force, drop ${schema} by hand.`);
+  console.error(`${warning} Should this be killed, run tableshift list and cleanup there, and drop ${schema} by hand.`);
   await runIn(url, null, [`CREATE SCHEMA ${schema}`]);
+  const ending = endOnSignal();
   const drop = async (): Promise<void> => {
+    ending.stop();
+    await giveUpOpen(url, schema);
     await runIn(url, null, [`DROP SCHEMA ${schema}${flavour === 'postgres' ? ' CASCADE' : ''}`]);
   };
   try {
-    return { ...(await fill({ flavour, url, schema, source, alter, rowsMax })), [Symbol.asyncDispose]: drop };
+    const copy = await fill({ flavour, url, schema, source, alter, rowsMax });
+    const restore = async (): Promise<void> => {
+      if (ending.isAsked()) throw new RunFailedError('Ended by a signal; nothing was reported.');
+      await copy.restore();
+    };
+    return { ...copy, restore, [Symbol.asyncDispose]: drop };
   } catch (error) {
     await drop();
     throw error;
   }
+}
+
+/** The first signal ends the bench before its next step, so that the server is left clean; the second at once. */
+function endOnSignal(): { readonly isAsked: () => boolean; readonly stop: () => void } {
+  let isAsked = false;
+  const ask = (): void => {
+    if (isAsked) process.exit(130);
+    isAsked = true;
+    console.error('Ends after the present step, and cleans up. Once more: at once, and nothing is cleaned up.');
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, ask);
+  return {
+    isAsked: () => isAsked,
+    stop() {
+      for (const signal of signals) process.off(signal, ask);
+    },
+  };
+}
+
+/** A migration that did not reach its end has more than its tables on the server: on PostgreSQL a slot, which holds the log back. */
+async function giveUpOpen(url: string, schema: string): Promise<void> {
+  const open = (await listMigrations({ url })).filter(({ plan, state }) => state === 'open' && plan.source.schema === schema);
+  for (const { id } of open) await cleanUp({ url, id });
 }
 
 interface Copy {

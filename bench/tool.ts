@@ -2,6 +2,7 @@
 import { cleanUp } from '../src/index.ts';
 import { parseServerUrl } from '../src/server-url.ts';
 import { type OutputLine, runTool as runProgram, type ToolOptions } from '../test/support/tableshift-process.ts';
+import { RunFailedError } from './errors.ts';
 import { watchMemory } from './machine.ts';
 
 /** What a run was. Times in seconds where nothing else is said. */
@@ -71,7 +72,7 @@ export async function killToolAt(task: ToolTask, kind: string): Promise<string> 
   ];
   const { lines, stderr, exitCode } = await runProgram(args, { kill: { at: kind, count: 1 } });
   const plan = lines.find((line) => line.kind === 'plan')?.['plan'];
-  if (exitCode !== null || !isObject(plan)) throw new Error(`The tool ended before ${kind}: ${whyOf(lines, stderr)}`);
+  if (exitCode !== null || !isObject(plan)) throw new RunFailedError(`The tool ended before ${kind}: ${whyOf(lines, stderr)}`);
   return String(plan['id']);
 }
 
@@ -84,7 +85,7 @@ export async function dropRetired(url: string, id: string): Promise<void> {
 export function secondsBetween(lines: readonly OutputLine[], from: string, to: string): number {
   const at = (kind: string): number => {
     const line = lines.find((line) => line.kind === kind);
-    if (line === undefined) throw new Error(`The tool did not say ${kind}.`);
+    if (line === undefined) throw new RunFailedError(`The tool did not say ${kind}.`);
     return Date.parse(String(line['time']));
   };
   return (at(to) - at(from)) / 1000;
@@ -103,7 +104,7 @@ async function runToSwap(args: readonly string[], watch: ToolOptions): Promise<T
   const peakMib = (memory as ReturnType<typeof watchMemory> | null)?.stop() ?? null;
   const swapped = lines.find((line) => line.kind === 'swapped');
   if (exitCode !== 0 || summary === null || swapped === undefined) {
-    throw new Error(`The tool did not swap (exit code ${String(exitCode)}): ${whyOf(lines, stderr)}`);
+    throw new RunFailedError(`The tool did not swap (exit code ${String(exitCode)}): ${whyOf(lines, stderr)}`);
   }
   const figure = (name: string): number => Number(summary[name]);
   const phases = isObject(summary['phasesMs']) ? summary['phasesMs'] : {};

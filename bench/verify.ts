@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { OutputLine } from '../test/support/tableshift-process.ts';
 import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
 import { type Contender, runAlternating, toolContender } from './contenders.ts';
+import { RunFailedError } from './errors.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 import { median, medianBy } from './statistics.ts';
@@ -105,7 +106,7 @@ function nameOf(workers: number): string {
 }
 
 function comparisonOf(workers: number, run: ToolRun, rows: number): Comparison {
-  if (run.rowsVerified !== rows) throw new Error(`${run.rowsVerified} rows were compared, of ${rows}.`);
+  if (run.rowsVerified !== rows) throw new RunFailedError(`${run.rowsVerified} rows were compared, of ${rows}.`);
   const ranges = run.lines.filter(({ kind }) => kind === 'range-verified');
   const duration = (line: OutputLine): number => Number(line['durationMs']);
   return {
