@@ -110,7 +110,12 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       'FOREIGN_KEYS',
       /t_a_fkey .* switched off/,
     ],
-    ['a materialized view', 'CREATE MATERIALIZED VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by materialized view .*v,/],
+    [
+      'a materialized view',
+      'CREATE MATERIALIZED VIEW v AS SELECT a FROM t',
+      'DEPENDENT_OBJECTS',
+      /used by materialized view .*v,/,
+    ],
     ['a temporary view', 'CREATE TEMP VIEW v AS SELECT a FROM t', 'DEPENDENT_OBJECTS', /used by view pg_temp_\d+\.v,/],
     [
       'a view with a column of its row type',
