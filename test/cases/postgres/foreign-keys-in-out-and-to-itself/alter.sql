@@ -1,0 +1,1 @@
+ALTER id TYPE bigint, ADD added int DEFAULT 7
