@@ -68,8 +68,8 @@ export class Condition {
 export type Task = (signal: AbortSignal) => Promise<void>;
 
 /**
- * Runs all tasks side by side and resolves when all have ended well. When one fails the others are aborted with its reason;
- * when all have ended this rejects with the first failure.
+ * Runs all tasks side by side, each with a signal of its own, and resolves when all have ended well. When one fails the others
+ * are aborted with its reason; when all have ended this rejects with the first failure.
  */
 export async function runTogether(tasks: readonly Task[], signal: AbortSignal): Promise<void> {
   const group = new AbortController();
@@ -77,7 +77,7 @@ export async function runTogether(tasks: readonly Task[], signal: AbortSignal): 
   let failure: { readonly reason: unknown } | null = null;
   const guarded = tasks.map(async (task) => {
     try {
-      await task(group.signal);
+      await runApart(task, group.signal);
     } catch (reason) {
       failure ??= { reason };
       group.abort(reason);
@@ -108,7 +108,7 @@ export async function runWithBackground<Result>(
   let failure: { readonly reason: unknown } | null = null;
   const guarded = background.map(async (task) => {
     try {
-      await task(back.signal);
+      await runApart(task, back.signal);
     } catch (reason) {
       if (back.signal.aborted) return;
       failure ??= { reason };
@@ -125,6 +125,17 @@ export async function runWithBackground<Result>(
     await Promise.all(guarded);
     stopFront();
     stopBack();
+  }
+}
+
+/** With a signal of its own, so that those who wait with one signal stay few. */
+async function runApart(task: Task, signal: AbortSignal): Promise<void> {
+  const own = new AbortController();
+  const stop = followSignal(signal, own);
+  try {
+    await task(own.signal);
+  } finally {
+    stop();
   }
 }
 
@@ -169,10 +180,38 @@ export class Turnstile {
 
 /** Aborts `controller` when `signal` aborts, until the function that is returned is called. */
 export function followSignal(signal: AbortSignal, controller: AbortController): () => void {
-  const onAbort = (): void => controller.abort(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  return () => signal.removeEventListener('abort', onAbort);
+  const follow = (): void => controller.abort(signal.reason);
+  if (signal.aborted) {
+    follow();
+    return () => undefined;
+  }
+  const following = followings.get(signal) ?? beginFollowing(signal);
+  following.followers.add(follow);
+  return () => {
+    const isLast = following.followers.delete(follow) && following.followers.size === 0;
+    if (!isLast) return;
+    signal.removeEventListener('abort', following.onAbort);
+    followings.delete(signal);
+  };
+}
+
+interface Following {
+  readonly followers: Set<() => void>;
+  readonly onAbort: () => void;
+}
+
+/** One listener a signal, however many follow it: hosts warn of a signal with many listeners. */
+const followings = new WeakMap<AbortSignal, Following>();
+
+function beginFollowing(signal: AbortSignal): Following {
+  const followers = new Set<() => void>();
+  const onAbort = (): void => {
+    for (const follow of [...followers]) follow();
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  const following = { followers, onAbort };
+  followings.set(signal, following);
+  return following;
 }
 
 /** The loser of a race must not be an unhandled rejection; the winner's abort is judged by the caller. */

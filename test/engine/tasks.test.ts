@@ -115,3 +115,33 @@ test('a turnstile lets one through at a time, in the order of asking, also after
   await second;
   expect(seen).toEqual(['first', 'second']);
 });
+
+test('a signal has one listener however many tasks follow it, none when they are over, and all of them hear it', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const listeners = (): number => getEventListeners(signal, 'abort').length;
+  const foreground = async (inner: AbortSignal): Promise<void> => await untilAborted(inner);
+  const background = Array.from({ length: 20 }, () => untilAborted);
+  const first = Promise.allSettled(Array.from({ length: 20 }, () => runWithBackground(settle, background, signal)));
+  expect(listeners()).toBe(1);
+  await first;
+  expect(listeners()).toBe(0);
+  const second = Promise.allSettled([
+    ...Array.from({ length: 20 }, () => runWithBackground(foreground, background, signal)),
+    runTogether(background, signal),
+  ]);
+  expect(listeners()).toBe(1);
+  controller.abort(new Error('enough'));
+  expect(await second).toEqual(Array.from({ length: 21 }, () => ({ status: 'rejected', reason: new Error('enough') })));
+  expect(listeners()).toBe(0);
+});
+
+test('each of the tasks that run together has a signal of its own to wait with', async () => {
+  const signals = new Set<AbortSignal>();
+  const task = async (inner: AbortSignal): Promise<void> => {
+    signals.add(inner);
+    await settle();
+  };
+  await runTogether([task, task, task], SIGNAL);
+  expect(signals.size).toBe(3);
+});
