@@ -125,14 +125,24 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
   });
 
   test.each([
-    ['a view', 'CREATE VIEW v AS SELECT a FROM t', 'DROP VIEW v', /public\.t is used by .* view public\.v,/],
+    [
+      'a materialized view',
+      'CREATE MATERIALIZED VIEW v AS SELECT a FROM t',
+      'DROP MATERIALIZED VIEW v',
+      /public\.t is used by materialized view public\.v,/,
+    ],
     [
       'a foreign key to it from a partitioned table',
       'CREATE TABLE c (x int REFERENCES t) PARTITION BY LIST (x)',
       'DROP TABLE c',
       /foreign key c_x_fkey of public\.c belongs to a partitioned table/,
     ],
-    ['a rule', 'CREATE RULE r AS ON DELETE TO t DO INSTEAD NOTHING', 'DROP RULE r ON t', /rule r on table public\.t,/],
+    [
+      'a function that takes its rows',
+      "CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+      'DROP FUNCTION f(t)',
+      /is used by function public\.f\(public\.t\),/,
+    ],
     ['a column of its type', 'CREATE TABLE c (x t)', 'DROP TABLE c', /is used by .*table public\.c,/],
   ])('%s that is made meanwhile keeps the swap away until it is gone', async (_, make, drop, blocker) => {
     await using database = await ownDatabase(server, ...plain);

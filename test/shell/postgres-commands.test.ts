@@ -49,9 +49,9 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
         'obstacle TABLE_NOT_FOUND: public.nothing does not exist or is not a table.\n  remedy: Check the name and the database in --url.\n',
       stderr: '',
     });
-    await shop.sql('CREATE VIEW seen AS SELECT id FROM orders');
+    await shop.sql('CREATE MATERIALIZED VIEW seen AS SELECT id FROM orders');
     const migrate = await runCli([...migrateArgs('ALTER TABLE orders ADD extra int'), '--output', 'json']);
-    await shop.sql('DROP VIEW seen');
+    await shop.sql('DROP MATERIALIZED VIEW seen');
     expect(migrate.exitCode).toBe(2);
     expect(migrate.stderr).toContain(
       'error OBSTACLE: One obstacle is in the way; nothing was changed.\nobstacle DEPENDENT_OBJECTS: ',
