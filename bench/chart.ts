@@ -1,5 +1,5 @@
 /** Charts as SVG: plain text from plain figures, the same for the same figures. Each has its own ground, for light and for dark. */
-import { type BarChart, type Chart, type CurveChart, numberText } from './result.ts';
+import type { BarChart, Chart, CurveChart } from './result.ts';
 
 const width = 760;
 const margin = 16;
@@ -62,9 +62,9 @@ export function ticksTo(max: number, count: number): readonly number[] {
   return Array.from({ length: Math.ceil(max / step - 1e-9) + 1 }, (_, place) => Number((place * step).toPrecision(6)));
 }
 
-/** As many digits as a reader wants of a figure of this size. */
+/** Three digits that count, and whole numbers whole. */
 export function shortText(value: number): string {
-  return numberText(value, Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2);
+  return (value >= 100 ? Math.round(value) : Number(value.toPrecision(3))).toLocaleString('en', { maximumFractionDigits: 9 });
 }
 
 interface Drawn {

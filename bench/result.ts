@@ -84,7 +84,9 @@ export interface Origin {
 
 /** Findings with the circumstances. */
 export function concluded(origin: Origin, findings: Findings): BenchResult {
-  const words = process.argv.slice(2).map((word) => hidePasswords(word));
+  const asTyped = process.argv.slice(2);
+  // Where the figures were written to is nobody's business.
+  const words = asTyped.filter((word, place) => !/^--json\b/.test(word) && asTyped[place - 1] !== '--json').map(hidePasswords);
   return {
     format: 1,
     ...origin,

@@ -8,13 +8,15 @@ import { never } from '../test/support/adapter-server.ts';
 import { startServer, type Flavour } from '../test/support/servers.ts';
 import type { CollectedStream } from '../test/support/stream-collected.ts';
 import { commonOptions, commonUsage, readCount, readFlavours, readVersion } from './arguments.ts';
+import { UsageError } from './errors.ts';
 import { machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 
 const usage = `npm run bench -- stream [option…]
 
 ${commonUsage}
-  --url URL           use this server instead, of the only flavour given
+                      One server a run.
+  --url URL           use this server instead
   --rows N            rows in transactions of 10,000 (2,000,000)
   --transactions N    transactions of one row (300,000)`;
 
@@ -50,14 +52,14 @@ export async function benchStream(args: readonly string[]): Promise<void> {
     rows: readCount('rows', values.rows, { min: bulkRows, max: 100_000_000 }),
     transactions: readCount('transactions', values.transactions, { min: 1, max: 100_000_000 }),
   };
-  const results: BenchResult[] = [];
-  for (const flavour of readFlavours(values.flavour)) {
-    const flags = values.url === undefined ? cheapCommits[flavour] : [];
-    await using server =
-      values.url === undefined ? await startServer({ flavour, version: readVersion(values.version), extraFlags: flags }) : null;
-    results.push(await measureOn(flavour, server?.url ?? values.url ?? '', size, flags));
+  const [flavour, ...others] = readFlavours(values.flavour);
+  if (flavour === undefined || others.length > 0) {
+    throw new UsageError('--flavour: one server a run, for the memory of this process is measured.');
   }
-  publish(results, values.json);
+  const flags = values.url === undefined ? cheapCommits[flavour] : [];
+  const version = readVersion(values.version);
+  await using server = values.url === undefined ? await startServer({ flavour, version, extraFlags: flags }) : null;
+  publish([await measureOn(flavour, server?.url ?? values.url ?? '', size, flags)], values.json);
 }
 
 interface Size {

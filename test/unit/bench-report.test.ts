@@ -93,7 +93,9 @@ test('ticks are round, begin at 0 and reach the greatest value', () => {
   expect(ticksTo(0.31, 5)).toEqual([0, 0.1, 0.2, 0.3, 0.4]);
   expect(ticksTo(73, 5)).toEqual([0, 20, 40, 60, 80]);
   expect(ticksTo(0, 5)).toEqual([0, 1]);
-  expect([0, 3, 3.14159, 31.4159, 314.159].map(shortText)).toEqual(['0', '3', '3.14', '31.4', '314']);
+  expect([0, 3, 0.0025, 3.14159, 31.4159, 314.159, 1234567].map(shortText)).toEqual([
+    ...['0', '3', '0.0025', '3.14', '31.4', '314', '1,234,567'],
+  ]);
 });
 
 test('a chart has its figures in words, its markup escaped, and colours for light and dark', () => {
