@@ -82,12 +82,27 @@ export interface Plan {
   readonly addedUniques: readonly string[];
   /** Secondary indexes that are built after the copy. */
   readonly deferredIndexes: readonly string[];
+  /** Foreign keys of the source, and of others to it, that the swap carries over. Absent: there are none, or the adapter reads them later. */
+  readonly foreignKeys?: readonly CarriedForeignKey[];
   /** Full statement that creates the empty shadow, for showing. */
   readonly shadowDefinition: string;
   readonly server: { readonly flavour: string; readonly version: string };
   readonly estimate: PlanEstimate;
   /** Things worth knowing that are no obstacle, one sentence each. */
   readonly notes: readonly string[];
+}
+
+/** A foreign key of the source, of another table to it, or of the source to itself. */
+export interface CarriedForeignKey {
+  readonly name: string;
+  readonly child: TableName;
+  readonly columns: readonly string[];
+  readonly parent: TableName;
+  readonly parentColumns: readonly string[];
+  /** What the server prints behind the reference: `ON DELETE CASCADE`. */
+  readonly actions: string;
+  /** The columns as they are called after the change. */
+  readonly after: { readonly columns: readonly string[]; readonly parentColumns: readonly string[] };
 }
 
 /** The server's own statistics about the source; estimates, never used for correctness. */

@@ -74,8 +74,13 @@ export const OBSTACLES = {
     remedy: 'Turn on what is named, or leave the option out.',
   },
   FOREIGN_KEYS: {
-    summary: 'The table has foreign keys, or other tables refer to it.',
-    remedy: 'Foreign keys are not carried over yet; drop them first or use another way.',
+    summary: 'A foreign key of the table, or of another table to it, cannot be carried over or does not go with the change.',
+    remedy:
+      'Drop the foreign key that is named first and make it again afterwards, or leave out of the ALTER what it does not go with.',
+  },
+  UNLOGGED_CASCADES: {
+    summary: 'A foreign key changes rows of the table by itself, and the log does not tell.',
+    remedy: 'Replace its CASCADE or SET NULL by RESTRICT for as long as the migration runs, or use the server’s own ALTER.',
   },
   TRIGGERS: {
     summary: 'The table has triggers.',

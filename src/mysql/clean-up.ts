@@ -7,6 +7,7 @@ import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
+import { removeGuards } from './foreign-key-swap.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { createSessionPool } from './session-pool.ts';
@@ -28,7 +29,10 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
     unsettled: (signal) => cutover.unsettled(signal),
     async discard(lockTimeoutMs, signal) {
       // All sessions of the last run have been seen gone, so no RENAME of it can be under way.
-      await sessions.withSession((session) => removeSentry(session, plan, signal), signal);
+      await sessions.withSession(async (session) => {
+        await removeSentry(session, plan, signal);
+        await removeGuards(session, { server, plan }, signal);
+      }, signal);
       const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
       return await dropTable({ open, flavour: server.flavour, table: plan.shadow, lockTimeoutMs }, signal);
     },

@@ -31,12 +31,20 @@ export function swapLimit(options: CutoverOptions): AbortSignal {
   return AbortSignal.timeout(options.lockTimeoutMs + graceMs);
 }
 
-/** Swaps and unlocks through the session that holds the lock. Rejects if the swap has certainly not happened. */
-export async function swapInOneSession(plan: Plan, locker: OwnedSession, options: CutoverOptions): Promise<SwapResult> {
+/**
+ * Swaps and unlocks through the session that holds the lock. Rejects if the swap has certainly not happened. `beforeUnlock` must not
+ * reject.
+ */
+export async function swapInOneSession(
+  plan: Plan,
+  locker: OwnedSession,
+  { options, beforeUnlock }: { readonly options: CutoverOptions; readonly beforeUnlock: () => Promise<void> },
+): Promise<SwapResult> {
   const failure = await rename(plan, locker, options).catch((error: unknown) => {
     throw serverErrno(error) === tableExists ? retiredNameTaken(plan, error) : error;
   });
   if (failure !== null) return failure;
+  await beforeUnlock();
   await unlock(locker, options);
   return { kind: 'swapped' };
 }

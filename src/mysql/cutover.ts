@@ -4,7 +4,9 @@
  *   open sessions, make the writer ready, raise the counter        nobody waits yet
  *   LOCK TABLES source, shadow WRITE                               new statements wait; those in flight end, or we give up
  *   drain → carry the counter over → is the claim still ours?      through the session that holds the lock
+ *   guards of foreign keys, if there are any                       foreign-key-swap.ts; their tables are locked too
  *   RENAME TABLE source TO retired, shadow TO source               MySQL: in that session. MariaDB: see cutover-two-sessions.ts
+ *   right names of foreign keys                                    MySQL; on MariaDB `settle` does it, which follows at once
  *   UNLOCK TABLES                                                  waiting statements go on, in the new table
  *
  * Whatever fails before the RENAME unlocks, and both tables are as they were. If this process freezes, the server ends the
@@ -16,8 +18,18 @@ import type { Plan } from '../engine/model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import type { Claim } from './claim.ts';
-import { swapInOneSession } from './cutover-one-session.ts';
+import { swapInOneSession, swapLimit } from './cutover-one-session.ts';
 import { prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
+import {
+  addGuards,
+  checkForeignKeys,
+  type ForeignKeySwap,
+  leftSteps,
+  relatedTables,
+  removeGuards,
+  settleForeignKeys,
+  shortWaits,
+} from './foreign-key-swap.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -80,7 +92,7 @@ class TableSwap implements Cutover {
     try {
       const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
       const renamer = server.flavour.renamesUnderLock ? locker : await open(lockSettings(options));
-      const observer = await open([]);
+      const observer = await open(shortWaits);
       outcome = await this.#attemptWith({ locker, renamer, observer }, { options, drain }, signal);
       return outcome;
     } finally {
@@ -117,12 +129,22 @@ class TableSwap implements Cutover {
     );
   }
 
-  /** The swap does everything itself. */
-  async unsettled(): Promise<readonly string[]> {
-    return [];
+  async unsettled(signal: AbortSignal): Promise<readonly string[]> {
+    await using session = await this.#parts.claim.openSession({}, signal);
+    const keys = this.#hasForeignKeys ? await leftSteps(session, this.#parts, signal) : [];
+    return keys.map(({ sentence }) => sentence);
   }
 
-  async settle(): Promise<void> {}
+  async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
+    if (this.#hasForeignKeys) {
+      await using session = await this.#parts.claim.openSession({ settings: shortWaits }, signal);
+      await settleForeignKeys(session, { swap: this.#parts, onSettled }, signal);
+    }
+  }
+
+  get #hasForeignKeys(): boolean {
+    return (this.#parts.plan.foreignKeys ?? []).length > 0;
+  }
 
   async #attemptWith(
     sessions: AttemptSessions,
@@ -140,18 +162,24 @@ class TableSwap implements Cutover {
     }
     let isSwapped: boolean | null = false;
     try {
-      const tables = [plan.source, plan.shadow, ...(isInTwoSessions ? [plan.retired] : [])];
+      // What an attempt with an unknown end may have left.
+      await removeGuards(observer, this.#parts, signal);
+      await checkForeignKeys(observer, this.#parts, signal);
+      const sentry = isInTwoSessions ? [plan.retired] : [];
+      const tables = [plan.source, plan.shadow, ...sentry, ...relatedTables(this.#parts)];
       const askedAt = performance.now();
       const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, options: how.options }, signal);
       if (lock.kind === 'not-locked') return lock;
-      await this.#drain(locker, { ...how, writer }, signal);
+      await this.#drain(sessions, { ...how, writer }, signal);
       isSwapped = null;
+      const beforeUnlock = (): Promise<void> => this.#settleUnderLock(locker, how.options);
       const swap = isInTwoSessions
         ? await swapInTwoSessions(plan, sessions, how.options)
-        : await swapInOneSession(plan, locker, how.options);
+        : await swapInOneSession(plan, locker, { options: how.options, beforeUnlock });
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
       if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
-      return swap.kind === 'unknown' ? swap : { kind: 'not-locked', blockers: [swap.reason] };
+      if (swap.kind === 'unknown') return await this.#afterUnknown(observer, swap);
+      return { kind: 'not-locked', blockers: [swap.reason] };
     } catch (error) {
       // A swap that rejects has not happened.
       isSwapped ??= false;
@@ -163,7 +191,7 @@ class TableSwap implements Cutover {
 
   /** All that happens under the lock but the swap, within the time that it may be held. */
   async #drain(
-    locker: OwnedSession,
+    { locker, observer }: AttemptSessions,
     how: { readonly options: CutoverOptions; readonly drain: (locked: RowWriter) => Promise<void>; readonly writer: RowWriter },
     signal: AbortSignal,
   ): Promise<void> {
@@ -179,6 +207,10 @@ class TableSwap implements Cutover {
       await how.drain(how.writer);
       await carryAutoIncrement(locker, this.#parts.plan, signal);
       await this.#parts.claim.check(locker, signal);
+      if (this.#hasForeignKeys) {
+        await checkForeignKeys(observer, this.#parts, signal);
+        await addGuards(locker, this.#parts, signal);
+      }
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
     } catch (error) {
       if (killed.length === 0) throw error;
@@ -194,11 +226,29 @@ class TableSwap implements Cutover {
     }
   }
 
-  /** Lets writers go on in the old table, and takes the sentry away. Must finish in spite of an abort. */
+  /** Guards of a swap that did not happen are in the way of applications. Where that cannot be told now, the next attempt or resume does it. */
+  async #afterUnknown(observer: OwnedSession, swap: Extract<SwapResult, { kind: 'unknown' }>): Promise<CutoverOutcome> {
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    // They refer to the shadow only as long as there is one.
+    if (observer.isUsable) await removeGuards(observer, this.#parts, signal).catch(() => undefined);
+    return swap;
+  }
+
+  /** What cannot be done now is left to `settle`. */
+  async #settleUnderLock(locker: OwnedSession, options: CutoverOptions): Promise<void> {
+    const swap: ForeignKeySwap = this.#parts;
+    const onSettled = (): void => undefined;
+    await settleForeignKeys(locker, { swap, onSettled }, swapLimit(options)).catch(() => undefined);
+  }
+
+  /** Lets writers go on in the old table, and takes guards and the sentry away. Must finish in spite of an abort. */
   async #restore({ locker, observer, renamer }: AttemptSessions, isInTwoSessions: boolean): Promise<void> {
     const signal = AbortSignal.timeout(restoreLimitMs);
+    let areGuardsGone = false;
     if (locker.isUsable) {
       try {
+        await removeGuards(locker, this.#parts, signal);
+        areGuardsGone = true;
         await locker.execute('UNLOCK TABLES', signal);
       } catch {
         await locker.kill();
@@ -206,6 +256,7 @@ class TableSwap implements Cutover {
     } else {
       await locker.kill();
     }
+    if (!areGuardsGone && observer.isUsable) await removeGuards(observer, this.#parts, signal);
     if (!isInTwoSessions) return;
     if (!renamer.isUsable) await renamer.kill();
     if (observer.isUsable) await removeSentry(observer, this.#parts.plan, signal);

@@ -19,6 +19,7 @@ import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
 import { foundReplicas } from './found-replicas.ts';
+import { type ForeignKeySwap, leftSteps, removeGuards } from './foreign-key-swap.ts';
 import { createEventLog, eventTableDefinition } from './event-log.ts';
 import { createNativeChange } from './native-change.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
@@ -82,9 +83,21 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   for (const record of recorded) {
     const name = claimName(server, record.plan.source);
     const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
-    records.push({ ...record, isRunning, unsettled: [] });
+    const left = record.state === 'open' ? await leftUnlessDenied(session, { server, plan: record.plan }, signal) : [];
+    records.push({ ...record, isRunning, unsettled: left });
   }
   return records;
+}
+
+/** Who may not see the tables is told nothing of them. */
+async function leftUnlessDenied(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const keys = await leftSteps(session, swap, signal);
+    return keys.map(({ sentence }) => sentence);
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
+    throw error;
+  }
 }
 
 interface ClaimOrder {
@@ -177,6 +190,7 @@ class ClaimedTable implements TableClaim {
       await record(session, plan, signal);
       // What an attempt of a run that died may have left; on MySQL there is never one.
       await removeSentry(session, plan, signal);
+      await removeGuards(session, { server, plan }, signal);
       return await readTable(session, plan.source, signal);
     }, signal);
     this.#pair = await openTablePair(

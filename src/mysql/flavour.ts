@@ -18,6 +18,8 @@ export interface Flavour {
   readonly metadataLockSource: 'performance_schema' | 'metadata_lock_info';
   /** Changes of a child by a foreign key's cascade are row events in the log (MySQL 9.6). */
   readonly logsCascades: boolean;
+  /** ALTER TABLE … RENAME INDEX exists (MySQL 5.7, MariaDB 10.5.2). */
+  readonly renamesIndexes: boolean;
   /** Where InnoDB lists its tables and indexes in information_schema: INNODB_TABLES or INNODB_SYS_TABLES, and so on. */
   readonly innodbPrefix: 'INNODB' | 'INNODB_SYS';
   /** What may end an ALTER that must not copy rows while writers wait, the cheapest first. The last one tells nothing of cheapness by itself. */
@@ -46,6 +48,7 @@ export function flavourOf(version: string): Flavour {
     hasGtidWait: isMySqlFrom(5_07_05),
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
     logsCascades: isMySqlFrom(9_06_00),
+    renamesIndexes: isMySqlFrom(5_07_00) || (isMariaDb && versionNumber >= 10_05_02),
     innodbPrefix: isMySqlFrom(8_00_00) ? 'INNODB' : 'INNODB_SYS',
     onlineAlgorithms: [
       ...(isMySqlFrom(8_00_12) || (isMariaDb && versionNumber >= 10_03_07) ? ['ALGORITHM=INSTANT'] : []),

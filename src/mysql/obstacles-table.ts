@@ -44,35 +44,6 @@ function isMultiValuedUnique({ isUnique, parts }: Index): boolean {
   return isUnique && parts.some((part) => / array\)$/i.test(part.expression ?? ''));
 }
 
-/** Foreign keys of the table and to it, whoever owns the other table. */
-export async function foreignKeyObstacles(
-  session: Session,
-  { plan, server, facts }: { readonly plan: Plan; readonly server: Server; readonly facts: PlanningFacts },
-  signal: AbortSignal,
-): Promise<readonly Obstacle[]> {
-  const { schema, table } = plan.source;
-  const isNew = !server.flavour.isMariaDb && server.flavour.versionNumber >= 8_00_00;
-  const part = (column: string, at: number): string => {
-    const text = `SUBSTRING_INDEX(${column}, '/', ${at})`;
-    return isNew ? text : `CONVERT(CONVERT(CAST(${text} AS BINARY) USING filename) USING utf8mb4)`;
-  };
-  const rows = await session.query(
-    `SELECT ${part('FOR_NAME', 1)} AS child_schema, ${part('FOR_NAME', -1)} AS child_table, SUBSTRING_INDEX(ID, '/', -1) AS constraint_name
-    FROM information_schema.${isNew ? 'INNODB_FOREIGN' : 'INNODB_SYS_FOREIGN'}
-    WHERE ${part('REF_NAME', 1)} = ${quoteText(schema)} AND ${part('REF_NAME', -1)} = ${quoteText(table)}`,
-    signal,
-  );
-  const obstacles: Obstacle[] = facts.source.hasForeignKeys
-    ? [{ code: 'FOREIGN_KEYS', message: `${schema}.${table} has foreign keys.` }]
-    : [];
-  for (const row of rows) {
-    const child = `${row['child_schema'] ?? ''}.${row['child_table'] ?? ''}`;
-    const message = `${child} refers to ${schema}.${table} by the foreign key ${row['constraint_name'] ?? ''}.`;
-    if (child !== `${schema}.${table}`) obstacles.push({ code: 'FOREIGN_KEYS', message });
-  }
-  return obstacles;
-}
-
 /** Triggers on the table. The user needs TRIGGER to see them. */
 export async function triggerObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const { schema, table } = plan.source;

@@ -4,17 +4,12 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { diskObstacles } from './obstacles-disk.ts';
+import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
-import {
-  definitionObstacles,
-  foreignKeyObstacles,
-  migrationObstacles,
-  nameObstacles,
-  triggerObstacles,
-} from './obstacles-table.ts';
+import { definitionObstacles, migrationObstacles, nameObstacles, triggerObstacles } from './obstacles-table.ts';
 import { learnFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';

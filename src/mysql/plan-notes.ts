@@ -6,6 +6,7 @@ import { keyColumnKind, type Column } from './catalog.ts';
 import { judgeConversion } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
 import { isSameOrder } from './key-collation.ts';
+import { foreignKeyNotes } from './foreign-keys.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
 import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
@@ -32,6 +33,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...conversionNotes(facts),
     ...numberNotes(facts),
     ...checkNotes(facts),
+    ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source, facts.setting.isMariaDb),
     ...keyNotes(facts),
     ...probeNotes(facts),
     ...sampleNotes(facts),

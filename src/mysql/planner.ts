@@ -5,6 +5,7 @@ import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import type { TableDescription } from './catalog.ts';
+import { carriedForeignKeys } from './foreign-keys.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readDisk } from './obstacles-disk.ts';
@@ -71,6 +72,7 @@ function decidePlan({ server, request, options, facts, surroundings }: Decision)
   const sourceName = { schema: source.schema, table: source.table };
   const id = migrationId(sourceName, options.random);
   const names = tableNames(sourceName, id);
+  const foreignKeys = carriedForeignKeys(facts.foreignKeys ?? [], { server, source: sourceName, kept: map.kept });
   const built = {
     source: sourceName,
     clauses: reading.text,
@@ -83,6 +85,7 @@ function decidePlan({ server, request, options, facts, surroundings }: Decision)
     addedUniques: addedUniques(facts),
     deferredIndexes: surroundings.isDeferring ? deferrableIndexes(probed.definition) : [],
     shadowDefinition: shadowDefinition(facts, names.shadow),
+    ...(foreignKeys.length === 0 ? {} : { foreignKeys }),
   };
   return {
     id,

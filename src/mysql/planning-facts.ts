@@ -10,6 +10,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
+import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -22,6 +23,8 @@ export interface PlanningFacts {
   readonly map: ColumnMap;
   readonly key: MigrationKey;
   readonly setting: ConversionSetting;
+  /** Of the source and to it; null where the user may not see them. */
+  readonly foreignKeys: readonly ForeignKey[] | null;
 }
 
 /** Reads what a plan is made of; the obstacles where that is not possible. */
@@ -40,7 +43,22 @@ export async function learnFacts(
   if (map.problems.length > 0) return { obstacles: map.problems };
   const key = chooseKey({ source, shadow: probed.definition, pairs: map.pairs, asked: request.options.key });
   if ('code' in key) return { obstacles: [key] };
-  return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal) };
+  const foreignKeys = await foreignKeysIfAllowed(session, server, source, signal);
+  return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal), foreignKeys };
+}
+
+async function foreignKeysIfAllowed(
+  session: Session,
+  server: Server,
+  { schema, table }: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly ForeignKey[] | null> {
+  try {
+    return await readForeignKeys(session, { server, table: { schema, table } }, signal);
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return null;
+    throw error;
+  }
 }
 
 /** The table, which neither the server nor TableShift itself needs; else the obstacle. */

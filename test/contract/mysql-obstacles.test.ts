@@ -50,25 +50,6 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['PARTITIONS', `${schema.name}.t is partitioned.`]]);
     });
 
-    test('its foreign keys are one', async () => {
-      await using schema = await withTable(
-        'CREATE TABLE p (id INT PRIMARY KEY)',
-        'CREATE TABLE t (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id))',
-      );
-      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['FOREIGN_KEYS', `${schema.name}.t has foreign keys.`]]);
-    });
-
-    test('foreign keys of others to it are one each, whatever letters their names have', async () => {
-      await using schema = await withTable(
-        'CREATE TABLE t (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t (id))',
-        'CREATE TABLE `c-é` (id INT PRIMARY KEY, p INT, CONSTRAINT `f k` FOREIGN KEY (p) REFERENCES t (id))',
-      );
-      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
-        ['FOREIGN_KEYS', `${schema.name}.t has foreign keys.`],
-        ['FOREIGN_KEYS', `${schema.name}.c-é refers to ${schema.name}.t by the foreign key f k.`],
-      ]);
-    });
-
     test('a foreign key that the change adds is one', async () => {
       await using schema = await withTable('CREATE TABLE p (id INT PRIMARY KEY)', 'CREATE TABLE t (id INT PRIMARY KEY, p INT)');
       const found = shown(await refusal({ server, schema, clauses: 'ADD FOREIGN KEY (p) REFERENCES p (id)' }));

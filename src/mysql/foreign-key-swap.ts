@@ -1,0 +1,229 @@
+/**
+ * What the swap does to foreign keys. The server takes names of tables for the tables themselves: after the RENAME other tables
+ * refer to the retired table, and the source's own keys have gone with it. A name of a key is taken until its key is dropped. So:
+ *
+ *   under the lock, drained    guards: each child gets its key once more, to the shadow, and the shadow gets the source's keys,
+ *                              under names of ours
+ *   RENAME                     the guards go with the shadow and are now keys of the source, and to it
+ *   after it                   the keys of and to the retired table are dropped; each guard gives way to the key by its right
+ *                              name, in one statement
+ *
+ * Wherever this ends, each row is guarded by what the application works with. Between the RENAME and the end a child may have two
+ * keys, and a row that refers to one which only the new table has is refused; a row that refers to none never passes.
+ * Every ALTER here is in place and changes definitions only, because the session has foreign_key_checks=0: rows are not read,
+ * and are right, as source and shadow are equal.
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { CarriedForeignKey, Plan, TableName } from '../engine/model.ts';
+import { type ForeignKey, isSameTable, keyDefinition, nameOf, readForeignKeys, readKeysOf } from './foreign-keys.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+import { quoteName, quoteTable } from './statements.ts';
+
+type NamingServer = Pick<Server, 'flavour' | 'ignoresNameCase'>;
+
+/** Whose keys are swapped. */
+export interface ForeignKeySwap {
+  readonly server: NamingServer;
+  readonly plan: Plan;
+}
+
+/** For a session that alters children which nobody has locked for it: their users wait behind it meanwhile. */
+export const shortWaits: readonly string[] = ['lock_wait_timeout = 2', 'innodb_lock_wait_timeout = 2'];
+
+/** The tables beside the source and its shadow that the swap locks: children are altered, and parents locked by the server for it. */
+export function relatedTables({ server, plan }: ForeignKeySwap): readonly TableName[] {
+  const related: TableName[] = [];
+  for (const table of keysOf(plan).flatMap(({ child, parent }) => [child, parent])) {
+    if ([plan.source, ...related].every((known) => !isSameTable(server, known, table))) related.push(table);
+  }
+  return related;
+}
+
+/** Rejects with SOURCE_CHANGED unless the table's foreign keys, and those to it, are still what the plan says. Reads the catalog only. */
+export async function checkForeignKeys(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<void> {
+  const { server, plan } = swap;
+  const present = await readForeignKeys(session, { server, table: plan.source }, signal);
+  const planned = keysOf(plan);
+  const gone = planned.filter((key) => !present.some((other) => textOf(other) === textOf(key)));
+  const fresh = present.filter((key) => !planned.some((other) => textOf(other) === textOf(key)));
+  if (gone.length + fresh.length === 0) return;
+  const list = [...gone.map((key) => `${describe(key)} is gone`), ...fresh.map((key) => `${describe(key)} is new`)];
+  throw new MigrationError(
+    'SOURCE_CHANGED',
+    `The foreign keys of ${nameOf(plan.source)}, or to it, are not those of the plan any more: ${list.join(', ')}. Give this migration up and start anew.`,
+  );
+}
+
+/**
+ * Adds the guards. All tables are locked by the session, and source and shadow are equal. Not safe to run twice.
+ *
+ * An index that the server made for a key by itself follows the next key over its columns: MySQL would build it anew, under that
+ * key's name. Renaming it to its own name makes it one like others, at no cost.
+ */
+export async function addGuards(locker: Session, { server, plan }: ForeignKeySwap, signal: AbortSignal): Promise<void> {
+  const additions = new ByTable();
+  for (const [place, key] of keysOf(plan).entries()) {
+    const isOwn = isSameTable(server, key.child, plan.source);
+    const parent = isSameTable(server, key.parent, plan.source) ? plan.shadow : key.parent;
+    additions.add(isOwn ? plan.shadow : key.child, `ADD ${keyDefinition(key, guardName(plan, place), parent)}`);
+  }
+  for (const { table, clauses } of additions.all) {
+    const kept = server.flavour.renamesIndexes
+      ? await ownIndexes(locker, swapKeysOf({ server, plan }, table), table, signal)
+      : [];
+    const renames = kept.map((name) => `RENAME INDEX ${quoteName(name)} TO ${quoteName(name)}`);
+    await locker.execute(alter(table, [...renames, ...clauses]), signal);
+  }
+}
+
+/** Indexes over just the columns of a key: the server may have made them by itself, which the catalog does not tell. */
+async function ownIndexes(
+  session: Session,
+  keys: readonly (readonly string[])[],
+  table: TableName,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await session.query(`SHOW INDEX FROM ${quoteTable(table)} WHERE Non_unique = 1`, signal);
+  const names = [...new Set(rows.map((row) => row['Key_name'] ?? ''))];
+  const spelled = (columns: readonly string[]): string => JSON.stringify(columns.map((column) => column.toLowerCase()));
+  return names.filter((name) => {
+    const parts = rows.filter((row) => row['Key_name'] === name && row['Sub_part'] == null);
+    const columns = spelled(parts.map((row) => row['Column_name'] ?? ''));
+    return keys.some((key) => spelled(key) === columns);
+  });
+}
+
+/** The columns, as they are after the change, of each key that the table has or gets. */
+function swapKeysOf({ server, plan }: ForeignKeySwap, table: TableName): readonly (readonly string[])[] {
+  const child = isSameTable(server, table, plan.shadow) ? plan.source : table;
+  return keysOf(plan)
+    .filter((key) => isSameTable(server, key.child, child))
+    .map(({ after }) => after.columns);
+}
+
+/**
+ * Removes the guards of a swap that has not happened: those of the shadow and to it. Guards of a swap that has happened refer to
+ * the source, and stay. Waits for the children's users, and blocks them meanwhile. Safe to run twice.
+ */
+export async function removeGuards(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<void> {
+  const { server, plan } = swap;
+  if (keysOf(plan).length === 0) return;
+  for (const table of [...childrenOf(swap), plan.shadow]) {
+    const guards = (await readKeysOf(session, table, signal)).filter(
+      (key) => isGuard(plan, key) && (isSameTable(server, key.parent, plan.shadow) || isSameTable(server, table, plan.shadow)),
+    );
+    if (guards.length > 0) await session.execute(alter(table, guards.map(drop)), signal);
+  }
+}
+
+/** One thing that the swap has left, and the statement that does it. */
+export interface LeftStep {
+  readonly sentence: string;
+  readonly sql: string;
+}
+
+/** What the swap has left to be done, in the order in which it must be done; nothing before the swap. Reads the catalog only. */
+export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<readonly LeftStep[]> {
+  const { server, plan } = swap;
+  if (keysOf(plan).length === 0) return [];
+  const releases: LeftStep[] = [];
+  const namings: LeftStep[] = [];
+  for (const table of [...childrenOf(swap), plan.retired]) {
+    const isRetired = isSameTable(server, table, plan.retired);
+    const old = (await readKeysOf(session, table, signal)).filter(
+      (key) => isRetired || isSameTable(server, key.parent, plan.retired),
+    );
+    if (old.length === 0) continue;
+    const names = old.map(({ name }) => name).join(', ');
+    const sentence = isRetired
+      ? `Drop the foreign keys of the retired table ${nameOf(table)} (${names}).`
+      : `Drop the foreign keys of ${nameOf(table)} to the retired table ${nameOf(plan.retired)} (${names}).`;
+    releases.push({ sentence, sql: alter(table, old.map(drop)) });
+  }
+  for (const table of [...childrenOf(swap), plan.source]) {
+    const present = await readKeysOf(session, table, signal);
+    const guards = present.filter((key) => isGuard(plan, key) && !isSameTable(server, key.parent, plan.shadow));
+    if (guards.length === 0) continue;
+    const meant = keysOf(plan).filter((_, place) => guards.some(({ name }) => name === guardName(plan, place)));
+    const missing = meant.filter((key) => !present.some((other) => isInPlace(swap, key, other)));
+    const names = meant.map(({ name }) => name).join(', ');
+    namings.push({
+      sentence: `Give the foreign keys of ${nameOf(table)} their names (${names}).`,
+      sql: alter(table, [...guards.map(drop), ...missing.map((key) => `ADD ${keyDefinition(key, key.name, key.parent)}`)]),
+    });
+  }
+  return [...releases, ...namings];
+}
+
+/** Does what is left, a step after the other. Safe to run twice. */
+export async function settleForeignKeys(
+  session: Session,
+  { swap, onSettled }: { readonly swap: ForeignKeySwap; readonly onSettled: (what: string) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { sentence, sql } of await leftSteps(session, swap, signal)) {
+    await session.execute(sql, signal);
+    onSettled(sentence);
+  }
+}
+
+function keysOf(plan: Plan): readonly CarriedForeignKey[] {
+  return plan.foreignKeys ?? [];
+}
+
+/** The tables other than the source that refer to it. */
+function childrenOf({ server, plan }: ForeignKeySwap): readonly TableName[] {
+  const children: TableName[] = [];
+  for (const { child } of keysOf(plan)) {
+    if ([plan.source, ...children].every((known) => !isSameTable(server, known, child))) children.push(child);
+  }
+  return children;
+}
+
+/** Unique in every schema by the chance letters of the migration. */
+function guardName({ id }: Plan, place: number): string {
+  return `_ts_fk_${id.slice(-8)}_${place + 1}`;
+}
+
+function isGuard(plan: Plan, { name }: ForeignKey): boolean {
+  return keysOf(plan).some((_, place) => guardName(plan, place) === name);
+}
+
+/** Whether the key stands under its right name, on the new table or to it. */
+function isInPlace({ server, plan }: ForeignKeySwap, key: CarriedForeignKey, present: ForeignKey): boolean {
+  return present.name === key.name && !isSameTable(server, present.parent, plan.retired);
+}
+
+function drop({ name }: ForeignKey): string {
+  return `DROP FOREIGN KEY ${quoteName(name)}`;
+}
+
+function alter(table: TableName, clauses: readonly string[]): string {
+  return `ALTER TABLE ${quoteTable(table)} ${clauses.join(', ')}, ALGORITHM=INPLACE`;
+}
+
+function textOf({ name, child, columns, parent, parentColumns, actions }: ForeignKey): string {
+  return JSON.stringify([name, child.schema, child.table, columns, parent.schema, parent.table, parentColumns, actions]);
+}
+
+function describe({ name, child, parent }: ForeignKey): string {
+  return `${name} of ${nameOf(child)} to ${nameOf(parent)}`;
+}
+
+/** Clauses by table: one ALTER a table. */
+class ByTable {
+  readonly #tables = new Map<string, { readonly table: TableName; readonly clauses: string[] }>();
+
+  get all(): readonly { readonly table: TableName; readonly clauses: readonly string[] }[] {
+    return [...this.#tables.values()];
+  }
+
+  add(table: TableName, clause: string): void {
+    const key = quoteTable(table);
+    const entry = this.#tables.get(key) ?? { table, clauses: [] };
+    entry.clauses.push(clause);
+    this.#tables.set(key, entry);
+  }
+}

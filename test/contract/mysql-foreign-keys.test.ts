@@ -1,0 +1,339 @@
+/** Foreign keys of the table and to it on MySQL and MariaDB: carried over by the swap, and never without effect. */
+import { describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/engine/model.ts';
+import type { Database, TableClaim } from '../../src/engine/ports.ts';
+import { migrate, planMigration } from '../../src/index.ts';
+import { openDatabase } from '../../src/mysql/database.ts';
+import { quoteTable } from '../../src/mysql/statements.ts';
+import { createSchema, never, openApplication, type Application } from '../support/adapter-server.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+import { startProxy, type Fate, type Wire } from '../support/tcp-proxy.ts';
+
+const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
+const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const everything = { after: null, through: null };
+const clauses = 'ADD note INT FIRST, CHANGE customer_id client_id INT NOT NULL DEFAULT 1';
+
+describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => {
+  const url = sharedServer(flavour);
+
+  test('are after a migration what the server’s own ALTER makes of them, in other schemas too, and the plan tells of them', async () => {
+    await using shop = await openShop(url);
+    await using twin = await openShop(url);
+    const prefix = flavour === 'mysql' ? 'INNODB' : 'INNODB_SYS';
+    const indexesOf = (table: string): string =>
+      `SELECT i.NAME, INDEX_ID FROM information_schema.${prefix}_INDEXES i JOIN information_schema.${prefix}_TABLES t
+       USING (TABLE_ID) WHERE t.NAME = '${shop.name}/${table}' ORDER BY i.NAME`;
+    const change = { url, table: `${shop.name}.orders`, alter: clauses, strategy: 'shadow' as const };
+    const { plan, obstacles } = await planMigration(change);
+    const indexes = await shop.run(indexesOf('items'));
+    expect(obstacles).toEqual([]);
+    expect(plan?.notes.filter((note) => /foreign key/i.test(note))).toEqual([
+      `Its foreign keys (above it, by_customer, orders_ibfk_1) are given to the new table at the swap, without a look at the rows; what they refer to is locked for that moment too: ${shop.name}.customers.`,
+      expect.stringContaining(
+        `The foreign keys of ${[`${shop.name}.items`, `${shop.elsewhere}.payments`].toSorted().join(', ')} are pointed to the new table`,
+      ),
+    ]);
+    let retired = '';
+    await migrate({ ...change, onStart: (started) => (retired = quoteTable(started.retired)) });
+    await twin.run(`ALTER TABLE orders ${clauses}`);
+    expect(await shop.look()).toEqual(await twin.look());
+    await shop.expectGuarded();
+    // Other ids would mean that the server has built them again, while all waited.
+    expect(await shop.run(indexesOf('items'))).toEqual(indexes);
+    expect(JSON.stringify(await shop.run(`SHOW CREATE TABLE ${retired}`))).not.toContain('FOREIGN KEY');
+  });
+
+  // Where the process may be killed: at the first statement that looks like this, before the server gets it or right after.
+  const places = ['ADD CONSTRAINT', 'RENAME TABLE', 'DROP FOREIGN KEY'].flatMap((statement) =>
+    (['cut-before', 'cut-after'] as const).map((fate) => ({ statement, fate })),
+  );
+
+  test.each(places)(
+    'let no violation pass when all breaks at $statement ($fate), and a resume puts them right',
+    async (place) => {
+      await using shop = await openShop(url);
+      await using twin = await openShop(url);
+      const fault = createFault(place.statement, place.fate);
+      await using proxy = await startProxy(`${url}?ssl-mode=DISABLED`, fault.judge);
+      const plan = await breakMigration(proxy.url, shop.name, fault);
+      expect(fault.hasStruck).toBe(true);
+      await shop.expectGuarded();
+
+      await using database = await openDatabase(url, login, never);
+      await using claim = await database.claim(plan, 'resume', never);
+      const hasSwapped = await claim.cutover.hasSwapped(never);
+      expect(hasSwapped || (await shop.look())).toEqual(hasSwapped || (await twin.look()));
+      if (!hasSwapped) await copyAndSwap(claim);
+      const left = await claim.cutover.unsettled(never);
+      expect(await leftOf(database, plan)).toEqual(left);
+      const settled: string[] = [];
+      await claim.cutover.settle((what) => settled.push(what), never);
+      expect(settled).toEqual(left);
+      expect(await claim.cutover.unsettled(never)).toEqual([]);
+      await twin.run(`ALTER TABLE orders ${clauses}`);
+      expect(await shop.look()).toEqual(await twin.look());
+    },
+  );
+
+  test('are as they were when a child cannot be pointed to the new table, and when they are not those of the plan', async () => {
+    await using shop = await openShop(url);
+    await using database = await openDatabase(url, login, never);
+    await using claim = await claimShop(database, shop.name);
+    const before = await shop.look();
+    await shop.run(`ALTER TABLE \`${claim.plan.shadow.table}\` DROP INDEX code`);
+    await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toThrow(/foreign key/i);
+    expect(await shop.look()).toEqual(before);
+    await shop.run('UPDATE orders SET payer_id = 2 WHERE id = 1');
+
+    await shop.run('ALTER TABLE items DROP FOREIGN KEY item_order');
+    await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toMatchObject({
+      code: 'SOURCE_CHANGED',
+      message: expect.stringContaining(`item_order of ${shop.name}.items to ${shop.name}.orders is gone`),
+    });
+  });
+
+  test('hold under traffic on parent and children, which sees no error but those that are documented', async () => {
+    await using shop = await openShop(url);
+    const traffic = startTraffic(url, shop.name);
+    await migrate({ url, table: `${shop.name}.orders`, alter: clauses, strategy: 'shadow' });
+    const errors = await traffic.stop();
+    expect([...errors].filter((errno) => ![1213, 1452].includes(errno))).toEqual([]);
+    expect(
+      await shop.run('SELECT items.id FROM items LEFT JOIN orders ON orders.id = order_id WHERE orders.id IS NULL'),
+    ).toEqual([]);
+    await shop.expectGuarded();
+  });
+
+  test.each([
+    ['MODIFY id BIGINT NOT NULL', /item_order of .*items to .*orders: id would be bigint.* instead of int/],
+    [
+      'MODIFY customer_id BIGINT NOT NULL',
+      /by_customer of .*orders to .*customers: customer_id would be bigint.* instead of int/,
+    ],
+    ['DROP COLUMN payer_id', /orders_ibfk_1 .*: it needs the column payer_id, which would be gone/],
+    ['DROP INDEX code', /items_ibfk_1 .*: no index would begin with code any more/],
+    ['MODIFY code VARCHAR(20) CHARACTER SET utf16 NOT NULL', /items_ibfk_1 .*: code would be varchar\(20\) utf16/],
+  ])('do not go with %s, which the plan says', async (alter, message) => {
+    await using shop = await openShop(url);
+    const { obstacles } = await planMigration({ url, table: `${shop.name}.orders`, alter, strategy: 'shadow' });
+    expect(obstacles.map(({ code }) => code)).toContain('FOREIGN_KEYS');
+    expect(obstacles.map(({ message }) => message)).toContainEqual(expect.stringMatching(message));
+  });
+
+  test('that cascade into the table are in the log, or an obstacle where they are not', async () => {
+    await using shop = await openShop(url);
+    await shop.run('ALTER TABLE orders DROP FOREIGN KEY by_customer, DROP FOREIGN KEY `above it`');
+    await shop.run(
+      'ALTER TABLE orders ADD CONSTRAINT by_customer FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE',
+    );
+    const { obstacles } = await planMigration({ url, table: `${shop.name}.orders`, alter: clauses, strategy: 'shadow' });
+    expect(obstacles.map(({ code }) => code)).toEqual(flavour === 'mysql' ? [] : ['UNLOGGED_CASCADES']);
+
+    await using database = await openDatabase(url, login, never);
+    await using claim = await claimShop(database, shop.name);
+    await using stream = await claim.openChangeStream(null, never);
+    await shop.run('DELETE FROM customers WHERE id = 3');
+    expect(await shop.run('SELECT id FROM orders WHERE id = 3')).toEqual([]);
+    const fence = await stream.placeFence(never);
+    const changes: string[] = [];
+    for await (const batch of stream.batches(never)) {
+      changes.push(...batch.changes.map(({ kind, key }) => `${kind} ${key}`));
+      if (batch.fence !== null && batch.fence >= fence) break;
+    }
+    expect(changes).toEqual(flavour === 'mysql' ? ['delete 3'] : []);
+  });
+
+  test('keep two migrations of tables that they join apart', async () => {
+    await using shop = await openShop(url);
+    await using database = await openDatabase(url, login, never);
+    await using claim = await claimShop(database, shop.name);
+    const { obstacles } = await planMigration({ url, table: `${shop.name}.items`, alter: 'FORCE', strategy: 'shadow' });
+    expect(obstacles).toContainEqual({
+      code: 'MIGRATION_OPEN',
+      message: expect.stringContaining(`Migration ${claim.plan.id} of ${shop.name}.orders, which a foreign key`),
+    });
+  });
+});
+
+/** A table with a parent, itself and two children, one of them in another schema. */
+interface Shop extends AsyncDisposable {
+  readonly name: string;
+  readonly elsewhere: string;
+  run(sql: string): Promise<Record<string, unknown>[]>;
+  /** SHOW CREATE of all tables but the retired, without the names of the schemas. */
+  look(): Promise<readonly string[]>;
+  /** Tries what no state may allow. */
+  expectGuarded(): Promise<void>;
+}
+
+async function openShop(url: string): Promise<Shop> {
+  const schema = await createSchema(url);
+  const other = await createSchema(url);
+  const run = (sql: string): Promise<Record<string, unknown>[]> => schema.application.run(sql);
+  const errnoOf = (sql: string): Promise<unknown> =>
+    run(sql).then(
+      () => 'no error',
+      (error: unknown) => (error as { readonly errno?: unknown }).errno,
+    );
+  await run(`USE ${schema.name}`);
+  await run('CREATE TABLE customers (id INT PRIMARY KEY)');
+  await run(`CREATE TABLE orders (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL, customer_id INT NOT NULL DEFAULT 1, payer_id INT, above INT,
+    UNIQUE KEY code (code), CONSTRAINT by_customer FOREIGN KEY (customer_id) REFERENCES customers (id),
+    FOREIGN KEY (payer_id) REFERENCES customers (id), CONSTRAINT \`above it\` FOREIGN KEY (above) REFERENCES orders (id))`);
+  await run(`CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, order_id INT NOT NULL, code VARCHAR(20),
+    CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    FOREIGN KEY (code) REFERENCES orders (code) ON DELETE SET NULL)`);
+  await run(`CREATE TABLE ${other.name}.payments (id INT PRIMARY KEY, order_id INT,
+    CONSTRAINT paid FOREIGN KEY (order_id) REFERENCES ${schema.name}.orders (id))`);
+  await run('INSERT INTO customers VALUES (1), (2), (3)');
+  await run("INSERT INTO orders VALUES (1, 'a', 1, NULL, NULL), (2, 'b', 2, 1, 1), (3, 'c', 3, NULL, NULL)");
+  await run("INSERT INTO items (id, order_id, code) VALUES (1, 1, 'a'), (2, 2, NULL)");
+  await run(`INSERT INTO ${other.name}.payments VALUES (1, 1)`);
+  return {
+    name: schema.name,
+    elsewhere: other.name,
+    run,
+    async look() {
+      const tables = ['customers', 'orders', 'items', `${other.name}.payments`];
+      const shown = await Promise.all(tables.map((table) => run(`SHOW CREATE TABLE ${table}`)));
+      return shown.map(([row]) =>
+        String(row?.['Create Table']).replaceAll(schema.name, 'here').replaceAll(other.name, 'elsewhere'),
+      );
+    },
+    async expectGuarded() {
+      // Children of what does not exist, and parents of what does.
+      expect(await errnoOf('INSERT INTO items (id, order_id) VALUES (999, 999)')).toBe(1452);
+      expect(await errnoOf(`INSERT INTO ${other.name}.payments VALUES (999, 999)`)).toBe(1452);
+      expect(await errnoOf('UPDATE orders SET payer_id = 999 WHERE id = 1')).toBe(1452);
+      expect(await errnoOf('UPDATE orders SET above = 999 WHERE id = 1')).toBe(1452);
+      expect(await errnoOf('DELETE FROM customers WHERE id = 2')).toBe(1451);
+      expect(await errnoOf('DELETE FROM orders WHERE id = 1')).toBe(1451);
+    },
+    async [Symbol.asyncDispose]() {
+      await other.application.run(`DROP TABLE ${other.name}.payments`);
+      await schema[Symbol.asyncDispose]();
+      await other[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface ClaimedShop extends TableClaim {
+  readonly plan: Plan;
+}
+
+/** Planned, recorded, claimed and copied. */
+async function claimShop(database: Database, schema: string): Promise<ClaimedShop> {
+  const plan = await database.plan(
+    { table: { schema, table: 'orders' }, clauses, options: { deferIndexes: 'never', key: null } },
+    never,
+  );
+  const claim = await database.claim(plan, 'start', never);
+  await copy(claim);
+  return Object.assign(claim, { plan });
+}
+
+async function copy({ pair }: TableClaim): Promise<void> {
+  await pair.createShadow(never);
+  await pair.copyRange(everything, 'collide', never);
+}
+
+async function copyAndSwap(claim: TableClaim): Promise<void> {
+  await copy(claim);
+  await claim.cutover.attempt(limits, async () => {}, never);
+}
+
+/** Up to the place where all connections break. */
+async function breakMigration(url: string, schema: string, fault: Fault): Promise<Plan> {
+  await using database = await openDatabase(url, login, never);
+  await using claim = await claimShop(database, schema);
+  fault.arm();
+  await claim.cutover
+    .attempt(limits, async () => {}, never)
+    .then(async () => {
+      if (!fault.hasStruck) await claim.cutover.settle(() => undefined, never);
+    })
+    .catch(() => undefined);
+  fault.disarm();
+  return claim.plan;
+}
+
+async function leftOf(database: Database, { id }: Plan): Promise<readonly string[] | undefined> {
+  return (await database.listMigrations(never)).find((record) => record.id === id)?.unsettled;
+}
+
+interface Fault {
+  readonly judge: (sent: string, wire: Wire) => Fate;
+  readonly hasStruck: boolean;
+  arm(): void;
+  disarm(): void;
+}
+
+/** Cuts all connections at the first statement that has the text. */
+function createFault(statement: string, fate: 'cut-before' | 'cut-after'): Fault {
+  const state = { isArmed: false, hasStruck: false };
+  const wires = new Set<Wire>();
+  return {
+    get hasStruck() {
+      return state.hasStruck;
+    },
+    arm() {
+      state.isArmed = true;
+    },
+    disarm() {
+      state.isArmed = false;
+    },
+    judge(sent, wire) {
+      wires.add(wire);
+      if (!state.isArmed || state.hasStruck || !sent.includes(statement)) return 'pass';
+      state.hasStruck = true;
+      for (const other of wires) if (other !== wire) other.cut();
+      return fate;
+    },
+  };
+}
+
+interface Traffic {
+  /** The numbers of the errors that applications saw. */
+  stop(): Promise<ReadonlySet<number>>;
+}
+
+/** Orders with items come and go, each in one transaction, parents first and children first. */
+function startTraffic(url: string, schema: string): Traffic {
+  const errors = new Set<number>();
+  const state = { isStopping: false };
+  const work = [1, 2, 3].map(async (writer) => {
+    await using application = await openApplication(url);
+    await application.run(`USE ${schema}`);
+    for (let turn = 1; !state.isStopping; turn += 1) {
+      const id = writer * 1_000_000 + turn;
+      try {
+        await inTransaction(application, [
+          `INSERT INTO orders (id, code, payer_id) VALUES (${id}, '${id}', 1)`,
+          `INSERT INTO items (order_id, code) VALUES (${id}, '${id}')`,
+        ]);
+        await inTransaction(application, [
+          `DELETE FROM items WHERE order_id = ${id - 1}`,
+          `UPDATE orders SET payer_id = 2 WHERE id = ${id}`,
+          `DELETE FROM orders WHERE id = ${id - 1}`,
+        ]);
+      } catch (error) {
+        errors.add((error as { readonly errno: number }).errno);
+        await application.run('ROLLBACK');
+      }
+    }
+  });
+  return {
+    async stop() {
+      state.isStopping = true;
+      await Promise.all(work);
+      return errors;
+    },
+  };
+}
+
+async function inTransaction(application: Application, statements: readonly string[]): Promise<void> {
+  await application.run('BEGIN');
+  for (const statement of statements) await application.run(statement);
+  await application.run('COMMIT');
+}
