@@ -61,6 +61,8 @@ function ofParts(oid: string): Queries {
     constraints: `SELECT concat_ws(' | ', k.conname, k.contype, k.convalidated, k.condeferrable, k.condeferred, pg_get_constraintdef(k.oid),
         k.connoinherit, k.conislocal, to_jsonb(k) ->> 'conenforced', to_jsonb(k) ->> 'conperiod', obj_description(k.oid, 'pg_constraint')) AS line
       FROM pg_constraint AS k WHERE k.conrelid = ${oid}`,
+    referredToBy: `SELECT concat_ws(' | ', k.conrelid::regclass, k.conname, k.convalidated, pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint')) AS line
+      FROM pg_constraint AS k WHERE k.confrelid = ${oid}`,
     indexes: `SELECT concat_ws(' | ', pg_get_indexdef(i.indexrelid), i.indisprimary, i.indisexclusion, i.indimmediate, i.indisvalid, i.indisready,
         i.indisclustered, i.indisreplident, i.indnullsnotdistinct, k.conname, pg_get_userbyid(c.relowner), c.reloptions, s.spcname,
         obj_description(c.oid, 'pg_class'), (SELECT string_agg(a.attnum || ':' || a.attstattarget, ',' ORDER BY a.attnum)

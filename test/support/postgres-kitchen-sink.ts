@@ -27,9 +27,19 @@ export function kitchenSink(schema: string): readonly string[] {
     `ALTER TABLE t OWNER TO ${owner}; GRANT SELECT ON t TO ${reader} WITH GRANT OPTION; GRANT UPDATE (a, b) ON t TO ${reader}`,
     `SET ROLE ${reader}; GRANT SELECT ON t TO PUBLIC; RESET ROLE; GRANT USAGE ON SEQUENCE t_id_seq TO ${reader}`,
     `CREATE PUBLICATION pub_${schema} FOR TABLE t (id, a) WHERE (id > 1); INSERT INTO t (a, b) VALUES (1, 'a'), (2, 'b')`,
+    ...foreignKeys,
     ...viewsOver(owner, reader),
   ];
 }
+
+/** Foreign keys of `t`, to it and from it to itself. */
+const foreignKeys: readonly string[] = [
+  'CREATE TABLE parent (id int PRIMARY KEY, u int UNIQUE); INSERT INTO parent VALUES (1, 1); CREATE TABLE child (t bigint, a int); INSERT INTO child VALUES (5, NULL)',
+  'ALTER TABLE t ADD parent int CONSTRAINT up REFERENCES parent ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED, ADD other int REFERENCES parent (u) ON UPDATE CASCADE',
+  'ALTER TABLE t ADD self bigint CONSTRAINT around REFERENCES t ON DELETE CASCADE, ADD CONSTRAINT unproven FOREIGN KEY (parent) REFERENCES parent (u) NOT VALID',
+  'ALTER TABLE child ADD CONSTRAINT down FOREIGN KEY (t) REFERENCES t ON DELETE RESTRICT, ADD CONSTRAINT late FOREIGN KEY (t) REFERENCES t MATCH FULL NOT VALID',
+  "COMMENT ON CONSTRAINT up ON t IS 'up'; COMMENT ON CONSTRAINT around ON t IS 'around'; COMMENT ON CONSTRAINT down ON child IS 'down'; UPDATE t SET parent = 1, self = 5",
+];
 
 /** Views over `t`, views over these, and rules and functions that lead to it, with all that they can have. */
 function viewsOver(owner: string, reader: string): readonly string[] {
