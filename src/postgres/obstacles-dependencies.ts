@@ -62,6 +62,7 @@ export async function dependencyObstacles(
     ...(await columnObstacles(session, scope, signal)),
     ...(await lostToOthers(session, scope, signal)),
     ...(await ownerObstacles(session, scope, signal)),
+    ...(await schemaObstacles(session, scope, signal)),
   ];
 }
 
@@ -136,7 +137,7 @@ async function lostToOthers(
   );
   return rows.map((row) => {
     const how = row['is_lost'] === 't' ? 'the ALTER drops' : 'gets another type';
-    const message = `${row['object'] ?? ''} uses the ${row['used'] ?? ''}, which ${how}; for that reason the server itself would refuse the ALTER.`;
+    const message = `${row['object'] ?? ''} uses the ${row['used'] ?? ''}, which ${how}; without CASCADE the server itself would refuse that, too.`;
     return { code: 'DEPENDENT_OBJECTS', message };
   });
 }
@@ -168,4 +169,30 @@ async function ownerObstacles(
         : `The role ${username ?? ''} is not the owner of the ${object ?? ''}, which leads to the table and is to be replaced.`;
     return { code: 'MISSING_PRIVILEGE', message };
   });
+}
+
+/** Their texts name relations, functions and types with their schemas, which only those find who may use these. */
+async function schemaObstacles(
+  session: Session,
+  { source }: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT current_user AS username, n.nspname AS schema, CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
+         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object
+     FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+       JOIN pg_depend AS u ON u.classid = d.classid AND u.objid = d.objid
+       CROSS JOIN LATERAL (SELECT relnamespace FROM pg_class WHERE u.refclassid = 'pg_class'::regclass AND oid = u.refobjid
+         UNION ALL SELECT pronamespace FROM pg_proc WHERE u.refclassid = 'pg_proc'::regclass AND oid = u.refobjid
+         UNION ALL SELECT typnamespace FROM pg_type WHERE u.refclassid = 'pg_type'::regclass AND oid = u.refobjid) AS named (schema_oid)
+       JOIN pg_namespace AS n ON n.oid = named.schema_oid
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND (r.ev_class = ${source.oid} OR ${isRepointed})
+       AND NOT has_schema_privilege(n.oid, 'USAGE')
+     ORDER BY object, schema`,
+    signal,
+  );
+  return rows.map(({ username, schema, object }) => ({
+    code: 'MISSING_PRIVILEGE',
+    message: `The role ${username ?? ''} lacks the privilege USAGE on the schema ${schema ?? ''}, which the ${object ?? ''} names.`,
+  }));
 }

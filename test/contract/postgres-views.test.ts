@@ -110,7 +110,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       const plan = await planPostgres({ server, schema, clauses });
       return shownObstacles(await findObstacles(server, plan, never)).map(([, message]) => message);
     };
-    const refused = '; for that reason the server itself would refuse the ALTER.';
+    const refused = '; without CASCADE the server itself would refuse that, too.';
     const users = [`function ${own}.f()`, `rule r on table ${own}.t`, `view ${own}.shown`];
     const expected: Readonly<Record<string, readonly string[]>> = {
       'DROP a': users.map((user) => `${user} uses the column a, which the ALTER drops${refused}`),
@@ -142,6 +142,8 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     );
     const { application, name: own } = schema;
     await application.run(`CREATE SCHEMA other_${own}; GRANT USAGE ON SCHEMA other_${own} TO ${role}`);
+    await application.run(`CREATE SCHEMA hidden_${own}; CREATE TABLE hidden_${own}.h (x int)`);
+    await application.run(`CREATE VIEW seen AS SELECT a, x FROM t, hidden_${own}.h; ALTER VIEW seen OWNER TO ${role}`);
     await application.run(`CREATE VIEW other_${own}.w AS SELECT a FROM t; ALTER VIEW other_${own}.w OWNER TO ${role}`);
     await application.run(`GRANT CREATE, USAGE ON SCHEMA ${own} TO ${role}; ALTER TABLE t OWNER TO ${role}`);
     await application.run(
@@ -159,9 +161,15 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
           `The role ${role} lacks the privilege CREATE on the schema other_${own}, which replacing the view other_${own}.w takes.`,
         ],
         ['MISSING_PRIVILEGE', `${lacks} view ${own}.v, which leads to the table and is to be replaced.`],
+        [
+          'MISSING_PRIVILEGE',
+          `The role ${role} lacks the privilege USAGE on the schema hidden_${own}, which the view ${own}.seen names.`,
+        ],
       ]);
     } finally {
-      await application.run(`DROP SCHEMA other_${own} CASCADE; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+      await application.run(
+        `DROP SCHEMA other_${own}, hidden_${own} CASCADE; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`,
+      );
     }
   });
 });
