@@ -1,1 +1,0 @@
-MODIFY b VARCHAR(99)
