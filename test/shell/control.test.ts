@@ -61,6 +61,10 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       stderr: '',
     });
     const by = `${userInfo().username} (as the client says)`;
+    expect(await call('control', plan.id, 'pause')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await call('status', plan.id)).stdout).toContain(`paused        by operator: asked for by ${by}\n`);
+    expect(await call('control', plan.id, 'unpause')).toMatchObject({ stdout: 'Copying and verifying may go on.\n' });
+    expect((await runCli(['status', plan.id, '--url', shop.url])).stdout).toContain('state       running\n');
     expect(JSON.parse(await run.lineMatching(/"kind":"options-changed"/))).toMatchObject({
       ...{ by, changes: [{ name: 'copyWorkers', before: 2, after: 7 }] },
     });
