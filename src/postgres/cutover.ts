@@ -27,7 +27,7 @@ import { OlderSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { readUnsettled, settle } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-import { endOldHolders, findHopelessHolders, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
+import { endOldHolders, findHopelessHolders, lockOrder, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
 
 /** What belongs to the table besides its rows, and how it comes to the new one: in the swap's transaction, under its locks. */
 export interface CarryOver {
@@ -137,11 +137,9 @@ class TableSwap implements Cutover {
     const { locker, observer, options } = attempt;
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
     const outer = await carryOver.findOuter(observer, signal);
-    const { children, parents } = await carryOver.findPartners(observer, signal);
+    const partners = lockOrder(await carryOver.findPartners(observer, signal), this.#attempts);
     this.#attempts += 1;
-    const [before, after] = this.#attempts % 2 === 1 ? [children, parents] : [parents, children];
-    const tables = { source: plan.source, shadow: plan.shadow, outer, before, after };
-    const request = { locker, inTheWay, flavour, ...tables, options };
+    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, outer, ...partners, options };
     const hopeless = await findHopelessHolders(request, signal);
     if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
     const older = await this.#awaitOlderSnapshots(observer, request, signal);

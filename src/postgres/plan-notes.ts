@@ -2,6 +2,7 @@
 
 import type { Column, TableDescription } from './catalog.ts';
 import { readDependents } from './dependents.ts';
+import { partnersOf, readForeignKeys } from './foreign-keys.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { keepsValues } from './migration-key.ts';
 import type { Session } from './session.ts';
@@ -41,6 +42,22 @@ export async function dependentNotes(
       : [
           `The cutover binds these to the new table; a statement that is calling one reads the old table to its end: ${called}.`,
         ]),
+  ];
+}
+
+/** What foreign keys tie to the table, and that there is something to be done after the swap. */
+export async function foreignKeyNotes(
+  session: Session,
+  { oid }: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const keys = await readForeignKeys(session, oid, signal);
+  if (keys.length === 0) return [];
+  const { children, parents } = partnersOf(keys, oid);
+  const others = [...children, ...parents].map(({ schema, table }) => `${schema}.${table}`);
+  const locked = others.length === 0 ? '' : `The cutover locks these too, for their foreign keys: ${others.join(', ')}. `;
+  return [
+    `${locked}Foreign keys (${keys.map(({ name }) => name).join(', ')}) are made again NOT VALID and validated after the swap.`,
   ];
 }
 

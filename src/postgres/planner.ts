@@ -7,7 +7,7 @@ import { copyStatements } from './create-statement.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
-import { dependentNotes, planNotes } from './plan-notes.ts';
+import { dependentNotes, foreignKeyNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import { fingerprintOf } from './shadow.ts';
@@ -36,7 +36,10 @@ export async function makePlan(
   }
   const plan = decidePlan(server, request, options, learned);
   const retention = await readLogRetention(session, signal);
-  const bound = await dependentNotes(session, learned.source, signal);
+  const bound = [
+    ...(await dependentNotes(session, learned.source, signal)),
+    ...(await foreignKeyNotes(session, learned.source, signal)),
+  ];
   return {
     ...plan,
     notes: [...plan.notes, ...bound, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],

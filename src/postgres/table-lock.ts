@@ -6,10 +6,9 @@
  *              that uses one locks it before the source, and would keep it from us while it waited for the source
  *   source     straight to ACCESS EXCLUSIVE, holding nothing else that an application could wait for. From a weaker lock upwards,
  *              a transaction that has read the table and goes on to write it would deadlock with us, and could be the one that dies
- *   partners   the tables that foreign keys tie to the source, for a while only. A transaction that writes a row and then one that
- *              refers to it has the parent and wants the child; one that writes only the latter has the child, and the server
- *              looks into the parent for it. No order suits both, so attempts take turns: the children first and the parents
- *              last, or the parents first and the children last
+ *   partners   the tables that foreign keys tie to the source, waited for a short while. A transaction that writes a row and then
+ *              one that refers to it has the parent and wants the child; one that writes only the latter has the child, and the
+ *              server looks into the parent for it. No order suits all, so attempts take turns (lockOrder)
  *   the rest   whatever the swap touches besides is not waited for: lock_timeout is then 1 ms
  *
  * A transaction that has used the source and goes on to use a view or a partner does deadlock with us while we wait for the source.
@@ -26,6 +25,7 @@ import { hasPassed } from '../sessions/pause.ts';
 import type { Blockers } from './blockers.ts';
 import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
+import type { Partners } from './foreign-keys.ts';
 import type { HolderSearch } from './lock-holders.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -120,6 +120,24 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
   const whole = flavour.hasTransactionTimeout ? `; SET LOCAL transaction_timeout = ${options.holdTimeoutMs + graceMs}` : '';
   await locker.execute(`SET LOCAL lock_timeout = 1${whole}`, signal);
   return { kind: 'locked', askedAt };
+}
+
+/** What is locked before the source and what behind it, by the number of attempts before. */
+export function lockOrder({ children, parents }: Partners, attempts: number): Pick<LockRequest, 'before' | 'after'> {
+  switch (attempts % 4) {
+    case 0:
+      // For transactions that begin with the source: what they have written refers to parents, and children to that.
+      return { before: [], after: [...parents, ...children] };
+    case 1:
+      // For those that write one row each: the server looks from the child to the parent.
+      return { before: children, after: parents };
+    case 2:
+      // For those that begin with a parent, and those that write only a child.
+      return { before: [...parents, ...children], after: [] };
+    default:
+      // For those that go from the parent to the child, as cascades do.
+      return { before: parents, after: children };
+  }
 }
 
 /** After how long a session that waits for a lock looks whether it is in a deadlock, milliseconds, as most have it. */

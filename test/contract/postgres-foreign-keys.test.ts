@@ -1,6 +1,14 @@
 /** Foreign keys of a PostgreSQL table and to it: after a migration they tie the new table as they tied the old one. */
 import { describe, expect, test } from 'vitest';
-import { cleanUp, listMigrations, migrate, type MigrationEvent, planMigration, resumeMigration } from '../../src/index.ts';
+import {
+  cleanUp,
+  DEFAULT_OPTIONS,
+  listMigrations,
+  migrate,
+  type MigrationEvent,
+  planMigration,
+  resumeMigration,
+} from '../../src/index.ts';
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
 import type { SharedServer } from '../support/shared-servers.ts';
@@ -113,12 +121,16 @@ describe.each(servers)('foreign keys on %s', (server) => {
     const renamed = (line = ''): string =>
       line.replace('KEY (a)', 'KEY ("B b")').replace('SET NULL (a)', 'SET NULL ("B b")').replace('t(a, id)', 't("B b", id)');
     expect(await keysOf(application)).toEqual(before.map((line) => renamed(line ?? '')));
-    expect(await cleanUp({ url, id })).toMatchObject({ outcome: 'dropped' });
+    expect(await cleanUp({ url, id, isNow: true })).toMatchObject({ outcome: 'dropped' });
   });
 
   test('what they do not go with is an obstacle', async () => {
     await using database = await ownDatabase(server, ...family);
     expect(await obstacles(database, 'ALTER k TYPE bigint USING k::bigint, ADD z int')).toEqual([]);
+    const { plan } = await planMigration({ url: database.url, strategy: 'shadow', alter: 'ALTER TABLE public.t ADD z int' });
+    expect(plan?.notes).toContain(
+      'The cutover locks these too, for their foreign keys: Other.C c, public.c, public.p, public.parts. Foreign keys (A a, C c_x_fkey, c_x_fkey, c_y_x_fkey, old_rows, t_b_fkey, t_k_fkey, t_self_fkey) are made again NOT VALID and validated after the swap.',
+    );
     expect(await obstacles(database, 'ALTER a TYPE text, ADD z int')).toEqual([
       expect.stringMatching(
         /^FOREIGN_KEYS The foreign key A a of public\.t does not go with the ALTER: .*cannot be implemented/,
@@ -154,5 +166,55 @@ describe.each(servers)('foreign keys on %s', (server) => {
     const names = (await keysOf(application)).map((line) => line?.split(' | ')[1]);
     expect(names).toEqual(['C c_x_fkey', 'c_x_fkey', 'c_y_x_fkey', 'new', 'A a', 'old_rows', 't_k_fkey']);
     expect((await keysOf(application)).filter((line) => / \| f(?: \||$)/.test(line ?? ''))).toHaveLength(1);
+  });
+
+  test('let nothing slip in while applications write to all the tables, and cost them no other error', async () => {
+    await using database = await ownDatabase(
+      server,
+      `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id serial PRIMARY KEY, a int NOT NULL REFERENCES p ON DELETE CASCADE);
+       CREATE TABLE c (id serial PRIMARY KEY, t_id int NOT NULL REFERENCES t ON DELETE CASCADE);
+       CREATE INDEX ON t (a); CREATE INDEX ON c (t_id); INSERT INTO p SELECT i FROM generate_series(1, 400) AS i;
+       INSERT INTO t (a) SELECT 1 + i % 400 FROM generate_series(1, 4000) AS i; INSERT INTO c (t_id) SELECT id FROM t`,
+    );
+    const done = new AbortController();
+    const errors: string[] = [];
+    const write = async (statement: (turn: number) => string): Promise<number> => {
+      await using writer = await openPostgresApplication(database.url);
+      let written = 0;
+      for (let turn = 1; !done.signal.aborted; turn += 1) {
+        try {
+          await writer.run(statement(turn));
+          written += 1;
+        } catch (error) {
+          // Statements sent together are one transaction, and a refused one is over.
+          if ((error as { readonly code?: string }).code !== '23503') errors.push(String(error));
+        }
+      }
+      return written;
+    };
+    const writers = [
+      // From the parent to the child, and a child alone; whole families; children of nobody.
+      write(
+        (n) =>
+          `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
+      ),
+      write((n) => `INSERT INTO c (t_id) VALUES (${1 + (n % 4000)})`),
+      write((n) => `DELETE FROM p WHERE id = ${n}`),
+      write((n) => `INSERT INTO c (t_id) VALUES (${-n}); INSERT INTO t (a) VALUES (${-n})`),
+    ];
+    const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 500, pauseFirstMs: 50, pauseMaxMs: 200 } };
+    const alter = 'ALTER TABLE public.t ALTER id TYPE bigint';
+    try {
+      await migrate({ url: database.url, strategy: 'shadow', alter, pace });
+    } finally {
+      done.abort();
+    }
+    const [families = 0, children = 0, deleted = 0, orphans = 0] = await Promise.all(writers);
+    expect(errors).toEqual([]);
+    expect([families > 0, children > 0, deleted > 0, orphans]).toEqual([true, true, true, 0]);
+    const { application } = database;
+    const orphaned = `SELECT (SELECT count(*) FROM c WHERE t_id NOT IN (SELECT id FROM t)) + (SELECT count(*) FROM t WHERE a NOT IN (SELECT id FROM p)) AS n`;
+    expect(await application.run(orphaned)).toEqual([{ n: '0' }]);
+    expect(await application.run("SELECT conname FROM pg_constraint WHERE contype = 'f' AND NOT convalidated")).toEqual([]);
   });
 });
