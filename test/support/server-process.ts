@@ -227,7 +227,8 @@ function makeDirectory(software: ServerSoftware, directory: string): void {
 
 function launch(software: ServerSoftware, start: ServerStart, port: number): number {
   const [program, ...first] = software.command;
-  const folder = start.flavour === 'postgres' ? ['-D', dataFlag(start)] : [dataFlag(start)];
+  // Not the machine's own tmpdir: a MariaDB that starts deletes the temporary tables that others have there.
+  const folder = start.flavour === 'postgres' ? ['-D', dataFlag(start)] : [dataFlag(start), `--tmpdir=${start.directory}`];
   const flags = [...first, ...folder, ...usualFlags[start.flavour](port), ...start.flags];
   const privileges = [...software.privileges, ...(start.endsWithParent ? ['--pdeathsig', 'KILL'] : [])];
   const [command, args] =
