@@ -72,7 +72,8 @@ export function toolContender(
     const run = await migrateByTool({ url: table.url, table: nameOf(table), alter: table.alter, options });
     onRun?.(run);
     const { copy = 0, verify = 0, 'finish-shadow': indexes = 0 } = run.phases;
-    return { parts: { copy, indexes, verify }, peakMib: run.peakMib, after: () => dropRetired(table.url, run.id) };
+    const parts = { copy, indexes, verify, throttled: run.throttledSeconds };
+    return { parts, peakMib: run.peakMib, after: () => dropRetired(table.url, run.id) };
   };
   return { name, isReference: false, isOurs: true, isChanging: true, run };
 }
@@ -135,6 +136,7 @@ export const contenderColumns: readonly Column[] = [
   { title: 'indexes s', digits: 1 },
   { title: 'verify s', digits: 1 },
   { title: 'verify %', digits: 0 },
+  { title: 'throttled s', digits: 1 },
   { title: 'server CPU s', digits: 1 },
   { title: 'tool CPU s', digits: 1 },
   { title: 'tool MiB', digits: 0 },
@@ -147,11 +149,11 @@ export function contenderLines(runs: readonly Run[], contenders: readonly Conten
   return withRuns(contenders, runs).map(({ name }) => {
     const { parts, peakMib, seconds, server, children, foreign } = medianRun(runs, name);
     const all = runs.filter(({ contender }) => contender === name).map(({ seconds }) => seconds);
-    const { copy, indexes, verify } = parts;
+    const { copy, indexes, throttled, verify } = parts;
     const share = verify === undefined ? null : (100 * verify) / seconds;
     const cells: readonly Cell[] = [
       ...[seconds, Math.min(...all), Math.max(...all), ratio(seconds, referenceSeconds), rows / seconds],
-      ...[copy ?? null, indexes ?? null, verify ?? null, share],
+      ...[copy ?? null, indexes ?? null, verify ?? null, share, throttled ?? null],
       ...[server, peakMib === null ? null : children, peakMib, foreign],
     ];
     return { name, cells };

@@ -35,7 +35,8 @@ const usage = `npm run bench -- copy [option…]
 ${commonUsage}
   --rows N            rows of the table, at most 10,000,000 (1,000,000)
   --workers N,N…      workers to try (2)
-  --variant NAME=OPTIONS  more ways to run TableShift, such as kept="--defer-indexes never"; several
+  --variant NAME=OPTIONS  more ways to run TableShift, with these options and no others (the others have --max-latency 0):
+                      default= or kept="--max-latency 0 --defer-indexes never"; several
   --rounds N          how often each contender runs; medians are shown (5)
 ${peerUsage}
   --only TEXT         only contenders whose name has it
@@ -125,8 +126,6 @@ async function contendersFor(table: BenchTable, flavour: Flavour, task: Task): P
         options: [...idle, '--workers', String(workers)],
       }),
     ),
-    ...task.variants.map(({ name, text }) =>
-      toolContender(table, { name: `TableShift, ${name}`, options: [...idle, ...wordsOf(text)] }),
-    ),
+    ...task.variants.map(({ name, text }) => toolContender(table, { name: `TableShift, ${name}`, options: wordsOf(text) })),
   ].filter(({ name, isReference }) => isReference || name.includes(task.only));
 }

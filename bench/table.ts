@@ -1,4 +1,5 @@
 /** A table to be changed by each contender, made as it was before each time; and how the server would change it by itself. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { startServer, type Flavour, type Server } from '../test/support/servers.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import { withApplication } from '../test/support/traffic-dialect.ts';
@@ -96,10 +97,38 @@ export async function createPrivateTable(options: PrivateTableOptions): Promise<
     natives,
     async restore() {
       await run(restore);
+      if (flavour !== 'postgres') await settle(url);
     },
     run,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+const settledPages = 100;
+const settlePollMs = 100;
+const settleMs = 120_000;
+
+/**
+ * Waits until what was just written is on the disk, as CHECKPOINT does on PostgreSQL: else the first contender's time has the
+ * writing of its own table in it. Resolves too when that does not end.
+ */
+async function settle(url: string): Promise<void> {
+  await withApplication(url, async (connection) => {
+    const limits = await connection.query(
+      'SELECT @@innodb_max_dirty_pages_pct AS high, @@innodb_max_dirty_pages_pct_lwm AS low',
+    );
+    const setLimits = async (high: unknown, low: unknown): Promise<void> => {
+      await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct_lwm = ${Number(low)}`);
+      await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct = ${Number(high)}`);
+      await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct_lwm = ${Number(low)}`);
+    };
+    await setLimits(0, 0);
+    for (const until = performance.now() + settleMs; performance.now() < until; await delay(settlePollMs)) {
+      const { rows } = await connection.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'");
+      if (Number(rows[0]?.['Value']) <= settledPages) break;
+    }
+    await setLimits(limits.rows[0]?.['high'], limits.rows[0]?.['low']);
+  });
 }
 
 /** Runs statements in one session, and gives the rows of the last. */
