@@ -34,6 +34,8 @@ export interface LiveStatus {
   /** The newest attempt of the cutover. */
   readonly lastAttempt: AttemptRecord | null;
   readonly verification: RunFigures['verification'];
+  /** What the swap left to be done and that is not done yet, a sentence for each thing. */
+  readonly unsettled: readonly string[];
   readonly retries: number;
   readonly options: LiveOptions;
 }
@@ -86,6 +88,7 @@ export function liveStatus(
     cutoverAttempts: figures.cutoverAttempts,
     lastAttempt: attempts.at(-1) ?? null,
     verification: figures.verification,
+    unsettled: record.unsettled,
     retries: figures.retries,
     options: {
       workers: options.copyWorkers,
@@ -129,6 +132,7 @@ export function liveStatusText(status: LiveStatus): string {
       'compared',
       verification === null ? null : `${readableCount(verification.rows)} rows, ${verification.repaired} repaired, all equal`,
     ],
+    ...status.unsettled.map((what) => ['left to do', what] as const),
     ['last attempt', lastAttempt === null ? null : attemptText(lastAttempt)],
   ];
   return lines.map(([label, text]) => (text === null ? '' : `${label.padEnd(14)}${text}\n`)).join('');

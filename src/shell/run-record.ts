@@ -34,6 +34,8 @@ export interface RunRecord {
   /** Time that each signal, by name, has stopped the copy for, as far as the stop is over. */
   readonly throttledMs: Readonly<Record<string, number>>;
   readonly throttledSinceMs: number | null;
+  /** What the swap left to be done and that is not done yet, a sentence for each thing. */
+  readonly unsettled: readonly string[];
   /** The first and the newest phases, decisions and warnings, bounded. */
   readonly notable: readonly NotableEvent[];
   /** Events that were left out of `notable`. */
@@ -58,6 +60,7 @@ export function emptyRecord(nowMs: number): RunRecord {
     attempts: [],
     throttledMs: {},
     throttledSinceMs: null,
+    unsettled: [],
     notable: [],
     notableLeftOut: 0,
   };
@@ -84,6 +87,10 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
       return changeAttempt(record, () => ({ outcome: 'failed', reason: event.reason, blockers: event.blockers }));
     case 'swapped':
       return changeAttempt(record, () => ({ outcome: 'swapped', blockedMs: event.blockedMs }));
+    case 'settling':
+      return { ...record, unsettled: event.left };
+    case 'settled':
+      return { ...record, unsettled: record.unsettled.filter((what) => what !== event.what) };
     case 'native-step-begun':
       return { ...record, native: { ...record.native, attempts: record.native.attempts + 1 } };
     case 'native-step-done':

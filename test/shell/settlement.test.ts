@@ -1,4 +1,7 @@
 /** What the swap leaves to be done: it outlives the run, is shown, and is finished by another run. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lastObject, runCli, startCli } from '../support/cli.ts';
 import { ownDatabase } from '../support/postgres-own-database.ts';
@@ -20,11 +23,18 @@ test('a run that is killed between the swap and the last VALIDATE is finished by
   );
   const { application, url } = database;
   const unvalidated = 'SELECT conname FROM pg_constraint WHERE NOT convalidated ORDER BY 1';
-  {
-    await using run = startCli(['migrate', '--url', url, '--alter', 'ALTER TABLE t ADD b int DEFAULT 7', '--output', 'json']);
+  const folder = mkdtempSync(join(tmpdir(), 'tableshift-settlement-'));
+  const socket = join(folder, 'control');
+  try {
+    const change = ['--alter', 'ALTER TABLE t ADD b int DEFAULT 7', '--socket', socket];
+    await using run = startCli(['migrate', '--url', url, ...change, '--output', 'json']);
     await run.lineMatching(/"kind":"settled","what":"The foreign key c_x_fkey/);
+    const live = await runCli(['status', '--socket', socket]);
+    expect(live.stdout).toMatch(/^phase +clean-up: .*\n(?:.*\n)*left to do +The foreign key t_a_fkey/m);
     run.child.kill('SIGKILL');
     expect(await run.result).toMatchObject({ exitCode: null });
+  } finally {
+    rmSync(folder, { recursive: true });
   }
   expect(await application.run(unvalidated)).toEqual([{ conname: 't_a_fkey' }]);
   // The application goes on meanwhile, in the new table, and is held to both keys.
