@@ -101,24 +101,25 @@ function ofDependencies(oid: string): Queries {
 
 /** Views, and rules wherever they are, with what a view has of its own; functions by their text. */
 function ofOthers(schema: string): Queries {
+  const namespace = `(SELECT oid FROM pg_namespace WHERE nspname = ${pg.escapeLiteral(schema)})`;
   const grants = (acl: string): string =>
     `(SELECT string_agg(concat_ws('/', g.grantee::regrole, g.grantor::regrole, g.privilege_type, g.is_grantable), ',' ORDER BY g.grantee::regrole::text, g.privilege_type)
        FROM aclexplode(${acl}) AS g)`;
   return {
     views: `SELECT concat_ws(' | ', c.relname, c.relkind, pg_get_userbyid(c.relowner), c.reloptions, pg_get_viewdef(c.oid), ${grants('c.relacl')},
         obj_description(c.oid, 'pg_class')) AS line
-      FROM pg_class AS c WHERE c.relkind IN ('v', 'm') AND c.relnamespace = ${pg.escapeLiteral(schema)}::regnamespace`,
+      FROM pg_class AS c WHERE c.relkind IN ('v', 'm') AND c.relnamespace = ${namespace}`,
     viewColumns: `SELECT concat_ws(' | ', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation,
         pg_get_expr(d.adbin, d.adrelid), ${grants('a.attacl')}, col_description(c.oid, a.attnum)) AS line
       FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
       LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
-      WHERE c.relkind IN ('v', 'm') AND c.relnamespace = ${pg.escapeLiteral(schema)}::regnamespace`,
+      WHERE c.relkind IN ('v', 'm') AND c.relnamespace = ${namespace}`,
     viewTriggers: `SELECT concat_ws(' | ', pg_get_triggerdef(t.oid), t.tgenabled, obj_description(t.oid, 'pg_trigger')) AS line
-      FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE c.relkind = 'v' AND c.relnamespace = ${pg.escapeLiteral(schema)}::regnamespace`,
+      FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE c.relkind = 'v' AND c.relnamespace = ${namespace}`,
     otherRules: `SELECT concat_ws(' | ', pg_get_ruledef(r.oid), r.ev_enabled, obj_description(r.oid, 'pg_rewrite')) AS line
-      FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class WHERE c.relnamespace = ${pg.escapeLiteral(schema)}::regnamespace`,
+      FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class WHERE c.relnamespace = ${namespace}`,
     functions: `SELECT concat_ws(' | ', pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner), p.proacl, obj_description(p.oid, 'pg_proc')) AS line
-      FROM pg_proc AS p WHERE p.prokind IN ('f', 'p') AND p.pronamespace = ${pg.escapeLiteral(schema)}::regnamespace`,
+      FROM pg_proc AS p WHERE p.prokind IN ('f', 'p') AND p.pronamespace = ${namespace}`,
   };
 }
 
