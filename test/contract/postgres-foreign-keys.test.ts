@@ -218,3 +218,20 @@ describe.each(servers)('foreign keys on %s', (server) => {
     expect(await application.run("SELECT conname FROM pg_constraint WHERE contype = 'f' AND NOT convalidated")).toEqual([]);
   });
 });
+
+test('keys over periods, and those that are only noted, stay what they are on PostgreSQL 18', async () => {
+  await using database = await ownDatabase(
+    'postgres-18',
+    `CREATE EXTENSION btree_gist;
+     CREATE TABLE p (id int, at daterange, PRIMARY KEY (id, at WITHOUT OVERLAPS));
+     CREATE TABLE t (id int PRIMARY KEY, a int, at daterange, noted int REFERENCES t NOT ENFORCED, span daterange, UNIQUE (a, span WITHOUT OVERLAPS),
+       FOREIGN KEY (a, PERIOD at) REFERENCES p (id, PERIOD at));
+     CREATE TABLE c (a int, at daterange, FOREIGN KEY (a, PERIOD at) REFERENCES t (a, PERIOD span));
+     INSERT INTO p VALUES (1, '[2020-01-01,2021-01-01)'), (1, '[2021-01-01,2022-01-01)');
+     INSERT INTO t VALUES (1, 1, '[2020-06-01,2021-06-01)', 77, '[2020-01-01,2022-01-01)'); INSERT INTO c VALUES (1, '[2021-01-01,2021-02-01)')`,
+  );
+  const before = await keysOf(database.application);
+  expect(before).toHaveLength(3);
+  await change(database, 'ALTER id TYPE bigint, ADD z int DEFAULT 7');
+  expect(await keysOf(database.application)).toEqual(before);
+});
