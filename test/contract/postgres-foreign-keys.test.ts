@@ -1,4 +1,5 @@
 /** Foreign keys of a PostgreSQL table and to it: after a migration they tie the new table as they tied the old one. */
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   cleanUp,
@@ -217,6 +218,32 @@ describe.each(servers)('foreign keys on %s', (server) => {
     expect(await application.run(orphaned)).toEqual([{ n: '0' }]);
     expect(await application.run("SELECT conname FROM pg_constraint WHERE contype = 'f' AND NOT convalidated")).toEqual([]);
   });
+});
+
+test('a role that owns no more than it must is told what it lacks, and with that it migrates', async () => {
+  await using database = await ownDatabase(
+    'postgres-18',
+    'CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, a int REFERENCES p); CREATE TABLE c (x int REFERENCES t)',
+  );
+  const role = `r_${randomUUID().slice(0, 8)}`;
+  const { application } = database;
+  const [named] = await application.run(
+    `CREATE ROLE ${role} LOGIN REPLICATION; GRANT CREATE, USAGE ON SCHEMA public TO ${role}; ALTER TABLE t OWNER TO ${role}; SELECT current_database() AS name`,
+  );
+  try {
+    await application.run(`GRANT CREATE ON DATABASE ${named?.['name'] ?? ''} TO ${role}`);
+    const other = { ...database, url: database.url.replace(/\/\/[^@/]*@/, `//${role}@`) };
+    expect(await obstacles(other, 'ADD z int')).toEqual([
+      `MISSING_PRIVILEGE The role ${role} is not the owner of public.c, which refers to public.t (c_x_fkey).`,
+      `MISSING_PRIVILEGE The role ${role} lacks the privileges REFERENCES, SELECT, and UPDATE, DELETE or TRUNCATE, on public.p, to which refers public.t (t_a_fkey).`,
+    ]);
+    await application.run(`ALTER TABLE c OWNER TO ${role}; GRANT REFERENCES, SELECT, UPDATE ON p TO ${role}`);
+    const before = await keysOf(application);
+    await change(other, 'ADD z int DEFAULT 7');
+    expect(await keysOf(application)).toEqual(before);
+  } finally {
+    await application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
 });
 
 test('keys over periods, and those that are only noted, stay what they are on PostgreSQL 18', async () => {
