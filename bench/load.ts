@@ -10,7 +10,7 @@ import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import type { PeriodReport, TrafficReport } from '../test/support/traffic-record.ts';
 import { commonOptions, commonUsage, readCount, readFlavours, readNamed, readVersion, wordsOf } from './arguments.ts';
 import { RunFailedError, UsageError } from './errors.ts';
-import { type CpuSeconds, describeMachine, machineAtHand, measureCpu } from './machine.ts';
+import { type CpuSeconds, describeMachine, machineAtHand, measureCpu, watchMemory } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 import { startStagedWrites } from './staged-writes.ts';
 import { copyForStaging, stagingOptions, stagingUsage } from './staging.ts';
@@ -54,6 +54,8 @@ interface Felt extends CpuSeconds {
   readonly lagMaxMs: number;
   readonly blockedMs: number;
   readonly peakMib: number | null;
+  /** The largest process of the server, with the memory that it shares; null for a server that is not on this machine. */
+  readonly serverMib: number | null;
   readonly before: PeriodReport['writes'];
   readonly during: PeriodReport['writes'];
   readonly longestAtCutoverMs: number;
@@ -178,6 +180,7 @@ async function measureAll({ flavour, load, measure, rounds, rows, server, settin
         { title: 'failed', digits: 0 },
         { title: 'lost', digits: 0 },
         { title: 'server CPU s', digits: 1 },
+        { title: 'server MiB', digits: 0 },
         { title: 'tool CPU s', digits: 1 },
         { title: 'tool % of server', digits: 1 },
         { title: 'tool MiB', digits: 0 },
@@ -217,9 +220,15 @@ function lineOf(variant: string, runs: readonly Felt[]): Line {
         Math.max(...ours.map((run) => run.longestAtCutoverMs)),
       ],
       ...[run.lagMaxMs, sum(({ failed }) => failed), isCompared ? sum(({ differences }) => differences ?? 0) : null],
-      ...[server, children, server === null ? null : (100 * children) / server, run.peakMib, run.foreign],
+      ...[server, run.serverMib, children, server === null ? null : (100 * children) / server, run.peakMib, run.foreign],
     ],
   };
+}
+
+interface Measured {
+  readonly run: ToolRun;
+  readonly cpu: CpuSeconds;
+  readonly serverMib: number | null;
 }
 
 interface PrivateLoad {
@@ -234,7 +243,7 @@ async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, va
   await using server = await startServer({ flavour, version, extraFlags: flags });
   const traffic = { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows, ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
-  const measured: { readonly run: ToolRun; readonly cpu: CpuSeconds }[] = [];
+  const measured: Measured[] = [];
   const { report, longestAtCutover, ledger } = await measureLive(
     {
       traffic,
@@ -242,8 +251,9 @@ async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, va
       afterMs,
       migrate: async ({ schema, table }) => {
         const used = measureCpu(server.pid);
+        const memory = watchMemory(server.pid);
         const run = await migrateByTool({ url: server.url, table: `${schema}.${table}`, alter, options: variant.options });
-        measured.push({ run, cpu: used() });
+        measured.push({ run, cpu: used(), serverMib: memory.stop() });
         return run.swappedMs;
       },
     },
@@ -270,12 +280,12 @@ async function measureStaged(table: BenchTable, statements: readonly string[], v
   const report = await writes.stop();
   const longest = writes.record.longestBetween(run.swappedMs - aroundSwapMs.before, run.swappedMs + aroundSwapMs.after);
   await dropRetired(table.url, run.id);
-  return feltBy(variant, { run, cpu }, { report, longestMs: longest?.ms ?? 0, differences: null });
+  return feltBy(variant, { run, cpu, serverMib: null }, { report, longestMs: longest?.ms ?? 0, differences: null });
 }
 
 function feltBy(
   variant: Variant,
-  { cpu, run }: { readonly run: ToolRun; readonly cpu: CpuSeconds },
+  { cpu, run, serverMib }: Measured,
   seen: { readonly report: TrafficReport; readonly longestMs: number; readonly differences: number | null },
 ): Felt {
   const { before, during } = seen.report.periods;
@@ -286,7 +296,7 @@ function feltBy(
   return {
     variant: variant.name,
     ...cpu,
-    ...{ seconds, throttledSeconds, lagMaxMs, blockedMs, peakMib },
+    ...{ seconds, throttledSeconds, lagMaxMs, blockedMs, peakMib, serverMib },
     before: before.writes,
     during: during.writes,
     longestAtCutoverMs: seen.longestMs,

@@ -58,6 +58,8 @@ export function watchMemory(pid: number): MemoryWatch {
     }
   };
   const timer = setInterval(look, memoryPollMs);
+  // A run that fails leaves it behind.
+  timer.unref();
   return {
     stop() {
       clearInterval(timer);
