@@ -9,9 +9,15 @@
  *                                                   RENAME TABLE source TO retired, shadow TO source
  *                                                   … waits for the source, the first name that it locks
  *   sees the renamer wait, and no DDL ahead of it
+ *                                                   keepers, one a child: LOCK TABLES child WRITE, each seen waiting
  *   DROP TABLE sentry           ← from here on the RENAME may succeed, and everything has been drained
  *   UNLOCK TABLES
  *                                                   gets the source before any writer that waits, and swaps
+ *                                                   keepers get the children in the same way, drop their keys to the retired
+ *                                                   table, and unlock
+ *
+ * Children are tables that refer to the source by foreign keys. The RENAME locks them inside InnoDB, where it would wait for
+ * transactions that have written to them and that wait, outside of it, for the RENAME. So nobody may write to them meanwhile.
  *
  * Whoever dies, and when:
  *   locker before the DROP      its locks go, the RENAME runs into the sentry and fails: nothing swapped, no write lost
@@ -21,7 +27,7 @@
  */
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
+import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { rename, retiredNameTaken, swapLimit, unlock } from './cutover-one-session.ts';
 import type { AttemptSessions, SwapResult } from './cutover.ts';
@@ -87,15 +93,61 @@ export function isLockedFirst(plan: Plan): boolean {
   return source !== undefined && others.every((other) => Buffer.compare(source, other) < 0);
 }
 
-/** Swaps and unlocks; both tables are locked by `locker` and drained. Rejects if the swap has certainly not happened. */
-export async function swapInTwoSessions(plan: Plan, sessions: AttemptSessions, options: CutoverOptions): Promise<SwapResult> {
+/** A session that keeps writers away from one child while the RENAME runs. */
+export interface Keeper {
+  readonly session: OwnedSession;
+  readonly child: TableName;
+}
+
+/** What a swap is done with beside its sessions. `afterSwap` runs in each keeper that has got its lock, and must not reject. */
+export interface TwoSessionSwap {
+  readonly options: CutoverOptions;
+  readonly keepers: readonly Keeper[];
+  readonly afterSwap: (keeper: Keeper) => Promise<void>;
+}
+
+/**
+ * Swaps and unlocks; both tables, and all children, are locked by `locker`, and drained. Rejects if the swap has certainly not
+ * happened. No keeper holds or waits for anything when it ends.
+ */
+export async function swapInTwoSessions(plan: Plan, sessions: AttemptSessions, how: TwoSessionSwap): Promise<SwapResult> {
+  const { keepers, options } = how;
+  const keeping = keepers.map(({ session, child }) =>
+    session.execute(`LOCK TABLES ${quoteTable(child)} WRITE`, swapLimit(options)).then(
+      () => true,
+      () => false,
+    ),
+  );
+  let isSwapped = false;
+  try {
+    const result = await swapWithKeepers(plan, sessions, how);
+    isSwapped = result.kind === 'swapped';
+    return result;
+  } finally {
+    if (!isSwapped) await Promise.all(keepers.map(({ session }) => session.kill()));
+    await Promise.all(
+      keepers.map(async (keeper, place) => {
+        if (!(await keeping[place])) return;
+        if (isSwapped) await how.afterSwap(keeper);
+        await unlock(keeper.session, options);
+      }),
+    );
+  }
+}
+
+async function swapWithKeepers(
+  plan: Plan,
+  sessions: AttemptSessions,
+  { options, keepers }: TwoSessionSwap,
+): Promise<SwapResult> {
   const { locker, renamer } = sessions;
   const over = new AbortController();
   const renaming = rename(plan, renamer, options)
     .then((failure): SwapResult | MigrationError => failure ?? { kind: 'swapped' }, asMigrationError)
     .finally(() => over.abort());
   try {
-    const reason = await whyNotSafe(plan, sessions, over.signal);
+    const waiters = [renamer, ...keepers.map(({ session }) => session)].map(({ connectionId }) => connectionId);
+    const reason = await whyNotSafe(plan, sessions, waiters, over.signal);
     if (reason !== null) {
       await endRename(renamer, renaming);
       return { kind: 'not-tried', reason };
@@ -126,10 +178,15 @@ async function endRename(renamer: OwnedSession, renaming: Promise<unknown>): Pro
 }
 
 /**
- * Null once the RENAME is seen waiting for the source, with nothing ahead of it that would act on the old table. The source is
+ * Null once the RENAME is seen waiting for the source, and each keeper for its child, with nothing ahead of it that would act on the old table. The source is
  * the first table that it locks and the locker has it, so one that waits for a table waits for this one.
  */
-async function whyNotSafe(plan: Plan, sessions: AttemptSessions, over: AbortSignal): Promise<string | null> {
+async function whyNotSafe(
+  plan: Plan,
+  sessions: AttemptSessions,
+  waiters: readonly number[],
+  over: AbortSignal,
+): Promise<string | null> {
   const { observer, renamer } = sessions;
   const limit = AbortSignal.timeout(seenLimitMs);
   while (!over.aborted && !limit.aborted) {
@@ -138,8 +195,8 @@ async function whyNotSafe(plan: Plan, sessions: AttemptSessions, over: AbortSign
        FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock'`,
       AbortSignal.timeout(seenLimitMs),
     );
-    const isWaiting = rows.some(
-      (row) => Number(row['id']) === renamer.connectionId && row['statement']?.startsWith('RENAME ') === true,
+    const isWaiting = waiters.every((id) =>
+      rows.some((row) => Number(row['id']) === id && /^(RENAME|LOCK) /.test(row['statement'] ?? '')),
     );
     if (isWaiting) {
       const ahead = rows.find((row) => Number(row['id']) !== renamer.connectionId && isDefinitionChange(row));
@@ -148,7 +205,7 @@ async function whyNotSafe(plan: Plan, sessions: AttemptSessions, over: AbortSign
     }
     await hasPassed(pollMs, over);
   }
-  return 'the RENAME was not seen waiting for the table';
+  return 'the RENAME, or a lock of a table that refers to the source, was not seen waiting';
 }
 
 /** First words of statements that only read or write rows, or lock tables: the RENAME gets its lock ahead of these. */

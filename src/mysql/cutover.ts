@@ -19,13 +19,16 @@ import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engi
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import type { Claim } from './claim.ts';
 import { swapInOneSession, swapLimit } from './cutover-one-session.ts';
-import { prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
+import { type Keeper, prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
 import {
   addGuards,
   checkForeignKeys,
+  childrenOf,
   type ForeignKeySwap,
   leftSteps,
+  lockAndSettle,
   relatedTables,
+  releaseChild,
   removeGuards,
   settleForeignKeys,
   shortWaits,
@@ -55,6 +58,8 @@ export interface AttemptSessions {
   readonly renamer: OwnedSession;
   /** Looks around, holds nothing. */
   readonly observer: OwnedSession;
+  /** Where a second session renames: one for each table that refers to the source. */
+  readonly keepers: readonly Keeper[];
 }
 
 /** How the swap in an attempt ended. In each case no RENAME is under way any more. */
@@ -93,7 +98,11 @@ class TableSwap implements Cutover {
       const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
       const renamer = server.flavour.renamesUnderLock ? locker : await open(lockSettings(options));
       const observer = await open(shortWaits);
-      outcome = await this.#attemptWith({ locker, renamer, observer }, { options, drain }, signal);
+      const keepers: Keeper[] = [];
+      for (const child of server.flavour.renamesUnderLock ? [] : childrenOf(this.#parts)) {
+        keepers.push({ session: await open(lockSettings(options)), child });
+      }
+      outcome = await this.#attemptWith({ locker, renamer, observer, keepers }, { options, drain }, signal);
       return outcome;
     } finally {
       await closeAll(opened, outcome);
@@ -138,7 +147,7 @@ class TableSwap implements Cutover {
   async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
     if (this.#hasForeignKeys) {
       await using session = await this.#parts.claim.openSession({ settings: shortWaits }, signal);
-      await settleForeignKeys(session, { swap: this.#parts, onSettled }, signal);
+      await lockAndSettle(session, { swap: this.#parts, onSettled }, signal);
     }
   }
 
@@ -174,7 +183,7 @@ class TableSwap implements Cutover {
       isSwapped = null;
       const beforeUnlock = (): Promise<void> => this.#settleUnderLock(locker, how.options);
       const swap = isInTwoSessions
-        ? await swapInTwoSessions(plan, sessions, how.options)
+        ? await swapInTwoSessions(plan, sessions, { options: how.options, keepers: sessions.keepers, afterSwap: this.#release })
         : await swapInOneSession(plan, locker, { options: how.options, beforeUnlock });
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
       if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
@@ -233,6 +242,12 @@ class TableSwap implements Cutover {
     if (observer.isUsable) await removeGuards(observer, this.#parts, signal).catch(() => undefined);
     return swap;
   }
+
+  /** As the next. */
+  readonly #release = async ({ session, child }: Keeper): Promise<void> => {
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    await releaseChild(session, { swap: this.#parts, child }, signal).catch(() => undefined);
+  };
 
   /** What cannot be done now is left to `settle`. */
   async #settleUnderLock(locker: OwnedSession, options: CutoverOptions): Promise<void> {

@@ -120,6 +120,7 @@ export async function removeGuards(session: Session, swap: ForeignKeySwap, signa
 
 /** One thing that the swap has left, and the statement that does it. */
 export interface LeftStep {
+  readonly table: TableName;
   readonly sentence: string;
   readonly sql: string;
 }
@@ -130,18 +131,7 @@ export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: 
   if (keysOf(plan).length === 0) return [];
   const releases: LeftStep[] = [];
   const namings: LeftStep[] = [];
-  for (const table of [...childrenOf(swap), plan.retired]) {
-    const isRetired = isSameTable(server, table, plan.retired);
-    const old = (await readKeysOf(session, table, signal)).filter(
-      (key) => isRetired || isSameTable(server, key.parent, plan.retired),
-    );
-    if (old.length === 0) continue;
-    const names = old.map(({ name }) => name).join(', ');
-    const sentence = isRetired
-      ? `Drop the foreign keys of the retired table ${nameOf(table)} (${names}).`
-      : `Drop the foreign keys of ${nameOf(table)} to the retired table ${nameOf(plan.retired)} (${names}).`;
-    releases.push({ sentence, sql: alter(table, old.map(drop)) });
-  }
+  for (const table of [...childrenOf(swap), plan.retired]) releases.push(...(await releaseSteps(session, swap, table, signal)));
   for (const table of [...childrenOf(swap), plan.source]) {
     const present = await readKeysOf(session, table, signal);
     const guards = present.filter((key) => isGuard(plan, key) && !isSameTable(server, key.parent, plan.shadow));
@@ -150,6 +140,7 @@ export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: 
     const missing = meant.filter((key) => !present.some((other) => isInPlace(swap, key, other)));
     const names = meant.map(({ name }) => name).join(', ');
     namings.push({
+      table,
       sentence: `Give the foreign keys of ${nameOf(table)} their names (${names}).`,
       sql: alter(table, [...guards.map(drop), ...missing.map((key) => `ADD ${keyDefinition(key, key.name, key.parent)}`)]),
     });
@@ -157,12 +148,59 @@ export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: 
   return [...releases, ...namings];
 }
 
-/** Does what is left, a step after the other. Safe to run twice. */
-export async function settleForeignKeys(
+/** One step where a table has keys to the retired table, or is the retired one and has keys; else none. */
+async function releaseSteps(
   session: Session,
-  { swap, onSettled }: { readonly swap: ForeignKeySwap; readonly onSettled: (what: string) => void },
+  { server, plan }: ForeignKeySwap,
+  table: TableName,
+  signal: AbortSignal,
+): Promise<readonly LeftStep[]> {
+  const isRetired = isSameTable(server, table, plan.retired);
+  const keys = await readKeysOf(session, table, signal);
+  const old = keys.filter((key) => isRetired || isSameTable(server, key.parent, plan.retired));
+  if (old.length === 0) return [];
+  const names = old.map(({ name }) => name).join(', ');
+  const sentence = isRetired
+    ? `Drop the foreign keys of the retired table ${nameOf(table)} (${names}).`
+    : `Drop the foreign keys of ${nameOf(table)} to the retired table ${nameOf(plan.retired)} (${names}).`;
+  return [{ table, sentence, sql: alter(table, old.map(drop)) }];
+}
+
+/** Drops the keys of a child to the retired table, in a session that has locked the child. */
+export async function releaseChild(
+  session: Session,
+  { swap, child }: { readonly swap: ForeignKeySwap; readonly child: TableName },
   signal: AbortSignal,
 ): Promise<void> {
+  for (const { sql } of await releaseSteps(session, swap, child, signal)) await session.execute(sql, signal);
+}
+
+/** What settling is about, and who is told of each thing that is done. */
+export interface Settling {
+  readonly swap: ForeignKeySwap;
+  readonly onSettled: (what: string) => void;
+}
+
+/**
+ * The same in a session that holds no lock yet: takes it on all tables at once, waiting for their users and blocking them for
+ * `shortWaits`. Without it an ALTER would wait, on MariaDB, for row locks of a transaction that waits for the ALTER.
+ */
+export async function lockAndSettle(session: Session, settling: Settling, signal: AbortSignal): Promise<void> {
+  const { server, plan } = settling.swap;
+  const steps = await leftSteps(session, settling.swap, signal);
+  if (steps.length === 0) return;
+  const tables: TableName[] = [plan.source];
+  const parents = keysOf(plan).map(({ parent }) => parent);
+  for (const table of [...steps.map((step) => step.table), ...parents]) {
+    if (tables.every((known) => !isSameTable(server, known, table))) tables.push(table);
+  }
+  await session.execute(`LOCK TABLES ${tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`, signal);
+  await settleForeignKeys(session, settling, signal);
+  await session.execute('UNLOCK TABLES', signal);
+}
+
+/** Does what is left, a step after the other, under locks that the session holds. Safe to run twice. */
+export async function settleForeignKeys(session: Session, { swap, onSettled }: Settling, signal: AbortSignal): Promise<void> {
   for (const { sentence, sql } of await leftSteps(session, swap, signal)) {
     await session.execute(sql, signal);
     onSettled(sentence);
@@ -174,7 +212,7 @@ function keysOf(plan: Plan): readonly CarriedForeignKey[] {
 }
 
 /** The tables other than the source that refer to it. */
-function childrenOf({ server, plan }: ForeignKeySwap): readonly TableName[] {
+export function childrenOf({ server, plan }: ForeignKeySwap): readonly TableName[] {
   const children: TableName[] = [];
   for (const { child } of keysOf(plan)) {
     if ([plan.source, ...children].every((known) => !isSameTable(server, known, child))) children.push(child);

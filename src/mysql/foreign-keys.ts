@@ -146,7 +146,7 @@ export function keyDefinition(key: CarriedForeignKey, name: string, parent: Tabl
 const namedMax = 5;
 
 /** What the swap does to other tables, which are locked for it too. */
-export function foreignKeyNotes(keys: readonly ForeignKey[], source: TableName, isMariaDb: boolean): readonly string[] {
+export function foreignKeyNotes(keys: readonly ForeignKey[], source: TableName): readonly string[] {
   const listed = (tables: readonly TableName[]): string => {
     const others = new Set(tables.map(nameOf));
     others.delete(nameOf(source));
@@ -164,11 +164,13 @@ export function foreignKeyNotes(keys: readonly ForeignKey[], source: TableName, 
     );
   }
   if (children !== '') {
-    const effect = isMariaDb
-      ? ' For a moment after the swap a row that refers to one which only the new table has may be refused (error 1452).'
-      : '';
     notes.push(
-      `The foreign keys of ${children} are pointed to the new table at the swap, without a look at the rows, and locked for it too.${effect}`,
+      `The foreign keys of ${children} are pointed to the new table at the swap, without a look at the rows; these tables are locked for it too.`,
+    );
+  }
+  if (parents !== '' || children !== '') {
+    notes.push(
+      'At the swap a transaction that has written to one of the tables which foreign keys join, and then wants another, may be ended as a deadlock (error 1213): applications repeat it.',
     );
   }
   return notes;

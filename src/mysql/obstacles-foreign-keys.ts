@@ -39,6 +39,7 @@ export async function foreignKeyObstacles(session: Session, asked: Asked, signal
     ...(await cascadeObstacles(session, asked, foreignKeys, signal)),
     ...(await standardKeyObstacles(session, asked, foreignKeys, signal)),
     ...nameObstacles(asked, foreignKeys),
+    ...childrenObstacles(asked, foreignKeys),
     ...(await relatedObstacles(session, asked, foreignKeys, signal)),
     ...(await missingPrivileges(session, neededPrivileges(foreignKeys), signal)),
   ];
@@ -227,6 +228,17 @@ function nameObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): re
       code: 'FOREIGN_KEYS',
       message: `The foreign key ${name} of ${nameOf(source)} would get a name that is too long when the table is retired as ${retired.table}; give the key a name of its own first.`,
     }));
+}
+
+/** The cutover in two sessions takes one more for each child. */
+const childrenMax = 16;
+
+function childrenObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): readonly Obstacle[] {
+  const children = new Set(keys.map(({ child }) => nameOf(child)));
+  children.delete(nameOf(plan.source));
+  if (server.flavour.renamesUnderLock || children.size <= childrenMax) return [];
+  const message = `${children.size} tables refer to ${nameOf(plan.source)} by foreign keys; on this server the cutover can lock ${childrenMax} of them.`;
+  return [{ code: 'FOREIGN_KEYS', message }];
 }
 
 /** Two migrations would alter each other's tables. */

@@ -33,7 +33,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...conversionNotes(facts),
     ...numberNotes(facts),
     ...checkNotes(facts),
-    ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source, facts.setting.isMariaDb),
+    ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source),
     ...keyNotes(facts),
     ...probeNotes(facts),
     ...sampleNotes(facts),

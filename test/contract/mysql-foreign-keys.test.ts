@@ -33,6 +33,7 @@ describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => 
       expect.stringContaining(
         `The foreign keys of ${[`${shop.name}.items`, `${shop.elsewhere}.payments`].toSorted().join(', ')} are pointed to the new table`,
       ),
+      expect.stringContaining('error 1213'),
     ]);
     let retired = '';
     await migrate({ ...change, onStart: (started) => (retired = quoteTable(started.retired)) });
@@ -44,10 +45,14 @@ describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => 
     expect(JSON.stringify(await shop.run(`SHOW CREATE TABLE ${retired}`))).not.toContain('FOREIGN KEY');
   });
 
-  // Where the process may be killed: at the first statement that looks like this, before the server gets it or right after.
-  const places = ['ADD CONSTRAINT', 'RENAME TABLE', 'DROP FOREIGN KEY'].flatMap((statement) =>
-    (['cut-before', 'cut-after'] as const).map((fate) => ({ statement, fate })),
-  );
+  // Where the process may be killed: at the first statement that looks like this, before the server gets it or right after. That
+  // is with one guard; with all of them; swapped, and nothing of it settled; and with one child that is let go of the retired table.
+  const places = [
+    { statement: 'ADD CONSTRAINT', fate: 'cut-after' },
+    { statement: 'RENAME TABLE', fate: 'cut-before' },
+    { statement: 'RENAME TABLE', fate: 'cut-after' },
+    { statement: 'DROP FOREIGN KEY', fate: 'cut-after' },
+  ] as const;
 
   test.each(places)(
     'let no violation pass when all breaks at $statement ($fate), and a resume puts them right',
@@ -105,20 +110,23 @@ describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => 
     await shop.expectGuarded();
   });
 
-  test.each([
-    ['MODIFY id BIGINT NOT NULL', /item_order of .*items to .*orders: id would be bigint.* instead of int/],
-    [
-      'MODIFY customer_id BIGINT NOT NULL',
-      /by_customer of .*orders to .*customers: customer_id would be bigint.* instead of int/,
-    ],
-    ['DROP COLUMN payer_id', /orders_ibfk_1 .*: it needs the column payer_id, which would be gone/],
-    ['DROP INDEX code', /items_ibfk_1 .*: no index would begin with code any more/],
-    ['MODIFY code VARCHAR(20) CHARACTER SET utf16 NOT NULL', /items_ibfk_1 .*: code would be varchar\(20\) utf16/],
-  ])('do not go with %s, which the plan says', async (alter, message) => {
+  test('stand in the way of what they do not go with, which the plan says', async () => {
     await using shop = await openShop(url);
-    const { obstacles } = await planMigration({ url, table: `${shop.name}.orders`, alter, strategy: 'shadow' });
-    expect(obstacles.map(({ code }) => code)).toContain('FOREIGN_KEYS');
-    expect(obstacles.map(({ message }) => message)).toContainEqual(expect.stringMatching(message));
+    const messagesOf = async (alter: string): Promise<string> => {
+      const { obstacles } = await planMigration({ url, table: `${shop.name}.orders`, alter, strategy: 'shadow' });
+      return obstacles.map(({ code, message }) => `${code} ${message}`).join('\n');
+    };
+    expect(await messagesOf('MODIFY id BIGINT NOT NULL')).toMatch(
+      /^FOREIGN_KEYS .*item_order of .*id would be bigint.* instead of int/m,
+    );
+    expect(await messagesOf('MODIFY customer_id BIGINT')).toMatch(
+      /^FOREIGN_KEYS .*by_customer of .*customer_id would be bigint/m,
+    );
+    expect(await messagesOf('DROP COLUMN payer_id')).toMatch(/^FOREIGN_KEYS .*needs the column payer_id, which would be gone/m);
+    expect(await messagesOf('DROP INDEX code')).toMatch(/^FOREIGN_KEYS .*no index would begin with code any more/m);
+    expect(await messagesOf('MODIFY code VARCHAR(20) CHARACTER SET utf16 NOT NULL')).toMatch(
+      /^FOREIGN_KEYS .*items_ibfk_1 .*code would be varchar\(20\) utf16/m,
+    );
   });
 
   test('that cascade into the table are in the log, or an obstacle where they are not', async () => {
