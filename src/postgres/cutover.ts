@@ -137,9 +137,9 @@ class TableSwap implements Cutover {
     const { locker, observer, options } = attempt;
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
     const outer = await carryOver.findOuter(observer, signal);
-    const partners = lockOrder(await carryOver.findPartners(observer, signal), this.#attempts);
+    const order = lockOrder(await carryOver.findPartners(observer, signal), this.#attempts);
     this.#attempts += 1;
-    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, outer, ...partners, options };
+    const request = { locker, inTheWay, flavour, source: plan.source, shadow: plan.shadow, outer, ...order, options };
     const hopeless = await findHopelessHolders(request, signal);
     if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
     const older = await this.#awaitOlderSnapshots(observer, request, signal);

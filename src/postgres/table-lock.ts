@@ -3,7 +3,8 @@
  *
  *   shadow     first: nobody but autovacuum uses it, so waiting for it blocks nobody
  *   views      those over the source that are replaced, and tables with rules that lead to it, the outermost first: a statement
- *              that uses one locks it before the source, and would keep it from us while it waited for the source
+ *              that uses one locks it before the source, and would keep it from us while it waited for the source. For transactions
+ *              that begin with the source and go on to a view, they take turns: every other time they come last
  *   source     straight to ACCESS EXCLUSIVE, holding nothing else that an application could wait for. From a weaker lock upwards,
  *              a transaction that has read the table and goes on to write it would deadlock with us, and could be the one that dies
  *   partners   the tables that foreign keys tie to the source, waited for a short while. A transaction that writes a row and then
@@ -39,8 +40,10 @@ export interface LockRequest {
   readonly flavour: Flavour;
   readonly source: TableName;
   readonly shadow: TableName;
-  /** What is locked before the source, in this order. */
+  /** Views and tables with rules that lead to the source, in the order to lock them in. */
   readonly outer: readonly OuterRelation[];
+  /** Whether they come before all others, or behind. */
+  readonly isOuterFirst: boolean;
   /** Tables that foreign keys tie to the source: what is locked just before it, and behind it. */
   readonly before: readonly TableName[];
   readonly after: readonly TableName[];
@@ -123,7 +126,12 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
 }
 
 /** What is locked before the source and what behind it, by the number of attempts before. */
-export function lockOrder({ children, parents }: Partners, attempts: number): Pick<LockRequest, 'before' | 'after'> {
+export function lockOrder(partners: Partners, attempts: number): Pick<LockRequest, 'isOuterFirst' | 'before' | 'after'> {
+  const orders = partners.children.length + partners.parents.length === 0 ? 1 : 4;
+  return { isOuterFirst: Math.floor(attempts / orders) % 2 === 0, ...partnerOrder(partners, attempts) };
+}
+
+function partnerOrder({ children, parents }: Partners, attempts: number): Pick<LockRequest, 'before' | 'after'> {
   switch (attempts % 4) {
     case 0:
       // For transactions that begin with the source: what they have written refers to parents, and children to that.
@@ -152,12 +160,14 @@ async function lockInTurn(
   { askedAt, waitMs }: { readonly askedAt: number; readonly waitMs: number },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
-  const { after, before, locker, options, outer, source } = request;
+  const { locker, options, outer, source } = request;
   const givenUpAt = askedAt + options.lockTimeoutMs;
   const partner = (table: TableName): Wanted => ({ table, isPartner: true });
-  const order: readonly Wanted[] = [...outer.map((table) => ({ table })), ...before.map(partner), { table: source }];
+  const [before, after] = [request.before.map(partner), request.after.map(partner)];
+  const tables: readonly Wanted[] = [...before, { table: source }, ...after];
+  const views: readonly Wanted[] = outer.map((table) => ({ table }));
   let until = givenUpAt;
-  for (const [index, wanted] of [...order, ...after.map(partner)].entries()) {
+  for (const [index, wanted] of (request.isOuterFirst ? [...views, ...tables] : [...tables, ...views]).entries()) {
     const restMs = until - performance.now();
     const limitMs = Math.max(1, Math.round(wanted.isPartner === true ? Math.min(partnerWaitMs, restMs) : restMs));
     await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
