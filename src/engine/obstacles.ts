@@ -83,8 +83,8 @@ export const OBSTACLES = {
     remedy: 'Replace its CASCADE or SET NULL by RESTRICT for as long as the migration runs, or use the server’s own ALTER.',
   },
   TRIGGERS: {
-    summary: 'The table has triggers.',
-    remedy: 'Triggers are not carried over yet; drop them first or use another way.',
+    summary: 'A trigger of the table cannot be made again as it is, or would fail after the change.',
+    remedy: 'Make the trigger again as the message says, or drop it first and make it again afterwards.',
   },
   PARTITIONS: {
     summary: 'The table is partitioned, or the ALTER partitions it.',

@@ -16,9 +16,12 @@
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
+import type { Claim } from './claim.ts';
+import type { Server } from './server.ts';
 import { OWN_SESSION_MARK, OWN_SQL_MODE, type Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
 import { quoteName, quoteText } from './statements.ts';
+import { lockSettings, lockTables } from './table-lock.ts';
 import {
   readSchemaCollation,
   readTriggers,
@@ -102,6 +105,43 @@ export async function promoteStandIns(
   }
 }
 
+/** Whose triggers are settled. */
+export interface TriggerSwap {
+  readonly server: Pick<Server, 'flavour'>;
+  readonly plan: Plan;
+  readonly claim: Pick<Claim, 'openSession'>;
+}
+
+const settleLimits = { lockTimeoutMs: 1_000, holdTimeoutMs: 10_000 };
+
+/**
+ * After the swap: does what is left, under a lock of its own, so that nobody sees a step between. Rejects with LOCK_WAIT if the
+ * lock is not had within a second; writers go on meanwhile, and so do the stand-ins. Safe to repeat.
+ */
+export async function settleTriggers(
+  { server, plan, claim }: TriggerSwap,
+  onSettled: (what: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await using locker = await claim.openSession({ settings: lockSettings(settleLimits) }, signal);
+  const standIns = await findStandIns(locker, plan, plan.source, signal);
+  if (standIns.length === 0) return;
+  const owners = [...(await findOwners(locker, plan, standIns, signal)).values()];
+  // A retired table that is gone already took its triggers with it.
+  const tables = [plan.source, ...(owners.includes(plan.retired.table) ? [plan.retired] : [])];
+  await using observer = await claim.openSession({}, signal);
+  const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, options: settleLimits }, signal);
+  if (lock.kind === 'not-locked') {
+    const blockers = lock.blockers.length === 0 ? '' : ` In the way: ${lock.blockers.join('; ')}.`;
+    throw new MigrationError(
+      'LOCK_WAIT',
+      `${plan.source.schema}.${plan.source.table} could not be locked within ${settleLimits.lockTimeoutMs} ms.${blockers}`,
+    );
+  }
+  await promoteStandIns(locker, { plan, onSettled }, signal);
+  await locker.execute('UNLOCK TABLES', signal);
+}
+
 function unsettledSentence({ source, id }: Plan, { name, original }: StandIn): string {
   return `The trigger ${original.name} of ${source.schema}.${source.table} runs by the name ${name} until migration ${id} gives it its own.`;
 }
@@ -116,11 +156,11 @@ function promotion(plan: Plan, { name, setting, original }: StandIn, owner: stri
       `Another table, ${owner}, has a trigger ${original.name} now, the name that ${plan.source.schema}.${plan.source.table} needs for its own; ${name} does its work meanwhile. Drop or rename the other.`,
     );
   }
-  const { head, body } = readTriggerText({ statement: original.statement, setting });
+  const { head, body, end } = readTriggerText({ statement: original.statement, setting });
   return [
     ...(owner === null ? [] : [`DROP TRIGGER ${quoteName(original.name)}`]),
     settingStatement(setting),
-    `${head} PRECEDES ${quoteName(name)}${body}`,
+    `${head} PRECEDES ${quoteName(name)}${body}${end}`,
     ourSettingStatement,
     drop,
   ];

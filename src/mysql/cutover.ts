@@ -17,6 +17,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
+import { createStandIns, dropStandIns, promoteStandIns, settleTriggers, unsettledTriggers } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
 import { swapInOneSession, swapLimit } from './cutover-one-session.ts';
 import { type Keeper, prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
@@ -141,7 +142,7 @@ class TableSwap implements Cutover {
   async unsettled(signal: AbortSignal): Promise<readonly string[]> {
     await using session = await this.#parts.claim.openSession({}, signal);
     const keys = this.#hasForeignKeys ? await leftSteps(session, this.#parts, signal) : [];
-    return keys.map(({ sentence }) => sentence);
+    return [...keys.map(({ sentence }) => sentence), ...(await unsettledTriggers(session, this.#parts.plan, signal))];
   }
 
   async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
@@ -149,6 +150,7 @@ class TableSwap implements Cutover {
       await using session = await this.#parts.claim.openSession({ settings: shortWaits }, signal);
       await lockAndSettle(session, { swap: this.#parts, onSettled }, signal);
     }
+    await settleTriggers(this.#parts, onSettled, signal);
   }
 
   get #hasForeignKeys(): boolean {
@@ -173,6 +175,7 @@ class TableSwap implements Cutover {
     try {
       // What an attempt with an unknown end may have left.
       await removeGuards(observer, this.#parts, signal);
+      await dropStandIns(observer, plan, signal);
       await checkForeignKeys(observer, this.#parts, signal);
       const sentry = isInTwoSessions ? [plan.retired] : [];
       const tables = [plan.source, plan.shadow, ...sentry, ...relatedTables(this.#parts)];
@@ -220,6 +223,7 @@ class TableSwap implements Cutover {
         await checkForeignKeys(observer, this.#parts, signal);
         await addGuards(locker, this.#parts, signal);
       }
+      await createStandIns(locker, this.#parts.plan, signal);
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
     } catch (error) {
       if (killed.length === 0) throw error;
@@ -254,6 +258,7 @@ class TableSwap implements Cutover {
     const swap: ForeignKeySwap = this.#parts;
     const onSettled = (): void => undefined;
     await settleForeignKeys(locker, { swap, onSettled }, swapLimit(options)).catch(() => undefined);
+    await promoteStandIns(locker, { plan: swap.plan, onSettled }, swapLimit(options)).catch(() => undefined);
   }
 
   /** Lets writers go on in the old table, and takes guards and the sentry away. Must finish in spite of an abort. */
@@ -272,6 +277,7 @@ class TableSwap implements Cutover {
       await locker.kill();
     }
     if (!areGuardsGone && observer.isUsable) await removeGuards(observer, this.#parts, signal);
+    if (observer.isUsable) await dropStandIns(observer, this.#parts.plan, signal);
     if (!isInTwoSessions) return;
     if (!renamer.isUsable) await renamer.kill();
     if (observer.isUsable) await removeSentry(observer, this.#parts.plan, signal);

@@ -9,6 +9,7 @@ import { systemClock } from '../system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
+import { dropStandIns, unsettledTriggers } from './carry-over-triggers.ts';
 import { keyColumns, readTable, type TableDescription } from './catalog.ts';
 import { openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
@@ -93,7 +94,7 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
 async function leftUnlessDenied(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<readonly string[]> {
   try {
     const keys = await leftSteps(session, swap, signal);
-    return keys.map(({ sentence }) => sentence);
+    return [...keys.map(({ sentence }) => sentence), ...(await unsettledTriggers(session, swap.plan, signal))];
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
     throw error;
@@ -191,6 +192,7 @@ class ClaimedTable implements TableClaim {
       // What an attempt of a run that died may have left; on MySQL there is never one.
       await removeSentry(session, plan, signal);
       await removeGuards(session, { server, plan }, signal);
+      await dropStandIns(session, plan, signal);
       return await readTable(session, plan.source, signal);
     }, signal);
     this.#pair = await openTablePair(

@@ -44,19 +44,6 @@ function isMultiValuedUnique({ isUnique, parts }: Index): boolean {
   return isUnique && parts.some((part) => / array\)$/i.test(part.expression ?? ''));
 }
 
-/** Triggers on the table. The user needs TRIGGER to see them. */
-export async function triggerObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const { schema, table } = plan.source;
-  const rows = await session.query(
-    `SELECT TRIGGER_NAME AS trigger_name FROM information_schema.TRIGGERS
-    WHERE EVENT_OBJECT_SCHEMA = ${quoteText(schema)} AND EVENT_OBJECT_TABLE = ${quoteText(table)} ORDER BY TRIGGER_NAME`,
-    signal,
-  );
-  if (rows.length === 0) return [];
-  const names = rows.map((row) => row['trigger_name'] ?? '').join(', ');
-  return [{ code: 'TRIGGERS', message: `${schema}.${table} has triggers: ${names}.` }];
-}
-
 /** Tables that have the names which the plan gives. */
 export async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const { schema } = plan.source;

@@ -9,7 +9,8 @@ import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
-import { definitionObstacles, migrationObstacles, nameObstacles, triggerObstacles } from './obstacles-table.ts';
+import { definitionObstacles, migrationObstacles, nameObstacles } from './obstacles-table.ts';
+import { triggerObstacles } from './obstacles-triggers.ts';
 import { learnFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -25,7 +26,7 @@ export async function findObstacles(server: Server, plan: Plan, signal: AbortSig
   const found = [...surroundings, ...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, { plan, server, facts }, signal),
-    () => triggerObstacles(session, plan, signal),
+    () => triggerObstacles(session, { plan, flavour: server.flavour }, signal),
     () => nameObstacles(session, plan, signal),
     () => migrationObstacles(session, { plan, server }, signal),
     () => diskObstacles(session, plan, signal),

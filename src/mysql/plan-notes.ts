@@ -5,6 +5,7 @@ import type { AttachedReplica } from './attached-replicas.ts';
 import { keyColumnKind, type Column } from './catalog.ts';
 import { judgeConversion } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
+import { type Dependent, dependentNotes } from './dependents.ts';
 import { isSameOrder } from './key-collation.ts';
 import { foreignKeyNotes } from './foreign-keys.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
@@ -25,6 +26,9 @@ export interface PlanSurroundings {
   /** Null where the server cannot tell. */
   readonly disk: Disk | null;
   readonly logRetention: LogRetention;
+  readonly dependents: readonly Dependent[];
+  /** Names of the table's triggers. */
+  readonly triggers: readonly string[];
 }
 
 /** All notes of a plan. */
@@ -34,6 +38,8 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...numberNotes(facts),
     ...checkNotes(facts),
     ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source),
+    ...triggerNotes(surroundings),
+    ...dependentNotes(surroundings.dependents, facts.map),
     ...keyNotes(facts),
     ...probeNotes(facts),
     ...sampleNotes(facts),
@@ -79,6 +85,13 @@ function checkNotes({ source, setting }: PlanningFacts): readonly string[] {
   if (names.length === 0) return [];
   return [
     `CHECK constraints lose their names, because names are unique in a schema: ${names.join(', ')} will be called ${source.table}_chk_1 and so on.`,
+  ];
+}
+
+function triggerNotes({ triggers }: PlanSurroundings): readonly string[] {
+  if (triggers.length === 0) return [];
+  return [
+    `Its triggers (${triggers.join(', ')}) are given to the new table at the swap. The tables that they use are locked with it for that moment.`,
   ];
 }
 

@@ -7,6 +7,7 @@ import { findAttachedReplicas } from './attached-replicas.ts';
 import type { TableDescription } from './catalog.ts';
 import { carriedForeignKeys } from './foreign-keys.ts';
 import { readCreateStatement } from './create-statement.ts';
+import { findDependents } from './dependents.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readDisk } from './obstacles-disk.ts';
 import { surroundingObstacles } from './obstacles.ts';
@@ -16,6 +17,7 @@ import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
 import { quoteTable } from './statements.ts';
+import { readTriggers } from './triggers.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 import { findUnloggedSessions } from './unlogged-sessions.ts';
 
@@ -55,6 +57,8 @@ export async function makePlan(
       unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
       disk: await readDisk(session, signal),
       logRetention: await readLogRetention(session, signal),
+      dependents: await findDependents(session, { table: learned.source, flavour: server.flavour }, signal),
+      triggers: (await readTriggers(session, learned.source, signal)).map(({ name }) => name),
     },
   });
 }

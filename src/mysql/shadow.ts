@@ -5,6 +5,7 @@ import type { Plan } from '../engine/model.ts';
 import { readAlterClauses } from './alter-clauses.ts';
 import { probeAlter } from './alter-probe.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
+import { tryTriggers } from './carry-over-triggers.ts';
 import { readTable, type Index, type TableDescription } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
@@ -24,6 +25,7 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   await inServersZone(session, () => session.execute(`ALTER TABLE ${shadow} ALGORITHM=COPY, ${plan.clauses}`, signal), signal);
   const described = await describeShadow(session, plan, signal);
   await carryAutoIncrement(session, plan, signal);
+  await tryTriggers(session, plan, signal);
   const dropped = plan.deferredIndexes.filter((name) => described.indexes.some((index) => index.name === name));
   if (dropped.length === 0) return;
   await session.execute(`ALTER TABLE ${shadow} ${dropped.map((name) => `DROP INDEX ${quoteName(name)}`).join(', ')}`, signal);

@@ -30,9 +30,12 @@ export interface Trigger {
 export interface TriggerText {
   /** The DEFINER clause, as written. */
   readonly definerClause: string;
-  /** Everything through FOR EACH ROW, which both servers print without FOLLOWS and PRECEDES; and everything behind it. */
+  /** Everything through FOR EACH ROW, which both servers print without FOLLOWS and PRECEDES. */
   readonly head: string;
+  /** What is behind it, without the semicolon that MySQL keeps where several statements were sent as one text. */
   readonly body: string;
+  /** The semicolon, in a way that MySQL does not take it away from the end; empty where there is none. */
+  readonly end: string;
 }
 
 /** All triggers of a table, in the order in which they fire. Needs TRIGGER on it. Takes short metadata locks; works under LOCK TABLES. */
@@ -74,13 +77,12 @@ export function readTriggerText({ statement, setting }: Pick<Trigger, 'statement
   const row = tokens.findIndex((_, at) => isWord(at - 2, 'FOR') && isWord(at - 1, 'EACH') && isWord(at, 'ROW'));
   const [from, to, end] = [tokens[definer], tokens[trigger], tokens[row]];
   assert(from !== undefined && to !== undefined && end !== undefined, 'a trigger names its definer and its rows');
-  // A semicolon behind the body would end the statement that it is put into.
   const last = tokens.at(-1);
-  const bodyEnd = last?.text === ';' ? last.start : statement.length;
   return {
     definerClause: statement.slice(from.start, to.start).trim(),
     head: statement.slice(0, end.end),
-    body: statement.slice(end.end, bodyEnd),
+    body: statement.slice(end.end, last?.text === ';' ? last.start : statement.length),
+    end: last?.text === ';' ? '; /* */' : '',
   };
 }
 

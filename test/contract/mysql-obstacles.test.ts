@@ -56,13 +56,36 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       expect(found.map(([code]) => code)).toEqual(['FOREIGN_KEYS']);
     });
 
-    test('triggers are one, all named', async () => {
+    test('triggers that would fail afterwards, or cannot be made again as they are, are one each', async () => {
       await using schema = await withTable(
-        'CREATE TABLE t (id INT PRIMARY KEY)',
-        'CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW SET @a = 1',
-        'CREATE TRIGGER a AFTER DELETE ON t FOR EACH ROW SET @a = 1',
+        'CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, c INT)',
+        'CREATE TRIGGER kept BEFORE INSERT ON t FOR EACH ROW SET NEW.c = (SELECT MAX(a) FROM (SELECT 1 AS a) AS x)',
+        'CREATE TRIGGER dated AFTER INSERT ON t FOR EACH ROW SET @a = 1',
       );
-      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['TRIGGERS', `${schema.name}.t has triggers: a, b.`]]);
+      const trigger = (name: string, body: string): string => `CREATE TRIGGER ${name} BEFORE UPDATE ON t FOR EACH ROW ${body}`;
+      const clauses = 'DROP COLUMN a, CHANGE b d INT';
+      expect(await obstaclesOf(server, schema, clauses)).toEqual([]);
+      await schema.application.run(`ALTER DATABASE ${schema.name} COLLATE utf8mb4_spanish_ci`);
+      await schema.application.run('DROP TRIGGER kept');
+      await schema.application.run(trigger('named', 'SET @b = OLD.`B` + NEW . a'));
+      await schema.application.run(trigger('hidden', 'SET @b = (SELECT COUNT(a) FROM t AS other)'));
+      await schema.application.run('SET character_set_client = latin1');
+      await schema.application.run(trigger('spelled', "SET @b = 'ü'"));
+      await schema.application.run('SET character_set_client = utf8mb4');
+      const going = (name: string, column: string): Found[number] => [
+        'TRIGGERS',
+        `${schema.name}.t: The trigger ${name} names the column ${column}, which the change drops or renames; drop the trigger first and make it again afterwards.`,
+      ];
+      expect(await obstaclesOf(server, schema, clauses)).toEqual([
+        [
+          'TRIGGERS',
+          expect.stringMatching(/The trigger dated was made when the default collation .* now it is utf8mb4_spanish_ci/),
+        ],
+        going('named', 'b'),
+        going('named', 'a'),
+        going('hidden', 'a'),
+        ['TRIGGERS', expect.stringMatching(/The trigger spelled was made by a client with character_set_client latin1/)],
+      ]);
     });
 
     test('names that are taken are one each', async () => {
@@ -352,6 +375,26 @@ describe.each(flavours)('privileges on %s', (flavour) => {
         "The user lacks INSERT, UPDATE, DELETE, CREATE on `tableshift`.*: GRANT INSERT, UPDATE, DELETE, CREATE ON `tableshift`.* TO '#user'@'%';",
       ],
     ]);
+  });
+
+  const definers = { mysql: 'SET_ANY_DEFINER', mariadb: 'SET USER' };
+
+  test('for triggers are SUPER, or the one for other definers where the server trusts those who make them', async () => {
+    const all = [
+      'GRANT ALL PRIVILEGES ON *.* TO #user',
+      'REVOKE SUPER ON *.* FROM #user',
+      `REVOKE ${definers[flavour]} ON *.* FROM #user`,
+      'CREATE TRIGGER #schema.tr BEFORE INSERT ON #schema.t FOR EACH ROW SET @a = 1',
+    ];
+    const account = "TO '#user'@'%';";
+    expect(await missing(all)).toEqual([
+      ['MISSING_PRIVILEGE', `The user lacks ${definers[flavour]} on *.*: GRANT ${definers[flavour]} ON *.* ${account}`],
+      [
+        'MISSING_PRIVILEGE',
+        `The user lacks SUPER on *.*: GRANT SUPER ON *.* ${account} Or let the server trust those who have TRIGGER: SET GLOBAL log_bin_trust_function_creators = ON;`,
+      ],
+    ]);
+    expect(await missing([...all, 'GRANT SUPER ON *.* TO #user'])).toEqual([]);
   });
 
   test('are enough when they come from a role that is active', async () => {

@@ -103,7 +103,8 @@ export class CaseRun implements AsyncDisposable {
   async #read(schema: string): Promise<TableContent | null> {
     if (!(await this.#tables(schema)).includes(`${this.#table} (BASE TABLE)`)) return null;
     const content = await readTable(await this.#connect(), schema, this.#table);
-    const definition = content.definition.replaceAll(quote(schema), '`schema`');
+    const triggers = await this.#triggers(schema);
+    const definition = [content.definition, ...triggers].join(';\n').replaceAll(quote(schema), '`schema`');
     const { checkNames = false, values = [] } = this.#item.differs ?? {};
     if (checkNames) return { ...content, definition: withoutCheckNames(definition) };
     if (values.length === 0) return { ...content, definition };
@@ -120,6 +121,24 @@ export class CaseRun implements AsyncDisposable {
       [schema],
     );
     return rows.map((row) => `${row['name']} (${row['type']})`);
+  }
+
+  /** SHOW CREATE TRIGGER of all that the table has, in the order in which they fire. */
+  async #triggers(schema: string): Promise<readonly string[]> {
+    const connection = await this.#connect();
+    const [rows] = await connection.query<mysql.RowDataPacket[]>(
+      `SELECT trigger_name AS name FROM information_schema.triggers WHERE event_object_schema = ? AND event_object_table = ?
+       ORDER BY event_manipulation, action_timing, action_order`,
+      [schema, this.#table],
+    );
+    const shown: string[] = [];
+    for (const { name } of rows) {
+      const [created] = await connection.query<mysql.RowDataPacket[]>(
+        `SHOW CREATE TRIGGER ${quote(schema)}.${quote(String(name))}`,
+      );
+      shown.push(String(created[0]?.['SQL Original Statement']));
+    }
+    return shown;
   }
 
   async #connect(): Promise<mysql.Connection> {
