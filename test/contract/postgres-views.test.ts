@@ -54,7 +54,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       await application.run(`ALTER TABLE ${relation} OWNER TO ${owner}`);
     const identities = `SELECT string_agg(oid::text, ' ' ORDER BY relname) AS oids FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = '${schema.name}'::regnamespace`;
     const before = await application.run(identities);
-    const tables: string[] = [];
+    const schemas: string[] = [];
     const done = new AbortController();
     const users = [
       'SELECT * FROM top',
@@ -69,7 +69,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
         url: url.replace(/\/\/[^@/]*@/, `//${role}@`),
         strategy: 'shadow',
         alter: `ALTER TABLE ${schema.name}.t ADD COLUMN added int DEFAULT 7, DROP COLUMN b`,
-        onStart: ({ retired }) => tables.push(`${retired.schema}.${retired.table}`),
+        onStart: ({ retired }) => schemas.push(retired.schema),
       });
       done.abort();
       const [, , , inserted = 0, ruled = 0, updated = 0] = await Promise.all(users);
@@ -80,7 +80,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       expect(await application.run(identities)).toEqual(before);
       expect(await application.run('SELECT n FROM top')).toEqual([{ n: `${2000 + inserted + ruled}` }]);
       // Nothing holds on to the old table.
-      await application.run(`DROP TABLE ${tables[0] ?? ''} RESTRICT`);
+      await application.run(`DROP TABLE ${schemas[0] ?? ''}.t RESTRICT; DROP SCHEMA ${schemas[0] ?? ''} RESTRICT`);
     } finally {
       done.abort();
       await Promise.allSettled(users);
