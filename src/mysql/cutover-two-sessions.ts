@@ -205,7 +205,9 @@ async function whyNotSafe(
     }
     await hasPassed(pollMs, over);
   }
-  return 'the RENAME, or a lock of a table that refers to the source, was not seen waiting';
+  return waiters.length === 1
+    ? 'the RENAME was not seen waiting for the table'
+    : 'the RENAME and the locks of the tables that refer to this one were not seen waiting';
 }
 
 /** First words of statements that only read or write rows, or lock tables: the RENAME gets its lock ahead of these. */
