@@ -61,7 +61,9 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
        WHERE relnamespace = 'tableshift'::regnamespace AND relkind = 'r' ORDER BY 1`,
     );
     const ownerOnly = expect.stringMatching(/^({postgres=[a-zA-Z]+\/postgres})?$/);
-    expect(tables).toEqual(['checkpoints', 'claims', 'migrations', 'swaps', 'unsettled'].map((relname) => ({ relname, acl: ownerOnly })));
+    expect(tables).toEqual(
+      ['checkpoints', 'claims', 'migrations', 'swaps', 'unsettled'].map((relname) => ({ relname, acl: ownerOnly })),
+    );
     expect(await application.run(`SELECT nspacl::text AS acl FROM pg_namespace WHERE nspname = 'tableshift'`)).toEqual([
       { acl: ownerOnly },
     ]);
