@@ -6,8 +6,17 @@ const WINDOW_MS = 3000;
 const WINDOW_MIN_MS = 500;
 /** A replica that stands still is not taken for slower than to be so many times its lag behind. */
 const GROWTH_MAX = 10;
+/** Below that a lag says nothing about what a replica that stands still would come to, milliseconds. */
+const LAG_NOTABLE_MS = 500;
 /** More places than that are thinned out: a replica may hang for days. */
 const PLACES_MAX = 2000;
+
+/** Rows that a run has written to the source. */
+export interface RowsWritten {
+  readonly done: number;
+  /** In statements that have not committed yet, at most. */
+  readonly underWay: number;
+}
 
 /** Where the source stood, and when. */
 interface Place {
@@ -27,19 +36,19 @@ export class LagForecast {
   #steps: { readonly ms: number; readonly rows: number }[] = [];
   #last: { readonly atMs: number; readonly reached: number; readonly isBehind: boolean } | null = null;
 
-  /** Takes in a lag and the rows written on the source so far, and gives the lag of a change that is committed now, milliseconds; never less than the lag. */
-  observe(lagMs: number, nowMs: number, rowsWritten: number): number {
-    this.#note({ atMs: nowMs, rowsWritten });
+  /** Takes in a lag and what was written so far, and gives the lag of a change that is committed next, milliseconds; never less than the lag. */
+  observe(lagMs: number, nowMs: number, { done, underWay }: RowsWritten): number {
+    this.#note({ atMs: nowMs, rowsWritten: done });
     const reached = this.#writtenAt(nowMs - lagMs);
     const last = this.#last;
     // It may go back: of several replicas the slowest is told.
     if (last?.isBehind === true) this.#addStep({ ms: nowMs - last.atMs, rows: Math.max(0, reached - last.reached) });
-    const behind = rowsWritten - reached;
-    this.#last = { atMs: nowMs, reached, isBehind: behind > 0 };
+    this.#last = { atMs: nowMs, reached, isBehind: done > reached };
     const busyMs = sum(this.#steps.map(({ ms }) => ms));
-    if (behind <= 0 || busyMs < WINDOW_MIN_MS) return lagMs;
-    const expectedMs = (behind * busyMs) / sum(this.#steps.map(({ rows }) => rows));
-    return Math.min(GROWTH_MAX * lagMs, Math.max(lagMs, expectedMs));
+    const left = done - reached + underWay;
+    if (left <= 0 || busyMs < WINDOW_MIN_MS) return lagMs;
+    const expectedMs = (left * busyMs) / sum(this.#steps.map(({ rows }) => rows));
+    return Math.max(lagMs, Math.min(expectedMs, GROWTH_MAX * Math.max(lagMs, LAG_NOTABLE_MS)));
   }
 
   /** Of a time in which nothing was written only the beginning and the end. */

@@ -9,6 +9,7 @@ import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
 import { asMigrationError, MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
+import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
@@ -218,8 +219,11 @@ class Migration {
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
     this.#latency = new LatencySignal(stream, () => options.latency, clock);
     const signals = [...claim.throttleSignals, ...run.signals, this.#latency];
-    const rowsWritten = (): number => this.#copier.rowsCopied + this.#applier.keysApplied;
-    this.#throttler = new Throttler({ signals, rowsWritten }, controls, context);
+    const written = (): RowsWritten => ({
+      done: this.#copier.rowsCopied + this.#applier.keysApplied,
+      underWay: this.#copier.rowsUnderWay,
+    });
+    this.#throttler = new Throttler({ signals, written }, controls, context);
     const size = {
       targetMs: () => options.chunkTargetMs * this.#throttler.chunkShare,
       rowsMin: Math.min(100, options.chunkRowsFirst),

@@ -305,8 +305,8 @@ export interface ThrottleSample {
   readonly pressure: number;
   /** The same in words, with figures. */
   readonly detail: string;
-  /** Of a replica: so far it is behind, milliseconds. The pressure is then by the lag that the newest commit will have. */
-  readonly lagMs?: number;
+  /** Of a replica, milliseconds: so far it is behind, and may be. The pressure is then by the lag that the next commit will have. */
+  readonly lag?: { readonly ms: number; readonly limitMs: number };
   /** So much that the run shall end, resumably, rather than wait. */
   readonly isCritical?: boolean;
   /** What the operator should look at although it is no reason to stop, or more than that: a sentence, told once for as long as it stays the same. */

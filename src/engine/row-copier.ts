@@ -29,6 +29,7 @@ export class RowCopier {
   readonly #parts: RowCopierParts;
   readonly #context: RetryContext;
   #rowsCopied: number;
+  #rowsUnderWay = 0;
   #carefulChunks = 0;
 
   /** `isResumed`: the shadow may hold rows of a predecessor beyond the finished prefix. */
@@ -41,6 +42,11 @@ export class RowCopier {
 
   get rowsCopied(): number {
     return this.#rowsCopied;
+  }
+
+  /** At most so many are being copied. */
+  get rowsUnderWay(): number {
+    return this.#rowsUnderWay;
   }
 
   /** Copies until every range is finished. */
@@ -62,7 +68,10 @@ export class RowCopier {
     try {
       if (flush !== null) await applier.barrierPassed(flush, signal);
       startedAt = this.#context.clock.now();
-      rows = await this.#copyRange(chunk, signal);
+      this.#rowsUnderWay += chunk.limitRows;
+      rows = await this.#copyRange(chunk, signal).finally(() => {
+        this.#rowsUnderWay -= chunk.limitRows;
+      });
     } finally {
       ranges.deregister(chunk.range);
     }

@@ -2,7 +2,7 @@
 
 import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
-import { LagForecast } from './lag-forecast.ts';
+import { LagForecast, type RowsWritten } from './lag-forecast.ts';
 import { Pace } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
@@ -33,8 +33,8 @@ interface Strongest {
 /** What a throttler looks at. */
 export interface ThrottlerParts {
   readonly signals: readonly ThrottleSignal[];
-  /** Rows that this run has written so far: what replicas have to write too. */
-  readonly rowsWritten: () => number;
+  /** What replicas have to write too. */
+  readonly written: () => RowsWritten;
 }
 
 /**
@@ -49,7 +49,7 @@ export type Work = (signal: AbortSignal) => Promise<number | null>;
  */
 export class Throttler {
   readonly #signals: readonly ThrottleSignal[];
-  readonly #rowsWritten: () => number;
+  readonly #written: () => RowsWritten;
   readonly #controls: Controls;
   readonly #context: RetryContext;
   readonly #clock: Clock;
@@ -65,9 +65,9 @@ export class Throttler {
   #stopped: { readonly by: string; readonly since: number } | null = null;
 
   constructor(parts: ThrottlerParts, controls: Controls, context: RetryContext) {
-    const { signals, rowsWritten } = parts;
+    const { signals, written } = parts;
     this.#signals = signals;
-    this.#rowsWritten = rowsWritten;
+    this.#written = written;
     this.#controls = controls;
     this.#context = context;
     this.#clock = context.clock;
@@ -195,7 +195,7 @@ export class Throttler {
 
   #take(name: string, sample: ThrottleSample, revision: number): void {
     const { isCritical = false, warning, notice } = sample;
-    const { pressure, detail } = sample.lagMs === undefined ? sample : this.#forecast(name, sample, sample.lagMs);
+    const { pressure, detail } = sample.lag === undefined ? sample : this.#forecast(name, sample, sample.lag);
     this.#tell('warning', name, warning);
     this.#tell('noticed', name, notice);
     if (isCritical) {
@@ -207,15 +207,13 @@ export class Throttler {
   }
 
   /** A replica that is four times slower than the copy shows a second of lag when it needs four to get over it. */
-  #forecast(name: string, { pressure, detail }: ThrottleSample, lagMs: number): ThrottleSample {
+  #forecast(name: string, { detail }: ThrottleSample, lag: { readonly ms: number; readonly limitMs: number }): ThrottleSample {
     const forecast = this.#forecasts.get(name) ?? new LagForecast();
     this.#forecasts.set(name, forecast);
-    const expectedMs = forecast.observe(lagMs, this.#clock.now(), this.#rowsWritten());
-    if (expectedMs <= 2 * lagMs) return { pressure: pressure * (lagMs === 0 ? 1 : expectedMs / lagMs), detail };
-    return {
-      pressure: (pressure * expectedMs) / lagMs,
-      detail: `${detail}, and it will be ${(expectedMs / 1000).toFixed(1)} s`,
-    };
+    const expectedMs = forecast.observe(lag.ms, this.#clock.now(), this.#written());
+    const pressure = expectedMs / lag.limitMs;
+    if (expectedMs <= 2 * lag.ms) return { pressure, detail };
+    return { pressure, detail: `${detail}, and it will be ${(expectedMs / 1000).toFixed(1)} s` };
   }
 
   /**

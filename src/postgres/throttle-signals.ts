@@ -62,7 +62,7 @@ export function standbyLag({ pool, limits }: Limited): ThrottleSignal {
       const lagMaxMs = limits().replicaLagMaxMs;
       const lagMs = Number(slowest['lag']);
       const detail = `the standby ${slowest['name'] ?? ''} replays ${lagMs / 1000} s behind, the limit is ${lagMaxMs / 1000} s`;
-      return { pressure: lagMs / lagMaxMs, detail, lagMs };
+      return { pressure: lagMs / lagMaxMs, detail, lag: { ms: lagMs, limitMs: lagMaxMs } };
     },
   };
 }

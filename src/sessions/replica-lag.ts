@@ -117,7 +117,7 @@ class AskedReplica implements ReplicaLag {
     const lagMaxMs = this.#options.lagMaxMs();
     const { lagMs } = answer;
     const detail = `it is ${inSeconds(lagMs)} behind, the limit is ${lagMaxMs / 1000} s`;
-    return { pressure: lagMs / lagMaxMs, detail, lagMs };
+    return { pressure: lagMs / lagMaxMs, detail, lag: { ms: lagMs, limitMs: lagMaxMs } };
   }
 
   #silence(why: string): ThrottleSample {

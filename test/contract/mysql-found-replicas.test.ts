@@ -42,7 +42,7 @@ describe.each(['mysql', 'mariadb'] as const)('found replicas on %s', (flavour) =
       .poll(() => found.sample(never))
       .toEqual({
         pressure: 0,
-        lagMs: 0,
+        lag: { ms: 0, limitMs: 2000 },
         detail: `replica ${name}: it is 0.0 s behind, the limit is 2 s`,
         notice: `copying waits for ${name}, which follow this server, to be less than 2 s behind`,
       });

@@ -38,7 +38,7 @@ describe.each(['mysql', 'mariadb'] as const)('the lag of a replica on %s', (flav
     expect(signal.name).toBe(`replica 127.0.0.1:${replica.port}`);
     await expect
       .poll(() => signal.sample(never))
-      .toEqual({ pressure: 0, detail: 'it is 0.0 s behind, the limit is 2 s', lagMs: 0 });
+      .toEqual({ pressure: 0, detail: 'it is 0.0 s behind, the limit is 2 s', lag: { ms: 0, limitMs: 2000 } });
     await application.run(flavour === 'mysql' ? 'STOP REPLICA SQL_THREAD' : 'STOP SLAVE SQL_THREAD');
     expect(await signal.sample(never)).toEqual({ pressure: 1, detail: 'it does not replicate at the moment' });
     await application.run(flavour === 'mysql' ? 'START REPLICA SQL_THREAD' : 'START SLAVE SQL_THREAD');

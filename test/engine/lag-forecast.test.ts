@@ -20,7 +20,7 @@ function follow(rowsOfSource: readonly number[], rowsOfReplica: number) {
     const nowMs = (step + 1) * stepMs;
     const lagMs = nowMs - reachedAt(written, reached);
     lags.push(lagMs);
-    expected.push(forecast.observe(lagMs, nowMs, written.at(-1) ?? 0));
+    expected.push(forecast.observe(lagMs, nowMs, { done: written.at(-1) ?? 0, underWay: 0 }));
   }
   const real = written.slice(1).map((rows, step) => ((rows - (replica[step + 1] ?? 0)) / rowsOfReplica) * stepMs);
   return { expected, lags, real };
@@ -38,7 +38,8 @@ describe('the forecast of a lag', () => {
   test('is the lag itself for a replica that keeps up at some distance', () => {
     const forecast = new LagForecast();
     let expectedMs = 0;
-    for (let nowMs = 0; nowMs < 10_000; nowMs += stepMs) expectedMs = forecast.observe(300, nowMs, nowMs);
+    for (let nowMs = 0; nowMs < 10_000; nowMs += stepMs)
+      expectedMs = forecast.observe(300, nowMs, { done: nowMs, underWay: 0 });
     expect(expectedMs).toBeCloseTo(300);
   });
 
@@ -56,6 +57,15 @@ describe('the forecast of a lag', () => {
     expect(expected.at(-1)).toBeCloseTo(real.at(-1) ?? 0);
   });
 
+  test('counts what is being written', () => {
+    const forecast = new LagForecast();
+    let expectedMs = 0;
+    // 100 rows a step, and the replica is three steps behind.
+    for (let nowMs = 0; nowMs <= 4000; nowMs += stepMs)
+      expectedMs = forecast.observe(3 * stepMs, nowMs, { done: nowMs / 2, underWay: 400 });
+    expect(expectedMs).toBeCloseTo(7 * stepMs);
+  });
+
   test('does not take a replica that had nothing to do for slow', () => {
     const { expected, real } = follow(
       [...Array<number>(20).fill(10), ...Array<number>(20).fill(0), 300, 300, 300, 300, 300],
@@ -66,13 +76,15 @@ describe('the forecast of a lag', () => {
 
   test('is the lag itself where nothing of ours is left to write', () => {
     const forecast = new LagForecast();
-    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs) expect(forecast.observe(nowMs, nowMs, 0)).toBe(nowMs);
+    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs)
+      expect(forecast.observe(nowMs, nowMs, { done: 0, underWay: 0 })).toBe(nowMs);
   });
 
   test('is ten times the lag at most, for a replica that stands still', () => {
     const forecast = new LagForecast();
     let expectedMs = 0;
-    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs) expectedMs = forecast.observe(nowMs, nowMs, nowMs);
+    for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs)
+      expectedMs = forecast.observe(nowMs, nowMs, { done: nowMs, underWay: 0 });
     expect(expectedMs).toBe(20_000);
   });
 

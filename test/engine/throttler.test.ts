@@ -14,7 +14,7 @@ function setUp(sample: () => ThrottleSample, options = OPTIONS) {
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, controls, {
+  const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, controls, {
     clock,
     observer: (event) => events.push(event),
   });
@@ -60,7 +60,7 @@ async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: num
 
 describe('the throttler', () => {
   test('admits at once without signals', async () => {
-    const throttler = new Throttler({ signals: [], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+    const throttler = new Throttler({ signals: [], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
       clock: new VirtualClock(),
       observer: () => {},
     });
@@ -75,7 +75,7 @@ describe('the throttler', () => {
       { name: 'silent', sample: async () => Promise.reject(new Error('nobody there')) },
     ];
     const context = { clock, observer: (event: MigrationEvent) => events.push(event) };
-    const throttler = new Throttler({ signals, rowsWritten: () => 0 }, new Controls(OPTIONS), context);
+    const throttler = new Throttler({ signals, written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), context);
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     expect(await isAdmitted(throttler)).toBe(false);
@@ -152,7 +152,7 @@ describe('the throttler', () => {
         return { pressure: 0, detail: 'calm' };
       },
     };
-    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+    const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
       clock,
       observer: () => {},
     });
@@ -303,7 +303,7 @@ describe('the throttler', () => {
       name: 'load',
       sample: async () => ({ pressure: 2, detail: '900 threads', isCritical: true }),
     };
-    const throttler = new Throttler({ signals: [signal], rowsWritten: () => 0 }, new Controls(OPTIONS), {
+    const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
       clock,
       observer: () => {},
     });
