@@ -49,7 +49,7 @@ export async function benchThrottle(args: readonly string[]): Promise<void> {
       const at = (share: number): string => (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(0);
       console.log(
         `${isPaceSmooth ? 'follows the pressure' : 'switch              '}  copy ${copySeconds.toFixed(1)} s of ${seconds.toFixed(1)} s, stopped ${(throttledMs / 1000).toFixed(1)} s, ` +
-          `lag p50 ${at(0.5)} p95 ${at(0.95)} max ${at(1)} ms = ${(Number(at(1)) / lagMaxMs).toFixed(2)} x the limit`,
+          `lag p5 ${at(0.05)} p50 ${at(0.5)} p95 ${at(0.95)} max ${at(1)} ms = ${(Number(at(1)) / lagMaxMs).toFixed(2)} x the limit`,
       );
     }
   }
