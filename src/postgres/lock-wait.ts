@@ -1,9 +1,8 @@
 /** Statements that ask for the lock on a table by themselves: an ALTER, a DROP. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { StepOutcome } from '../engine/native-change.ts';
-import { hasPassed } from '../sessions/pause.ts';
+import * as lockWait from '../sessions/lock-wait.ts';
 import { describeSession, findLockHolders, sessionColumns } from './lock-holders.ts';
 import type { Session } from './session.ts';
 
@@ -22,32 +21,19 @@ export interface LockWait {
 /** More names than this help nobody. */
 const blockersMax = 10;
 
-/** Runs what asks for a lock, and looks who is in the way while it does. Rejects with any error but that of the lock. */
+/** As in sessions/lock-wait.ts. */
 export async function askForLock(
   { session, observer, table, lockTimeoutMs, isEndedSoon }: LockWait,
   run: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<StepOutcome> {
-  const settled = new AbortController();
-  let blockers: readonly string[] = [];
-  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
-    if (isPassed) blockers = await findBlockers(observer, { pid: session.pid, table }, signal);
-  });
-  try {
-    await run();
-    return { kind: 'done' };
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof MigrationError)) throw error;
-    const isLate = isEndedSoon && error.code === 'STATEMENT_TIMEOUT';
-    if (error.code !== 'LOCK_WAIT' && error.code !== 'DEADLOCK' && !isLate) throw error;
-    await looking.catch(() => undefined);
-    return { kind: 'not-locked', blockers };
-  } finally {
-    settled.abort();
-    // Looking for blockers is a courtesy: its failure is no reason to fail.
-    await Promise.allSettled([looking]);
-  }
+  const failures = ['LOCK_WAIT', 'DEADLOCK', ...(isEndedSoon ? ['STATEMENT_TIMEOUT'] : [])];
+  const wait = {
+    lockTimeoutMs,
+    findBlockers: (looking: AbortSignal) => findBlockers(observer, { pid: session.pid, table }, looking),
+    isNotLocked: ({ code }: { readonly code: string }) => failures.includes(code),
+  };
+  return await lockWait.askForLock(wait, run, signal);
 }
 
 /** Whom a session waits for right now; who has a lock on the table where that is not known, as for prepared transactions. */

@@ -1,0 +1,41 @@
+/** Statements that ask for locks by themselves, such as an ALTER or a DROP, and who is in their way. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { StepOutcome } from '../engine/native-change.ts';
+import { hasPassed } from './pause.ts';
+
+/** How a server is asked about one statement. */
+export interface LockWait {
+  /** The statement waits for its locks for so long. */
+  readonly lockTimeoutMs: number;
+  /** Asked while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody. */
+  readonly findBlockers: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** Whether it is the error of a statement that did not have its locks in time. */
+  readonly isNotLocked: (error: MigrationError) => boolean;
+}
+
+/** Runs what asks for locks, and looks who is in the way while it waits. Rejects with any error but that of the lock. */
+export async function askForLock(
+  { lockTimeoutMs, findBlockers, isNotLocked }: LockWait,
+  run: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
+  const settled = new AbortController();
+  let blockers: readonly string[] = [];
+  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
+    if (isPassed) blockers = await findBlockers(signal);
+  });
+  try {
+    await run();
+    return { kind: 'done' };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MigrationError) || !isNotLocked(error)) throw error;
+    // Looking for blockers is a courtesy: its failure is no reason to fail.
+    await looking.catch(() => undefined);
+    return { kind: 'not-locked', blockers };
+  } finally {
+    settled.abort();
+    await Promise.allSettled([looking]);
+  }
+}
