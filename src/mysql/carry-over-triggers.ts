@@ -17,6 +17,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Claim } from './claim.ts';
+import { serverErrno } from './errors.ts';
 import type { Server } from './server.ts';
 import { OWN_SESSION_MARK, OWN_SQL_MODE, type Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
@@ -138,9 +139,22 @@ export async function settleTriggers(
       `${plan.source.schema}.${plan.source.table} could not be locked within ${settleLimits.lockTimeoutMs} ms.${blockers}`,
     );
   }
-  await promoteStandIns(locker, { plan, onSettled }, signal);
+  let isLockedOut = false;
+  try {
+    await promoteStandIns(locker, { plan, onSettled }, signal);
+  } catch (error) {
+    isLockedOut = serverErrno(error) === referencedTriggerMissing;
+    if (!isLockedOut) throw error;
+  }
   await locker.execute('UNLOCK TABLES', signal);
+  if (isLockedOut) await promoteStandIns(locker, { plan, onSettled }, signal);
 }
+
+/**
+ * ER_REFERENCED_TRG_DOES_NOT_EXIST. Under LOCK TABLES MySQL knows none of the table's triggers where foreign keys with cascades
+ * refer to it (seen on 9.7). Without the lock every step is right as well, and seen by applications for a moment.
+ */
+const referencedTriggerMissing = 3011;
 
 function unsettledSentence({ source, id }: Plan, { name, original }: StandIn): string {
   return `The trigger ${original.name} of ${source.schema}.${source.table} runs by the name ${name} until migration ${id} gives it its own.`;
@@ -157,10 +171,12 @@ function promotion(plan: Plan, { name, setting, original }: StandIn, owner: stri
     );
   }
   const { head, body, end } = readTriggerText({ statement: original.statement, setting });
+  // MariaDB keeps the space on both sides of the place.
+  const space = /^\s*/.exec(body)?.[0] ?? '';
   return [
     ...(owner === null ? [] : [`DROP TRIGGER ${quoteName(original.name)}`]),
     settingStatement(setting),
-    `${head} PRECEDES ${quoteName(name)}${body}${end}`,
+    `${head}${space === '' ? ' ' : space}PRECEDES ${quoteName(name)}${body.slice(space.length)}${end}`,
     ourSettingStatement,
     drop,
   ];

@@ -164,12 +164,12 @@ describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => 
   });
 });
 
-/** A table with a parent, itself and two children, one of them in another schema. */
+/** A table with a parent, itself and two children, one of them in another schema; with triggers, views on views and grants. */
 interface Shop extends AsyncDisposable {
   readonly name: string;
   readonly elsewhere: string;
   run(sql: string): Promise<Record<string, unknown>[]>;
-  /** SHOW CREATE of all tables but the retired, without the names of the schemas. */
+  /** SHOW CREATE of all tables but the retired, of the views and the triggers, and SHOW GRANTS, without the names of the schemas. */
   look(): Promise<readonly string[]>;
   /** Tries what no state may allow. */
   expectGuarded(): Promise<void>;
@@ -194,6 +194,14 @@ async function openShop(url: string): Promise<Shop> {
     FOREIGN KEY (code) REFERENCES orders (code) ON DELETE SET NULL)`);
   await run(`CREATE TABLE ${other.name}.payments (id INT PRIMARY KEY, order_id INT,
     CONSTRAINT paid FOREIGN KEY (order_id) REFERENCES ${schema.name}.orders (id))`);
+  await run('CREATE TABLE payers (order_id INT, payer_id INT)');
+  await run('CREATE TRIGGER paid BEFORE UPDATE ON orders FOR EACH ROW INSERT INTO payers VALUES (NEW.id, NEW.payer_id)');
+  await run('CREATE TRIGGER spelled BEFORE UPDATE ON orders FOR EACH ROW PRECEDES paid SET NEW.code = LOWER(NEW.code)');
+  await run('CREATE VIEW paid_orders AS SELECT id, code, payer_id FROM orders WHERE payer_id IS NOT NULL WITH CHECK OPTION');
+  await run('CREATE SQL SECURITY INVOKER VIEW paid_codes AS SELECT code FROM paid_orders');
+  const clerk = `'${schema.name}'@'%'`;
+  await run(`CREATE USER ${clerk}`);
+  await run(`GRANT SELECT (id, code), UPDATE (code) ON orders TO ${clerk}`);
   await run('INSERT INTO customers VALUES (1), (2), (3)');
   await run("INSERT INTO orders VALUES (1, 'a', 1, NULL, NULL), (2, 'b', 2, 1, 1), (3, 'c', 3, NULL, NULL)");
   await run("INSERT INTO items (id, order_id, code) VALUES (1, 1, 'a'), (2, 2, NULL)");
@@ -203,11 +211,19 @@ async function openShop(url: string): Promise<Shop> {
     elsewhere: other.name,
     run,
     async look() {
-      const tables = ['customers', 'orders', 'items', `${other.name}.payments`];
-      const shown = await Promise.all(tables.map((table) => run(`SHOW CREATE TABLE ${table}`)));
-      return shown.map(([row]) =>
-        String(row?.['Create Table']).replaceAll(schema.name, 'here').replaceAll(other.name, 'elsewhere'),
-      );
+      const shown = [
+        ...['customers', 'orders', 'items', `${other.name}.payments`].map((table) => `SHOW CREATE TABLE ${table}`),
+        ...['paid_orders', 'paid_codes'].map((view) => `SHOW CREATE VIEW ${view}`),
+        ...['paid', 'spelled'].map((trigger) => `SHOW CREATE TRIGGER ${trigger}`),
+        `SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS
+         WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'orders' ORDER BY TRIGGER_NAME`,
+        `SHOW GRANTS FOR ${clerk}`,
+      ];
+      const rows = await Promise.all(shown.map(run));
+      return rows.map((row) => {
+        const text = JSON.stringify(row, (name, value: unknown) => (name === 'Created' ? null : value));
+        return text.replaceAll(schema.name, 'here').replaceAll(other.name, 'elsewhere');
+      });
     },
     async expectGuarded() {
       // Children of what does not exist, and parents of what does.
@@ -220,6 +236,7 @@ async function openShop(url: string): Promise<Shop> {
     },
     async [Symbol.asyncDispose]() {
       await other.application.run(`DROP TABLE ${other.name}.payments`);
+      await other.application.run(`DROP USER ${clerk}`);
       await schema[Symbol.asyncDispose]();
       await other[Symbol.asyncDispose]();
     },
