@@ -4,7 +4,7 @@ import { type ErrorCode, messageOf, MigrationError } from './errors.ts';
 import type { MigrationEvent, Observer } from './events.ts';
 import type { MigrationId } from './model.ts';
 import type { Clock, EventLog, LogEntry } from './ports.ts';
-import { runWithBackground } from './tasks.ts';
+import { withinTime } from './tasks.ts';
 
 /** What stands in the log: events, and the failure that ended a run. */
 export type LoggedEvent = MigrationEvent | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
@@ -103,12 +103,9 @@ export class EventRecorder {
     const entries = this.#waiting.splice(0);
     if (entries.length === 0) return;
     const { log, id, clock } = this.#parts;
-    const limit = async (signal: AbortSignal): Promise<void> => {
-      await clock.sleep(WRITE_MS_MAX, signal);
-      throw new MigrationError('STATEMENT_TIMEOUT', 'it took too long');
-    };
+    const limit = { ms: WRITE_MS_MAX, clock, lateMessage: 'it took too long' };
     try {
-      await runWithBackground((signal) => log.append(id, entries, signal), [limit], new AbortController().signal);
+      await withinTime(limit, (signal) => log.append(id, entries, signal), new AbortController().signal);
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing) this.#warn(messageOf(error));

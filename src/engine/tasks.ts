@@ -139,6 +139,27 @@ async function runApart(task: Task, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** How long a piece of work may take. */
+export interface TimeLimit {
+  readonly ms: number;
+  readonly clock: Clock;
+  /** Said of work that took longer. */
+  readonly lateMessage: string;
+}
+
+/** Rejects with STATEMENT_TIMEOUT, and aborts the work, if it takes longer than the limit; resolves or rejects when the work has ended. */
+export async function withinTime<Result>(
+  { ms, clock, lateMessage }: TimeLimit,
+  work: (signal: AbortSignal) => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const limit = async (inner: AbortSignal): Promise<void> => {
+    await clock.sleep(ms, inner);
+    throw new MigrationError('STATEMENT_TIMEOUT', lateMessage);
+  };
+  return await runWithBackground(work, [limit], signal);
+}
+
 /** Works through `items` with at most `workers` at a time; the first failure ends it. */
 export async function forEachParallel<Item>(
   items: readonly Item[],

@@ -6,7 +6,7 @@ import { LagForecast, type RowsWritten } from './lag-forecast.ts';
 import { Pace } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
-import { Condition, forEachParallel, runTogether, runWithBackground } from './tasks.ts';
+import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts';
 
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
@@ -178,11 +178,9 @@ export class Throttler {
 
   /** A question whose connection hangs would never be answered, and its signal stay stale for good: it is given up, and asked anew. */
   async #askInTime(one: ThrottleSignal, signal: AbortSignal): Promise<ThrottleSample> {
-    const limit = async (inner: AbortSignal): Promise<void> => {
-      await this.#clock.sleep(this.#controls.options.throttleStaleMs, inner);
-      throw new MigrationError('STATEMENT_TIMEOUT', 'it did not answer in time');
-    };
-    return await runWithBackground((inner) => one.sample(inner), [limit], signal);
+    const ms = this.#controls.options.throttleStaleMs;
+    const limit = { ms, clock: this.#clock, lateMessage: 'it did not answer in time' };
+    return await withinTime(limit, (inner) => one.sample(inner), signal);
   }
 
   /** A pause says nothing about what the server bears. */
