@@ -171,8 +171,8 @@ function promotion(plan: Plan, { name, setting, original }: StandIn, owner: stri
     );
   }
   const { head, body, end } = readTriggerText({ statement: original.statement, setting });
-  // MariaDB keeps the space on both sides of the place.
-  const space = /^\s*/.exec(body)?.[0] ?? '';
+  // MariaDB keeps the space in front of the place with this mode, and else the space behind it.
+  const space = setting.sqlMode.split(',').includes('IGNORE_SPACE') ? (/^\s*/.exec(body)?.[0] ?? '') : '';
   return [
     ...(owner === null ? [] : [`DROP TRIGGER ${quoteName(original.name)}`]),
     settingStatement(setting),
