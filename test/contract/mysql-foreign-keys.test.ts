@@ -6,6 +6,7 @@ import { migrate, planMigration } from '../../src/index.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { quoteTable } from '../../src/mysql/statements.ts';
 import { createSchema, never, openApplication, type Application } from '../support/adapter-server.ts';
+import { swapTables } from '../support/claimed-table.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy, type Fate, type Wire } from '../support/tcp-proxy.ts';
 
@@ -265,7 +266,7 @@ async function copy({ pair }: TableClaim): Promise<void> {
 
 async function copyAndSwap(claim: TableClaim): Promise<void> {
   await copy(claim);
-  await claim.cutover.attempt(limits, async () => {}, never);
+  await swapTables(claim.cutover, limits);
 }
 
 /** Up to the place where all connections break. */
@@ -273,8 +274,7 @@ async function breakMigration(url: string, schema: string, fault: Fault): Promis
   await using database = await openDatabase(url, login, never);
   await using claim = await claimShop(database, schema);
   fault.arm();
-  await claim.cutover
-    .attempt(limits, async () => {}, never)
+  await swapTables(claim.cutover, limits)
     .then(async () => {
       if (!fault.hasStruck) await claim.cutover.settle(() => undefined, never);
     })

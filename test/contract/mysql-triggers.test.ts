@@ -1,9 +1,9 @@
 /** Triggers of the table on MySQL and MariaDB: they come with the swap, and no write passes without them. */
 import { describe, expect, test } from 'vitest';
-import type { RowWriter } from '../../src/engine/ports.ts';
+import type { Cutover, RowWriter } from '../../src/engine/ports.ts';
 import { migrate } from '../../src/index.ts';
 import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
-import { claimTable, keysThrough, reclaimTable } from '../support/claimed-table.ts';
+import { claimTable, keysThrough, reclaimTable, swapTables } from '../support/claimed-table.ts';
 import { killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
@@ -68,10 +68,7 @@ describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {
       const writers = startCountingWriters(url, shop);
       const orders = await claimTable(far, change);
       client.arm();
-      const dying = orders.cutover
-        .attempt(limits, drain, never)
-        .then(() => orders.cutover.settle(() => undefined, never))
-        .catch(() => undefined);
+      const dying = swapAndSettle(orders.cutover).catch(() => undefined);
       await client.killed;
       await writers.goOn(20);
       await old.run(`INSERT INTO ${shop.name}.orders (id, v, note) VALUES (500, 500, '')`);
@@ -83,8 +80,7 @@ describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {
         await successor.pair.createShadow(never);
         await successor.pair.copyRange({ after: null, through: null }, 'collide', never);
       }
-      // An attempt that finds the table in use is followed by another.
-      while (!(await successor.cutover.hasSwapped(never))) await successor.cutover.attempt(limits, drain, never);
+      if (!(await successor.cutover.hasSwapped(never))) await swapTables(successor.cutover, limits, drain);
       const left = await successor.cutover.unsettled(never);
       const settled: string[] = [];
       await successor.cutover.settle((what) => settled.push(what), never);
@@ -102,6 +98,11 @@ describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {
     },
   );
 });
+
+async function swapAndSettle(cutover: Cutover): Promise<void> {
+  await swapTables(cutover, limits, drain);
+  await cutover.settle(() => undefined, never);
+}
 
 /** Brings every row up to date that writers can have touched. */
 async function drain(locked: RowWriter): Promise<void> {

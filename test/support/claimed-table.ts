@@ -1,6 +1,6 @@
 /** A table under migration as the adapter has it after the copy: claimed, with a shadow, ready for the cutover. */
 import type { Plan, RowKey } from '../../src/engine/model.ts';
-import type { Cutover } from '../../src/engine/ports.ts';
+import type { Cutover, CutoverOptions, RowWriter } from '../../src/engine/ports.ts';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
@@ -67,4 +67,13 @@ export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedT
 /** The keys 1 to `last` of an integer key. */
 export function keysThrough(last: number): RowKey[] {
   return Array.from({ length: last }, (_, index) => String(index + 1) as RowKey);
+}
+
+/** Attempts until the tables are swapped: one that finds them in use is followed by another. */
+export async function swapTables(
+  cutover: Cutover,
+  limits: CutoverOptions,
+  drain: (locked: RowWriter) => Promise<void> = async () => {},
+): Promise<void> {
+  while ((await cutover.attempt(limits, drain, never)).kind === 'not-locked');
 }
