@@ -5,7 +5,7 @@ import type { TableName } from './model.ts';
 import type { StepOutcome } from './native-change.ts';
 import type { CutoverLimits } from './options.ts';
 import type { RetiredTable } from './ports.ts';
-import { retry, type RetryContext } from './retry.ts';
+import { pauseAfter, retry, type RetryContext } from './retry.ts';
 
 /** How long an old table is kept unless it is said otherwise, milliseconds: a week has every kind of day in it. */
 export const DEFAULT_SOAK_MS = 604_800_000;
@@ -48,8 +48,7 @@ export async function dropPatiently(
     if (outcome.kind === 'done') return;
     const { blockers } = outcome;
     const isLast = attempt >= attemptsMax;
-    const full = Math.min(limits.pauseMaxMs, limits.pauseFirstMs * 2 ** (attempt - 1));
-    const nextInMs = isLast ? 0 : full * (1 - context.clock.random() / 2);
+    const nextInMs = isLast ? 0 : pauseAfter(attempt, limits, context.clock);
     context.observer({ kind: 'drop-blocked', table: name, attempt, blockers, nextInMs });
     if (isLast) {
       const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';

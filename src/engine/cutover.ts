@@ -8,7 +8,7 @@ import type { LagMeter } from './lag-meter.ts';
 import type { RowKey } from './model.ts';
 import type { CutoverLimits } from './options.ts';
 import type { Cutover, CutoverOptions, RowWriter } from './ports.ts';
-import { retry, type RetryContext } from './retry.ts';
+import { pauseAfter, retry, type RetryContext } from './retry.ts';
 import { runWithBackground } from './tasks.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -55,7 +55,7 @@ export class CutoverRunner {
         return result.blockedMs;
       }
       const isLast = attempt >= attemptsMax;
-      const nextInMs = isLast ? 0 : this.#pauseMs(attempt);
+      const nextInMs = isLast ? 0 : pauseAfter(attempt, this.#limits, this.#context.clock);
       this.#context.observer({ kind: 'cutover-failed', attempt, reason: result.reason, blockers: result.blockers, nextInMs });
       await onFailure();
       if (isLast) throw this.#notLockedError(attempt, result.reason, result.blockers);
@@ -150,11 +150,6 @@ export class CutoverRunner {
     while ((await this.#parts.lagMeter.measure(signal)) > this.#limits.lagMaxMs) {
       await this.#context.clock.sleep(this.#limits.lagMaxMs, signal);
     }
-  }
-
-  #pauseMs(attempt: number): number {
-    const full = Math.min(this.#limits.pauseMaxMs, this.#limits.pauseFirstMs * 2 ** (attempt - 1));
-    return full * (1 - this.#context.clock.random() / 2);
   }
 
   #notLockedError(attempts: number, reason: string, blockers: readonly string[]): MigrationError {

@@ -5,7 +5,7 @@ import { MigrationError } from './errors.ts';
 import type { MigrationRequest } from './model.ts';
 import type { NativeChange, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
 import { PlanRefusedError } from './obstacles.ts';
-import type { RetryContext } from './retry.ts';
+import { pauseAfter, type RetryContext } from './retry.ts';
 
 /** The way that a change goes. `reason`: why not natively, where that was asked for and the server said. */
 export type Way =
@@ -115,7 +115,7 @@ export class NativeRunner {
       return true;
     }
     const { blockers } = outcome;
-    const nextInMs = attempt >= attemptsMax ? 0 : this.#pauseMs(attempt);
+    const nextInMs = attempt >= attemptsMax ? 0 : pauseAfter(attempt, controls.options.cutover, context.clock);
     context.observer({ kind: 'native-step-blocked', step: number, attempt, blockers, nextInMs });
     if (attempt >= attemptsMax) throw notLocked({ plan, step, number, attempt }, lockTimeoutMs, blockers);
     await context.clock.sleep(nextInMs, signal);
@@ -140,16 +140,10 @@ export class NativeRunner {
     if (!(error instanceof MigrationError) || !error.isTransient || isOver) throw error;
     const { code, message } = error;
     context.observer({ kind: 'retrying', what: 'the native change', attempt: faults, code, message });
-    await context.clock.sleep(this.#pauseMs(faults), signal);
+    await context.clock.sleep(pauseAfter(faults, controls.options.cutover, context.clock), signal);
     const found = await native.find(request, signal);
     if ('steps' in found) return found;
     throw noNativeWay(request, found);
-  }
-
-  #pauseMs(attempt: number): number {
-    const { pauseFirstMs, pauseMaxMs } = this.#parts.controls.options.cutover;
-    const full = Math.min(pauseMaxMs, pauseFirstMs * 2 ** (attempt - 1));
-    return full * (1 - this.#parts.context.clock.random() / 2);
   }
 }
 

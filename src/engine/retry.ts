@@ -31,13 +31,24 @@ export async function retry<Result>(
       signal.throwIfAborted();
       if (!(error instanceof MigrationError) || !error.isTransient || attempt >= ATTEMPTS_MAX) throw error;
       context.observer({ kind: 'retrying', what, attempt, code: error.code, message: error.message });
-      await context.clock.sleep(pauseMs(attempt, context.clock), signal);
+      await context.clock.sleep(pauseAfter(attempt, usualPauses, context.clock), signal);
     }
   }
 }
 
-/** Doubles from the first pause to the greatest, less up to half of it by chance, so that workers do not march in step. */
-function pauseMs(attempt: number, clock: Clock): number {
-  const full = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** (attempt - 1));
+/** Milliseconds. */
+export interface Pauses {
+  readonly pauseFirstMs: number;
+  readonly pauseMaxMs: number;
+}
+
+const usualPauses: Pauses = { pauseFirstMs: PAUSE_FIRST_MS, pauseMaxMs: PAUSE_MAX_MS };
+
+/**
+ * How long to wait after this attempt, which counts from 1, milliseconds. Doubles from the first pause to the greatest, less up
+ * to half of it by chance, so that workers do not march in step.
+ */
+export function pauseAfter(attempt: number, { pauseFirstMs, pauseMaxMs }: Pauses, clock: Clock): number {
+  const full = Math.min(pauseMaxMs, pauseFirstMs * 2 ** (attempt - 1));
   return full * (1 - clock.random() / 2);
 }
