@@ -65,10 +65,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     ],
     claim: (plan, purpose, signal) => claimTable({ server, options, plan }, purpose, signal),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
-    async checkLoadLimits(limits, signal) {
-      await using session = await server.openSession({}, signal);
-      await checkLoadLimits(session, limits, signal);
-    },
+    checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
     native: createNativeChange(server),

@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
+import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -37,8 +38,10 @@ export function operatorLimits({ pool, limits }: Limited, clock: Clock): readonl
 }
 
 /** Rejects with BAD_USAGE where a limit is on something that is no status variable of this server, or it cannot answer the query. */
-export async function checkLoadLimits(session: Session, limits: LoadLimits, signal: AbortSignal): Promise<void> {
+export async function checkLoadLimits(server: Server, limits: LoadLimits, signal: AbortSignal): Promise<void> {
   const names = limitedNames(limits);
+  if (names.length === 0 && limits.query === null) return;
+  await using session = await server.openSession({}, signal);
   const figures = names.length === 0 ? new Map() : await readStatus(session, limits, signal);
   const unknown = names.filter((name) => !figures.has(name));
   if (unknown.length > 0) {
