@@ -32,8 +32,11 @@ export async function claimToGiveUp(
     throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
   };
   const carryOver = {
-    ...{ findOuter: async () => misuse(), findPartners: async () => misuse(), prepare: async () => misuse() },
-    ...{ beforeSwap: async () => misuse(), afterSwap: async () => misuse() },
+    findOuter: async () => misuse(),
+    findPartners: async () => misuse(),
+    prepare: async () => misuse(),
+    beforeSwap: async () => misuse(),
+    afterSwap: async () => misuse(),
   };
   const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
   return {

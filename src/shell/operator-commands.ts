@@ -72,8 +72,13 @@ const LOAD = {
 } as const satisfies Changes<LoadLimits>;
 
 /** Those that can be taken away. */
-const REMOVABLE: ReadonlySet<OptionName> = new Set([
-  ...(['maxLoad', 'criticalLoad', 'throttleQuery', 'throttleFile', 'throttleHttp', 'cutoverFile'] as const),
+const REMOVABLE: ReadonlySet<OptionName> = new Set<OptionName>([
+  'maxLoad',
+  'criticalLoad',
+  'throttleQuery',
+  'throttleFile',
+  'throttleHttp',
+  'cutoverFile',
 ]);
 
 /** Flags that `set` takes. */

@@ -35,7 +35,11 @@ export class Steering {
   readonly #file = new ReplaceableSignal('throttle file');
   readonly #check = new ReplaceableSignal('HTTP check');
   readonly #settings: Record<SteeringSetting, string | null> = {
-    ...{ window: null, cutoverWindow: null, throttleFile: null, throttleHttp: null, cutoverFile: null },
+    window: null,
+    cutoverWindow: null,
+    throttleFile: null,
+    throttleHttp: null,
+    cutoverFile: null,
   };
 
   /** Nothing holds yet. `timeZone` is that of the windows; null: that of this machine. */
