@@ -17,7 +17,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
-import { createStandIns, dropStandIns, promoteStandIns, settleTriggers, unsettledTriggers } from './carry-over-triggers.ts';
+import { createStandIns, dropStandIns, promoteStandIns, settleTriggers } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
 import { swapInOneSession, swapLimit } from './cutover-one-session.ts';
 import { type Keeper, prepareSentry, removeSentry, sentryComment, swapInTwoSessions } from './cutover-two-sessions.ts';
@@ -26,7 +26,6 @@ import {
   checkForeignKeys,
   childrenOf,
   type ForeignKeySwap,
-  leftSteps,
   lockAndSettle,
   relatedTables,
   releaseChild,
@@ -36,6 +35,7 @@ import {
 } from './foreign-key-swap.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
+import { readUnsettled } from './settlement.ts';
 import { quoteText } from './statements.ts';
 import { lockSettings, lockTables } from './table-lock.ts';
 
@@ -141,8 +141,7 @@ class TableSwap implements Cutover {
 
   async unsettled(signal: AbortSignal): Promise<readonly string[]> {
     await using session = await this.#parts.claim.openSession({}, signal);
-    const keys = this.#hasForeignKeys ? await leftSteps(session, this.#parts, signal) : [];
-    return [...keys.map(({ sentence }) => sentence), ...(await unsettledTriggers(session, this.#parts.plan, signal))];
+    return await readUnsettled(session, this.#parts, signal);
   }
 
   async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {

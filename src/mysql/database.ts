@@ -9,7 +9,7 @@ import { systemClock } from '../system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
-import { dropStandIns, unsettledTriggers } from './carry-over-triggers.ts';
+import { dropStandIns } from './carry-over-triggers.ts';
 import { keyColumns, readTable, type TableDescription } from './catalog.ts';
 import { openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
@@ -20,7 +20,7 @@ import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
 import { foundReplicas } from './found-replicas.ts';
-import { type ForeignKeySwap, leftSteps, removeGuards } from './foreign-key-swap.ts';
+import { type ForeignKeySwap, removeGuards } from './foreign-key-swap.ts';
 import { createEventLog, eventTableDefinition } from './event-log.ts';
 import { createNativeChange } from './native-change.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
@@ -34,6 +34,7 @@ import { retainedLog } from './retained-log.ts';
 import { createRetiredTables } from './retired-tables.ts';
 import { openServer, type Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
+import { readUnsettled } from './settlement.ts';
 import type { Session, SessionPool } from './session.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { replicaLag } from './replica-lag.ts';
@@ -90,8 +91,7 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
 /** Who may not see the tables is told nothing of them. */
 async function leftUnlessDenied(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<readonly string[]> {
   try {
-    const keys = await leftSteps(session, swap, signal);
-    return [...keys.map(({ sentence }) => sentence), ...(await unsettledTriggers(session, swap.plan, signal))];
+    return await readUnsettled(session, swap, signal);
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
     throw error;

@@ -81,7 +81,6 @@ async function columnObstacles(
   { source, kept }: DependencyScope,
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const numbers = (columns: readonly Column[]): string => [0, ...columns.map(({ attnum }) => attnum)].join(', ');
   const shadows = new Map(kept.map(([column, shadow]) => [column.attnum, shadow]));
   const lost = source.columns.filter(({ attnum }) => !shadows.has(attnum));
   const retyped = source.columns.filter((column) => !lost.includes(column) && shadows.get(column.attnum)?.type !== column.type);
@@ -115,7 +114,6 @@ async function lostToOthers(
   { source, altered, kept }: DependencyScope,
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const numbers = (columns: readonly Column[]): string => [0, ...columns.map(({ attnum }) => attnum)].join(', ');
   const dropped = source.columns.filter(({ attnum }) => !kept.some(([one]) => one.attnum === attnum));
   const retyped = kept.filter(([from, to]) => from.type !== to.type || from.collation !== to.collation).map(([from]) => from);
   const texts = (list: readonly string[]): string => ['', ...list].map(quoteText).join(', ');
@@ -195,4 +193,9 @@ async function schemaObstacles(
     code: 'MISSING_PRIVILEGE',
     message: `The role ${username ?? ''} lacks the privilege USAGE on the schema ${schema ?? ''}, which the ${object ?? ''} names.`,
   }));
+}
+
+/** Of these columns, for IN: never an empty list. */
+function numbers(columns: readonly Column[]): string {
+  return [0, ...columns.map(({ attnum }) => attnum)].join(', ');
 }
