@@ -228,7 +228,7 @@ async function openShop(url: string): Promise<Shop> {
     },
     async expectGuarded() {
       // Children of what does not exist, and parents of what does.
-      expect(await errnoOf('INSERT INTO items (id, order_id) VALUES (999, 999)')).toBe(1452);
+      expect(await errnoOf('INSERT INTO items (id, order_id) VALUES (-1, 999)')).toBe(1452);
       expect(await errnoOf(`INSERT INTO ${other.name}.payments VALUES (999, 999)`)).toBe(1452);
       expect(await errnoOf('UPDATE orders SET payer_id = 999 WHERE id = 1')).toBe(1452);
       expect(await errnoOf('UPDATE orders SET above = 999 WHERE id = 1')).toBe(1452);
