@@ -218,10 +218,9 @@ class TableSwap implements Cutover {
       await how.drain(how.writer);
       await carryAutoIncrement(locker, this.#parts.plan, signal);
       await this.#parts.claim.check(locker, signal);
-      if (this.#hasForeignKeys) {
-        await checkForeignKeys(observer, this.#parts, signal);
-        await addGuards(locker, this.#parts, signal);
-      }
+      // A key that was made just before the lock would be lost without a word.
+      await checkForeignKeys(observer, this.#parts, signal);
+      if (this.#hasForeignKeys) await addGuards(locker, this.#parts, signal);
       await createStandIns(locker, this.#parts.plan, signal);
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
     } catch (error) {
