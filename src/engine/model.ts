@@ -84,6 +84,8 @@ export interface Plan {
   readonly deferredIndexes: readonly string[];
   /** Foreign keys of the source, and of others to it, that the swap carries over. Absent: there are none, or the adapter reads them later. */
   readonly foreignKeys?: readonly CarriedForeignKey[];
+  /** Absent where the table is swapped alone. */
+  readonly family?: Family;
   /** Full statement that creates the empty shadow, for showing. */
   readonly shadowDefinition: string;
   readonly server: { readonly flavour: string; readonly version: string };
@@ -91,6 +93,17 @@ export interface Plan {
   /** Things worth knowing that are no obstacle, one sentence each. */
   readonly notes: readonly string[];
 }
+
+/** Migrations whose tables are swapped together, all of them or none. */
+export interface Family {
+  /** That of the first member. */
+  readonly id: MigrationId;
+  /** All of them, at least two, in the order in which they were asked for; the plan's own migration is among them. */
+  readonly members: readonly FamilyMember[];
+}
+
+/** One table of a family, by the names that its plan gives. */
+export type FamilyMember = Pick<Plan, 'id' | 'source' | 'shadow' | 'retired'>;
 
 /** A foreign key of the source, of another table to it, or of the source to itself. */
 export interface CarriedForeignKey {

@@ -50,6 +50,33 @@ export interface Database extends AsyncDisposable {
   readonly eventLog: EventLog;
   /** Absent where every change goes by a shadow. */
   readonly native?: NativeChange;
+  /** Absent where tables are only swapped one by one. */
+  readonly families?: Families;
+}
+
+/** Several tables that are swapped together, all or none. Each has a migration of its own; its plan names all of them. */
+export interface Families {
+  /** As `Database.plan`, of at least two tables, each once; in the order of the requests. */
+  plan(requests: readonly MigrationRequest[], signal: AbortSignal): Promise<readonly Plan[]>;
+  /** As `Database.findObstacles`, of all of them: what keeps one from being swapped alone need not keep them together. */
+  findObstacles(plans: readonly Plan[], signal: AbortSignal): Promise<readonly Obstacle[]>;
+  /** As `Database.claim`, of all of them or none. To resume, those that are still open will do. */
+  claim(plans: readonly Plan[], purpose: 'start' | 'resume', signal: AbortSignal): Promise<FamilyClaim>;
+}
+
+/** The exclusive right to migrate several tables. Disposing it gives all of it back. */
+export interface FamilyClaim extends AsyncDisposable {
+  /** In the order of the plans. None is disposed, and none attempts a cutover, by itself. */
+  readonly members: readonly TableClaim[];
+  /**
+   * As `Cutover.attempt`, of all tables in one: all are locked, each is drained by its own function, one after another in the
+   * order of the plans, and then all are swapped atomically. `lockTimeoutMs` and `holdTimeoutMs` are for all together.
+   */
+  attempt(
+    options: CutoverOptions,
+    drains: readonly ((locked: RowWriter) => Promise<void>)[],
+    signal: AbortSignal,
+  ): Promise<CutoverOutcome>;
 }
 
 /** What the bookkeeping in the database says about one migration. */
