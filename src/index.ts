@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { DEFAULT_SOAK_MS, dropPatiently, reasonToKeep } from './engine/clean-up.ts';
 import { asMigrationError, assert, MigrationError, messageOf } from './engine/errors.ts';
 import { EventRecorder } from './engine/event-recorder.ts';
-import type { Observer } from './engine/events.ts';
+import type { MigrationEvent, Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import { Controls } from './engine/controls.ts';
 import { type MigrationResult, runMigration } from './engine/migration.ts';
@@ -17,7 +17,7 @@ import { chooseWay, type NativeResult, NativeRunner } from './engine/native-runn
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { MigrationId, MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
-import type { Database, MigrationRecord, RetiredTable, ThrottleSignal } from './engine/ports.ts';
+import type { Database, Families, MigrationRecord, RetiredTable, ThrottleSignal } from './engine/ports.ts';
 import { runWithBackground } from './engine/tasks.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
 import { hidePasswords, parseServerUrl } from './server-url.ts';
@@ -32,7 +32,7 @@ export type { NativePlan, NativeStep, NoNativeWay, Strategy } from './engine/nat
 export type { NativeResult } from './engine/native-runner.ts';
 export { DEFAULT_LOAD_LIMITS, type LoadFigures, type LoadLimits } from './engine/load.ts';
 export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
-export type { Checkpoint, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
+export type { Checkpoint, Family, FamilyMember, MigrationId, Phase, Plan, PlanOptions, TableName } from './engine/model.ts';
 export { type Obstacle, type ObstacleCode, OBSTACLES, PlanRefusedError } from './engine/obstacles.ts';
 export type { MigrationRecord, MigrationState, RetiredTable, ThrottleSample, ThrottleSignal } from './engine/ports.ts';
 
@@ -50,22 +50,38 @@ export interface ServerOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What to change. */
-export interface ChangeOptions extends ServerOptions, Partial<PlanOptions> {
+/** What to change in one table. */
+export interface TableChange extends Partial<PlanOptions> {
   /** A whole ALTER TABLE statement, or only its clauses together with `table`. */
   readonly alter: string;
   /** `[schema.]name`. */
   readonly table?: string | null;
+}
+
+/** What to change. */
+export interface ChangeOptions extends ServerOptions, TableChange {
   /** `auto` when it is not given. */
   readonly strategy?: Strategy;
 }
 
+/** What to change in several tables that are swapped together. */
+export interface FamilyOptions extends ServerOptions {
+  /** At least two, each of another table. They are copied in this order. */
+  readonly changes: readonly TableChange[];
+}
+
+/** Called with each event, synchronously; must not throw. `plan`: whose event it is; null for a native change. */
+export type RunObserver = (event: MigrationEvent, plan: Plan | null) => void;
+
 /** How to run it. */
 export interface RunOptions {
-  /** Called with each event, synchronously; must not throw. */
-  readonly observer?: Observer;
-  /** Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. */
-  readonly onStart?: (plan: Plan) => void;
+  /** Of a family, events of `controls` are told for its first member. */
+  readonly observer?: RunObserver;
+  /**
+   * Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. `members`: of
+   * a family those that this run carries out (to resume, the unfinished ones), `plan` the first of them; else just the one.
+   */
+  readonly onStart?: (plan: Plan, members: readonly Plan[]) => void;
   /** Called once, before the first step of a native change. Nothing of it is recorded. Must not throw. */
   readonly onNativeStart?: (plan: NativePlan) => void;
   /** What differs from DEFAULT_OPTIONS. Rejects with BAD_USAGE where the server does not know a figure that `load` limits. */
@@ -137,15 +153,83 @@ export async function migrate(asked: ChangeOptions & RunOptions): Promise<Change
   return { strategy: 'shadow', ...(await run({ database, plan, purpose: 'start' }, options, signal)) };
 }
 
-/** Goes on with the migration `id`; without one, with the only unfinished migration there is. */
+/** The plans of a family, and every reason to refuse it. A family always goes by shadows. */
+export interface FamilyPlanResult {
+  /** In the order of the changes. Null where the obstacles leave nothing to plan. */
+  readonly plans: readonly Plan[] | null;
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** As `planMigration`, of several tables that are to be swapped together. */
+export async function planFamily(options: FamilyOptions & Pick<RunOptions, 'pace'>): Promise<FamilyPlanResult> {
+  const signal = signalOf(options);
+  const asked = await readAskedOf(options);
+  await using database = await open(options, signal);
+  const families = familiesOf(database);
+  try {
+    const plans = await families.plan(await requestsOf(database, asked, signal), signal);
+    return { plans, obstacles: await families.findObstacles(plans, signal) };
+  } catch (error) {
+    if (error instanceof PlanRefusedError) return { plans: null, obstacles: error.obstacles };
+    throw error;
+  }
+}
+
+/**
+ * Plans and carries out changes of several tables, up to one atomic swap of all of them. Resolves with the figures of each, in the
+ * order of the changes. Rejects as `migrate`; what ends one of them ends all, and all are resumed together.
+ */
+export async function migrateFamily(asked: FamilyOptions & RunOptions): Promise<readonly MigrationResult[]> {
+  const options = { ...asked, controls: controlsOf(asked) };
+  const signal = signalOf(options);
+  const changes = await readAskedOf(options);
+  await using database = await open(options, signal);
+  const families = familiesOf(database);
+  const plans = await families.plan(await requestsOf(database, changes, signal), signal);
+  const obstacles = await families.findObstacles(plans, signal);
+  if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
+  throw new MigrationError('BAD_USAGE', 'Several tables cannot be swapped together yet: change one after another.');
+}
+
+function familiesOf({ families }: Database): Families {
+  if (families !== undefined) return families;
+  throw new MigrationError('BAD_USAGE', 'On this server, tables are only swapped one by one: change one after another.');
+}
+
+async function readAskedOf({ url, changes }: FamilyOptions): Promise<readonly AskedRequest[]> {
+  if (changes.length < 2) throw new MigrationError('BAD_USAGE', 'A family has at least two tables: give one change for each.');
+  return await Promise.all(changes.map((change) => readAsked({ url, ...change })));
+}
+
+async function requestsOf(
+  database: OpenDatabase,
+  asked: readonly AskedRequest[],
+  signal: AbortSignal,
+): Promise<readonly MigrationRequest[]> {
+  const requests: MigrationRequest[] = [];
+  for (const one of asked) requests.push(await requestOf(database, one, signal));
+  return requests;
+}
+
+/** The figures of the migration that was asked for, or of the first that was carried out. */
+export interface ResumeResult extends MigrationResult {
+  /** Of a family, all that were carried out, in its order; else just the one. */
+  readonly members: readonly MigrationResult[];
+}
+
+/**
+ * Goes on with the migration `id`; without one, with the only unfinished migration, or family, there is. A member's family goes on
+ * as a whole. Rejects with PLAN_CHANGED where a member of it was given up, or never recorded: then it has to be given up.
+ */
 export async function resumeMigration(
   asked: ServerOptions & RunOptions & { readonly id?: string | null },
-): Promise<MigrationResult> {
+): Promise<ResumeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
   const signal = signalOf(options);
   await using database = await open(options, signal);
   const { plan } = await findOpen(database, options.id ?? null, signal);
-  return await run({ database, plan, purpose: 'resume' }, options, signal);
+  const result = await run({ database, plan, purpose: 'resume' }, options, signal);
+  return { ...result, members: [result] };
 }
 
 /** The migrations that are recorded on the server, newest first. */
@@ -203,6 +287,8 @@ export interface CleanUpResult {
   readonly outcome: 'dropped' | 'given-up' | 'found-done' | 'nothing-left';
   /** The old table that was dropped. */
   readonly dropped: RetiredTable | null;
+  /** Migrations that were unfinished and have been ended by this: of a family all its members that were. */
+  readonly ended: readonly MigrationId[];
 }
 
 /**
@@ -219,10 +305,10 @@ export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   if (record.state === 'open') {
     await using claim = await database.claimToGiveUp(record.plan, signal);
     const state = await giveUp(record.plan, claim, parts, signal);
-    return { id: record.id, outcome: state === 'done' ? 'found-done' : 'given-up', dropped: null };
+    return { id: record.id, outcome: state === 'done' ? 'found-done' : 'given-up', dropped: null, ended: [record.id] };
   }
   const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;
-  if (retired === null) return { id: record.id, outcome: 'nothing-left', dropped: null };
+  if (retired === null) return { id: record.id, outcome: 'nothing-left', dropped: null, ended: [] };
   const reason = isNow ? null : reasonToKeep(retired, soakMs);
   if (reason !== null) {
     const { schema, table } = retired.table;
@@ -233,7 +319,7 @@ export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   }
   const drop = (lockTimeoutMs: number): Promise<StepOutcome> => database.retiredTables.drop(retired, lockTimeoutMs, signal);
   await dropPatiently(retired.table, drop, parts, signal);
-  return { id: record.id, outcome: 'dropped', dropped: retired };
+  return { id: record.id, outcome: 'dropped', dropped: retired, ended: [] };
 }
 
 async function open(options: ServerOptions & RunOptions, signal: AbortSignal): Promise<OpenDatabase> {
@@ -265,7 +351,13 @@ interface AskedRequest extends Omit<MigrationRequest, 'table'> {
 }
 
 /** Before anything is connected to, so that a wrong statement is known at once. */
-async function readAsked({ url, alter, table, key, deferIndexes }: ChangeOptions): Promise<AskedRequest> {
+async function readAsked({
+  url,
+  alter,
+  table,
+  key,
+  deferIndexes,
+}: Pick<ServerOptions, 'url'> & TableChange): Promise<AskedRequest> {
   const server = parseServerUrl(url);
   const adapter = await loadAdapter(server.adapter);
   const change = adapter.readChange({ alter, table: table ?? null, database: server.database });
@@ -309,7 +401,7 @@ async function runNative(
   const obstacles = await openMigrationsOf(database, plan, signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   options.onNativeStart?.(plan);
-  const observer = options.observer ?? ((): void => undefined);
+  const observer: Observer = (event) => options.observer?.(event, null);
   const { controls } = options;
   const context = { clock: systemClock, observer };
   const runner = new NativeRunner({ native: database.native, plan, request, controls, context });
@@ -335,8 +427,8 @@ async function run({ database, plan, purpose }: Run, options: ControlledRun, sig
   await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
   controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
   await using claim = await database.claim(plan, purpose, signal);
-  options.onStart?.(plan);
-  const observer = options.observer ?? ((): void => undefined);
+  options.onStart?.(plan, [plan]);
+  const observer: Observer = (event) => options.observer?.(event, plan);
   const { signals = [] } = options;
   const { eventLog } = database;
   const recorder = new EventRecorder({ log: eventLog, id: plan.id, clock: systemClock, hide: hidePasswords, observer });
