@@ -1,6 +1,7 @@
 /** Lets the server try the ALTER on an empty copy of the table, in a transaction that is rolled back. */
 
 import { MigrationError } from '../engine/errors.ts';
+import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterReading, UsingExpression } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
@@ -114,7 +115,7 @@ function changingObstacle({ column }: UsingExpression, what: string): Obstacle {
 }
 
 /** What the server said as an obstacle; throws again what may pass. */
-export function refusalOf(error: unknown, source: TableDescription, step: Step): Obstacle {
+export function refusalOf(error: unknown, source: TableName, step: Step): Obstacle {
   const report = serverError(error);
   // Locks, resources, a lost connection: another time it may work.
   if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) throw error;

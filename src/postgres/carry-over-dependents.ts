@@ -5,23 +5,22 @@
 
 import { keptColumns } from './alter-probe.ts';
 import type { CarriedTables } from './carry-over-statements.ts';
-import type { Column } from './catalog.ts';
+import type { Column, TableDescription } from './catalog.ts';
 import { type Dependent, readDependents } from './dependents.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 /**
- * The table's own rules, then whatever else is re-pointed, each as it is now. Read before the swap, their text names the source.
- * Inside the transaction that holds the locks.
+ * Whatever is re-pointed but the tables' own rules, each as it is now and once, however many of the tables it is bound to. Read
+ * before the swap, its text names the sources. Inside the transaction that holds the locks.
  */
 export async function dependentStatements(
   session: Session,
-  tables: CarriedTables,
+  sources: readonly TableDescription[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { source } = tables;
-  const dependents = await readDependents(session, source.oid, signal);
-  return [...(await ruleStatements(session, tables, signal)), ...(await definitions(session, dependents, signal))];
+  const oids = sources.map(({ oid }) => oid);
+  return await definitions(session, await readDependents(session, oids, signal), signal);
 }
 
 /**
@@ -29,7 +28,7 @@ export async function dependentStatements(
  * what it would write after its own ALTER: the new names, and lists of aliases, which go by number, as long as they must be.
  * What names a column that goes away is an obstacle before; the server refuses to drop it here, too. Changes the catalog only,
  * and where no column is renamed not even that, unless there are rules, views or functions. Inside the transaction that holds the
- * locks.
+ * locks. May be nested, of one table within another.
  */
 export async function withNewColumns<T>(
   session: Session,
@@ -66,11 +65,11 @@ export async function withNewColumns<T>(
 /** The table's own rules included. */
 async function hasDependents(session: Session, oid: number, signal: AbortSignal): Promise<boolean> {
   const own = await session.query(`SELECT 1 FROM pg_rewrite WHERE ev_class = ${oid} LIMIT 1`, signal);
-  return own.length > 0 || (await readDependents(session, oid, signal)).length > 0;
+  return own.length > 0 || (await readDependents(session, [oid], signal)).length > 0;
 }
 
-/** Rules as they are defined, switched on or off as they are, with their comments. */
-async function ruleStatements(
+/** The table's own rules as they are defined, switched on or off as they are, with their comments. */
+export async function ruleStatements(
   session: Session,
   { plan, source }: CarriedTables,
   signal: AbortSignal,

@@ -1,35 +1,29 @@
-/** Foreign keys in the swap's transaction: taken off the old table, where they would go on to refuse and to cascade, and made again on the new one. */
+/** Foreign keys in the swap's transaction: taken off the old tables, where they would go on to refuse and to cascade, and made again on the new ones. */
 
-import type { Plan } from '../engine/model.ts';
-import { type ColumnNames, endName, type ForeignKey, keyClause } from './foreign-keys.ts';
+import { keptColumns } from './alter-probe.ts';
+import type { CarriedTables } from './carry-over-statements.ts';
+import { columnNames, endName, type ForeignKey, keyClause } from './foreign-keys.ts';
 import { settlementRecord } from './settlement.ts';
-import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { quoteName, quoteText } from './statements.ts';
 
-/** What the statements are made from. */
-export interface CarriedKeys {
-  readonly plan: Plan;
-  /** As they are under the locks. */
-  readonly keys: readonly ForeignKey[];
-  /** The source's. */
-  readonly oid: number;
-  /** Of the columns of source and shadow. */
-  readonly names: ColumnNames;
-}
-
-/** Of each key but those that go away with a dropped column, as on the server's own ALTER. They take locks that are held already, and read no rows. */
-export function foreignKeyStatements({ plan, keys, oid, names }: CarriedKeys): {
-  readonly beforeSwap: readonly string[];
-  readonly afterSwap: readonly string[];
-} {
-  const table = quoteTable(plan.source);
+/**
+ * Of each key but those that go away with a dropped column, as on the server's own ALTER. They take locks that are held already, and
+ * read no rows. What is left to be validated is recorded with the migration of the table that refers, or else of the other one.
+ */
+export function foreignKeyStatements(
+  tables: readonly CarriedTables[],
+  keys: readonly ForeignKey[],
+): { readonly beforeSwap: readonly string[]; readonly afterSwap: readonly string[] } {
+  const names = new Map(tables.map(({ source, shadow }) => [source.oid, columnNames(keptColumns(source, shadow))]));
+  const plans = new Map(tables.map(({ source, plan }) => [source.oid, plan]));
   return {
     beforeSwap: keys.map((key) => `ALTER TABLE ${endName(key.child)} DROP CONSTRAINT ${quoteName(key.name)}`),
     afterSwap: keys.flatMap((key) => {
-      const parent = key.parent.oid === oid ? table : endName(key.parent);
-      const clause = keyClause(key, { oid, names, parent });
-      // By its name the child is the new table where it was the old one.
+      // By its name each end is then the new table where it was an old one.
+      const clause = keyClause(key, { names, parent: endName(key.parent) });
       const child = endName(key.child);
-      if (clause === null) return [];
+      const plan = plans.get(key.child.oid) ?? plans.get(key.parent.oid);
+      if (clause === null || plan === undefined) return [];
       const comment = `COMMENT ON CONSTRAINT ${quoteName(key.name)} ON ${child} IS ${quoteText(key.comment ?? '')}`;
       return [
         `ALTER TABLE ${child} ADD ${clause}`,

@@ -9,18 +9,18 @@ import type { Plan } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
 import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements } from './carry-over-privileges.ts';
-import { dependentStatements, withNewColumns } from './carry-over-dependents.ts';
+import { dependentStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
-import type { CarryOver } from './cutover.ts';
 import { readOuterRelations } from './dependents.ts';
-import { columnNames, type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
+import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import type { Session } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import type { CarryOver } from './swap.ts';
 import { checkStreamMarks, readStreamMarks } from './unstreamed-changes.ts';
 
 /** Statements for the transaction of the swap, in order. */
@@ -31,21 +31,24 @@ interface CarryOverStatements {
   readonly afterSwap: readonly string[];
 }
 
-/** What the cutover of a plan calls. Each attempt reads anew. */
-export function createCarryOver(plan: Plan): CarryOver {
+/** What the cutover of these plans calls, which swaps all their tables. Each attempt reads anew, and all of it before anything is moved. */
+export function createCarryOver(plans: readonly Plan[]): CarryOver {
+  const sources = plans.map(({ source }) => source);
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
-  let partners: Partners = { children: [], parents: [] };
+  let partners: Partners = { children: [], parents: [], between: [] };
   return {
-    findOuter: (session, signal) => readOuterRelations(session, plan.source, signal),
+    findOuter: (session, signal) => readOuterRelations(session, sources, signal),
     async findPartners(session, signal) {
-      partners = await readPartners(session, plan.source, signal);
+      partners = await readPartners(session, sources, signal);
       return partners;
     },
     async prepare(session, signal) {
-      const { unfinished, ...tables } = await readTables(session, plan, signal);
-      const keys = await readForeignKeys(session, tables.source.oid, signal);
-      const inTheWay = [...unlockedKeys(keys, tables.source, partners), ...(await findInTheWay(session, tables, signal))];
-      if (inTheWay.length === 0) statements = await readStatements(session, { ...tables, keys }, unfinished, signal);
+      const tables: UnfinishedTables[] = [];
+      for (const plan of plans) tables.push(await readTables(session, plan, signal));
+      const oids = tables.map(({ source }) => source.oid);
+      const keys = await readForeignKeys(session, oids, signal);
+      const inTheWay = [...unlockedKeys(keys, oids, partners), ...(await findInTheWay(session, tables, signal))];
+      if (inTheWay.length === 0) statements = await readStatements(session, { tables, keys }, signal);
       return inTheWay;
     },
     beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
@@ -53,12 +56,13 @@ export function createCarryOver(plan: Plan): CarryOver {
   };
 }
 
+/** One of the tables, and what its shadow still lacks. */
+interface UnfinishedTables extends CarriedTables {
+  readonly unfinished: Unfinished;
+}
+
 /** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
-async function readTables(
-  session: Session,
-  plan: Plan,
-  signal: AbortSignal,
-): Promise<CarriedTables & { readonly unfinished: Unfinished }> {
+async function readTables(session: Session, plan: Plan, signal: AbortSignal): Promise<UnfinishedTables> {
   const unfinished = await readUnfinished(session, plan, signal);
   const source = await readTable(session, plan.source, signal);
   const shadow = await readTable(session, plan.shadow, signal);
@@ -72,73 +76,88 @@ async function readTables(
   return { plan, source, shadow, unfinished };
 }
 
-/** Foreign keys that somebody made between when they were read and when the table was locked: the next attempt knows them. */
+/** Foreign keys that somebody made between when they were read and when the tables were locked: the next attempt knows them. */
 function unlockedKeys(
   keys: readonly ForeignKey[],
-  { oid }: TableDescription,
+  oids: readonly number[],
   { children, parents }: Partners,
 ): readonly string[] {
-  const locked = new Set([oid, ...[...children, ...parents].map((one) => one.oid)]);
+  const locked = new Set([...oids, ...[...children, ...parents].map((one) => one.oid)]);
   const isUnlocked = ({ child, parent }: ForeignKey): boolean => !locked.has(child.oid) || !locked.has(parent.oid);
   return keys.filter(isUnlocked).map((key) => `${keyName(key)} was made meanwhile`);
 }
 
-/** What would be an obstacle to the plan and was made since. */
+/** What would be an obstacle to the plans and was made since. */
 async function findInTheWay(
   session: Session,
-  { source, shadow }: CarriedTables,
+  tables: readonly CarriedTables[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const kept = keptColumns(source, shadow);
-  const obstacles = [
-    ...(await tableObstacles(session, source, signal)),
-    ...(await foreignKeyObstacles(session, { source, kept }, signal)),
-    ...(await dependencyObstacles(session, { source, altered: shadow, kept }, signal)),
-  ];
-  return obstacles.map(({ message }) => message.replace(/\.$/, ''));
+  const found = new Set<string>();
+  for (const { source, shadow } of tables) {
+    const kept = keptColumns(source, shadow);
+    const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
+    const obstacles = [
+      ...(await tableObstacles(session, source, signal)),
+      ...(await foreignKeyObstacles(session, { source, kept }, signal)),
+      ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings }, signal)),
+    ];
+    for (const { message } of obstacles) found.add(message.replace(/\.$/, ''));
+  }
+  return [...found];
 }
 
-/** Both tables are locked and in their places. Writes nothing. */
+/** All tables are locked and in their places. Writes nothing that stays. */
 async function readStatements(
   session: Session,
-  tables: CarriedTables & { readonly keys: readonly ForeignKey[] },
-  unfinished: Unfinished,
+  { tables, keys }: { readonly tables: readonly UnfinishedTables[]; readonly keys: readonly ForeignKey[] },
   signal: AbortSignal,
 ): Promise<CarryOverStatements> {
-  const { plan, source, shadow, keys } = tables;
-  const names = columnNames(keptColumns(source, shadow));
-  const foreignKeys = foreignKeyStatements({ plan, keys, oid: source.oid, names });
-  const table = quoteTable(plan.source);
-  const serials = source.sequences.filter((one) => !one.isIdentity && keptColumn(plan, source, one.attnum) !== null);
-  const named = await withNewColumns(
-    session,
-    tables,
-    async () => [
-      ...(await policyStatements(session, tables, signal)),
-      ...(await triggerStatements(session, tables, signal)),
-      ...(await dependentStatements(session, tables, signal)),
-      ...(await publicationStatements(session, tables, signal)),
-    ],
-    signal,
-  );
-  return {
-    beforeSwap: [
-      // An owned sequence would go away with the old table.
-      ...serials.map((one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY NONE`),
-      ...unfinished.lateConstraints,
-      ...foreignKeys.beforeSwap,
-    ],
-    afterSwap: [
+  const bound = await readBound(session, tables, signal);
+  const foreignKeys = foreignKeyStatements(tables, keys);
+  const beforeSwap: string[] = [];
+  const afterSwap: string[] = [];
+  for (const one of tables) {
+    const { plan, source, shadow, unfinished } = one;
+    const serials = source.sequences.flatMap((sequence) => {
+      const column = sequence.isIdentity ? null : keptColumn(plan, source, sequence.attnum);
+      return column === null ? [] : [{ name: nameOf(sequence), column }];
+    });
+    // An owned sequence would go away with the old table.
+    beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
+    afterSwap.push(
       ...identityValues(plan, source, shadow),
       ...statisticsMoves(plan, source, shadow),
-      ...(await privilegeStatements(session, tables, signal)),
-      ...serials.map(
-        (one) => `ALTER SEQUENCE ${nameOf(one)} OWNED BY ${table}.${quoteName(keptColumn(plan, source, one.attnum) ?? '')}`,
-      ),
-      ...named,
-      ...foreignKeys.afterSwap,
-    ],
+      ...(await privilegeStatements(session, one, signal)),
+      ...serials.map(({ name, column }) => `ALTER SEQUENCE ${name} OWNED BY ${quoteTable(plan.source)}.${quoteName(column)}`),
+    );
+  }
+  return {
+    beforeSwap: [...beforeSwap, ...foreignKeys.beforeSwap],
+    // What names several of the tables is made when all of them, and their owners, are in place.
+    afterSwap: [...afterSwap, ...bound, ...foreignKeys.afterSwap],
   };
+}
+
+/** What names columns in its text, as that is when all of the tables have their new ones. */
+async function readBound(session: Session, tables: readonly CarriedTables[], signal: AbortSignal): Promise<readonly string[]> {
+  const read = async (): Promise<readonly string[]> => {
+    const statements: string[] = [];
+    for (const one of tables) {
+      statements.push(
+        ...(await policyStatements(session, one, signal)),
+        ...(await triggerStatements(session, one, signal)),
+        ...(await ruleStatements(session, one, signal)),
+        ...(await publicationStatements(session, one, signal)),
+      );
+    }
+    const sources = tables.map(({ source }) => source);
+    return [...statements, ...(await dependentStatements(session, sources, signal))];
+  };
+  const within = (work: typeof read, one: CarriedTables): typeof read => {
+    return () => withNewColumns(session, one, work, signal);
+  };
+  return await tables.reduce(within, read)();
 }
 
 /**

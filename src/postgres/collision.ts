@@ -11,8 +11,9 @@ import { quoteTable } from './statements.ts';
 
 /**
  * Converts the rows as the shadow would, in temporary tables without its indexes: once to find the shadow rows that hold one of
- * their values, and once more, together with these rows, in ONE snapshot of the source, to see whether two of them agree. The
- * caller undoes the transaction, and with it the temporary tables. Locks nothing but these.
+ * their values, and once more, together with these rows, in ONE snapshot of the source, to see whether two of them agree. What is
+ * in the way by this snapshot too is older than it; before, it may have been a duplicate. The caller undoes the transaction, and
+ * with it the temporary tables. Locks nothing but these.
  */
 export async function explainCollision(
   session: Session,
@@ -21,20 +22,34 @@ export async function explainCollision(
   signal: AbortSignal,
 ): Promise<CollisionCause> {
   const asked = await probe(session, layout, { name: 'tableshift_asked', keys }, signal);
-  const inTheWay = new Set<RowKey>();
-  for (const unique of layout.uniques) {
-    const shadow = quoteTable(layout.shadow);
-    const statement =
-      `SELECT ${layout.shadowKey.map((_, n) => `o.k${n}`).join(', ')} FROM ${values(layout, unique, asked)} AS p ` +
-      `JOIN ${values(layout, unique, `ONLY ${shadow}`)} AS o ON ${agreement(unique)}`;
-    for (const key of keysFromRows(layout.shadowKey, await session.query(statement, signal))) inTheWay.add(key);
-  }
-  const both = await probe(session, layout, { name: 'tableshift_both', keys: [...new Set([...keys, ...inTheWay])] }, signal);
+  const candidates = await keysInTheWay(session, layout, { keys, table: asked }, signal);
+  const judged = new Set([...keys, ...candidates]);
+  const both = await probe(session, layout, { name: 'tableshift_both', keys: [...judged] }, signal);
   for (const unique of layout.uniques) {
     const found = await findDuplicates(session, layout, { unique, table: both }, signal);
     if (found !== null) return found;
   }
-  return { kind: 'in-the-way', keys: [...inTheWay] };
+  const inTheWay = await keysInTheWay(session, layout, { keys, table: both }, signal);
+  return { kind: 'in-the-way', keys: inTheWay.filter((key) => judged.has(key)) };
+}
+
+/** Keys of rows of the shadow that hold a value that a row of the probe with one of these keys has, each once. */
+async function keysInTheWay(
+  session: Session,
+  layout: PairLayout,
+  { keys, table }: { readonly keys: readonly RowKey[]; readonly table: string },
+  signal: AbortSignal,
+): Promise<readonly RowKey[]> {
+  const asked = `(SELECT * FROM ${table} WHERE ${keysCondition(layout.shadowKey, keys)}) AS asked`;
+  const shadow = `ONLY ${quoteTable(layout.shadow)}`;
+  const inTheWay = new Set<RowKey>();
+  for (const unique of layout.uniques) {
+    const statement =
+      `SELECT ${layout.shadowKey.map((_, n) => `o.k${n}`).join(', ')} FROM ${values(layout, unique, asked)} AS p ` +
+      `JOIN ${values(layout, unique, shadow)} AS o ON ${agreement(unique)}`;
+    for (const key of keysFromRows(layout.shadowKey, await session.query(statement, signal))) inTheWay.add(key);
+  }
+  return [...inTheWay];
 }
 
 async function probe(

@@ -40,15 +40,20 @@ export const isRepointed = `(d.classid = 'pg_rewrite'::regclass AND EXISTS (SELE
     OR d.classid = 'pg_proc'::regclass AND EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = d.objid AND p.prosqlbody IS NOT NULL
       AND p.prosqlbody::text !~ ':commandType [^1]' AND p.prosqlbody::text !~ ':rowMarks [(]'))`;
 
-/** All of them but the table's own rules, in a steady order. */
-export async function readDependents(session: Session, oid: number, signal: AbortSignal): Promise<readonly Dependent[]> {
+/** All of them but the tables' own rules, each once, in a steady order. */
+export async function readDependents(
+  session: Session,
+  oids: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly Dependent[]> {
+  const tables = oids.join(', ');
   const rows = await session.query(
     `SELECT DISTINCT CASE WHEN r.oid IS NULL THEN 'function' WHEN r.rulename = '_RETURN' THEN 'view' ELSE 'rule' END AS kind,
        CASE WHEN r.rulename = '_RETURN' THEN r.ev_class ELSE d.objid END AS oid,
        CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
          ELSE pg_describe_object(d.classid, d.objid, 0) END AS description
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${oid} AND r.ev_class IS DISTINCT FROM ${oid} AND ${isRepointed}
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (${tables}) AND coalesce(r.ev_class, 0) NOT IN (${tables}) AND ${isRepointed}
      ORDER BY description`,
     signal,
   );
@@ -58,23 +63,23 @@ export async function readDependents(session: Session, oid: number, signal: Abor
   });
 }
 
-/** The relations to lock before the table, each before those that it leads to: as the statements that use them do. Locks nothing. */
+/** The relations to lock before the tables, each before those that it leads to: as the statements that use them do. Locks nothing. */
 export async function readOuterRelations(
   session: Session,
-  source: TableName,
+  sources: readonly TableName[],
   signal: AbortSignal,
 ): Promise<readonly OuterRelation[]> {
-  const table = tableOid(source);
+  const tables = sources.map(tableOid).join(', ');
   const rows = await session.query(
     `SELECT DISTINCT c.oid, n.nspname, c.relname, c.relkind = 'v' AS is_view, pg_get_userbyid(c.relowner) AS owner, c.xmin::text AS version
      FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        JOIN pg_class AS c ON c.oid = r.ev_class JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${table} AND c.oid <> ${table} AND ${isRepointed}
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (${tables}) AND c.oid NOT IN (${tables}) AND ${isRepointed}
      ORDER BY c.oid`,
     signal,
   );
   if (rows.length === 0) return [];
-  const depths = await readDepths(session, table, signal);
+  const depths = await readDepths(session, tables, signal);
   return rows
     .map((row) => ({
       depth: depths.get(row['oid'] ?? '') ?? 0,
@@ -90,14 +95,14 @@ export async function readOuterRelations(
     .map(({ relation }) => relation);
 }
 
-/** How many relations there are at most between the table and each one that leads to it by its rules. */
-async function readDepths(session: Session, table: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+/** How many relations there are at most between the tables and each one that leads to them by its rules. */
+async function readDepths(session: Session, tables: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const rows = await session.query(
     `WITH RECURSIVE step AS (
        SELECT DISTINCT d.refobjid AS lower, r.ev_class AS upper FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND r.ev_class <> d.refobjid),
-     reached (oid) AS (SELECT ${table}::oid UNION SELECT step.upper FROM reached JOIN step ON step.lower = reached.oid)
-     SELECT step.lower, step.upper FROM reached JOIN step ON step.lower = reached.oid WHERE step.upper <> ${table}`,
+     reached (oid) AS (SELECT unnest(ARRAY[${tables}])::oid UNION SELECT step.upper FROM reached JOIN step ON step.lower = reached.oid)
+     SELECT step.lower, step.upper FROM reached JOIN step ON step.lower = reached.oid WHERE step.upper NOT IN (${tables})`,
     signal,
   );
   const depths = new Map<string, number>();

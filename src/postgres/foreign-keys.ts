@@ -50,8 +50,12 @@ export function columnNames(kept: readonly (readonly [source: Column, shadow: Co
   return new Map(kept.map(([source, shadow]) => [source.name, shadow.name]));
 }
 
-/** All of them, in both directions, by name. Those of single partitions, which others stand for, are left out. Locks nothing. */
-export async function readForeignKeys(session: Session, oid: number, signal: AbortSignal): Promise<readonly ForeignKey[]> {
+/** All of these tables, in both directions, each once, by name. Those of single partitions, which others stand for, are left out. Locks nothing. */
+export async function readForeignKeys(
+  session: Session,
+  oids: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly ForeignKey[]> {
   const end = (relation: string, numbers: string): string =>
     `json_build_object('oid', ${relation}::bigint, 'schema', (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
        WHERE c.oid = ${relation}), 'table', (SELECT relname FROM pg_class WHERE oid = ${relation}), 'columns', ${names(relation, numbers)})`;
@@ -70,49 +74,62 @@ export async function readForeignKeys(session: Session, oid: number, signal: Abo
        'isChildInTree', (SELECT c.relkind <> 'r' OR c.relispartition FROM pg_class AS c WHERE c.oid = k.conrelid)
          OR EXISTS (SELECT FROM pg_inherits AS i WHERE k.conrelid IN (i.inhrelid, i.inhparent)),
        'isSwitched', EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')) AS description
-     FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ${oid} OR k.confrelid = ${oid})
+     FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0
+       AND (k.conrelid IN (${oids.join(', ')}) OR k.confrelid IN (${oids.join(', ')}))
      ORDER BY k.conname, k.conrelid`,
     signal,
   );
   return rows.map((row) => JSON.parse(row['description'] ?? '') as ForeignKey);
 }
 
-/** What locks the other tables: in the cutover each of them is locked as the table itself is. */
+/** What foreign keys tie to the tables that are swapped: in the cutover each of these is locked as they are. */
 export interface Partners {
-  /** Those that refer to the table. */
+  /** The others that refer to them. */
   readonly children: readonly KeyEnd[];
-  /** Those that it refers to and that do not refer to it. */
+  /** The others that they refer to and that do not refer to them. */
   readonly parents: readonly KeyEnd[];
+  /** The keys by which they refer to each other. */
+  readonly between: readonly Pick<ForeignKey, 'child' | 'parent'>[];
 }
 
-/** The other tables of these keys, each once. */
-export function partnersOf(keys: readonly ForeignKey[], oid: number): Partners {
+/** The other tables of these keys, each once. `oids`: of the tables that are swapped. */
+export function partnersOf(keys: readonly ForeignKey[], oids: readonly number[]): Partners {
   const others = (ends: readonly KeyEnd[]): readonly KeyEnd[] => [
-    ...new Map(ends.filter((one) => one.oid !== oid).map((one) => [one.oid, one])).values(),
+    ...new Map(ends.filter((one) => !oids.includes(one.oid)).map((one) => [one.oid, one])).values(),
   ];
   const children = others(keys.map(({ child }) => child));
   const parents = others(keys.map(({ parent }) => parent));
-  return { children, parents: parents.filter((one) => !children.some(({ oid: other }) => other === one.oid)) };
+  return {
+    children,
+    parents: parents.filter((one) => !children.some(({ oid: other }) => other === one.oid)),
+    between: keys.filter(
+      ({ child, parent }) => oids.includes(child.oid) && oids.includes(parent.oid) && child.oid !== parent.oid,
+    ),
+  };
 }
 
-/** The same, read from the catalog. None where there is no such table. Locks nothing. */
-export async function readPartners(session: Session, source: TableName, signal: AbortSignal): Promise<Partners> {
-  const name = quoteText(quoteTable(source));
-  const [row] = await session.query(`SELECT coalesce(pg_catalog.to_regclass(${name})::pg_catalog.oid, 0) AS oid`, signal);
-  const oid = Number(row?.['oid']);
-  return partnersOf(await readForeignKeys(session, oid, signal), oid);
+/** The same, read from the catalog; a table that is not there has none. Locks nothing. */
+export async function readPartners(session: Session, sources: readonly TableName[], signal: AbortSignal): Promise<Partners> {
+  const names = sources.map((source) => `(${quoteText(quoteTable(source))})`).join(', ');
+  const rows = await session.query(
+    `SELECT coalesce(pg_catalog.to_regclass(name)::pg_catalog.oid, 0) AS oid FROM (VALUES ${names}) AS v (name)`,
+    signal,
+  );
+  const oids = rows.map((row) => Number(row['oid']));
+  return partnersOf(await readForeignKeys(session, oids, signal), oids);
 }
 
 /**
- * What adds the key on or to the new table, behind ADD; existing rows are not looked at. `names`: of the table's columns. Null
- * where a column of it is dropped.
+ * What adds the key on or to the new table, behind ADD; existing rows are not looked at. `names`: of the columns of the tables
+ * that change, by the oid of each. Null where a column of it is dropped.
  */
 export function keyClause(
   key: ForeignKey,
-  { oid, names, parent }: { readonly oid: number; readonly names: ColumnNames; readonly parent: string },
+  { names, parent }: { readonly names: ReadonlyMap<number, ColumnNames>; readonly parent: string },
 ): string | null {
   const list = (end: KeyEnd, columns: readonly string[]): readonly string[] | null => {
-    const after = columns.map((name) => (end.oid === oid ? names.get(name) : name));
+    const changed = names.get(end.oid);
+    const after = columns.map((name) => (changed === undefined ? name : changed.get(name)));
     return after.every((name) => name !== undefined) ? after.map((name) => quoteName(name)) : null;
   };
   const own = list(key.child, key.child.columns);

@@ -13,6 +13,8 @@ export interface DependencyScope {
   readonly altered: TableDescription;
   /** Columns that exist before and after. */
   readonly kept: readonly (readonly [source: Column, shadow: Column])[];
+  /** The oids of the other tables that are swapped together with it: what of theirs is made anew is so on their new tables. */
+  readonly siblings: readonly number[];
 }
 
 /**
@@ -26,6 +28,10 @@ export async function dependencyObstacles(
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const { oid } = scope.source;
+  const anew = ['pg_trigger.tgrelid', 'pg_policy.polrelid', 'pg_rewrite.ev_class'].map((column) => {
+    const [catalog = ''] = column.split('.');
+    return `UNION ALL SELECT '${catalog}'::regclass, oid, false FROM ${catalog} WHERE ${column} IN (${[0, ...scope.siblings].join(', ')})`;
+  });
   const name = `${scope.source.schema}.${scope.source.table}`;
   const rows = await session.query(
     `WITH own AS (
@@ -43,6 +49,7 @@ export async function dependencyObstacles(
        UNION ALL SELECT 'pg_type'::regclass, oid, true FROM pg_type
          WHERE typrelid = ${oid} OR typelem = (SELECT reltype FROM pg_class WHERE oid = ${oid}) AND typcategory = 'A'
        UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
+       ${anew.join(' ')}
      )
      SELECT DISTINCT CASE WHEN v.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, v.ev_class, 0)
          ELSE pg_describe_object(d.classid, d.objid, 0) END AS object

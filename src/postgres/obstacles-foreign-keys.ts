@@ -1,10 +1,20 @@
 /** What keeps foreign keys, of the table and to it, from coming to the new table. */
 
+import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { isWords, nameOf, splitAtCommas } from './alter-clauses.ts';
 import { refusalOf } from './alter-probe.ts';
 import type { Column, TableDescription } from './catalog.ts';
-import { columnNames, endName, type ForeignKey, keyClause, keyName, type KeyEnd, readForeignKeys } from './foreign-keys.ts';
+import {
+  type ColumnNames,
+  columnNames,
+  endName,
+  type ForeignKey,
+  keyClause,
+  keyName,
+  type KeyEnd,
+  readForeignKeys,
+} from './foreign-keys.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
 import { alterCopy, makeCopy } from './shadow.ts';
@@ -24,7 +34,7 @@ export async function foreignKeyObstacles(
   { source, kept }: ForeignKeyScope,
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const keys = await readForeignKeys(session, source.oid, signal);
+  const keys = await readForeignKeys(session, [source.oid], signal);
   if (keys.length === 0) return [];
   const names = columnNames(kept);
   const found = keys.flatMap((key) => {
@@ -35,28 +45,38 @@ export async function foreignKeyObstacles(
 }
 
 /**
- * What the server says when the keys are made between empty copies of the tables, as the ALTER leaves them: types without an
- * equality, a unique key that is gone. And what the clauses want of the keys themselves, which a shadow does not have. Takes
- * ACCESS SHARE on the tables, in a transaction that is rolled back.
+ * What the server says when the keys are made between empty copies of the tables, as the ALTERs leave them: types without an
+ * equality, a unique key that is gone. And what the clauses want of the keys themselves, which a shadow does not have. Of all
+ * tables that are swapped together. Takes ACCESS SHARE on the tables, in a transaction that is rolled back.
  */
 export async function foreignKeyTrialObstacles(
   session: Session,
-  { source, probed, reading }: PlanningFacts,
+  facts: readonly PlanningFacts[],
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const keys = await readForeignKeys(session, source.oid, signal);
+  const oids = facts.map(({ source }) => source.oid);
+  const keys = await readForeignKeys(session, oids, signal);
   if (keys.length === 0) return [];
-  const found = [...namedByClauses(reading.text, keys, source), ...revaluedKeys(keys, source, probed.usings)];
+  const found = facts.flatMap(({ source, probed, reading }) => [
+    ...namedByClauses(reading.text, keys, source),
+    ...revaluedKeys(keys, source, probed.usings),
+  ]);
   const { signal: always } = new AbortController();
-  const table = { schema: `tableshift_probe_${session.pid}`, table: source.table };
-  const names = columnNames(probed.kept);
+  const schemaAt = (index: number): string => `tableshift_probe_${session.pid}_${index}`;
+  const names = new Map(facts.map(({ source, probed }) => [source.oid, columnNames(probed.kept)]));
+  const copies = new Map<number, TableName>();
   await session.execute('BEGIN', signal);
   try {
-    await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
-    await makeCopy(session, source, table.schema, signal);
-    await alterCopy(session, { table, clauses: reading.text }, signal);
+    for (const [index, { source, reading }] of facts.entries()) {
+      const table = { schema: schemaAt(index), table: source.table };
+      await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
+      await makeCopy(session, source, table.schema, signal);
+      await alterCopy(session, { table, clauses: reading.text }, signal);
+      copies.set(source.oid, table);
+    }
+    const other = { schema: schemaAt(0), table: 'tableshift_partner' };
     for (const key of keys) {
-      const said = await tryKey(session, { key, source, names, schema: table.schema }, signal);
+      const said = await tryKey(session, { key, names, copies, other }, signal);
       if (said !== null) found.push(obstacle(`${keyName(key)} does not go with the ALTER: ${said}.`));
     }
     return found;
@@ -112,29 +132,32 @@ async function privilegeObstacles(
 
 interface KeyTrial {
   readonly key: ForeignKey;
-  readonly source: TableDescription;
-  readonly names: ReadonlyMap<string, string>;
-  readonly schema: string;
+  readonly names: ReadonlyMap<number, ColumnNames>;
+  /** Of the tables that change, by the oid of each. */
+  readonly copies: ReadonlyMap<number, TableName>;
+  /** The name for a copy of any other table. */
+  readonly other: TableName;
 }
 
 /** Null where the server makes the key, or where there is none to be made; else what it said. */
-async function tryKey(session: Session, { key, source, names, schema }: KeyTrial, signal: AbortSignal): Promise<string | null> {
+async function tryKey(session: Session, { key, names, copies, other }: KeyTrial, signal: AbortSignal): Promise<string | null> {
   const { signal: always } = new AbortController();
-  const copy = quoteTable({ schema, table: source.table });
-  const other = quoteTable({ schema, table: 'tableshift_partner' });
-  const nameOfEnd = ({ oid }: KeyEnd): string => (oid === source.oid ? copy : other);
-  const clause = keyClause(key, { oid: source.oid, names, parent: nameOfEnd(key.parent) });
+  const nameOfEnd = ({ oid }: KeyEnd): string => quoteTable(copies.get(oid) ?? other);
+  const clause = keyClause(key, { names, parent: nameOfEnd(key.parent) });
   if (clause === null) return null;
-  const partner = [key.child, key.parent].find(({ oid }) => oid !== source.oid);
+  const partner = [key.child, key.parent].find(({ oid }) => !copies.has(oid));
   await session.execute('SAVEPOINT tableshift_key', signal);
   try {
     if (partner !== undefined) {
-      await session.execute(`CREATE TABLE ${other} (LIKE ${endName(partner)} INCLUDING GENERATED INCLUDING INDEXES)`, signal);
+      await session.execute(
+        `CREATE TABLE ${quoteTable(other)} (LIKE ${endName(partner)} INCLUDING GENERATED INCLUDING INDEXES)`,
+        signal,
+      );
     }
     await session.execute(`ALTER TABLE ${nameOfEnd(key.child)} ADD ${clause}`, signal);
     return null;
   } catch (error) {
-    const { code, message } = refusalOf(error, source, 'alter');
+    const { code, message } = refusalOf(error, key.child, 'alter');
     // What the role lacks is an obstacle of its own.
     if (code === 'MISSING_PRIVILEGE') return null;
     return message.replace(/^.*?: /, '').replace(/\.$/, '');

@@ -6,8 +6,8 @@ import type { Session } from './session.ts';
 /** Transaction ids that must be left; the server stops taking writes with 3 million left, and warns at 40. */
 const idsLeftMin = 100_000_000;
 
-/** Asked in one statement; needs no privilege. */
-export async function serverObstacles(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
+/** For so many tables, each of which has a slot of its own. Asked in one statement; needs no privilege. */
+export async function serverObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query(
     `SELECT current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS is_standby,
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
@@ -31,12 +31,15 @@ export async function serverObstacles(session: Session, signal: AbortSignal): Pr
     `synchronous_standby_names is ${row?.['standbys'] ?? ''}, which means every reader of the log.`,
   );
   refuse(walLevel !== 'logical', 'WAL_LEVEL', `wal_level is ${walLevel ?? 'unknown'}.`);
-  refuse(
-    Number(row?.['slots_free']) < 1,
-    'NO_FREE_SLOT',
-    'All replication slots of the server are taken (max_replication_slots).',
-  );
-  refuse(Number(row?.['senders_free']) < 1, 'NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).');
+  const room = [
+    { free: Number(row?.['slots_free']), what: 'replication slots', setting: 'max_replication_slots' },
+    { free: Number(row?.['senders_free']), what: 'sender processes', setting: 'max_wal_senders' },
+  ];
+  for (const { free, what, setting } of room) {
+    refuse(free < 1, 'NO_FREE_SLOT', `All ${what} of the server are taken (${setting}).`);
+    const some = `${tables} ${what} are needed, one for each table, and the server has ${free} free (${setting}).`;
+    refuse(free >= 1 && free < tables, 'NO_FREE_SLOT', some);
+  }
   refuse(row?.['can_replicate'] !== 't', 'MISSING_PRIVILEGE', `The role ${username ?? ''} lacks the attribute REPLICATION.`);
   refuse(
     row?.['can_create'] !== 't',

@@ -6,34 +6,79 @@ import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
-import { learnFacts } from './planning-facts.ts';
+import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
-/** All obstacles of a plan (`Database.findObstacles`). Tries the ALTER in a transaction that is rolled back. */
-export async function findObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+/**
+ * All obstacles of plans whose tables are swapped together, or of a single one (`Database.findObstacles`), each once. Tries the
+ * ALTERs in transactions that are rolled back.
+ */
+export async function findObstacles(server: Server, plans: readonly Plan[], signal: AbortSignal): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
-  const surroundings = await surroundingObstacles(session, signal);
-  const request = { table: plan.source, clauses: plan.clauses, options: plan.options };
-  const facts = await learnFacts(session, request, signal);
-  if ('obstacles' in facts) return [...facts.obstacles, ...surroundings];
+  const surroundings = await surroundingObstacles(session, plans.length, signal);
+  const learned: { readonly plan: Plan; readonly facts: PlanningFacts }[] = [];
+  const unlearned: Obstacle[] = [];
+  for (const plan of plans) {
+    const request = { table: plan.source, clauses: plan.clauses, options: plan.options };
+    const facts = await learnFacts(session, request, signal);
+    if ('obstacles' in facts) unlearned.push(...facts.obstacles);
+    else learned.push({ plan, facts });
+  }
+  if (unlearned.length > 0) return once([...unlearned, ...surroundings]);
+  const tables = learned.map(({ facts }) => facts);
+  const found = [...surroundings];
+  for (const { plan, facts } of learned) found.push(...(await obstaclesOfTable(session, { plan, facts, tables }, signal)));
+  return once([...found, ...sharedNames(tables), ...(await foreignKeyTrialObstacles(session, tables, signal))]);
+}
+
+/** What does not depend on a plan: settings of the server and attributes of the user. `tables`: how many are changed. */
+export function surroundingObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  return serverObstacles(session, tables, signal);
+}
+
+interface PlannedTable {
+  readonly plan: Plan;
+  readonly facts: PlanningFacts;
+  /** Of all tables that are swapped together, this one among them. */
+  readonly tables: readonly PlanningFacts[];
+}
+
+async function obstaclesOfTable(
+  session: Session,
+  { plan, facts, tables }: PlannedTable,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { source, probed } = facts;
+  const { kept, definition: altered } = probed;
+  const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
   return [
-    ...surroundings,
-    ...(await privilegeObstacles(session, facts.source, signal)),
-    ...(await tableObstacles(session, facts.source, signal)),
-    ...(await foreignKeyObstacles(session, { source: facts.source, kept: facts.probed.kept }, signal)),
-    ...(await foreignKeyTrialObstacles(session, facts, signal)),
-    ...(await dependencyObstacles(
-      session,
-      { source: facts.source, altered: facts.probed.definition, kept: facts.probed.kept },
-      signal,
-    )),
+    ...(await privilegeObstacles(session, source, signal)),
+    ...(await tableObstacles(session, source, signal)),
+    ...(await foreignKeyObstacles(session, { source, kept }, signal)),
+    ...(await dependencyObstacles(session, { source, altered, kept, siblings }, signal)),
     ...(await nameObstacles(session, plan, facts, signal)),
     ...(await migrationObstacles(session, plan, signal)),
   ];
 }
 
-/** What does not depend on a plan: settings of the server and attributes of the user. */
-export function surroundingObstacles(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  return serverObstacles(session, signal);
+/** Names that two of the new tables would have in one schema; what is there already is unique. */
+function sharedNames(tables: readonly PlanningFacts[]): readonly Obstacle[] {
+  const owners = new Map<string, string>();
+  const found: Obstacle[] = [];
+  for (const { source, probed } of tables) {
+    const { schema, table } = source;
+    for (const { name } of [...probed.definition.indexes, ...probed.definition.sequences]) {
+      const owner = owners.get(`${schema}.${name}`);
+      const message = `The new tables of ${owner} and ${schema}.${table} would both have ${name}.`;
+      if (owner === undefined) owners.set(`${schema}.${name}`, `${schema}.${table}`);
+      else found.push({ code: 'NAME_TAKEN', message });
+    }
+  }
+  return found;
+}
+
+/** What two tables have in common is told once. */
+export function once(obstacles: readonly Obstacle[]): readonly Obstacle[] {
+  return [...new Map(obstacles.map((obstacle) => [`${obstacle.code} ${obstacle.message}`, obstacle])).values()];
 }

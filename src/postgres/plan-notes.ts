@@ -1,5 +1,6 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
+import type { TableName } from '../engine/model.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { readDependents } from './dependents.ts';
 import { partnersOf, readForeignKeys } from './foreign-keys.ts';
@@ -27,7 +28,7 @@ export async function dependentNotes(
   { oid }: TableDescription,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const dependents = await readDependents(session, oid, signal);
+  const dependents = await readDependents(session, [oid], signal);
   const list = (isOf: (kind: string) => boolean): string =>
     dependents
       .filter(({ kind }) => isOf(kind))
@@ -45,16 +46,19 @@ export async function dependentNotes(
   ];
 }
 
-/** What foreign keys tie to the table, and that there is something to be done after the swap. */
+/** What foreign keys tie to the table but its siblings, and that there is something to be done after the swap. */
 export async function foreignKeyNotes(
   session: Session,
   { oid }: TableDescription,
+  siblings: readonly TableName[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const keys = await readForeignKeys(session, oid, signal);
+  const keys = await readForeignKeys(session, [oid], signal);
   if (keys.length === 0) return [];
-  const { children, parents } = partnersOf(keys, oid);
-  const others = [...children, ...parents].map(({ schema, table }) => `${schema}.${table}`);
+  const { children, parents } = partnersOf(keys, [oid]);
+  const others = [...children, ...parents]
+    .filter(({ schema, table }) => !siblings.some((one) => one.schema === schema && one.table === table))
+    .map(({ schema, table }) => `${schema}.${table}`);
   const locked = others.length === 0 ? '' : `The cutover locks these too, for their foreign keys: ${others.join(', ')}. `;
   return [
     `${locked}Foreign keys (${keys.map(({ name }) => name).join(', ')}) are made again NOT VALID and validated after the swap.`,

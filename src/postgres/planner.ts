@@ -1,7 +1,7 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
 import { createHash } from 'node:crypto';
-import type { ColumnPair, MigrationRequest, Plan } from '../engine/model.ts';
+import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { copyStatements } from './create-statement.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
@@ -14,9 +14,12 @@ import { fingerprintOf } from './shadow.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 
-/** Where names get their chance from; uniform in [0, 1). */
+/** What a plan is made with. */
 export interface PlannerOptions {
+  /** Where names get their chance from; uniform in [0, 1). */
   readonly random: () => number;
+  /** Tables that are swapped together with this one; absent: none. */
+  readonly siblings?: readonly TableName[];
 }
 
 /**
@@ -32,13 +35,13 @@ export async function makePlan(
   await using session = await server.openSession({}, signal);
   const learned = await learnFacts(session, request, signal);
   if ('obstacles' in learned) {
-    throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, signal))]);
+    throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, 1, signal))]);
   }
   const plan = decidePlan(server, request, options, learned);
   const retention = await readLogRetention(session, signal);
   const bound = [
     ...(await dependentNotes(session, learned.source, signal)),
-    ...(await foreignKeyNotes(session, learned.source, signal)),
+    ...(await foreignKeyNotes(session, learned.source, options.siblings ?? [], signal)),
   ];
   return {
     ...plan,

@@ -1,7 +1,7 @@
 /**
  * The lock of the cutover, in the transaction that will swap.
  *
- *   shadow     first: nobody but autovacuum uses it, so waiting for it blocks nobody
+ *   shadows    first: nobody but autovacuum uses them, so waiting for them blocks nobody
  *   views      those over the source that are replaced, and tables with rules that lead to it, the outermost first: a statement
  *              that uses one locks it before the source, and would keep it from us while it waited for the source. For transactions
  *              that begin with the source and go on to a view, they take turns: every other time they come last
@@ -10,6 +10,7 @@
  *   partners   the tables that foreign keys tie to the source, waited for a short while. A transaction that writes a row and then
  *              one that refers to it has the parent and wants the child; one that writes only the latter has the child, and the
  *              server looks into the parent for it. No order suits all, so attempts take turns (lockOrder)
+ *   sources    where several tables are swapped together, those behind the first one are to it what partners are
  *   the rest   whatever the swap touches besides is not waited for: lock_timeout is then 1 ms
  *
  * A transaction that has used the source and goes on to use a view or a partner does deadlock with us while we wait for the source.
@@ -38,16 +39,23 @@ export interface LockRequest {
   /** Looks around meanwhile. */
   readonly inTheWay: Blockers;
   readonly flavour: Flavour;
-  readonly source: TableName;
-  readonly shadow: TableName;
-  /** Views and tables with rules that lead to the source, in the order to lock them in. */
+  /** The tables that are swapped together, or the only one. */
+  readonly sources: readonly TableName[];
+  readonly shadows: readonly TableName[];
+  /** Views and tables with rules that lead to the sources, in the order to lock them in. */
   readonly outer: readonly OuterRelation[];
-  /** Whether they come before all others, or behind. */
-  readonly isOuterFirst: boolean;
-  /** Tables that foreign keys tie to the source: what is locked just before it, and behind it. */
-  readonly before: readonly TableName[];
-  readonly after: readonly TableName[];
+  readonly order: LockOrder;
   readonly options: CutoverOptions;
+}
+
+/** In which order the tables are locked. */
+export interface LockOrder {
+  /** Whether views and tables with rules come before all others, or behind. */
+  readonly isOuterFirst: boolean;
+  /** The sources, and what foreign keys tie to them: what is locked before the sources, they themselves, and what behind them. */
+  readonly before: readonly TableName[];
+  readonly sources: readonly TableName[];
+  readonly after: readonly TableName[];
 }
 
 export type LockOutcome =
@@ -74,49 +82,64 @@ export function lockSettings({ holdTimeoutMs, lockTimeoutMs }: CutoverOptions): 
 }
 
 /**
- * Sessions that will hardly let the table go within the lock's timeout: waiting for them would block others for nothing. Where
- * blockers are ended, these are ended now, and those that have long drawn a number of the table's sequences, for the swap moves
- * these too.
+ * Sessions that will hardly let a table go within the lock's timeout: waiting for them would block others for nothing. Where
+ * blockers are ended, these are ended now, and those that have long drawn a number of its sequences, for the swap moves these
+ * too. Each is named once.
  */
 export async function findHopelessHolders(request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
-  const { inTheWay, locker, options, source } = request;
+  const { inTheWay, locker, options, sources } = request;
   const { lockTimeoutMs } = options;
-  const search = { table: source, of: 'table', except: locker.pid, restingLongerMs: lockTimeoutMs } as const;
-  if (inTheWay.areEnded) {
-    await inTheWay.clear(search, lockTimeoutMs, signal);
-    const drawn = { ...search, of: 'sequences', restingLongerMs: null, openLongerMs: lockTimeoutMs } as const;
-    await inTheWay.clear(drawn, lockTimeoutMs, signal);
+  const found = new Set<string>();
+  for (const table of sources) {
+    const search = { table, of: 'table', except: locker.pid, restingLongerMs: lockTimeoutMs } as const;
+    if (inTheWay.areEnded) {
+      await inTheWay.clear(search, lockTimeoutMs, signal);
+      const drawn = { ...search, of: 'sequences', restingLongerMs: null, openLongerMs: lockTimeoutMs } as const;
+      await inTheWay.clear(drawn, lockTimeoutMs, signal);
+    }
+    for (const holder of await inTheWay.find(search, signal)) found.add(holder);
   }
-  return await inTheWay.find(search, signal);
+  return [...found];
 }
 
-/** Ends those that have used the table in a transaction older than the lock's timeout. False where there was none to end. */
+/** Ends those that have used a table in a transaction older than the lock's timeout. False where there was none to end. */
 export async function endOldHolders(request: LockRequest, signal: AbortSignal): Promise<boolean> {
-  const { inTheWay, locker, options, source } = request;
+  const { inTheWay, locker, options, sources } = request;
   const { lockTimeoutMs } = options;
-  const search: HolderSearch = {
-    ...{ table: source, of: 'table', except: locker.pid, restingLongerMs: null, openLongerMs: lockTimeoutMs },
-  };
-  return inTheWay.areEnded && (await inTheWay.clear(search, lockTimeoutMs, signal)) > 0;
+  if (!inTheWay.areEnded) return false;
+  let ended = 0;
+  for (const table of sources) {
+    const search: HolderSearch = {
+      ...{ table, of: 'table', except: locker.pid, restingLongerMs: null, openLongerMs: lockTimeoutMs },
+    };
+    ended += await inTheWay.clear(search, lockTimeoutMs, signal);
+  }
+  return ended > 0;
 }
 
 /**
- * Takes the locks. From the moment at which the source is asked for, new statements on it wait behind us, which is why that
+ * Takes the locks. From the moment at which a source is asked for, new statements on it wait behind us, which is why that
  * ends after `lockTimeoutMs`. When it is granted, transactions that used the table are over and what they did is visible:
  * a session lets go of its locks only after it has left the list of running transactions. After any other outcome the
  * transaction has failed and must be rolled back.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  const { after, before, flavour, locker, options, outer, shadow } = request;
-  const waitMs =
-    outer.length + before.length + after.length === 0 ? options.lockTimeoutMs : await patienceOfOthersMs(locker, signal);
+  const { flavour, locker, options, order, outer, shadows } = request;
+  const { after, before, sources } = order;
+  const isAlone = outer.length + before.length + sources.length + after.length === 1;
+  const waitMs = isAlone ? options.lockTimeoutMs : await patienceOfOthersMs(locker, signal);
   await locker.query(
     `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', true)
      WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`,
     signal,
   );
-  const shadowHolders = await lockOne(request, { table: shadow, limitMs: options.lockTimeoutMs }, signal);
-  if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
+  const shadowsUntil = performance.now() + options.lockTimeoutMs;
+  for (const table of shadows) {
+    const limitMs = Math.max(1, Math.round(shadowsUntil - performance.now()));
+    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
+    const shadowHolders = await lockOne(request, { table, limitMs }, signal);
+    if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
+  }
   const askedAt = performance.now();
   const sourceHolders = await lockInTurn(request, { askedAt, waitMs }, signal);
   if (sourceHolders !== null) return { kind: 'not-locked', blockers: sourceHolders };
@@ -125,27 +148,49 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
   return { kind: 'locked', askedAt };
 }
 
-/** What is locked before the source and what behind it, by the number of attempts before. */
-export function lockOrder(partners: Partners, attempts: number): Pick<LockRequest, 'isOuterFirst' | 'before' | 'after'> {
-  const orders = partners.children.length + partners.parents.length === 0 ? 1 : 4;
-  return { isOuterFirst: Math.floor(attempts / orders) % 2 === 0, ...partnerOrder(partners, attempts) };
+/** The order for the next attempt, by the number of those before: sources with what is locked before and behind them. */
+export function lockOrder(sources: readonly TableName[], partners: Partners, attempts: number): LockOrder {
+  const { children, parents, between } = partners;
+  const orders = sources.length + children.length + parents.length === 1 ? 1 : 4;
+  const downwards = parentsFirst(sources, between);
+  return { isOuterFirst: Math.floor(attempts / orders) % 2 === 0, ...tableOrder(downwards, partners, attempts) };
 }
 
-function partnerOrder({ children, parents }: Partners, attempts: number): Pick<LockRequest, 'before' | 'after'> {
+function tableOrder(
+  downwards: readonly TableName[],
+  { children, parents }: Partners,
+  attempts: number,
+): Omit<LockOrder, 'isOuterFirst'> {
+  const upwards = downwards.toReversed();
   switch (attempts % 4) {
     case 0:
-      // For transactions that begin with the source: what they have written refers to parents, and children to that.
-      return { before: [], after: [...parents, ...children] };
+      // For transactions that begin with a source: what they have written refers to parents, and children to that.
+      return { before: [], sources: downwards, after: [...parents, ...children] };
     case 1:
       // For those that write one row each: the server looks from the child to the parent.
-      return { before: children, after: parents };
+      return { before: children, sources: upwards, after: parents };
     case 2:
       // For those that begin with a parent, and those that write only a child.
-      return { before: [...parents, ...children], after: [] };
+      return { before: [...parents, ...children], sources: upwards, after: [] };
     default:
       // For those that go from the parent to the child, as cascades do.
-      return { before: parents, after: children };
+      return { before: parents, sources: downwards, after: children };
   }
+}
+
+/** Each table behind those that it refers to; where they refer to each other in a circle, as they come. */
+function parentsFirst(tables: readonly TableName[], keys: Partners['between']): readonly TableName[] {
+  const isSame = (a: TableName, b: TableName): boolean => a.schema === b.schema && a.table === b.table;
+  const ordered: TableName[] = [];
+  let waiting = tables;
+  while (waiting.length > 0) {
+    const refersToWaiting = (one: TableName): boolean =>
+      keys.some(({ child, parent }) => isSame(child, one) && waiting.some((other) => isSame(other, parent)));
+    const next = waiting.find((one) => !refersToWaiting(one)) ?? waiting[0];
+    if (next !== undefined) ordered.push(next);
+    waiting = waiting.filter((one) => one !== next);
+  }
+  return ordered;
 }
 
 /** After how long a session that waits for a lock looks whether it is in a deadlock, milliseconds, as most have it. */
@@ -154,20 +199,20 @@ async function patienceOfOthersMs(session: Session, signal: AbortSignal): Promis
   return Number(row?.['reset_val'] ?? 0) * 0.75;
 }
 
-/** All but the shadow. Whoever waits for the first one has waited since it was asked for, and must not come to see a deadlock in it. */
+/** All but the shadows. Whoever waits for the first one has waited since it was asked for, and must not come to see a deadlock in it. */
 async function lockInTurn(
   request: LockRequest,
   { askedAt, waitMs }: { readonly askedAt: number; readonly waitMs: number },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
-  const { locker, options, outer, source } = request;
+  const { locker, options, order, outer } = request;
   const givenUpAt = askedAt + options.lockTimeoutMs;
   const partner = (table: TableName): Wanted => ({ table, isPartner: true });
-  const [before, after] = [request.before.map(partner), request.after.map(partner)];
-  const tables: readonly Wanted[] = [...before, { table: source }, ...after];
+  const sources = order.sources.map((table, index): Wanted => ({ table, isPartner: index > 0 }));
+  const tables: readonly Wanted[] = [...order.before.map(partner), ...sources, ...order.after.map(partner)];
   const views: readonly Wanted[] = outer.map((table) => ({ table }));
   let until = givenUpAt;
-  for (const [index, wanted] of (request.isOuterFirst ? [...views, ...tables] : [...tables, ...views]).entries()) {
+  for (const [index, wanted] of (order.isOuterFirst ? [...views, ...tables] : [...tables, ...views]).entries()) {
     const restMs = until - performance.now();
     const limitMs = Math.max(1, Math.round(wanted.isPartner === true ? Math.min(partnerWaitMs, restMs) : restMs));
     await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);

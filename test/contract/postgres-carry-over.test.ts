@@ -57,7 +57,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         withSession: (work) => work(session),
         isInTransaction: true,
       });
-    const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver(plan) });
+    const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver([plan]) });
     const options = { lockTimeoutMs: 5_000, holdTimeoutMs: 20_000 };
     try {
       expect(await cutover.attempt(options, async () => undefined, never)).toMatchObject({ kind: 'swapped' });

@@ -21,7 +21,7 @@ type Found = readonly (readonly [string, string])[];
 
 async function obstaclesOf(server: Server, schema: PostgresSchema, clauses = 'ADD b int'): Promise<Found> {
   const plan = await planPostgres({ server, schema, clauses });
-  return shownObstacles(await findObstacles(server, plan, never));
+  return shownObstacles(await findObstacles(server, [plan], never));
 }
 
 const versions = [15, 18] as const;
@@ -279,7 +279,7 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
     try {
       const plan = await planPostgres({ server, schema, clauses: 'ADD b int' });
       await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
-      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual([
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
         ['MISSING_PRIVILEGE', expect.stringMatching(/^An empty copy of .* cannot be made: permission denied for database/)],
         ['MISSING_PRIVILEGE', `The role ${role} lacks the attribute REPLICATION.`],
         ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the database postgres.`],
@@ -292,7 +292,7 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       ];
       const grants = `GRANT USAGE ON SCHEMA tableshift TO "${role}"; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA tableshift TO "${role}"`;
       const ofBookkeeping = `The role ${role} may not use the bookkeeping, which postgres has made: ${grants}.`;
-      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual([
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
         ...ofTable,
         ['MISSING_PRIVILEGE', ofBookkeeping],
       ]);
@@ -302,7 +302,7 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         message: ofBookkeeping,
       });
       await schema.application.run(grants);
-      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual(ofTable);
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual(ofTable);
     } finally {
       await schema.application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
     }

@@ -95,7 +95,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     const source = { schema: schema.name, table: 'orders' };
     await using orders = await claimPostgresTable(server, source, {
       ...nothingElse,
-      findOuter: (session, signal) => readOuterRelations(session, source, signal),
+      findOuter: (session, signal) => readOuterRelations(session, [source], signal),
     });
     await using user = await openPostgresApplication(url);
     await user.run(`BEGIN; SELECT * FROM ${schema.name}.orders`);
@@ -123,7 +123,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     const { application, name: own } = schema;
     const obstacles = async (clauses: string): Promise<readonly string[]> => {
       const plan = await planPostgres({ server, schema, clauses });
-      return shownObstacles(await findObstacles(server, plan, never)).map(([, message]) => message);
+      return shownObstacles(await findObstacles(server, [plan], never)).map(([, message]) => message);
     };
     const refused = '; without CASCADE the server itself would refuse that, too.';
     const users = [`function ${own}.f()`, `rule r on table ${own}.t`, `view ${own}.shown`];
@@ -168,7 +168,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
       const plan = await planPostgres({ server: other, schema, clauses: 'ADD c int' });
       const lacks = `The role ${role} is not the owner of the`;
-      expect(shownObstacles(await findObstacles(other, plan, never))).toEqual([
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
         ['MISSING_PRIVILEGE', `${lacks} function ${own}.f(), which leads to the table and is to be replaced.`],
         ['MISSING_PRIVILEGE', `${lacks} table ${own}.u, which leads to the table and is to be replaced.`],
         [

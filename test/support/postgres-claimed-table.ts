@@ -4,9 +4,10 @@ import type { MigrationId, Plan, RowKey, TableName } from '../../src/engine/mode
 import type { Cutover } from '../../src/engine/ports.ts';
 import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { takeClaim, type Claim } from '../../src/postgres/claim.ts';
-import { createCutover, type CarryOver } from '../../src/postgres/cutover.ts';
+import { createCutover } from '../../src/postgres/cutover.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import type { CarryOver } from '../../src/postgres/swap.ts';
 import { openTablePair, type PostgresTablePair } from '../../src/postgres/table-pair.ts';
 import { never } from './postgres-adapter.ts';
 
@@ -21,7 +22,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 /** Nothing belongs to the table but its rows. */
 export const nothingElse: CarryOver = {
   findOuter: async () => [],
-  findPartners: async () => ({ children: [], parents: [] }),
+  findPartners: async () => ({ children: [], parents: [], between: [] }),
   prepare: async () => [],
   beforeSwap: async () => undefined,
   afterSwap: async () => undefined,

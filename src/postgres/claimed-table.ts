@@ -1,0 +1,186 @@
+/** A claimed table: its pair, its change stream, its cutover, and the sessions that they work with. */
+
+import { MigrationError } from '../engine/errors.ts';
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
+import type { Plan } from '../engine/model.ts';
+import type { ChangeStream, TableClaim, ThrottleSignal } from '../engine/ports.ts';
+import { systemClock } from '../system-clock.ts';
+import { createCarryOver } from './carry-over.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import { openChangeStream } from './change-stream.ts';
+import { createCheckpointStore } from './checkpoint-store.ts';
+import type { Claim } from './claim.ts';
+import { concludingStore, settlingCutover } from './clean-up.ts';
+import type { ConnectionDefaults } from './connection-config.ts';
+import { createCutover } from './cutover.ts';
+import { lockWaiters } from './lock-waiters.ts';
+import { type ReplicaLag, replicaLag } from './replica-lag.ts';
+import { slotName } from './replication-slot.ts';
+import { retainedLog } from './retained-log.ts';
+import type { KeyColumn } from './row-key.ts';
+import type { Server } from './server.ts';
+import { createSessionPool } from './session-pool.ts';
+import type { SessionPool } from './session.ts';
+import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts';
+import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
+import { createSourceCheck, type SourceCheck } from './source-watch.ts';
+import type { SwapMember } from './swap.ts';
+import { openTablePair, type PostgresTablePair } from './table-pair.ts';
+import { activeSessions, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
+
+/** How to log in, and what only this adapter knows how to hold back for. */
+export interface DatabaseOptions extends ConnectionDefaults {
+  /** Copying rests while one of these standbys, or one that the server itself sees, replays too far behind. */
+  readonly replicas?: { readonly urls: readonly string[] };
+  /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
+  readonly load?: () => LoadLimits;
+  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
+  readonly isKillingBlockers?: boolean;
+}
+
+/** Where tables are claimed. */
+export interface ClaimContext {
+  readonly server: Server;
+  readonly options: DatabaseOptions;
+}
+
+interface ClaimOrder extends ClaimContext {
+  readonly plan: Plan;
+}
+
+/** Sessions that copy, compare and write rows. More workers than that only wait for each other. */
+const workingSessionsMax = 24;
+/** Fences, barriers, checkpoints and samples never wait behind copying. */
+const serviceSessionsMax = 8;
+
+/** Disposing it gives the claim back, too. To be begun before anything else. */
+export class ClaimedTable implements TableClaim {
+  readonly lost: AbortSignal;
+  readonly cutover: TableClaim['cutover'];
+  readonly checkpoints: TableClaim['checkpoints'];
+  readonly throttleSignals: readonly ThrottleSignal[];
+  readonly #order: ClaimOrder;
+  readonly #claim: Claim;
+  readonly #working: SessionPool;
+  readonly #service: SessionPool;
+  readonly #replicas: readonly ReplicaLag[];
+  #source: TableDescription | null = null;
+  #pair: PostgresTablePair | null = null;
+  #stream: ChangeStream | null = null;
+  #slotAttempts = 0;
+
+  constructor(order: ClaimOrder, claim: Claim) {
+    const { server, options, plan } = order;
+    const open = (signal: AbortSignal): ReturnType<Claim['openSession']> => claim.openSession({}, signal);
+    this.#order = order;
+    this.#claim = claim;
+    this.#working = createSessionPool({ sizeMax: workingSessionsMax, open });
+    this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
+    this.lost = claim.lost;
+    const store = createCheckpointStore(this.#service, plan.id);
+    this.checkpoints = concludingStore(store, () => this.#closeStream(), { plan, sessions: this.#service });
+    const swap = createCutover({ ...this.swapMember, flavour: server.flavour, carryOver: createCarryOver([plan]) });
+    this.cutover = settlingCutover(swap, () => this.#closeStream(), { plan, sessions: this.#service });
+    const { urls = [] } = options.replicas ?? {};
+    const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
+    const limited = { pool: this.#service, limits };
+    const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
+    this.#replicas = urls.map((url) => replicaLag({ ...lag, url, login: options }));
+    this.throttleSignals = [
+      activeSessions(limited),
+      standbyLag(limited),
+      indexBuild(this.#service, plan),
+      lockWaiters(this.#service, plan, systemClock),
+      retainedLog({ pool: this.#service, plan, limit: () => limits().retainedLogBytesMax, clock: systemClock }),
+      ...operatorLimits(limited, { searchPath: server.searchPath, clock: systemClock }),
+      ...this.#replicas,
+    ];
+  }
+
+  get pair(): TableClaim['pair'] {
+    return this.#openPair;
+  }
+
+  get #openPair(): PostgresTablePair {
+    if (this.#pair === null) throw new MigrationError('INTERNAL', 'The claimed table was used before it was read.');
+    return this.#pair;
+  }
+
+  /** What the swap of its table works with. */
+  get swapMember(): SwapMember {
+    const lockedWriter: SwapMember['lockedWriter'] = (session) => this.#openPair.lockedWriter(session);
+    return { plan: this.#order.plan, claim: this.#claim, lockedWriter };
+  }
+
+  /** Reads the source. */
+  async begin(signal: AbortSignal): Promise<void> {
+    const { plan } = this.#order;
+    this.#source = await this.#service.withSession((session) => readTable(session, plan.source, signal), signal);
+    this.#pair = openTablePair({
+      plan,
+      keyColumns: keyColumns(plan, this.#source),
+      sessions: this.#working,
+      shadow: createShadowBuilder(plan),
+    });
+  }
+
+  async openChangeStream(from: string | null, signal: AbortSignal): Promise<ChangeStream> {
+    const { plan, server } = this.#order;
+    await this.#closeStream();
+    const checkSource = await this.#sourceCheck(from !== null, signal);
+    this.#slotAttempts += 1;
+    const waitLimitMs = slotWaitMs(this.#slotAttempts);
+    const slot = { claim: this.#claim, sessions: this.#service, server, plan, source: this.#source, waitLimitMs };
+    const stream = await openChangeStream(
+      {
+        config: server.config,
+        sessions: this.#service,
+        slot: slotName(plan.id),
+        publication: slotName(plan.id),
+        source: plan.source,
+        keyColumns: plan.key.columns,
+        from: await prepareSlot(slot, from, signal),
+        mark: (run, signal) => this.#claim.mark(run, signal),
+        checkSource,
+      },
+      signal,
+    );
+    this.#stream = stream;
+    return stream;
+  }
+
+  /** Against what the shadow was made from, or is about to be. */
+  async #sourceCheck(hasShadow: boolean, signal: AbortSignal): Promise<SourceCheck> {
+    const { plan } = this.#order;
+    const { fingerprint } = hasShadow
+      ? await this.#service.withSession((session) => readUnfinished(session, plan, signal), signal)
+      : { fingerprint: this.#source === null ? '' : fingerprintOf(this.#source) };
+    const check = createSourceCheck(plan, fingerprint, this.#service);
+    await check(signal);
+    return check;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const results = await Promise.allSettled([
+      this.#closeStream(),
+      this.#working[Symbol.asyncDispose](),
+      this.#service[Symbol.asyncDispose](),
+      ...this.#replicas.map((replica) => replica[Symbol.asyncDispose]()),
+    ]);
+    await this.#claim[Symbol.asyncDispose]();
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #closeStream(): Promise<void> {
+    const stream = this.#stream;
+    this.#stream = null;
+    await stream?.[Symbol.asyncDispose]();
+  }
+}
+
+/** None where the source no longer has them: it is then the former shadow, with its own names, and nothing more is read of it. */
+function keyColumns(plan: Plan, source: TableDescription | null): readonly KeyColumn[] {
+  const columns = plan.key.columns.flatMap((name) => source?.columns.filter((column) => column.name === name) ?? []);
+  if (columns.length < plan.key.columns.length) return [];
+  return columns.map(({ name, attnum, type }) => ({ name, attnum, type }));
+}

@@ -1,0 +1,320 @@
+/**
+ * The swap on PostgreSQL: one transaction of one session, for one table or for several that are swapped together.
+ *
+ *   wait until snapshots older than the shadows' rows are gone        nobody waits yet
+ *   BEGIN, lock the shadows, the sources and what is tied to them     new statements wait; those in flight end, or we give up
+ *   read what is to be carried over, look what is in the way          while all tables have their places
+ *   drain one after another → carry over                              through the session that holds the locks
+ *   source SET SCHEMA retired, shadow SET SCHEMA source, of each      names of indexes, constraints and sequences stay
+ *   carry over what needs the final names, are the claims ours?       the swaps are recorded
+ *   COMMIT                                                            waiting statements go on, in the new tables
+ *
+ * Whatever fails before the COMMIT rolls all of it back, the drains included. If this process freezes, the server ends the
+ * session (lockSettings), which rolls back too. The records of the swaps are part of the transaction, so they are what tells
+ * whether a COMMIT whose answer was lost has been done.
+ */
+
+import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
+import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import { swapRecord } from './bookkeeping.ts';
+import { Blockers } from './blockers.ts';
+import type { Claim } from './claim.ts';
+import type { OuterRelation } from './dependents.ts';
+import type { Flavour } from './flavour.ts';
+import type { Partners } from './foreign-keys.ts';
+import { findLockHolders } from './lock-holders.ts';
+import { OlderSnapshots } from './older-snapshots.ts';
+import type { OwnedSession, Session } from './session.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { endOldHolders, findHopelessHolders, lockOrder, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
+
+/** What belongs to the tables besides their rows, and how it comes to the new ones: in the swap's transaction, under its locks. */
+export interface CarryOver {
+  /** The relations to lock before the sources, in this order. Locks nothing. */
+  findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
+  /** What foreign keys tie to the sources. Locks nothing. */
+  findPartners(session: Session, signal: AbortSignal): Promise<Partners>;
+  /**
+   * Reads, under the locks, what there is to carry over, and tells what is in the way: what others have made since the plan and
+   * would stay with an old table. Rejects if a source is not what its shadow was made from.
+   */
+  prepare(session: Session, signal: AbortSignal): Promise<readonly string[]>;
+  /** While all tables still have their places. */
+  beforeSwap(session: Session, signal: AbortSignal): Promise<void>;
+  /** When the new tables have the sources' names, and the old ones the retired tables'. */
+  afterSwap(session: Session, signal: AbortSignal): Promise<void>;
+}
+
+/** One of the tables that are swapped. */
+export interface SwapMember {
+  readonly plan: Plan;
+  readonly claim: Pick<Claim, 'openSession' | 'mark' | 'check'>;
+  /** A writer that works through this session, inside its transaction. */
+  readonly lockedWriter: (session: Session) => RowWriter;
+}
+
+/** What a swap works with. */
+export interface SwapParts {
+  readonly flavour: Flavour;
+  /** All tables that are swapped together; mostly it is one. */
+  readonly members: readonly SwapMember[];
+  readonly carryOver: CarryOver;
+}
+
+/** Applies what is left, through the lock. */
+export type Drain = (locked: RowWriter) => Promise<void>;
+
+interface Attempt {
+  /** Holds the locks, drains, swaps. */
+  readonly locker: OwnedSession;
+  /** Looks around, holds nothing. */
+  readonly observer: OwnedSession;
+  readonly options: CutoverOptions;
+  /** One for each member, in the same order. */
+  readonly drains: readonly Drain[];
+}
+
+/** The swap of one table or of several, as often as it is attempted. */
+export class TableSwap {
+  readonly #parts: SwapParts;
+  readonly #plans: readonly Plan[];
+  readonly #olderSnapshots = new OlderSnapshots();
+  #attempts = 0;
+
+  constructor(parts: SwapParts) {
+    this.#parts = parts;
+    this.#plans = parts.members.map(({ plan }) => plan);
+  }
+
+  /** As `FamilyClaim.attempt`, and as `Cutover.attempt` where there is one table. */
+  async attempt(options: CutoverOptions, drains: readonly Drain[], signal: AbortSignal): Promise<CutoverOutcome> {
+    this.#assertWhole(drains);
+    const opened: OwnedSession[] = [];
+    const open = async (settings: readonly string[]): Promise<OwnedSession> => {
+      const session = await this.#openSession(settings, signal);
+      opened.push(session);
+      return session;
+    };
+    let outcome: CutoverOutcome | null = null;
+    try {
+      const locker = await open(lockSettings(options));
+      const observer = await open([]);
+      outcome = await this.#attemptWith({ locker, observer, options, drains }, signal);
+      if (outcome.kind === 'swapped') {
+        for (const plan of this.#plans) await dropEmptied(observer, plan, signal);
+      }
+      return outcome;
+    } finally {
+      await closeAll(opened, outcome);
+    }
+  }
+
+  /** Tables that are swapped together are never swapped in part. */
+  #assertWhole(drains: readonly Drain[]): void {
+    assert(drains.length === this.#plans.length, 'each table is drained by a function of its own');
+    for (const { family } of this.#plans) {
+      const isWhole = (family?.members ?? []).every(({ id }) => this.#plans.some((plan) => plan.id === id));
+      assert(isWhole, 'all tables of a family are swapped together');
+    }
+  }
+
+  /** Marked for every table: whoever takes one of the claims finds the session, and ends it. */
+  async #openSession(settings: readonly string[], signal: AbortSignal): Promise<OwnedSession> {
+    const [first, ...others] = this.#parts.members;
+    assert(first !== undefined, 'a swap has a table');
+    const session = await first.claim.openSession({ settings }, signal);
+    try {
+      for (const other of others) await other.claim.mark((sql, signal) => session.query(sql, signal), signal);
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
+    const { carryOver, flavour } = this.#parts;
+    const { locker, observer, options } = attempt;
+    const sources = this.#plans.map(({ source }) => source);
+    const shadows = this.#plans.map(({ shadow }) => shadow);
+    const inTheWay = new Blockers(observer, options.onBlockerEnded);
+    const outer = await carryOver.findOuter(observer, signal);
+    const order = lockOrder(sources, await carryOver.findPartners(observer, signal), this.#attempts);
+    this.#attempts += 1;
+    const request = { locker, inTheWay, flavour, sources, shadows, outer, order, options };
+    const hopeless = await findHopelessHolders(request, signal);
+    if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
+    const older = await this.#awaitOlderSnapshots(observer, request, signal);
+    if (older.length > 0) return { kind: 'not-locked', blockers: older };
+    for (const { retired } of this.#plans) await prepareRetiredSchema(observer, retired, signal);
+    // A deferred check would come too late to be answered, and keep the table from being altered until then.
+    await locker.execute('BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE', signal);
+    try {
+      const lock = await lockTables(request, signal);
+      if (lock.kind === 'not-locked') return lock;
+      const inTheWay = await this.#fillTransaction(attempt, signal);
+      if (inTheWay !== null) return { kind: 'not-locked', blockers: inTheWay };
+      const failure = await commit(sources, locker, options);
+      return failure ?? { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
+    } finally {
+      await rollBack(locker);
+    }
+  }
+
+  /** Who is left. Those that have used a table are ended where that is asked for; a snapshot alone takes nothing from anybody. */
+  async #awaitOlderSnapshots(observer: Session, request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
+    const { inTheWay, options } = request;
+    let left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
+    if (left.length === 0 || !inTheWay.areEnded) return left;
+    if (await endOldHolders(request, signal)) {
+      left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
+    }
+    return left.map((sentence) => `${sentence} (not ended: it holds no lock on the table, or must be spared)`);
+  }
+
+  /**
+   * Everything under the locks up to the COMMIT, within the time that they may be held. Null, or what would keep it from being
+   * done: things that others made, and holders of a sequence, which the swap moves too: they may go on to wait for the table.
+   */
+  async #fillTransaction(attempt: Attempt, signal: AbortSignal): Promise<readonly string[] | null> {
+    const { locker, options } = attempt;
+    const { holdTimeoutMs } = options;
+    const killed: Promise<void>[] = [];
+    const timer = setTimeout(() => {
+      const killing = locker.kill();
+      // Reported below, or by closing the session.
+      killing.catch(() => undefined);
+      killed.push(killing);
+    }, holdTimeoutMs);
+    try {
+      const inTheWay = await this.#fill(attempt, signal);
+      if (inTheWay !== null) return inTheWay;
+      assert(
+        locker.isUsable && locker.transaction === 'open',
+        'the transaction that holds the locks is alive before it is committed',
+      );
+      return null;
+    } catch (error) {
+      if (killed.length === 0) throw error;
+      await Promise.all(killed);
+      signal.throwIfAborted();
+      throw new MigrationError(
+        'STATEMENT_TIMEOUT',
+        `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #fill({ locker, observer, drains }: Attempt, signal: AbortSignal): Promise<readonly string[] | null> {
+    const { carryOver, members } = this.#parts;
+    for (const { source } of this.#plans) {
+      const search = { table: source, of: 'sequences', except: locker.pid, restingLongerMs: null } as const;
+      const holders = await findLockHolders(observer, search, signal);
+      if (holders.length > 0) return holders;
+    }
+    const inTheWay = await carryOver.prepare(locker, signal);
+    if (inTheWay.length > 0) return inTheWay;
+    for (const [index, { lockedWriter }] of members.entries()) await drains[index]?.(lockedWriter(locker));
+    await carryOver.beforeSwap(locker, signal);
+    for (const plan of this.#plans) await swap(locker, plan, signal);
+    await carryOver.afterSwap(locker, signal);
+    for (const { claim } of members) await claim.check(locker, signal);
+    return null;
+  }
+}
+
+/** Takes no lock that an application could wait for. Safe to run twice; left behind, an empty schema does no harm. */
+async function prepareRetiredSchema(session: Session, { schema }: TableName, signal: AbortSignal): Promise<void> {
+  const known = await session.query(`SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(schema)}`, signal);
+  if (known.length === 0) await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
+}
+
+/**
+ * Moves both tables, with all that has a name of its own in their schemas and belongs to them. Changes the catalog only. The
+ * record makes it fail when it has been done before.
+ */
+async function swap(session: Session, { id, source, shadow, retired }: Plan, signal: AbortSignal): Promise<void> {
+  const oid = (table: TableName): string => `${quoteText(quoteTable(table))}::pg_catalog.regclass::pg_catalog.oid`;
+  const [oids] = await session.query(`SELECT ${oid(source)} AS source, ${oid(shadow)} AS shadow`, signal);
+  const record = swapRecord(id, { source: Number(oids?.['source']), shadow: Number(oids?.['shadow']) });
+  await session.execute([record, ...move(source, retired), ...move(shadow, source)].join('; '), signal);
+}
+
+/** Statements that bring a table to another name. Its indexes, constraints and sequences go along into another schema. */
+function move(from: TableName, to: TableName): readonly string[] {
+  const inPlace = { schema: to.schema, table: from.table };
+  return [
+    ...(from.schema === to.schema ? [] : [`ALTER TABLE ${quoteTable(from)} SET SCHEMA ${quoteName(to.schema)}`]),
+    ...(from.table === to.table ? [] : [`ALTER TABLE ${quoteTable(inPlace)} RENAME TO ${quoteName(to.table)}`]),
+  ];
+}
+
+/**
+ * Sends the COMMIT. Null when it was done; `unknown` when its reply was lost: the session is then gone. Not abortable: its
+ * outcome is wanted more than a quick end. Rejects with what the server said if it refused, or with SWAP_UNKNOWN if the
+ * session cannot be shown to be gone.
+ */
+async function commit(
+  sources: readonly TableName[],
+  session: OwnedSession,
+  options: CutoverOptions,
+): Promise<Extract<CutoverOutcome, { kind: 'unknown' }> | null> {
+  const limit = AbortSignal.timeout(options.holdTimeoutMs + commitGraceMs);
+  try {
+    await session.execute('COMMIT', limit);
+    return null;
+  } catch (thrown) {
+    const error = asMigrationError(thrown);
+    const isRefused = !limit.aborted && error.code !== 'CONNECTION_LOST' && error.code !== 'SESSION_STUCK';
+    if (isRefused) throw error;
+    try {
+      await session.kill();
+    } catch (cause) {
+      throw new MigrationError(
+        'SWAP_UNKNOWN',
+        `The swap of ${sources.map(nameOf).join(', ')} was sent, its outcome is not known, and its session could not be shown to have ended. Look at server process ${session.pid} and the tables before doing anything.`,
+        { cause },
+      );
+    }
+    return { kind: 'unknown', cause: error };
+  }
+}
+
+/** The schema that the shadow has left. What else is in it keeps it; it does no harm. */
+async function dropEmptied(session: Session, { shadow, source, retired }: Plan, signal: AbortSignal): Promise<void> {
+  if (shadow.schema === source.schema || shadow.schema === retired.schema) return;
+  await session.execute(`DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)} RESTRICT`, signal).catch(() => undefined);
+}
+
+/** A COMMIT that has not answered by then hangs. */
+const commitGraceMs = 10_000;
+const rollBackLimitMs = 15_000;
+
+/** Lets writers go on in the old table, unless the transaction has ended. Must finish in spite of an abort. */
+async function rollBack(session: OwnedSession): Promise<void> {
+  if (!session.isUsable) return session.kill();
+  if (session.transaction === 'none') return;
+  try {
+    await session.execute('ROLLBACK', AbortSignal.timeout(rollBackLimitMs));
+  } catch {
+    await session.kill();
+  }
+}
+
+/**
+ * Ends the sessions of an attempt. After a swap a session that cannot be shown to have ended is none that could do harm, and
+ * the outcome matters more; after anything else it is an error.
+ */
+async function closeAll(sessions: readonly OwnedSession[], outcome: CutoverOutcome | null): Promise<void> {
+  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
+  if (outcome?.kind === 'swapped') return;
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+function nameOf({ schema, table }: TableName): string {
+  return `${schema}.${table}`;
+}

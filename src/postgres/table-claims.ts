@@ -1,0 +1,99 @@
+/** Claiming tables, one or several that are swapped together, and finding their migrations in the bookkeeping. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import { PlanRefusedError } from '../engine/obstacles.ts';
+import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
+import { type Claim, takeClaim } from './claim.ts';
+import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Claims the tables of all these plans or of none (`Families.claim`, `Database.claim`), and then records their migrations, or
+ * finds them recorded, all in one transaction.
+ */
+export async function claimTables(
+  context: ClaimContext,
+  plans: readonly Plan[],
+  purpose: 'start' | 'resume',
+  signal: AbortSignal,
+): Promise<readonly ClaimedTable[]> {
+  const { server } = context;
+  {
+    await using session = await server.openSession({}, signal);
+    await createBookkeeping(session, signal);
+  }
+  const tables: ClaimedTable[] = [];
+  try {
+    let first: Claim | null = null;
+    for (const plan of plans) {
+      const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
+      first ??= claim;
+      tables.push(new ClaimedTable({ ...context, plan }, claim));
+    }
+    if (first !== null) await recordAll(first, plans, purpose, signal);
+    for (const table of tables) await table.begin(signal);
+    return tables;
+  } catch (error) {
+    await releaseAll(tables);
+    throw error;
+  }
+}
+
+/** Gives all of them back, and then rejects with the first reason why one could not be. */
+export async function releaseAll(tables: readonly ClaimedTable[]): Promise<void> {
+  const results = await Promise.allSettled(tables.map((table) => table[Symbol.asyncDispose]()));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+/** A family of which only some members were recorded could neither be resumed nor be given up as one. */
+async function recordAll(
+  claim: Claim,
+  plans: readonly Plan[],
+  purpose: 'start' | 'resume',
+  signal: AbortSignal,
+): Promise<void> {
+  const { signal: always } = new AbortController();
+  const record = purpose === 'start' ? recordStart : recordResume;
+  await using session = await claim.openSession({}, signal);
+  await session.execute('BEGIN', signal);
+  try {
+    for (const plan of plans) await record(session, plan, signal);
+    await session.execute('COMMIT', signal);
+  } catch (error) {
+    // A broken session has no transaction any more.
+    await session.execute('ROLLBACK', always).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Rejects if another migration of the same table is unfinished. */
+async function recordStart(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const open = (await findMigrations(session, null, signal)).find(
+    (other) =>
+      other.state === 'open' &&
+      other.plan.source.schema === plan.source.schema &&
+      other.plan.source.table === plan.source.table,
+  );
+  if (open !== undefined) {
+    const message = `Migration ${open.id} of ${plan.source.schema}.${plan.source.table} is unfinished.`;
+    throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message }]);
+  }
+  await recordMigration(session, plan, signal);
+}
+
+/** Finds the migration recorded with this very plan, and takes the failure of its last run off the record. */
+async function recordResume(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const [record] = await findMigrations(session, plan.id, signal);
+  if (record === undefined || record.state !== 'open') {
+    const state = record === undefined ? 'is not recorded in this database' : `is ${record.state}`;
+    throw new MigrationError('MIGRATION_NOT_FOUND', `Migration ${plan.id} ${state}, so there is nothing to resume.`);
+  }
+  if (record.plan.hash !== plan.hash) {
+    throw new MigrationError(
+      'PLAN_CHANGED',
+      `Migration ${plan.id} is recorded with another plan; give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
+    );
+  }
+  await recordState(session, plan.id, { state: 'open', failure: null }, signal);
+}
