@@ -4,6 +4,7 @@ import { asMigrationError } from '../engine/errors.ts';
 import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations, type Observer } from '../index.ts';
 import { commandText, type Invocation, printError, type Surroundings } from './invocation.ts';
 import { describeEvent, levelOf } from './log.ts';
+import { togetherText } from './family-text.ts';
 import { tableText } from './plan-text.ts';
 import { jsonLine } from './reporter.ts';
 import { findKeptTables, keepingText, type KeptTable, retiredText } from './retired-table.ts';
@@ -94,19 +95,24 @@ async function listLeftovers(invocation: Invocation<'cleanup'>): Promise<number>
     ...retired.map((table) => `  ${table.id}  ${retiredText(table)}, ${keepingText(table)}`),
     ...(retired.length === 0 ? [] : [`Nothing was dropped. To drop those whose soak is over: ${command}`]),
     ...(open.length === 0 ? [] : ['Unfinished migrations, to be resumed, or given up by cleanup with their ID:']),
-    ...open.map(({ id, plan }) => `  ${id}  ${tableText(plan.source)}, shadow ${tableText(plan.shadow)}`),
+    ...open.map(({ id, plan }) => `  ${id}  ${tableText(plan.source)}, shadow ${tableText(plan.shadow)}${togetherText(plan)}`),
   ];
   surroundings.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
 
-function resultText({ id, outcome, dropped }: CleanUpResult): string {
+function resultText({ id, outcome, dropped, ended }: CleanUpResult): string {
+  const all = ended.join(', ');
   switch (outcome) {
     case 'dropped':
       return `Dropped ${dropped === null ? '' : retiredText(dropped)}, the old table of migration ${id}.`;
     case 'given-up':
+      if (ended.length > 1)
+        return `Migrations ${all} are given up together: their shadow tables are gone, no source was touched.`;
       return `Migration ${id} is given up: its shadow table is gone, the source was not touched.`;
     case 'found-done':
+      if (ended.length > 1)
+        return `Migrations ${all} had swapped already, and are done. Their old tables are kept; cleanup with the ID of each drops it after its soak, with --now at once.`;
       return `Migration ${id} had swapped already, and is done. Its old table is kept; cleanup with its ID drops it after its soak, with --now at once.`;
     case 'nothing-left':
       return `Migration ${id} has left nothing to drop.`;

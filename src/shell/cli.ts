@@ -30,7 +30,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   plan: {
     summary: 'show what would be done and what is in the way; changes nothing',
     description:
-      'Shows how the change would be carried out (key, columns, indexes, space) and every obstacle at once.\nChanges nothing. Exit code 0: it can be migrated. 2: it is refused, or the command line is wrong.',
+      'Shows how the change would be carried out (key, columns, indexes, space) and every obstacle at once.\nChanges nothing. Several tables, each with its --table and --alter, are planned as ones that are swapped together.\nExit code 0: it can be migrated. 2: it is refused, or the command line is wrong.',
     examples: [
       "tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'",
       "tableshift plan --url mysql://root@db1 --table shop.orders --alter 'DROP COLUMN note' --output json",
@@ -40,10 +40,11 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   migrate: {
     summary: 'change the table while applications go on reading and writing it',
     description:
-      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.',
+      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.\nSeveral tables, each with its --table and --alter, are copied one after another and swapped in one step, all or none.',
     examples: [
       "tableshift migrate --url mysql://root@db1/shop --ask-pass --alter 'ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT'",
       "tableshift migrate --url postgres://ts@db1/shop --alter 'ALTER TABLE public.orders ALTER id TYPE bigint'",
+      "tableshift migrate --url postgres://ts@db1/shop --table customers --alter 'ALTER id TYPE bigint' --table orders --alter 'ALTER customer_id TYPE bigint'",
       "TABLESHIFT_URL=mysql://ts@db1/shop TABLESHIFT_PASSWORD=… tableshift migrate --table orders --alter 'ADD INDEX (customer_id)' --output json",
     ],
   },
@@ -51,7 +52,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'go on with a migration whose process ended',
     id: '[ID]',
     description:
-      'Goes on from the last checkpoint, from any host. Without an ID, with the only unfinished migration there is.\nThe options of the copy and of the cutover may differ from the first run; the change may not.',
+      'Goes on from the last checkpoint, from any host. Without an ID, with the only unfinished migration there is.\nThe options of the copy and of the cutover may differ from the first run; the change may not.\nTables that are swapped together go on together, whichever of them the ID names.',
     examples: ['tableshift resume --url mysql://root@db1 k3v9x2', 'tableshift resume --url mysql://root@db1 --workers 1'],
   },
   list: {
@@ -76,6 +77,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
       '  postpone          let no further attempt of the swap begin',
       '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
       `  set NAME=VALUE    ${SETTABLE.join(', ')}`,
+      'Tables that are swapped together are one run: it answers to the ID of any, and does what it is told for all.',
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
     examples: [
@@ -88,7 +90,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'drop the old table of a finished migration, or give an unfinished one up',
     id: '[ID]',
     description:
-      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops those whose soak is over.\nWith an ID: drops what that migration left. An old table is refused before its soak is over, and while it is used,\nunless with --now. An unfinished migration is given up by this: its shadow is dropped, the source is not touched. One\nthat is running is refused: end it first.',
+      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops those whose soak is over.\nWith an ID: drops what that migration left. An old table is refused before its soak is over, and while it is used,\nunless with --now. An unfinished migration is given up by this: its shadow is dropped, the source is not touched; those\nof tables that were to be swapped with it are given up as well. One that is running is refused: end it first.',
     examples: [
       'tableshift cleanup --url mysql://root@db1',
       'tableshift cleanup --url mysql://root@db1 --soak 3d --yes',
@@ -200,17 +202,18 @@ function commanderOption(option: Option, flag: string, isComplete: boolean): Com
   const help = notes.length === 0 ? option.help : `${option.help} (${notes.join(', ')})`;
   const flags = option.kind === 'switch' ? flag : `${flag} <${option.placeholder}>`;
   const one = new CommanderOption(flags, help).helpGroup(`${option.group}:`);
+  if (option.isRepeated) one.argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]);
   if (option.isList) one.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`));
   return one;
 }
 
 function givenFlags(command: Command, name: CommandName): GivenFlags {
-  const given: Partial<Record<Option['name'], string | boolean>> = {};
+  const given: { -readonly [Name in keyof GivenFlags]: GivenFlags[Name] } = {};
   const byAttribute = new Map(command.options.map((option) => [option.long, option.attributeName()]));
   for (const option of optionsOf(name)) {
     const attribute = byAttribute.get(flagOf(option) ?? undefined);
     if (attribute === undefined || command.getOptionValueSource(attribute) !== 'cli') continue;
-    given[option.name] = command.getOptionValue(attribute) as string | boolean;
+    given[option.name] = command.getOptionValue(attribute) as NonNullable<GivenFlags[Option['name']]>;
   }
   return given;
 }

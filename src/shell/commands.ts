@@ -1,9 +1,12 @@
 /** What the commands do, except for running a migration (run-command.ts) and cleaning up (cleanup-command.ts). */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { MigrationRecord } from '../engine/ports.ts';
-import { DEFAULT_OPTIONS, listEvents, listMigrations, planMigration } from '../index.ts';
+import type { Phase } from '../engine/model.ts';
+import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
+import { DEFAULT_OPTIONS, listEvents, listMigrations, type MigrationOptions, planFamily, planMigration } from '../index.ts';
 import { hidePasswords } from '../server-url.ts';
+import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
+import { familyPlanText } from './family-text.ts';
 import { runControl, showLiveStatus } from './control-command.ts';
 import { runCleanup } from './cleanup-command.ts';
 import type { CommandLine } from './cli.ts';
@@ -44,10 +47,13 @@ export async function runCommand(
   }
 }
 
-async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Promise<number> {
-  const { alter, table, strategy, key, deferIndexes, killBlockersAfter } = values;
+async function runPlan(invocation: Invocation<'plan'>): Promise<number> {
+  const { values, server, surroundings } = invocation;
+  const { strategy, killBlockersAfter } = values;
   const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, killBlockersAfter } };
-  const result = await planMigration({ ...server, alter, table, strategy, key, deferIndexes, pace });
+  const [change, ...others] = pairChanges(values);
+  if (change === undefined || others.length > 0) return await runFamilyPlan(invocation, pace);
+  const result = await planMigration({ ...server, ...change, strategy, pace });
   const { plan, native, noNativeWay, obstacles } = result;
   const exitCode = obstacles.length === 0 ? 0 : 2;
   if (values.output === 'json') {
@@ -63,6 +69,25 @@ async function runPlan({ values, server, surroundings }: Invocation<'plan'>): Pr
   return exitCode;
 }
 
+/** Several tables that are to be swapped together. */
+async function runFamilyPlan(
+  { values, server, surroundings }: Invocation<'plan'>,
+  pace: Partial<MigrationOptions>,
+): Promise<number> {
+  checkFamilyStrategy(values.strategy);
+  const { plans, obstacles } = await planFamily({ ...server, changes: pairChanges(values), pace });
+  const exitCode = obstacles.length === 0 ? 0 : 2;
+  if (values.output === 'json') {
+    const fields = { kind: 'family-plan', plans, obstacles: withRemedies(obstacles), exitCode };
+    surroundings.stdout.write(jsonLine(surroundings.now(), fields));
+    return exitCode;
+  }
+  const verdict = obstacles.length === 0 ? 'No obstacle: these can be migrated.\n' : obstaclesText(obstacles);
+  const shown = plans === null ? '' : `${familyPlanText(plans, columnsOfOutput(surroundings))}\n`;
+  surroundings.stdout.write(`${shown}${verdict}`);
+  return exitCode;
+}
+
 async function runList({ values, server, surroundings }: Invocation<'list'>): Promise<number> {
   const kept = await findKeptTables(server, values.soakMs);
   const records = (await listMigrations(server)).map((record) => withRetired(record, kept));
@@ -70,9 +95,21 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records }));
     return 0;
   }
-  const head = ['ID', 'STATE', 'PHASE', 'TABLE', 'STARTED', 'LAST SAVED', 'OLD TABLE', 'CHANGE'];
+  const hasFamilies = records.some(({ plan }) => plan.family !== undefined);
+  const head = [
+    'ID',
+    ...(hasFamilies ? ['FAMILY'] : []),
+    'STATE',
+    'PHASE',
+    'TABLE',
+    'STARTED',
+    'LAST SAVED',
+    'OLD TABLE',
+    'CHANGE',
+  ];
   const rows = records.map((record) => [
     record.id,
+    ...(hasFamilies ? [record.plan.family?.id ?? '-'] : []),
     stateText(record),
     record.checkpoint?.phase ?? '-',
     tableText(record.plan.source),
@@ -87,7 +124,8 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
 
 async function runStatus(invocation: Invocation<'status'>): Promise<number> {
   const { values, server, surroundings, id } = invocation;
-  const found = (await listMigrations(server)).find((record) => id === null || record.id === id);
+  const all = await listMigrations(server);
+  const found = all.find((record) => id === null || record.id === id);
   if (found === undefined) {
     const what = id === null ? 'No migration' : `No migration ${id}`;
     throw new MigrationError('MIGRATION_NOT_FOUND', `${what} is recorded on this server.`);
@@ -96,13 +134,32 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
   const record = withRetired(found, kept);
   const told = values.events === 0 ? [] : await listEvents({ ...server, id: record.id, eventsMax: values.events });
   const events = told.map(tellEvent);
+  const siblings = siblingsOf(record, all);
   if (values.output === 'json') {
-    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record, events }));
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record, siblings, events }));
     return 0;
   }
   const next = record.state === 'open' && !record.isRunning ? commandText(invocation, 'resume', record.id) : null;
-  surroundings.stdout.write(`${recordText(record, next)}${eventLines(events)}`);
+  surroundings.stdout.write(`${recordText(record, siblings, next)}${eventLines(events)}`);
   return 0;
+}
+
+/** A table that is swapped together with the one that is asked about. */
+interface Sibling {
+  readonly id: string;
+  readonly table: string;
+  /** `unknown`: nothing is recorded of it. */
+  readonly state: MigrationState | 'unknown';
+  readonly phase: Phase | null;
+}
+
+function siblingsOf({ id, plan }: MigrationRecord, all: readonly MigrationRecord[]): readonly Sibling[] {
+  const others = (plan.family?.members ?? []).filter((member) => member.id !== id);
+  return others.map((member) => {
+    const record = all.find((one) => one.id === member.id);
+    const phase = record?.checkpoint?.phase ?? null;
+    return { id: member.id, table: tableText(member.source), state: record?.state ?? 'unknown', phase };
+  });
 }
 
 /** A migration with its old table, if that still exists. */
@@ -122,7 +179,7 @@ function stateText({ state, isRunning }: MigrationRecord): string {
   return isRunning ? 'running' : state;
 }
 
-function recordText(record: ShownRecord, resumeCommand: string | null): string {
+function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCommand: string | null): string {
   const { plan, checkpoint, retired } = record;
   const copied =
     checkpoint === null ? null : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
@@ -137,6 +194,10 @@ function recordText(record: ShownRecord, resumeCommand: string | null): string {
     ['change', oneLine(plan.clauses)],
     ['state', stateText(record)],
     ['phase', checkpoint?.phase ?? 'not begun'],
+    ...siblings.map(({ id, table, state, phase }) => {
+      const where = state === 'open' ? `, ${phase ?? 'not begun'}` : '';
+      return ['together', `with ${table} (${id}): ${state}${where}`] as const;
+    }),
     ['copied', copied],
     ['compared', compared],
     ...record.unsettled.map((what) => ['left to do', what] as const),

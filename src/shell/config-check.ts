@@ -5,7 +5,15 @@ import { hidePasswords } from '../server-url.ts';
 import { faultText, inspectConfig, type InspectedConfig, suggestion } from './config-file.ts';
 import { findHooks } from './hooks.ts';
 import { type Surroundings, valueText } from './invocation.ts';
-import { type Environment, findOption, type GivenFlags, type OptionOrigin, parseOption, readText } from './option-values.ts';
+import {
+  type Environment,
+  findOption,
+  type GivenFlags,
+  type OptionOrigin,
+  type OptionValue,
+  parseOption,
+  readText,
+} from './option-values.ts';
 import { allOptions, type Option, optionsOf } from './options.ts';
 import { checkReportPath } from './report.ts';
 import { jsonLine } from './reporter.ts';
@@ -98,12 +106,13 @@ function nameOf(option: Option): string {
 }
 
 /** What may not stand in a command line is not shown either. */
-function shownValue(option: Option, value: string | number | boolean | null): string | null {
+function shownValue(option: Option, value: OptionValue): string | null {
   if (value === null) return null;
   if (option.flag === null || option.name === 'webhook') return '(set)';
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   try {
-    return hidePasswords(valueText(option, String(value)));
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return hidePasswords(values.map((one) => valueText(option, String(one))).join(', '));
   } catch {
     return '(cannot be read)';
   }

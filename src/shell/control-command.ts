@@ -5,6 +5,7 @@ import type { CommandLine } from './cli.ts';
 import { CONTROL_COMMANDS, type ControlCommand } from './operator-commands.ts';
 import { askSocket, type SocketAnswer, socketPaths } from './control-socket.ts';
 import type { Surroundings } from './invocation.ts';
+import { type FamilyStatus, familyStatusText } from './family-status.ts';
 import { type LiveStatus, liveStatusText } from './live-status.ts';
 import { type GivenFlags, readText } from './option-values.ts';
 import { jsonLine } from './reporter.ts';
@@ -40,10 +41,14 @@ export async function showLiveStatus(
   const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status'));
   if (answer?.status !== 200) return null;
   // A run of the same version wrote it.
-  const status = answer.fields as unknown as LiveStatus;
+  const status = answer.fields as unknown as LiveStatus | FamilyStatus;
   const isJson = readText('output', line.flags, environment) === 'json';
-  stdout.write(isJson ? jsonLine(surroundings.now(), status) : liveStatusText(status));
+  stdout.write(isJson ? jsonLine(surroundings.now(), status) : statusText(status));
   return 0;
+}
+
+function statusText(status: LiveStatus | FamilyStatus): string {
+  return status.kind === 'status' ? liveStatusText(status) : familyStatusText(status);
 }
 
 function readWords(words: readonly string[]): {

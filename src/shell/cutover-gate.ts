@@ -15,20 +15,24 @@ export class CutoverGate {
   readonly #controls: Controls;
   readonly #check: (signal: AbortSignal) => Promise<void>;
   readonly #clock: Clock;
+  readonly #members: () => number;
   readonly #changed = new Condition();
-  #isReady = false;
+  /** Those that wait for nothing but their holders. */
+  readonly #ready = new Set<string>();
 
-  constructor(controls: Controls, check: (signal: AbortSignal) => Promise<void>, clock: Clock) {
+  /** `members`: how many tables are swapped together. */
+  constructor(controls: Controls, check: (signal: AbortSignal) => Promise<void>, clock: Clock, members = (): number => 1) {
     this.#controls = controls;
     this.#check = check;
     this.#clock = clock;
+    this.#members = members;
     this.#hold('before-cutover has not passed yet');
   }
 
-  /** To be told of every event, synchronously. */
-  observe(event: MigrationEvent): void {
-    if (event.kind === 'cutover-awaited') this.#isReady = true;
-    if (event.kind === 'cutover-attempt') this.#isReady = false;
+  /** To be told of every event, synchronously. `member`: which of the tables it is about. */
+  observe(event: MigrationEvent, member = ''): void {
+    if (event.kind === 'cutover-awaited') this.#ready.add(member);
+    if (event.kind === 'cutover-attempt') this.#ready.delete(member);
     if (event.kind === 'cutover-failed') this.#hold('before-cutover has not passed yet');
     this.#changed.notify();
   }
@@ -50,7 +54,7 @@ export class CutoverGate {
 
   get #isTime(): boolean {
     const holds = this.#controls.cutoverHolds;
-    return this.#isReady && holds.length === 1 && holds[0]?.by === HOLDER;
+    return this.#ready.size >= this.#members() && holds.length === 1 && holds[0]?.by === HOLDER;
   }
 
   #hold(reason: string): void {

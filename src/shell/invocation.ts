@@ -103,7 +103,8 @@ function flagText(option: Option, value: unknown): readonly string[] {
   const flag = flagOf(option);
   if (flag === null) return [];
   if (option.kind === 'switch') return [flag];
-  return [flag, quoteForShell(valueText(option, String(value)))];
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return values.flatMap((one) => [flag, quoteForShell(valueText(option, String(one)))]);
 }
 
 /** A value as one would write it, without a password in a URL. Throws BAD_USAGE where a URL is none. */

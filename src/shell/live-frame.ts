@@ -25,7 +25,8 @@ interface Piece {
   readonly text: string;
   readonly style: Style;
 }
-type Line = readonly Piece[];
+/** A line in the making. */
+export type Line = readonly Piece[];
 
 /** `done` is no phase that takes time. */
 const SHOWN_PHASES: readonly Phase[] = PHASES.filter((phase) => phase !== 'done');
@@ -42,7 +43,11 @@ export function renderFrame(heading: Heading, figures: RunFigures, nowMs: number
   const list = SHOWN_PHASES.map((phase) => phaseLine(phase, figures, nowMs, size.columns));
   const present = list.filter((_, index) => SHOWN_PHASES[index] === figures.phase);
   const whole: readonly Line[] = [...head, [], ...list, [], ...tail];
-  const lines = whole.length < size.rows ? whole : [...head.slice(0, 1), ...present, ...tail];
+  return fitLines(whole.length < size.rows ? whole : [...head.slice(0, 1), ...present, ...tail], size);
+}
+
+/** As many of the lines as there is room for, none of which can wrap. */
+export function fitLines(lines: readonly Line[], size: ScreenSize): readonly string[] {
   return lines.slice(0, Math.max(size.rows - 1, 1)).map((line) => paint(fit(line, size.columns - 1), size.hasColours));
 }
 
@@ -67,16 +72,20 @@ function phaseLine(phase: Phase, figures: RunFigures, nowMs: number, columns: nu
     if (spentMs === undefined) return [piece(`    ${name}`, 'dim')];
     return [piece(`  + ${name}`, 'green'), piece(readableDuration(spentMs), 'dim')];
   }
+  return [piece(`  > ${name}`, 'cyan'), ...presentPieces(phase, figures, nowMs, columns - 22)];
+}
+
+/** How far the phase at hand has come: a bar, or since when it goes on. `columns` are for both the bar and its figures. */
+export function presentPieces(phase: Phase, figures: RunFigures, nowMs: number, columns: number): Line {
   const done = figures.progress?.phase === phase ? shareDone(figures.progress) : null;
-  const present = [piece(`  > ${name}`, 'cyan')];
   if (done === null) {
-    const sinceMs = (spentMs ?? 0) + nowMs - figures.phaseEnteredAtMs;
-    return [...present, piece(`${readableDuration(sinceMs)}  ${PHASE_WORDS[phase]}`)];
+    const sinceMs = (figures.phasesMs[phase] ?? 0) + nowMs - figures.phaseEnteredAtMs;
+    return [piece(`${readableDuration(sinceMs)}  ${PHASE_WORDS[phase]}`)];
   }
   const eta = figures.progress?.etaMs ?? null;
   const figuresText = `${String(Math.floor(done * 100)).padStart(4)} %${eta === null ? '' : `  ETA ${readableDuration(eta)}`}`;
-  const barColumns = Math.min(columns - 22 - figuresText.length, BAR_COLUMNS_MAX);
-  return [...present, ...(barColumns < 5 ? [] : [piece(bar(done, barColumns), 'cyan')]), piece(figuresText)];
+  const barColumns = Math.min(columns - figuresText.length, BAR_COLUMNS_MAX);
+  return [...(barColumns < 5 ? [] : [piece(bar(done, barColumns), 'cyan')]), piece(figuresText)];
 }
 
 function bar(done: number, columns: number): string {
@@ -84,7 +93,8 @@ function bar(done: number, columns: number): string {
   return `[${'='.repeat(full)}${full < columns ? '>' : ''}${' '.repeat(Math.max(columns - full - 1, 0))}]`;
 }
 
-function figureLines(figures: RunFigures): readonly Line[] {
+/** Rows, changes and what throttles, in neighbouring columns. */
+export function figureLines(figures: RunFigures): readonly Line[] {
   const { progress, throttle } = figures;
   if (progress === null) return [];
   const lag =
@@ -121,7 +131,8 @@ function label(name: string, text: string): Line {
   return [piece(name.padEnd(LABEL_COLUMNS), 'dim'), piece(text)];
 }
 
-function piece(text: string, style: Style = 'plain'): Piece {
+/** A part of a line in one style. */
+export function piece(text: string, style: Style = 'plain'): Piece {
   return { text, style };
 }
 

@@ -19,7 +19,25 @@ interface Sample {
 
 /** The text that a scrape gets. */
 export function metricsText(status: LiveStatus, record: RunRecord): string {
-  return metricsOf(status, record)
+  return expose(metricsOf(status, record));
+}
+
+/** The same for tables that are swapped together: each sample says of which table it is. */
+export function familyMetricsText(members: readonly { readonly status: LiveStatus; readonly record: RunRecord }[]): string {
+  const [first = [], ...others] = members.map(({ status, record }) =>
+    metricsOf(status, record).map((metric) => ({
+      ...metric,
+      samples: metric.samples.map(({ labels, value }) => ({ labels: { ...labels, table: status.table }, value })),
+    })),
+  );
+  // Every run has the same metrics in the same order.
+  return expose(
+    first.map((metric, at) => ({ ...metric, samples: [first, ...others].flatMap((metrics) => metrics[at]?.samples ?? []) })),
+  );
+}
+
+function expose(metrics: readonly Metric[]): string {
+  return metrics
     .map((metric) => ({ ...metric, samples: metric.samples.filter(({ value }) => value !== null) }))
     .filter(({ samples }) => samples.length > 0)
     .map(({ name, type, help, samples }) => {

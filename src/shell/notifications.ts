@@ -22,7 +22,7 @@ export interface NotificationParts {
   readonly controls: Controls;
   readonly environment: Environment;
   readonly now: () => Date;
-  /** What the run is about, once it has begun. */
+  /** What the run is about, once it has begun; all of a family. */
   readonly plan: () => Subject | null;
   readonly warn: (sentence: string) => void;
 }
@@ -64,7 +64,8 @@ export class Notifications {
       const notice = makeNotice('before-cutover', plan, { time: parts.now(), text, details: {} });
       await runHook(gateHook, notice, parts.environment, signal);
     };
-    this.#gate = gateHook === null ? null : new CutoverGate(parts.controls, check, systemClock);
+    this.#gate =
+      gateHook === null ? null : new CutoverGate(parts.controls, check, systemClock, () => parts.plan()?.tables?.length ?? 1);
     this.#delivered = Promise.allSettled(notifiers.map((notifier) => notifier.deliver(this.#end.signal)));
   }
 
@@ -78,9 +79,10 @@ export class Notifications {
     this.#tell(makeNotice('started', plan, { time: this.#parts.now(), text: 'the run has begun', details: { plan } }));
   }
 
-  observe(event: MigrationEvent): void {
-    this.#gate?.observe(event);
-    const plan = this.#parts.plan();
+  /** `about`: the member of a family that the event is about; null where there is one table, or it is about all of them. */
+  observe(event: MigrationEvent, about: Subject | null = null): void {
+    const plan = about ?? this.#parts.plan();
+    this.#gate?.observe(event, plan?.id);
     if (plan !== null && isTold(event)) this.#tell(noticeOf(event, plan, this.#parts.now()));
   }
 

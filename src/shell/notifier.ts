@@ -24,6 +24,8 @@ export interface Notice {
 export interface Subject {
   readonly id: string;
   readonly source: TableName;
+  /** All of a family, where it is told of all together. */
+  readonly tables?: readonly string[];
 }
 
 /** Names of notices that are no events of the engine. */
@@ -55,7 +57,14 @@ export function makeNotice(
   plan: Subject,
   { time, text, details }: { readonly time: Date; readonly text: string; readonly details: object },
 ): Notice {
-  return { time: time.toISOString(), event, id: plan.id, table: tableText(plan.source), text, details };
+  return {
+    time: time.toISOString(),
+    event,
+    id: plan.id,
+    table: plan.tables?.join(', ') ?? tableText(plan.source),
+    text,
+    details,
+  };
 }
 
 /** One listener and what it has not been told yet. */

@@ -8,8 +8,11 @@ import { formatBytes, formatDurationMs, parseBytes, parseCount, parseDurationMs 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the command line says: text, or for switches whether they are on. */
-export type GivenFlags = Readonly<Partial<Record<OptionName, string | boolean>>>;
+/** What the command line says: text, each text of a flag that may be repeated, or for switches whether they are on. */
+export type GivenFlags = Readonly<Partial<Record<OptionName, string | readonly string[] | boolean>>>;
+
+/** What an option has been read as; null: none. A list where it may be repeated, empty for none. */
+export type OptionValue = string | number | boolean | readonly string[] | null;
 
 /** A command's values, and which of them stood on the command line (for the resume command). */
 export interface ReadOptions<Command extends CommandName> {
@@ -50,20 +53,28 @@ interface Sources {
 /** Who says what an option is. */
 export type OptionOrigin = 'flag' | 'environment' | 'file' | 'default';
 
-function readOption(option: Option, sources: Sources): string | number | boolean | null {
-  const { value, origin } = findOption(option, sources);
-  if (value !== null || origin !== 'default' || !option.isRequired) return value;
+function readOption(option: Option, sources: Sources): OptionValue {
+  const { value: found, origin } = findOption(option, sources);
+  const value = option.isRepeated === true ? listOf(found) : found;
+  if (found !== null || origin !== 'default' || !option.isRequired) return value;
   throw new MigrationError('BAD_USAGE', `${flagOf(option)} is missing (or ${option.environment}).`);
+}
+
+function listOf(value: OptionValue): readonly string[] {
+  if (value === null) return [];
+  return typeof value === 'object' ? value : [String(value)];
 }
 
 /** The value by the first who says one, also null for what is required. Throws BAD_USAGE where it cannot be read. */
 export function findOption(
   option: Option,
   { flags, environment, config }: Sources,
-): { readonly value: string | number | boolean | null; readonly origin: OptionOrigin } {
+): { readonly value: OptionValue; readonly origin: OptionOrigin } {
   const flag = flags[option.name];
   if (typeof flag === 'boolean') return { value: flag, origin: 'flag' };
-  if (flag !== undefined) return { value: parseOption(option, flag, `--${option.flag}`), origin: 'flag' };
+  const parseFlag = (text: string): ReturnType<typeof parseOption> => parseOption(option, text, `--${option.flag}`);
+  if (typeof flag === 'string') return { value: parseFlag(flag), origin: 'flag' };
+  if (flag !== undefined) return { value: flag.map((text) => String(parseFlag(text))), origin: 'flag' };
   const variable = environment[option.environment];
   if (variable !== undefined && variable !== '')
     return { value: parseOption(option, variable, option.environment), origin: 'environment' };

@@ -4,7 +4,7 @@
  */
 
 import { DEFAULT_OPTIONS } from '../engine/options.ts';
-import { DEFAULT_SOAK_MS } from '../index.ts';
+import { CLEAN_UP_OPTIONS } from './clean-up-options.ts';
 import { STEERING_OPTIONS } from './steering-options.ts';
 import { formatDurationMs } from './units.ts';
 
@@ -38,6 +38,8 @@ export interface OptionRow {
   readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration' | 'size';
   /** The flag may be given several times, and its values are joined with commas. */
   readonly isList?: true;
+  /** The flag may be given several times, for several tables; its values stay apart. A variable or a file gives one. */
+  readonly isRepeated?: true;
   readonly choices?: readonly string[];
   readonly min?: number;
   readonly max?: number;
@@ -64,8 +66,9 @@ export const OPTIONS = {
     kind: 'text',
     default: null,
     isRequired: true,
+    isRepeated: true,
     placeholder: 'SQL',
-    help: 'The change: a whole ALTER TABLE statement, or only its clauses together with --table.',
+    help: 'The change: a whole ALTER TABLE statement, or only its clauses together with --table. Given several times: several tables that are swapped together.',
     group: 'Change',
     commands: CHANGE,
   },
@@ -74,8 +77,9 @@ export const OPTIONS = {
     environment: 'TABLESHIFT_TABLE',
     kind: 'text',
     default: null,
+    isRepeated: true,
     placeholder: '[SCHEMA.]NAME',
-    help: 'The table to change, where --alter has only clauses. Without a schema, it is in the database of --url, on PostgreSQL where the search path finds it.',
+    help: 'The table to change, where --alter has only clauses. Without a schema, it is in the database of --url, on PostgreSQL where the search path finds it. With several, the first --alter is for the first --table, and so on.',
     group: 'Change',
     commands: CHANGE,
   },
@@ -385,37 +389,7 @@ export const OPTIONS = {
 
   ...STEERING_OPTIONS,
 
-  yes: {
-    flag: 'yes',
-    environment: 'TABLESHIFT_YES',
-    kind: 'switch',
-    default: 'off',
-    placeholder: '',
-    help: 'Drop all old tables whose soak is over and that nobody uses. Without it, cleanup without an ID only lists them.',
-    group: 'Clean-up',
-    commands: ['cleanup'],
-  },
-  soakMs: {
-    flag: 'soak',
-    environment: 'TABLESHIFT_SOAK',
-    kind: 'duration',
-    max: 315_360_000_000,
-    default: formatDurationMs(DEFAULT_SOAK_MS),
-    placeholder: 'TIME',
-    help: 'How long an old table is kept after the swap, by the clock of the server.',
-    group: 'Clean-up',
-    commands: ['list', 'status', 'cleanup'],
-  },
-  now: {
-    flag: 'now',
-    environment: 'TABLESHIFT_NOW',
-    kind: 'switch',
-    default: 'off',
-    placeholder: '',
-    help: 'Drop an old table also before its soak is over, and also if it is still used.',
-    group: 'Clean-up',
-    commands: ['cleanup'],
-  },
+  ...CLEAN_UP_OPTIONS,
 
   output: {
     flag: 'output',
@@ -467,11 +441,13 @@ type PlainValue<Row extends OptionRow> = Row['kind'] extends 'switch'
       ? Choice
       : string;
 
-type ValueOf<Row extends OptionRow> = Row extends { readonly isRequired: true }
-  ? string
-  : Row['default'] extends null
-    ? PlainValue<Row> | null
-    : PlainValue<Row>;
+type ValueOf<Row extends OptionRow> = Row extends { readonly isRepeated: true }
+  ? readonly string[]
+  : Row extends { readonly isRequired: true }
+    ? string
+    : Row['default'] extends null
+      ? PlainValue<Row> | null
+      : PlainValue<Row>;
 
 /** The values of a command's options. */
 export type OptionsOf<Command extends CommandName> = {

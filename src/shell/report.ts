@@ -78,46 +78,58 @@ export async function writeReport(path: string, report: Report): Promise<void> {
   await writeFile(path, text);
 }
 
-/** For people. */
-export function reportMarkdown(report: Report): string {
+/** For people. `level` is that of its first heading. */
+export function reportMarkdown(report: Report, level = 1): string {
   const { plan, summary } = report;
+  const above = '#'.repeat(level - 1);
   const sections = [
-    `# Migration ${plan.id} of ${tableText(plan.source)}`,
+    `${above}# Migration ${plan.id} of ${tableText(plan.source)}`,
     verdict(summary),
-    table([
+    markdownTable([
       ['', ''],
-      ['command', code(report.commandLine)],
+      ['command', codeText(report.commandLine)],
       ['started', report.startedAt],
       ['ended', `${report.endedAt}, after ${readableDuration(summary.elapsedMs)}`],
       ['server', `${plan.server.flavour} ${plan.server.version}`],
       ...(summary.isResumed ? [['resumed', 'yes; times, changes and attempts are those of this run']] : []),
     ]),
-    `## Change\n\n\`\`\`sql\nALTER TABLE ${tableText(plan.source)} ${plan.clauses}\n\`\`\``,
-    `## Time by phase\n\n${phaseTable(summary)}`,
-    `## Rows and changes\n\n${figureTable(summary)}`,
-    `## Throttling\n\n${throttleTable(report)}`,
-    `## Cutover\n\n${attemptLines(report)}`,
-    `## Verification\n\n${verificationText(report)}`,
-    `## Plan\n\n\`\`\`text\n${planText(plan).trimEnd()}\n\`\`\``,
-    `## Events\n\n${eventTable(report)}`,
+    `${above}## Change\n\n\`\`\`sql\nALTER TABLE ${tableText(plan.source)} ${plan.clauses}\n\`\`\``,
+    `${above}## Time by phase\n\n${phaseTable(summary)}`,
+    `${above}## Rows and changes\n\n${figureTable(summary)}`,
+    `${above}## Throttling\n\n${throttleTable(report)}`,
+    `${above}## Cutover\n\n${attemptLines(report)}`,
+    `${above}## Verification\n\n${verificationText(report)}`,
+    `${above}## Plan\n\n\`\`\`text\n${planText(plan).trimEnd()}\n\`\`\``,
+    `${above}## Events\n\n${eventTable(report)}`,
   ];
   return `${sections.join('\n\n')}\n`;
 }
 
-function verdict({ state, error, exitCode, retired, blockedMs, resumeCommand }: Summary): string {
+/** How it ended, and what to do then. */
+export function verdict({
+  state,
+  error,
+  exitCode,
+  retired,
+  blockedMs,
+  resumeCommand,
+}: Pick<Summary, 'state' | 'error' | 'exitCode' | 'retired' | 'blockedMs' | 'resumeCommand'>): string {
   if (state === 'done') {
     const swap = blockedMs === null ? 'The swap had happened before' : `Writes were blocked for ${readableDuration(blockedMs)}`;
     return `**Done.** ${swap}; the old table is kept as ${retired}.`;
   }
   const reason = error === null ? '' : ` ${error.code}: ${oneLine(error.message)}`;
   if (state === 'aborted') return `**Given up.**${reason}`;
-  const next = resumeCommand === null ? '' : `\n\nTo go on: ${code(resumeCommand)}`;
+  const next = resumeCommand === null ? '' : `\n\nTo go on: ${codeText(resumeCommand)}`;
   return `**Not done** (exit code ${exitCode}).${reason}${next}`;
 }
 
 function phaseTable({ phasesMs }: Summary): string {
   const entries = Object.entries(phasesMs) as [keyof typeof phasesMs, number][];
-  return table([['phase', 'time', ''], ...entries.map(([phase, ms]) => [phase, readableDuration(ms), PHASE_WORDS[phase]])]);
+  return markdownTable([
+    ['phase', 'time', ''],
+    ...entries.map(([phase, ms]) => [phase, readableDuration(ms), PHASE_WORDS[phase]]),
+  ]);
 }
 
 function figureTable(summary: Summary): string {
@@ -132,14 +144,14 @@ function figureTable(summary: Summary): string {
     ['retries', readableCount(summary.retries)],
     ['checkpoints', readableCount(summary.checkpoints)],
   ];
-  return table([['', ''], ...rows]);
+  return markdownTable([['', ''], ...rows]);
 }
 
 function throttleTable({ throttledMs, summary }: Report): string {
   const entries = Object.entries(throttledMs);
   if (entries.length === 0) return 'Nothing has stopped copying or comparing.';
   const rows = entries.map(([signal, ms]) => [signal, readableDuration(ms)]);
-  return table([['signal', 'stopped for'], ...rows, ['in all', readableDuration(summary.throttledMs)]]);
+  return markdownTable([['signal', 'stopped for'], ...rows, ['in all', readableDuration(summary.throttledMs)]]);
 }
 
 function attemptLines({ attempts }: Report): string {
@@ -156,11 +168,11 @@ function verificationText({ verification }: Report): string {
 function eventTable({ events, eventsLeftOut }: Report): string {
   const rows = events.map(({ time, text }) => [time, text]);
   const leftOut = eventsLeftOut === 0 ? '' : `\n\n${readableCount(eventsLeftOut)} events between were left out.`;
-  return `${table([['time', 'event'], ...rows])}${leftOut}`;
+  return `${markdownTable([['time', 'event'], ...rows])}${leftOut}`;
 }
 
-/** The first row is the head. */
-function table(rows: readonly (readonly string[])[]): string {
+/** Cells of text; the first row is the head. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
   const [head = [], ...body] = rows.map((cells) => `| ${cells.map(cell).join(' | ')} |`);
   const rule = `|${(rows[0] ?? []).map(() => '---|').join('')}`;
   return [head, rule, ...body].join('\n');
@@ -170,7 +182,8 @@ function cell(text: string): string {
   return oneLine(text).replaceAll('|', '\\|');
 }
 
-function code(text: string): string {
+/** A text as it is. */
+export function codeText(text: string): string {
   const fence = text.includes('`') ? '``' : '`';
   return `${fence}${text}${fence}`;
 }

@@ -3,12 +3,15 @@
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Plan } from '../engine/model.ts';
 import { oneLine } from './live-frame.ts';
-import { describeEvent, isShown, type Level, levelOf } from './log.ts';
+import { type RunMembers, sumProgress } from './family-figures.ts';
+import { describeEvent, describeProgress, isShown, type Level, levelOf } from './log.ts';
+import { tableText } from './plan-text.ts';
 import { LiveView, type Screen } from './terminal.ts';
 
 /** What a run tells while it goes on. */
 export interface Reporter {
-  observe(event: MigrationEvent): void;
+  /** `about`: the member of a family; null where there is one table, or the event is about all of them. */
+  observe(event: MigrationEvent, about?: Plan | null): void;
   /** A sentence of the shell itself, such as that a signal came. */
   note(sentence: string): void;
   /** Called once, after the last event. */
@@ -23,6 +26,8 @@ export interface ReporterOptions {
   readonly hasColours: boolean;
   /** Null: a native change, which has no figures for a live view. */
   readonly plan: Plan | null;
+  /** Several tables that are swapped together, as they are now. */
+  readonly family?: () => RunMembers;
 }
 
 /** Where to write. `now` and `monotonicMs` are clocks. */
@@ -39,9 +44,9 @@ const PROGRESS_LINE_MS = 10_000;
 export function createReporter(options: ReporterOptions, target: ReporterTarget): Reporter {
   const level = options.level ?? (options.output === 'json' ? 'debug' : 'info');
   if (options.output === 'json') return new JsonReporter(level, target);
-  const { plan, hasColours } = options;
-  if (target.stdout.isTTY === true && plan !== null) return liveReporter(level, { plan, hasColours }, target);
-  return new LogReporter(level, target);
+  const { plan } = options;
+  if (target.stdout.isTTY === true && plan !== null) return liveReporter(level, { ...options, plan }, target);
+  return new LogReporter(level, target, options.family);
 }
 
 /** One line of JSON, with the time first. Numbers have three decimals at most. */
@@ -59,8 +64,9 @@ class JsonReporter implements Reporter {
     this.#target = target;
   }
 
-  observe(event: MigrationEvent): void {
-    if (isShown(levelOf(event), this.#level)) this.#write(event);
+  observe(event: MigrationEvent, about: Plan | null = null): void {
+    const fields = about === null ? event : { table: tableText(about.source), ...event };
+    if (isShown(levelOf(event), this.#level)) this.#write(fields);
   }
 
   note(sentence: string): void {
@@ -77,22 +83,26 @@ class JsonReporter implements Reporter {
 class LogReporter implements Reporter {
   readonly #level: Level;
   readonly #target: ReporterTarget;
+  readonly #family: ReporterOptions['family'];
   #figuresAtMs: number;
 
-  constructor(level: Level, target: ReporterTarget) {
+  constructor(level: Level, target: ReporterTarget, family: ReporterOptions['family']) {
     this.#level = level;
     this.#target = target;
+    this.#family = family;
     this.#figuresAtMs = target.monotonicMs();
   }
 
-  observe(event: MigrationEvent): void {
+  observe(event: MigrationEvent, about: Plan | null = null): void {
     if (!isShown(levelOf(event), this.#level)) return;
     if (event.kind === 'progress') {
       const nowMs = this.#target.monotonicMs();
       if (nowMs - this.#figuresAtMs < PROGRESS_LINE_MS) return;
       this.#figuresAtMs = nowMs;
+      const total = this.#family === undefined ? null : sumProgress(this.#family());
+      if (total !== null) return this.#write('info', describeProgress(total));
     }
-    this.#write(levelOf(event), describeEvent(event));
+    this.#write(levelOf(event), `${prefixOf(about)}${describeEvent(event)}`);
   }
 
   note(sentence: string): void {
@@ -112,14 +122,23 @@ class LogReporter implements Reporter {
 
 function liveReporter(
   level: Level,
-  { hasColours, plan }: { readonly hasColours: boolean; readonly plan: Plan },
+  { hasColours, plan, family }: ReporterOptions & { readonly plan: Plan },
   target: ReporterTarget,
 ): Reporter {
   const view = new LiveView(target.stdout, {
     heading: { id: plan.id, table: `${plan.source.schema}.${plan.source.table}`, clauses: oneLine(plan.clauses) },
     level,
     hasColours,
+    ...(family === undefined ? {} : { family }),
     now: target.monotonicMs,
   });
-  return { observe: (event) => view.observe(event), note: (sentence) => view.printAbove(sentence), close: () => view.close() };
+  return {
+    observe: (event, about = null) => view.observe(event, prefixOf(about)),
+    note: (sentence) => view.printAbove(sentence),
+    close: () => view.close(),
+  };
+}
+
+function prefixOf(about: Plan | null): string {
+  return about === null ? '' : `${tableText(about.source)}: `;
 }

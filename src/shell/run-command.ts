@@ -1,45 +1,38 @@
-/** `migrate` and `resume`: runs a migration and shows it. */
+/** `migrate` and `resume`: runs a migration, or those of several tables that are swapped together, and shows it. */
 
-import { asMigrationError, assert, MigrationError, messageOf } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { followSignal, runWithBackground } from '../engine/tasks.ts';
-import {
-  cleanUp,
-  migrate,
-  type MigrationResult,
-  type NativePlan,
-  type NativeResult,
-  resumeMigration,
-  type RunOptions,
-  type Strategy,
-} from '../index.ts';
+import { cleanUp, migrate, migrateFamily, type Plan, resumeMigration, type RunOptions, type Strategy } from '../index.ts';
+import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
 import { tellWarnings } from './cleanup-command.ts';
-import { columnsOfOutput, commandText, errorText, type Invocation, printError, type Surroundings } from './invocation.ts';
+import type { Invocation, Surroundings } from './invocation.ts';
 import { runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
-import { type LiveStatus, liveStatus } from './live-status.ts';
-import { metricsText } from './metrics.ts';
-import { writeNativeReport } from './native-report.ts';
-import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
-import { planText } from './plan-text.ts';
-import { type Notifications, openNotifications } from './notifications.ts';
-import { checkReportPath, makeReport, type ReportMoments, writeReport } from './report.ts';
-import { createReporter, jsonLine, type Reporter } from './reporter.ts';
+import { openNotifications } from './notifications.ts';
+import { checkReportPath } from './report.ts';
 import { RunControl } from './run-control.ts';
-import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
 import { limitsFrom } from './run-limits.ts';
+import { type RunInvocation, type RunResult, ShownRun } from './shown-run.ts';
 import { openSteering, type Steering } from './steering.ts';
-import { showError, summarise, type Summary, summaryText } from './summary.ts';
 
 /** Plans and runs a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runMigrate(invocation: Invocation<'migrate'>): Promise<number> {
-  const { alter, table, key, deferIndexes } = invocation.values;
-  const change = { alter, table, strategy: strategyOf(invocation.values), key, deferIndexes };
-  return await runAndShow(invocation, (run) => migrate({ ...invocation.server, ...change, ...run }));
+  const { server, values } = invocation;
+  const changes = pairChanges(values);
+  const strategy = strategyOf(values, changes.length);
+  const [change, ...others] = changes;
+  if (change === undefined || others.length > 0) {
+    return await runAndShow(invocation, (run) => migrateFamily({ ...server, changes, ...run }));
+  }
+  return await runAndShow(invocation, async (run) => {
+    const result = await migrate({ ...server, ...change, strategy, ...run });
+    return 'steps' in result ? result : [result];
+  });
 }
 
 /** A swap by hand needs a run that can be told to swap, and a swap. */
-function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values']): Strategy {
+function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values'], tables: number): Strategy {
+  if (tables > 1) checkFamilyStrategy(strategy);
   if (cutover !== 'manual') return strategy;
   if (strategy !== 'native') return 'shadow';
   const message = '--cutover manual holds the swap of a shadow, and a native change has none: leave one of the two out.';
@@ -48,13 +41,13 @@ function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values']): Str
 
 /** Goes on with a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runResume(invocation: Invocation<'resume'>): Promise<number> {
-  return await runAndShow(invocation, (run) => resumeMigration({ ...invocation.server, id: invocation.id, ...run }));
+  return await runAndShow(invocation, async (run) => {
+    const { members } = await resumeMigration({ ...invocation.server, id: invocation.id, ...run });
+    return members;
+  });
 }
 
-type RunInvocation = Invocation<'migrate'> | Invocation<'resume'>;
-
 type StartOptions = RunOptions & { readonly signal: AbortSignal };
-type RunResult = MigrationResult | NativeResult;
 type Start = (run: StartOptions) => Promise<RunResult>;
 
 async function runAndShow(invocation: RunInvocation, start: Start): Promise<number> {
@@ -69,7 +62,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
     controls: steering.controls,
     environment: surroundings.environment,
     now: surroundings.now,
-    plan: () => shown.plan ?? (shown.native === null ? null : { id: 'native', source: shown.native.source }),
+    plan: () => shown.subject,
     warn: (sentence) => shown.note(sentence),
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
@@ -81,19 +74,20 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
       controls: steering.controls,
       signals: steering.signals,
       signal,
-      onStart: (plan) => {
-        shown.begin(plan);
-        notifications.started(plan);
+      onStart: (plan, members) => {
+        shown.begin(plan, members);
+        for (const member of members) notifications.started(member);
         for (const place of control.places) shown.note(`Listening at ${place}.`);
-        listening.push(openUsualSocket(control, plan, shown, surroundings));
+        listening.push(openUsualSockets(control, members, shown, surroundings));
       },
       onNativeStart: (plan) => {
         shown.beginNative(plan);
         notifications.started({ id: 'native', source: plan.source });
       },
-      observer: (event) => {
-        shown.observe(event);
-        notifications.observe(event);
+      observer: (event, plan) => {
+        const about = shown.aboutOf(event, plan);
+        shown.observe(event, about);
+        notifications.observe(event, about);
       },
     });
   try {
@@ -108,8 +102,15 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
   }
 }
 
-async function openUsualSocket(control: RunControl, plan: Plan, shown: ShownRun, { environment }: Surroundings): Promise<void> {
-  const reason = await control.openUsual(plan.id, environment);
+/** The run is found by the id of any of its migrations. */
+async function openUsualSockets(
+  control: RunControl,
+  plans: readonly Plan[],
+  shown: ShownRun,
+  { environment }: Surroundings,
+): Promise<void> {
+  const ids = plans.flatMap(({ id, family }) => family?.members.map((member) => member.id) ?? id);
+  const reason = await control.openUsual([...new Set(ids)], environment);
   if (reason !== null) shown.note(`This run cannot be controlled from another terminal: ${reason}`);
 }
 
@@ -122,7 +123,7 @@ function handlerOf(shown: ShownRun, steering: Steering, abort: AbortController):
   return {
     status: () => shown.status(),
     metrics: () => shown.metrics(),
-    command: async (asked) => (shown.plan === null ? null : await runControlCommand(controlled, asked)),
+    command: async (asked) => (shown.plans.length === 0 ? null : await runControlCommand(controlled, asked)),
   };
 }
 
@@ -132,188 +133,16 @@ async function giveUpIfAborted(
   shown: ShownRun,
   { server, surroundings }: RunInvocation,
 ): Promise<RunResult | MigrationError> {
-  const { plan } = shown;
-  if (error.code !== 'ABORTED' || plan === null) return error;
+  const [plan] = shown.plans;
+  if (error.code !== 'ABORTED' || plan === undefined) return error;
   try {
     const { outcome } = await cleanUp({ ...server, id: plan.id, observer: tellWarnings(surroundings) });
     if (outcome === 'given-up' || outcome === 'nothing-left') return error;
     surroundings.stderr.write('The swap had happened before the migration could be given up: it is done.\n');
-    return shown.resultSoFar(plan);
+    return shown.resultsSoFar();
   } catch (thrown) {
     const cause = asMigrationError(thrown);
     const message = `The run ended, but its migration could not be given up: ${cause.message}`;
     return new MigrationError(cause.code, message, { cause });
-  }
-}
-
-/** A run on its way to the operator: first its plan, then its events, at last its summary or its error. */
-class ShownRun {
-  readonly #invocation: RunInvocation;
-  readonly #steering: Steering;
-  #begun: { readonly plan: Plan; readonly reporter: Reporter } | null = null;
-  #native: { readonly plan: NativePlan; readonly reporter: Reporter } | null = null;
-  readonly #startedAt: Date;
-  #record: RunRecord;
-
-  constructor(invocation: RunInvocation, steering: Steering) {
-    this.#invocation = invocation;
-    this.#steering = steering;
-    this.#startedAt = invocation.surroundings.now();
-    this.#record = emptyRecord(invocation.surroundings.monotonicMs());
-  }
-
-  /** Null before the run has begun. */
-  get plan(): Plan | null {
-    return this.#begun?.plan ?? null;
-  }
-
-  /** Null before a native change has begun, and after it gave way to a shadow. */
-  get native(): NativePlan | null {
-    return this.#native?.plan ?? null;
-  }
-
-  status(): LiveStatus | null {
-    if (this.#begun === null) return null;
-    const nowMs = this.#invocation.surroundings.monotonicMs();
-    return liveStatus(this.#begun.plan, this.#record, this.#steering, nowMs);
-  }
-
-  metrics(): string | null {
-    const status = this.status();
-    return status === null ? null : metricsText(status, this.#record);
-  }
-
-  /** The figures of a run that did not live to tell its own. */
-  resultSoFar({ id }: Plan): MigrationResult {
-    const { progress, verification, rowsCopied, blockedMs, startedAtMs } = this.#record.figures;
-    return {
-      ...{ id, rowsCopied, blockedMs: blockedMs ?? 0, keysApplied: progress?.keysApplied ?? 0 },
-      ...{ rowsVerified: verification?.rows ?? 0, rowsRepaired: verification?.repaired ?? 0 },
-      lagMaxMs: progress?.lagMaxMs ?? 0,
-      elapsedMs: this.#invocation.surroundings.monotonicMs() - startedAtMs,
-    };
-  }
-
-  note(sentence: string): void {
-    (this.#begun ?? this.#native)?.reporter.note(sentence);
-  }
-
-  beginNative(plan: NativePlan): void {
-    const columns = columnsOfOutput(this.#invocation.surroundings);
-    this.#show({ kind: 'plan', strategy: 'native', native: plan, plan: null }, () => nativePlanText(plan, columns));
-    this.#native = { plan, reporter: this.#createReporter(null) };
-  }
-
-  begin(plan: Plan): void {
-    const { values, surroundings, signal } = this.#invocation;
-    this.#native?.reporter.close();
-    this.#native = null;
-    const shown = { kind: 'plan', strategy: 'shadow', native: null, plan };
-    this.#show(shown, () => planText(plan, columnsOfOutput(surroundings)));
-    const reporter = this.#createReporter(plan);
-    this.#begun = { plan, reporter };
-    if (!values.verify) reporter.note('Verification is off: nothing will prove that no row was lost.');
-    signal.addEventListener('abort', () => reporter.note('Interrupted: saving a checkpoint. Once more ends the run at once.'), {
-      once: true,
-    });
-  }
-
-  observe(event: Parameters<Reporter['observe']>[0]): void {
-    const { now, monotonicMs } = this.#invocation.surroundings;
-    this.#record = recordEvent(this.#record, event, { time: now(), nowMs: monotonicMs() });
-    (this.#begun ?? this.#native)?.reporter.observe(event);
-  }
-
-  async end(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
-    const { values, surroundings } = this.#invocation;
-    const error = outcome instanceof Error ? outcome : null;
-    if (this.#native !== null || 'steps' in outcome) return await this.#endNative(outcome, notifications);
-    if (this.#begun === null) {
-      if (error !== null) printError(error, values.output, surroundings);
-      return error?.exitCode ?? 0;
-    }
-    const { plan, reporter } = this.#begun;
-    const summary = this.#summarise(plan, outcome);
-    notifications.ended(plan, summary);
-    await notifications.finish();
-    reporter.close();
-    if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), summary));
-    else if (error === null) surroundings.stdout.write(`\n${summaryText(summary, this.#command('cleanup', plan))}`);
-    if (error !== null) this.#printFailure(error, plan);
-    const record = this.#record;
-    await this.#writeReport(plan.id, (path, moments) => writeReport(path, makeReport({ plan, record, summary, ...moments })));
-    return summary.exitCode;
-  }
-
-  async #endNative(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
-    const { surroundings } = this.#invocation;
-    const native = this.#native;
-    assert(native !== null && (outcome instanceof Error || 'steps' in outcome), 'a native change ends as one');
-    const summary = summariseNative({ plan: native.plan, record: this.#record, nowMs: surroundings.monotonicMs() }, outcome);
-    notifications.ended({ id: 'native', source: native.plan.source }, summary);
-    await notifications.finish();
-    native.reporter.close();
-    if (outcome instanceof Error && this.#invocation.values.output === 'text') {
-      surroundings.stderr.write(`\n${errorText(showError(outcome))}`);
-    } else this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
-    const [{ plan }, { notable }] = [native, this.#record];
-    await this.#writeReport('', (path, { startedAt, endedAt, commandLine }) => {
-      const moments = { startedAt: startedAt.toISOString(), endedAt: endedAt.toISOString() };
-      return writeNativeReport(path, { kind: 'native-report', ...moments, commandLine, plan, summary, events: notable });
-    });
-    return summary.exitCode;
-  }
-
-  #show(fields: object, text: () => string): void {
-    const { values, surroundings } = this.#invocation;
-    const isJson = values.output === 'json';
-    surroundings.stdout.write(isJson ? jsonLine(surroundings.now(), fields) : `${text()}\n`);
-  }
-
-  #createReporter(plan: Plan | null): Reporter {
-    const { values, surroundings } = this.#invocation;
-    const options = { output: values.output, level: values.logLevel, hasColours: values.color, plan };
-    return createReporter(options, surroundings);
-  }
-
-  /** A report that cannot be written changes nothing about the migration. */
-  async #writeReport(id: string, write: (path: string, parts: ReportMoments) => Promise<void>): Promise<void> {
-    const { values, command, surroundings } = this.#invocation;
-    if (values.report === null) return;
-    const [startedAt, endedAt] = [this.#startedAt, surroundings.now()];
-    const commandLine = commandText(this.#invocation, command, command === 'resume' ? id : '').trimEnd();
-    try {
-      await write(values.report, { startedAt, endedAt, commandLine });
-    } catch (error) {
-      surroundings.stderr.write(`warning: The report ${values.report} could not be written: ${messageOf(error)}\n`);
-    }
-  }
-
-  #summarise(plan: Plan, outcome: MigrationResult | MigrationError): Summary {
-    const { command, surroundings } = this.#invocation;
-    const resumeCommand = this.#command('resume', plan);
-    return summarise({
-      command,
-      plan,
-      figures: this.#record.figures,
-      nowMs: surroundings.monotonicMs(),
-      outcome,
-      resumeCommand,
-    });
-  }
-
-  #printFailure(error: MigrationError, plan: Plan): void {
-    const isGone = error.code === 'ABORTED';
-    const next = isGone
-      ? []
-      : [
-          ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
-          ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
-        ];
-    this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next.join('\n')}\n`);
-  }
-
-  #command(command: 'resume' | 'cleanup', plan: Plan): string {
-    return commandText(this.#invocation, command, plan.id);
   }
 }

@@ -30,12 +30,14 @@ export class RunControl implements AsyncDisposable {
     if (options.http !== null && token !== null) this.#listening.push(await listenOnHttp(options.http, token, this.#handler));
   }
 
-  /** The usual socket of this migration, unless another was asked for. Resolves with a reason where there is none. */
-  async openUsual(id: string, environment: Environment): Promise<string | null> {
+  /** The usual sockets of these migrations, unless another was asked for. Resolves with a reason where there is none. */
+  async openUsual(ids: readonly string[], environment: Environment): Promise<string | null> {
     if (this.#hasSocket) return null;
     this.#hasSocket = true;
     try {
-      this.#listening.push(await listenOnSocket(await prepareSocketPath(id, environment), this.#handler));
+      for (const id of ids) {
+        this.#listening.push(await listenOnSocket(await prepareSocketPath(id, environment), this.#handler));
+      }
       return null;
     } catch (error) {
       return messageOf(error);

@@ -105,23 +105,43 @@ export function summarise({ command, plan, figures, nowMs, outcome, resumeComman
 
 /** What is left to say on a terminal or in a log after a success. */
 export function summaryText(summary: Summary, cleanupCommand: string): string {
+  return [
+    `Done: ${summary.table} has its new definition after ${readableDuration(summary.elapsedMs)}.`,
+    ...summaryFigureLines(summary),
+    `The old table is kept as ${summary.retired}.`,
+    'To drop it when its soak is over (--soak), or at once with --now:',
+    `  ${cleanupCommand}`,
+    '',
+  ].join('\n');
+}
+
+/** Rows, changes, the swap, and what has held the run up. */
+export function summaryFigureLines(
+  summary: Pick<
+    Summary,
+    | 'rowsCopied'
+    | 'rowsVerified'
+    | 'rowsRepaired'
+    | 'keysApplied'
+    | 'lagMaxMs'
+    | 'blockedMs'
+    | 'cutoverAttempts'
+    | 'throttledMs'
+    | 'retries'
+  >,
+): readonly string[] {
   const compared = summary.rowsVerified === 0 ? 'not compared' : `${readableCount(summary.rowsVerified)} compared`;
   const swap =
     summary.blockedMs === null
       ? 'done before'
       : `writes blocked for ${readableDuration(summary.blockedMs)}, attempt ${summary.cutoverAttempts}`;
   return [
-    `Done: ${summary.table} has its new definition after ${readableDuration(summary.elapsedMs)}.`,
     `  rows      ${readableCount(summary.rowsCopied)} copied, ${compared}, ${readableCount(summary.rowsRepaired)} repaired`,
     `  changes   ${readableCount(summary.keysApplied)} applied, lag at most ${readableDuration(summary.lagMaxMs)}`,
     `  swap      ${swap}`,
     ...(summary.throttledMs === 0 ? [] : [`  throttled ${readableDuration(summary.throttledMs)} in all`]),
     ...(summary.retries === 0 ? [] : [`  retries   ${readableCount(summary.retries)}`]),
-    `The old table is kept as ${summary.retired}.`,
-    'To drop it when its soak is over (--soak), or at once with --now:',
-    `  ${cleanupCommand}`,
-    '',
-  ].join('\n');
+  ];
 }
 
 function whole(ms: number): number {

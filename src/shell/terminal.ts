@@ -1,6 +1,8 @@
 /** The live view on a terminal: a block at the bottom that is drawn again in place, and lines that stay above it. */
 
 import type { MigrationEvent } from '../engine/events.ts';
+import { renderFamilyFrame } from './family-frame.ts';
+import type { RunMembers } from './family-figures.ts';
 import { columnsOf, type Heading, oneLine, renderFrame, type ScreenSize } from './live-frame.ts';
 import { describeEvent, isShown, type Level, levelOf } from './log.ts';
 import { addEvent, endPhase, noFigures, type RunFigures } from './run-figures.ts';
@@ -19,6 +21,8 @@ export interface LiveViewOptions {
   readonly heading: Heading;
   readonly level: Level;
   readonly hasColours: boolean;
+  /** Several tables: they are shown instead of the heading. */
+  readonly family?: () => RunMembers;
   /** Milliseconds of any clock. */
   readonly now: () => number;
 }
@@ -46,12 +50,12 @@ export class LiveView {
     screen.on('resize', this.#redraw);
   }
 
-  /** Takes in what happened and shows it. */
-  observe(event: MigrationEvent): void {
+  /** Takes in what happened and shows it. `prefix` stands before the line of an event: the table that it is about, among several. */
+  observe(event: MigrationEvent, prefix = ''): void {
     this.#figures = addEvent(this.#figures, event, this.#options.now());
     // The block itself shows phases and figures: only what needs a look stays, unless more was asked for.
     const isLine = levelOf(event) === 'warn' || (this.#options.level === 'debug' && event.kind !== 'progress');
-    if (isLine && isShown(levelOf(event), this.#options.level)) this.printAbove(describeEvent(event));
+    if (isLine && isShown(levelOf(event), this.#options.level)) this.printAbove(`${prefix}${describeEvent(event)}`);
     else if (event.kind === 'progress' || levelOf(event) !== 'debug') this.#draw();
   }
 
@@ -72,8 +76,11 @@ export class LiveView {
   }
 
   #draw(): void {
-    const { heading, now } = this.#options;
-    const lines = renderFrame(heading, this.#figures, now(), this.#size());
+    const { heading, family, now } = this.#options;
+    const lines =
+      family === undefined
+        ? renderFrame(heading, this.#figures, now(), this.#size())
+        : renderFamilyFrame(family(), now(), this.#size());
     this.#screen.write(`${this.#eraseBlock()}${lines.map((line) => `${line}\n`).join('')}`);
     this.#drawn = lines;
   }

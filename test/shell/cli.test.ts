@@ -16,7 +16,7 @@ describe('the command line', () => {
       kind: 'command',
       command: 'migrate',
       id: null,
-      flags: { url: 'mysql://h/d', alter: 'ADD b int', verify: false, workers: '3' },
+      flags: { url: 'mysql://h/d', alter: ['ADD b int'], verify: false, workers: '3' },
     });
     expect(parse('resume', 'k3v9x2')).toEqual({ kind: 'command', command: 'resume', id: 'k3v9x2', flags: {} });
     expect(parse('cleanup', '--yes')).toEqual({ kind: 'command', command: 'cleanup', id: null, flags: { yes: true } });

@@ -1,0 +1,288 @@
+/** A run on its way to the operator: first its plans, then its events, at last its summary or its error. */
+
+import { assert, type MigrationError, messageOf } from '../engine/errors.ts';
+import type { MigrationEvent } from '../engine/events.ts';
+import type { Plan } from '../engine/model.ts';
+import type { MigrationResult, NativePlan, NativeResult } from '../index.ts';
+import type { RunMember, RunMembers } from './family-figures.ts';
+import { makeFamilyReport, writeFamilyReport } from './family-report.ts';
+import { type FamilyStatus, familyStatus } from './family-status.ts';
+import { familySummaryText, summariseFamily } from './family-summary.ts';
+import { familyOf, familyPlanText } from './family-text.ts';
+import { columnsOfOutput, commandText, errorText, type Invocation, printError } from './invocation.ts';
+import { type LiveStatus, liveStatus } from './live-status.ts';
+import { familyMetricsText, metricsText } from './metrics.ts';
+import { writeNativeReport } from './native-report.ts';
+import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
+import type { Notifications } from './notifications.ts';
+import type { Subject } from './notifier.ts';
+import { planText } from './plan-text.ts';
+import { makeReport, type Report, type ReportMoments, writeReport } from './report.ts';
+import { createReporter, jsonLine, type Reporter } from './reporter.ts';
+import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
+import type { Steering } from './steering.ts';
+import { showError, summarise, type Summary, summaryText } from './summary.ts';
+
+/** The commands that run a migration. */
+export type RunInvocation = Invocation<'migrate'> | Invocation<'resume'>;
+
+/** What came of a run: of each table that is swapped, or of a native change. */
+export type RunResult = readonly MigrationResult[] | NativeResult;
+
+/** What is told of one member of a family, and is about the controls that all share. */
+const SHARED: ReadonlySet<MigrationEvent['kind']> = new Set<MigrationEvent['kind']>([
+  ...(['paused', 'unpaused', 'cutover-held', 'cutover-released', 'options-changed'] as const),
+]);
+
+/** Follows a run and shows it. */
+export class ShownRun {
+  readonly #invocation: RunInvocation;
+  readonly #steering: Steering;
+  readonly #startedAt: Date;
+  #begun: { readonly plans: readonly [Plan, ...Plan[]]; readonly reporter: Reporter } | null = null;
+  #native: { readonly plan: NativePlan; readonly reporter: Reporter } | null = null;
+  /** By the id of the migration; that of a native change under ''. */
+  readonly #records = new Map<string, RunRecord>();
+
+  constructor(invocation: RunInvocation, steering: Steering) {
+    this.#invocation = invocation;
+    this.#steering = steering;
+    this.#startedAt = invocation.surroundings.now();
+    this.#records.set('', emptyRecord(invocation.surroundings.monotonicMs()));
+  }
+
+  /** Of what is going on; null before it has begun. */
+  get subject(): Subject | null {
+    if (this.#native !== null) return { id: 'native', source: this.#native.plan.source };
+    if (this.#begun === null) return null;
+    const [first, ...others] = this.#begun.plans;
+    return others.length === 0 ? first : { source: first.source, ...familyOf(this.#members(this.#begun.plans)) };
+  }
+
+  /** Of the tables that are swapped: none before the run has begun. */
+  get plans(): readonly Plan[] {
+    return this.#begun?.plans ?? [];
+  }
+
+  status(): LiveStatus | FamilyStatus | null {
+    if (this.#begun === null) return null;
+    const nowMs = this.#invocation.surroundings.monotonicMs();
+    const members = this.#members(this.#begun.plans);
+    const [{ plan, record }, ...others] = members;
+    if (others.length > 0) return familyStatus(members, this.#steering, nowMs);
+    return liveStatus(plan, record, this.#steering, nowMs);
+  }
+
+  metrics(): string | null {
+    if (this.#begun === null) return null;
+    const nowMs = this.#invocation.surroundings.monotonicMs();
+    const all = this.#members(this.#begun.plans).map(({ plan, record }) => ({
+      status: liveStatus(plan, record, this.#steering, nowMs),
+      record,
+    }));
+    const [first] = all;
+    return all.length === 1 && first !== undefined ? metricsText(first.status, first.record) : familyMetricsText(all);
+  }
+
+  /** The figures of a run that did not live to tell its own. */
+  resultsSoFar(): readonly MigrationResult[] {
+    return this.plans.map((plan) => this.#resultSoFar(plan));
+  }
+
+  note(sentence: string): void {
+    (this.#begun ?? this.#native)?.reporter.note(sentence);
+  }
+
+  beginNative(plan: NativePlan): void {
+    const columns = columnsOfOutput(this.#invocation.surroundings);
+    this.#show({ kind: 'plan', strategy: 'native', native: plan, plan: null }, () => nativePlanText(plan, columns));
+    this.#native = { plan, reporter: this.#createReporter([]) };
+  }
+
+  /** `members`: of a family all that this run carries out, `plan` the first of them; else just the one. */
+  begin(plan: Plan, members: readonly Plan[]): void {
+    const plans: readonly [Plan, ...Plan[]] = [plan, ...members.filter((member) => member !== plan)];
+    const { values, surroundings, signal } = this.#invocation;
+    this.#native?.reporter.close();
+    this.#native = null;
+    const columns = columnsOfOutput(surroundings);
+    if (plans.length === 1) {
+      this.#show({ kind: 'plan', strategy: 'shadow', native: null, plan }, () => planText(plan, columns));
+    } else this.#show({ kind: 'family-plan', plans }, () => familyPlanText(plans, columns));
+    for (const { id } of plans) this.#records.set(id, this.#recordOf(''));
+    const reporter = this.#createReporter(plans);
+    this.#begun = { plans, reporter };
+    if (!values.verify) reporter.note('Verification is off: nothing will prove that no row was lost.');
+    signal.addEventListener('abort', () => reporter.note('Interrupted: saving a checkpoint. Once more ends the run at once.'), {
+      once: true,
+    });
+  }
+
+  /** The member of a family that the event of `plan` is about; null where there is one table, or it is about all of them. */
+  aboutOf(event: MigrationEvent, plan: Plan | null): Plan | null {
+    return this.plans.length < 2 || SHARED.has(event.kind) ? null : plan;
+  }
+
+  /** `about` as `aboutOf` says. */
+  observe(event: MigrationEvent, about: Plan | null): void {
+    const { now, monotonicMs } = this.#invocation.surroundings;
+    const moment = { time: now(), nowMs: monotonicMs() };
+    const all = this.#begun === null ? [''] : this.#begun.plans.map(({ id }) => id);
+    for (const id of about === null ? all : [about.id]) this.#records.set(id, recordEvent(this.#recordOf(id), event, moment));
+    (this.#begun ?? this.#native)?.reporter.observe(event, about);
+  }
+
+  /** Resolves with the exit code. */
+  async end(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
+    const { values, surroundings } = this.#invocation;
+    const error = outcome instanceof Error ? outcome : null;
+    if (this.#native !== null || 'steps' in outcome) return await this.#endNative(outcome, notifications);
+    if (this.#begun === null) {
+      if (error !== null) printError(error, values.output, surroundings);
+      return error?.exitCode ?? 0;
+    }
+    const { plans, reporter } = this.#begun;
+    const summaries = plans.map((plan) => this.#summarise(plan, outcome));
+    for (const [at, plan] of plans.entries()) {
+      const summary = summaries[at];
+      if (summary !== undefined) notifications.ended(plan, summary);
+    }
+    await notifications.finish();
+    reporter.close();
+    const members = this.#members(plans);
+    const [summary, ...others] = summaries;
+    assert(summary !== undefined, 'a run has one table at least');
+    if (others.length === 0) return await this.#endOne(members[0], summary, error);
+    return await this.#endFamily(members, summaries, error);
+  }
+
+  async #endOne({ plan, record }: RunMember, summary: Summary, error: MigrationError | null): Promise<number> {
+    this.#conclude(summary, () => summaryText(summary, this.#command('cleanup', plan)), error);
+    await this.#writeReport(plan.id, (path, moments) => writeReport(path, makeReport({ plan, record, summary, ...moments })));
+    return summary.exitCode;
+  }
+
+  async #endFamily(members: RunMembers, summaries: readonly Summary[], error: MigrationError | null): Promise<number> {
+    const nowMs = this.#invocation.surroundings.monotonicMs();
+    const summary = summariseFamily({ members, summaries, nowMs }, error);
+    const commands = members.map(({ plan }) => this.#command('cleanup', plan));
+    this.#conclude(summary, () => familySummaryText(summary, commands), error);
+    await this.#writeReport(members[0].plan.id, async (path, moments) => {
+      const reports = members.flatMap(({ plan, record }, at): readonly Report[] => {
+        const summary = summaries[at];
+        return summary === undefined ? [] : [makeReport({ plan, record, summary, ...moments })];
+      });
+      await writeFamilyReport(path, makeFamilyReport(summary, reports, moments));
+    });
+    return summary.exitCode;
+  }
+
+  /** For JSON the summary, else the text of a success; and what to do after a failure. */
+  #conclude(summary: object, text: () => string, error: MigrationError | null): void {
+    const { values, surroundings } = this.#invocation;
+    if (values.output === 'json') surroundings.stdout.write(jsonLine(surroundings.now(), summary));
+    else if (error === null) surroundings.stdout.write(`\n${text()}`);
+    if (error !== null) this.#printFailure(error);
+  }
+
+  async #endNative(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
+    const { surroundings } = this.#invocation;
+    const native = this.#native;
+    assert(native !== null && (outcome instanceof Error || 'steps' in outcome), 'a native change ends as one');
+    const record = this.#recordOf('');
+    const summary = summariseNative({ plan: native.plan, record, nowMs: surroundings.monotonicMs() }, outcome);
+    notifications.ended({ id: 'native', source: native.plan.source }, summary);
+    await notifications.finish();
+    native.reporter.close();
+    if (outcome instanceof Error && this.#invocation.values.output === 'text') {
+      surroundings.stderr.write(`\n${errorText(showError(outcome))}`);
+    } else this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
+    const [{ plan }, { notable }] = [native, record];
+    await this.#writeReport('', (path, { startedAt, endedAt, commandLine }) => {
+      const moments = { startedAt: startedAt.toISOString(), endedAt: endedAt.toISOString() };
+      return writeNativeReport(path, { kind: 'native-report', ...moments, commandLine, plan, summary, events: notable });
+    });
+    return summary.exitCode;
+  }
+
+  #members([first, ...others]: readonly [Plan, ...Plan[]]): RunMembers {
+    const memberOf = (plan: Plan): RunMember => ({ plan, record: this.#recordOf(plan.id) });
+    return [memberOf(first), ...others.map(memberOf)];
+  }
+
+  #recordOf(id: string): RunRecord {
+    const record = this.#records.get(id);
+    assert(record !== undefined, 'every table of a run has a record');
+    return record;
+  }
+
+  #resultSoFar({ id }: Plan): MigrationResult {
+    const { progress, verification, rowsCopied, blockedMs, startedAtMs } = this.#recordOf(id).figures;
+    return {
+      ...{ id, rowsCopied, blockedMs: blockedMs ?? 0, keysApplied: progress?.keysApplied ?? 0 },
+      ...{ rowsVerified: verification?.rows ?? 0, rowsRepaired: verification?.repaired ?? 0 },
+      lagMaxMs: progress?.lagMaxMs ?? 0,
+      elapsedMs: this.#invocation.surroundings.monotonicMs() - startedAtMs,
+    };
+  }
+
+  #show(fields: object, text: () => string): void {
+    const { values, surroundings } = this.#invocation;
+    const isJson = values.output === 'json';
+    surroundings.stdout.write(isJson ? jsonLine(surroundings.now(), fields) : `${text()}\n`);
+  }
+
+  #createReporter(plans: readonly Plan[]): Reporter {
+    const { values, surroundings } = this.#invocation;
+    const [plan = null, second] = plans;
+    const options = { output: values.output, level: values.logLevel, hasColours: values.color, plan };
+    if (plan === null || second === undefined) return createReporter(options, surroundings);
+    const family = (): RunMembers => this.#members([plan, ...plans.slice(1)]);
+    return createReporter({ ...options, family }, surroundings);
+  }
+
+  /** A report that cannot be written changes nothing about the migration. */
+  async #writeReport(id: string, write: (path: string, parts: ReportMoments) => Promise<void>): Promise<void> {
+    const { values, command, surroundings } = this.#invocation;
+    if (values.report === null) return;
+    const [startedAt, endedAt] = [this.#startedAt, surroundings.now()];
+    const commandLine = commandText(this.#invocation, command, command === 'resume' ? id : '').trimEnd();
+    try {
+      await write(values.report, { startedAt, endedAt, commandLine });
+    } catch (error) {
+      surroundings.stderr.write(`warning: The report ${values.report} could not be written: ${messageOf(error)}\n`);
+    }
+  }
+
+  /** A member of a family that was done before the run failed is done. */
+  #summarise(plan: Plan, outcome: readonly MigrationResult[] | MigrationError): Summary {
+    const { command, surroundings } = this.#invocation;
+    const { figures } = this.#recordOf(plan.id);
+    const result = outcome instanceof Error ? null : (outcome.find(({ id }) => id === plan.id) ?? this.#resultSoFar(plan));
+    const isDone = result === null && figures.phase === 'done' && this.plans.length > 1;
+    return summarise({
+      command,
+      plan,
+      figures,
+      nowMs: surroundings.monotonicMs(),
+      outcome: outcome instanceof Error && !isDone ? outcome : (result ?? this.#resultSoFar(plan)),
+      resumeCommand: this.#command('resume', plan),
+    });
+  }
+
+  #printFailure(error: MigrationError): void {
+    const [plan] = this.plans;
+    const isGone = error.code === 'ABORTED' || plan === undefined;
+    const next = isGone
+      ? []
+      : [
+          ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
+          ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
+        ];
+    this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next.join('\n')}\n`);
+  }
+
+  #command(command: 'resume' | 'cleanup', plan: Plan): string {
+    return commandText(this.#invocation, command, plan.id);
+  }
+}
