@@ -4,6 +4,7 @@ import type { ChangeApplier } from './change-applier.ts';
 import type { ChangeReceiver } from './change-receiver.ts';
 import type { Controls } from './controls.ts';
 import { MigrationError } from './errors.ts';
+import type { Seat } from './family.ts';
 import type { LagMeter } from './lag-meter.ts';
 import type { RowKey } from './model.ts';
 import type { CutoverLimits } from './options.ts';
@@ -13,12 +14,14 @@ import { runWithBackground } from './tasks.ts';
 import type { Verifier } from './verifier.ts';
 
 export interface CutoverParts {
-  readonly cutover: Cutover;
+  readonly cutover: Pick<Cutover, 'attempt' | 'hasSwapped'>;
   readonly receiver: ChangeReceiver;
   readonly applier: ChangeApplier;
   readonly lagMeter: LagMeter;
   /** Null where verification is off. */
   readonly verifier: Verifier | null;
+  /** Waits for the other tables of a family, which all make the same attempts. */
+  readonly meet: Seat['meet'];
 }
 
 type AttemptResult =
@@ -44,8 +47,10 @@ export class CutoverRunner {
   /** Resolves once the swap has happened, with the time that writers were blocked. */
   async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
     for (let attempt = 1; ; attempt++) {
+      await this.#parts.meet('cutover', signal);
       await this.#awaitRelease(signal);
       await this.#awaitSmallLag(signal);
+      await this.#parts.meet('attempt', signal);
       const { attemptsMax, lockTimeoutMs } = this.#limits;
       await onAttempt();
       this.#context.observer({ kind: 'cutover-attempt', attempt, lockTimeoutMs });

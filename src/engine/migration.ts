@@ -9,6 +9,7 @@ import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
 import { asMigrationError, MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
+import type { Seat } from './family.ts';
 import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
@@ -36,7 +37,15 @@ export interface MigrationRun {
   /** Reasons to slow down beside those that the adapter and the engine know by themselves. */
   readonly signals: readonly ThrottleSignal[];
   readonly observer: Observer;
+  /** Given by the family (family-run.ts) where the table is swapped together with others. */
+  readonly seat?: Seat;
 }
+
+/** A table of its own waits for nobody. */
+const ALONE: Pick<Seat, 'meet' | 'inTurn'> = {
+  meet: async () => undefined,
+  inTurn: (work) => work(),
+};
 
 /** The figures of a finished migration. */
 export interface MigrationResult {
@@ -101,8 +110,10 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
   const swapped =
     (await findEarlierSwap(run, checkpoint, signal)) ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
   observer({ kind: 'phase-entered', phase: 'clean-up' });
+  const { meet, inTurn } = run.seat ?? ALONE;
   try {
-    await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);
+    await meet('settlement', signal);
+    await inTurn(() => settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal), signal);
   } catch (reason) {
     await sayFarewell(run, { reason, last: null });
     throw reason;
@@ -249,9 +260,9 @@ class Migration {
 
   /** Resolves when the tables are swapped. */
   async run(signal: AbortSignal): Promise<SwappedRun> {
-    const { controls, observer } = this.#run;
+    const { controls, observer, seat } = this.#run;
     const { options } = controls;
-    controls.announceTo(observer);
+    if (seat === undefined) controls.announceTo(observer);
     await this.#begin(signal);
     const background = [
       (inner: AbortSignal) => this.#receiver.pull(inner),
@@ -320,8 +331,27 @@ class Migration {
   }
 
   async #phases(signal: AbortSignal): Promise<number> {
+    const { options } = this.#run.controls;
+    const { inTurn } = this.#run.seat ?? ALONE;
+    if (!this.#isShadowFinished) await inTurn(() => this.#fill(signal), signal);
+    if (this.#phase === 'catch-up') {
+      while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
+        await this.#context.clock.sleep(options.lagIntervalMs, signal);
+      await this.#advance('catch-up', options.isVerifying ? 'verify' : 'await-cutover', signal);
+    }
+    if (this.#phase === 'verify') {
+      await inTurn(() => this.#verifier.run(signal), signal);
+      await this.#advance('verify', 'await-cutover', signal);
+    }
+    return await this.#cutOver(signal);
+  }
+
+  get #isShadowFinished(): boolean {
+    return this.#phase !== 'copy' && this.#phase !== 'finish-shadow';
+  }
+
+  async #fill(signal: AbortSignal): Promise<void> {
     const { claim, controls } = this.#run;
-    const { options } = controls;
     if (this.#phase === 'copy') {
       await this.#copier.run(signal);
       this.#isCopyComplete = true;
@@ -333,20 +363,11 @@ class Migration {
       await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
       await this.#advance('finish-shadow', 'catch-up', signal);
     }
-    if (this.#phase === 'catch-up') {
-      while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
-        await this.#context.clock.sleep(options.lagIntervalMs, signal);
-      await this.#advance('catch-up', options.isVerifying ? 'verify' : 'await-cutover', signal);
-    }
-    if (this.#phase === 'verify') {
-      await this.#verifier.run(signal);
-      await this.#advance('verify', 'await-cutover', signal);
-    }
-    return await this.#cutOver(signal);
   }
 
   async #cutOver(signal: AbortSignal): Promise<number> {
-    const { claim, controls } = this.#run;
+    const { claim, controls, seat } = this.#run;
+    const { cutover } = claim;
     const { receiver, applier, lagMeter, verifier } = {
       receiver: this.#receiver,
       applier: this.#applier,
@@ -354,11 +375,12 @@ class Migration {
       verifier: this.#verifier,
     };
     const parts = {
-      cutover: claim.cutover,
+      cutover: seat === undefined ? cutover : { attempt: seat.attempt, hasSwapped: cutover.hasSwapped.bind(cutover) },
       receiver,
       applier,
       lagMeter,
       verifier: controls.options.isVerifying ? verifier : null,
+      meet: (seat ?? ALONE).meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.
     if (this.#phase === 'cutover') await this.#advance('cutover', 'await-cutover', signal);

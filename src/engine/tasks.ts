@@ -184,18 +184,35 @@ export async function forEachParallel<Item>(
 export class Turnstile {
   #last: Promise<void> = Promise.resolve();
 
-  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** Where `signal` is given, waiting for the turn ends with its reason. */
+  async run<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     const before = this.#last;
     let release = (): void => {};
-    this.#last = new Promise((resolve) => {
+    const own = new Promise<void>((resolve) => {
       release = resolve;
     });
-    await before;
+    // Whoever left the queue must not let those behind him pass those before him.
+    this.#last = signal === undefined ? own : before.then(() => own);
     try {
+      await (signal === undefined ? before : unlessAborted(before, signal));
       return await work();
     } finally {
       release();
     }
+  }
+}
+
+/** Resolves with the promise, which never rejects, or rejects with the signal's reason. */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = new Condition();
+  const over = new AbortController();
+  const stop = followSignal(signal, over);
+  try {
+    await Promise.race([promise, quietly(aborted.changed(over.signal), over.signal)]);
+    signal.throwIfAborted();
+  } finally {
+    stop();
+    over.abort(new MigrationError('INTERRUPTED', 'This wait is over.'));
   }
 }
 

@@ -396,8 +396,8 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     source: [
       {
         file: 'migration.ts',
-        find: '    await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);',
-        replace: '    if (checkpoint === null) await settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal);',
+        find: 'await inTurn(() => settle(',
+        replace: 'if (checkpoint === null) await inTurn(() => settle(',
       },
     ],
     bias: {

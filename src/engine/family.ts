@@ -1,0 +1,144 @@
+/** Several migrations that are swapped together: where they meet, who works hard now, and the one swap of all. */
+
+import { MigrationError } from './errors.ts';
+import type { Plan } from './model.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, FamilyClaim, RowWriter } from './ports.ts';
+import { Condition, followSignal, Turnstile } from './tasks.ts';
+
+/** Where members wait for each other: ready for the cutover; about to announce an attempt; swapped, with no stream open. */
+export type MeetingPlace = 'cutover' | 'attempt' | 'settlement';
+
+/** What a migration has from its family. */
+export interface Seat {
+  /** In place of `Cutover.attempt`: waits for the drains of all. A signal that aborts meanwhile ends the whole family. */
+  attempt: Cutover['attempt'];
+  /**
+   * Resolves when all members have come to this place. Rejects with SWAP_UNKNOWN when all have come somewhere and not to the same
+   * place: some have swapped, others have not.
+   */
+  meet(place: MeetingPlace, signal: AbortSignal): Promise<void>;
+  /** Heavy work, of one member at a time. */
+  inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>;
+}
+
+/** Seats for the plans, in their order. `end` aborts when one of them must end all. */
+export function seatFamily(plans: readonly Plan[], claim: Pick<FamilyClaim, 'attempt'>, end: AbortController): readonly Seat[] {
+  const rendezvous = new Rendezvous(plans);
+  const turnstile = new Turnstile();
+  const cutover = new JointCutover(plans.length, claim, end);
+  return plans.map((_, member) => ({
+    attempt: (options, drain, signal) => cutover.attempt(member, { options, drain }, signal),
+    meet: (place, signal) => rendezvous.meet(place, signal),
+    inTurn: (work, signal) => turnstile.run(work, signal),
+  }));
+}
+
+/** The members wait for each other, as often as they like. */
+class Rendezvous {
+  readonly #plans: readonly Plan[];
+  #meeting = { places: [] as MeetingPlace[], changed: new Condition() };
+
+  constructor(plans: readonly Plan[]) {
+    this.#plans = plans;
+  }
+
+  /** Whoever leaves a meeting leaves the family: nobody is crossed out, as the others are to end too. */
+  async meet(place: MeetingPlace, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (place !== 'settlement' && !this.#isWhole) throw this.#tornError();
+    const meeting = this.#meeting;
+    meeting.places.push(place);
+    if (meeting.places.length === this.#plans.length) {
+      this.#meeting = { places: [], changed: new Condition() };
+      meeting.changed.notify();
+    }
+    while (meeting.places.length < this.#plans.length) await meeting.changed.changed(signal);
+    if (meeting.places.some((other) => other !== place)) throw this.#tornError();
+  }
+
+  /** Members that are missing are done already, so that the others must have swapped too. */
+  get #isWhole(): boolean {
+    return this.#plans.every(({ family }) => family?.members.length === this.#plans.length);
+  }
+
+  #tornError(): MigrationError {
+    const tables = this.#plans[0]?.family?.members.map(({ source }) => `${source.schema}.${source.table}`) ?? [];
+    return new MigrationError(
+      'SWAP_UNKNOWN',
+      `Of ${tables.join(', ')}, which are only swapped together, some have swapped and others have not. Look at all of them, and at what is in the place of their shadows, before doing anything.`,
+    );
+  }
+}
+
+interface Brought {
+  readonly options: CutoverOptions;
+  readonly drain: (locked: RowWriter) => Promise<void>;
+}
+
+/** One attempt of all. */
+interface Attempt {
+  readonly brought: Map<number, Brought>;
+  readonly begun: Condition;
+  /** Null until all have come. */
+  outcome: Promise<CutoverOutcome> | null;
+}
+
+/**
+ * The last member to come begins the attempt, and all get its outcome. A member that aborts before that begins nothing; one that
+ * aborts later waits for the end, so that no statement is left running. Either way all are aborted in the same tick: to whoever is
+ * not, a rejected attempt says that nothing was swapped.
+ */
+class JointCutover {
+  readonly #members: number;
+  readonly #claim: Pick<FamilyClaim, 'attempt'>;
+  readonly #end: AbortController;
+  #next = newAttempt();
+
+  constructor(members: number, claim: Pick<FamilyClaim, 'attempt'>, end: AbortController) {
+    this.#members = members;
+    this.#claim = claim;
+    this.#end = end;
+  }
+
+  async attempt(member: number, brought: Brought, signal: AbortSignal): Promise<CutoverOutcome> {
+    const stopFollowing = followSignal(signal, this.#end);
+    try {
+      this.#end.signal.throwIfAborted();
+      const attempt = this.#next;
+      attempt.brought.set(member, brought);
+      if (attempt.brought.size === this.#members) this.#begin(attempt);
+      while (attempt.outcome === null) await attempt.begun.changed(signal);
+      return await attempt.outcome;
+    } finally {
+      stopFollowing();
+    }
+  }
+
+  #begin(attempt: Attempt): void {
+    this.#next = newAttempt();
+    const all = [...attempt.brought].toSorted(([a], [b]) => a - b).map(([, brought]) => brought);
+    attempt.outcome = this.#claim.attempt(
+      optionsOfAll(all.map(({ options }) => options)),
+      all.map(({ drain }) => drain),
+      this.#end.signal,
+    );
+    attempt.begun.notify();
+  }
+}
+
+function newAttempt(): Attempt {
+  return { brought: new Map(), begun: new Condition(), outcome: null };
+}
+
+/** They are read from the same controls; where an operator has just changed them, the shorter times hold for all. */
+function optionsOfAll(options: readonly CutoverOptions[]): CutoverOptions {
+  const limits = {
+    lockTimeoutMs: Math.min(...options.map(({ lockTimeoutMs }) => lockTimeoutMs)),
+    holdTimeoutMs: Math.min(...options.map(({ holdTimeoutMs }) => holdTimeoutMs)),
+  };
+  if (options.some(({ onBlockerEnded }) => onBlockerEnded === undefined)) return limits;
+  const onBlockerEnded = (blocker: string): void => {
+    for (const one of options) one.onBlockerEnded?.(blocker);
+  };
+  return { ...limits, onBlockerEnded };
+}
