@@ -1,0 +1,95 @@
+/** Carries plans out: claims their tables, runs their migrations, and leaves their events in the database. */
+
+import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
+import { EventRecorder } from './engine/event-recorder.ts';
+import type { Observer } from './engine/events.ts';
+import { runFamily } from './engine/family-run.ts';
+import { type MigrationResult, type MigrationRun, runMigration } from './engine/migration.ts';
+import type { Plan } from './engine/model.ts';
+import type { Database, Families, TableClaim } from './engine/ports.ts';
+import { runWithBackground } from './engine/tasks.ts';
+import type { ControlledRun } from './library-call.ts';
+import { hidePasswords } from './server-url.ts';
+import { systemClock } from './system-clock.ts';
+
+export interface ClaimedRun {
+  readonly database: Database;
+  /** One, or those of a family that are open. */
+  readonly plans: readonly Plan[];
+  readonly purpose: 'start' | 'resume';
+}
+
+/** Resolves with a result for each plan. The claims are held, and `onStart` is called, before anything is changed. */
+export async function run(
+  { database, plans, purpose }: ClaimedRun,
+  options: ControlledRun,
+  signal: AbortSignal,
+): Promise<readonly MigrationResult[]> {
+  const { controls, signals = [] } = options;
+  // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
+  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
+  controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
+  await using claimed = await claim({ database, plans, purpose }, signal);
+  const [first] = plans;
+  assert(first !== undefined, 'there is something to run');
+  options.onStart?.(first, plans);
+  const watched = claimed.members.map(({ plan, claim }) => {
+    const observer: Observer = (event) => options.observer?.(event, plan);
+    const log = database.eventLog;
+    const recorder = new EventRecorder({ log, id: plan.id, clock: systemClock, hide: hidePasswords, observer });
+    const recorded: Observer = (event) => {
+      recorder.observe(event);
+      observer(event);
+    };
+    return { recorder, run: { plan, claim, clock: systemClock, controls, signals, observer: recorded } };
+  });
+  const recording = watched.map(
+    ({ recorder }) =>
+      (inner: AbortSignal) =>
+        recorder.keep(inner),
+  );
+  const runs = watched.map(({ run }) => run);
+  try {
+    return await runWithBackground((inner) => claimed.carryOut(runs, inner), recording, signal);
+  } catch (thrown) {
+    for (const { recorder } of watched) recorder.failed(asMigrationError(thrown));
+    throw thrown;
+  } finally {
+    await Promise.all(watched.map(({ recorder }) => recorder.finish()));
+  }
+}
+
+/** Tables that are claimed. Disposing it gives them back. */
+interface Claimed extends AsyncDisposable {
+  readonly members: readonly { readonly plan: Plan; readonly claim: TableClaim }[];
+  carryOut(runs: readonly MigrationRun[], signal: AbortSignal): Promise<readonly MigrationResult[]>;
+}
+
+async function claim({ database, plans, purpose }: ClaimedRun, signal: AbortSignal): Promise<Claimed> {
+  const [plan] = plans;
+  assert(plan !== undefined, 'there is something to claim');
+  if (plan.family === undefined) {
+    const claim = await database.claim(plan, purpose, signal);
+    return {
+      members: [{ plan, claim }],
+      carryOut: (runs, inner) => Promise.all(runs.map((run) => runMigration(run, inner))),
+      [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
+    };
+  }
+  const family = await familiesOf(database).claim(plans, purpose, signal);
+  const members = plans.flatMap((plan, place) => {
+    const claim = family.members[place];
+    return claim === undefined ? [] : [{ plan, claim }];
+  });
+  return {
+    members,
+    carryOut: (runs, inner) => runFamily(runs, family, inner),
+    [Symbol.asyncDispose]: () => family[Symbol.asyncDispose](),
+  };
+}
+
+/** Rejects with BAD_USAGE where tables are only swapped one by one. */
+export function familiesOf({ families }: Database): Families {
+  if (families !== undefined) return families;
+  throw new MigrationError('BAD_USAGE', 'On this server, tables are only swapped one by one: change one after another.');
+}

@@ -1,0 +1,140 @@
+/** What a caller of the library says, and the database that it is said to. */
+
+import { homedir } from 'node:os';
+import { Controls } from './engine/controls.ts';
+import { assert, MigrationError, messageOf } from './engine/errors.ts';
+import type { MigrationEvent } from './engine/events.ts';
+import type { MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
+import type { NativePlan, Strategy } from './engine/native-change.ts';
+import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
+import type { ThrottleSignal } from './engine/ports.ts';
+import { loadAdapter, type OpenDatabase } from './adapters.ts';
+import { parseServerUrl } from './server-url.ts';
+
+/** Which server, and how to log in. */
+export interface ServerOptions {
+  /** `mysql://user@host:3306/database`, `mariadb://…` or `postgres://…`; the scheme picks the adapter. May hold the password. */
+  readonly url: string;
+  /** Wins over the one in the URL. Without any, the clients' own files may have one (~/.my.cnf, ~/.pgpass). */
+  readonly password?: string | null;
+  /** Client option file to read instead of the usual ones (~/.my.cnf); MySQL and MariaDB only. */
+  readonly defaultsFile?: string | null;
+  /** The PG* variables of PostgreSQL's own clients: the environment of the process, if it is to count. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Ends what is going on: statements are ended on the server, a checkpoint is saved, the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What to change in one table. */
+export interface TableChange extends Partial<PlanOptions> {
+  /** A whole ALTER TABLE statement, or only its clauses together with `table`. */
+  readonly alter: string;
+  /** `[schema.]name`. */
+  readonly table?: string | null;
+}
+
+/** What to change. */
+export interface ChangeOptions extends ServerOptions, TableChange {
+  /** `auto` when it is not given. */
+  readonly strategy?: Strategy;
+}
+
+/** What to change in several tables that are swapped together. */
+export interface FamilyOptions extends ServerOptions {
+  /** At least two, each of another table. They are copied in this order. */
+  readonly changes: readonly TableChange[];
+}
+
+/** Called with each event, synchronously; must not throw. `plan`: whose event it is; null for a native change. */
+export type RunObserver = (event: MigrationEvent, plan: Plan | null) => void;
+
+/** How to run it. */
+export interface RunOptions {
+  /** Of a family, events of `controls` are told for its first member. */
+  readonly observer?: RunObserver;
+  /**
+   * Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. `members`: of
+   * a family those that this run carries out (to resume, the unfinished ones), `plan` the first of them; else just the one.
+   */
+  readonly onStart?: (plan: Plan, members: readonly Plan[]) => void;
+  /** Called once, before the first step of a native change. Nothing of it is recorded. Must not throw. */
+  readonly onNativeStart?: (plan: NativePlan) => void;
+  /** What differs from DEFAULT_OPTIONS. Rejects with BAD_USAGE where the server does not know a figure that `load` limits. */
+  readonly pace?: Partial<MigrationOptions>;
+  /** To steer the run while it goes on: made by the caller, with its own options, which then win over `pace`. */
+  readonly controls?: Controls;
+  /** More reasons to slow down. */
+  readonly signals?: readonly ThrottleSignal[];
+  /** URLs of replicas: copying and verifying rest while one is further behind than `load.replicaLagMaxMs`, or cannot be asked. */
+  readonly replicas?: readonly string[];
+  /** Whether the replicas that MySQL or MariaDB tells of are waited for too, as far as the same login can ask them. True when it is not given. */
+  readonly isFindingReplicas?: boolean;
+}
+
+/** With the controls that its database was opened with. */
+export type ControlledRun = RunOptions & { readonly controls: Controls };
+
+/** Connects. */
+export async function open(options: ServerOptions & RunOptions, signal: AbortSignal): Promise<OpenDatabase> {
+  const server = parseServerUrl(options.url);
+  const adapter = await loadAdapter(server.adapter);
+  const controls = controlsOf(options);
+  return await adapter.open(
+    server.shown,
+    {
+      password: options.password ?? server.password,
+      defaultsFile: options.defaultsFile ?? null,
+      home: homedir(),
+      environment: options.environment ?? {},
+      replicas: { urls: options.replicas ?? [], isFinding: options.isFindingReplicas ?? true },
+      load: () => controls.options.load,
+      isKillingBlockers: controls.options.cutover.killBlockersAfter > 0,
+    },
+    signal,
+  );
+}
+
+/** Those that the caller made, or new ones at the pace that was asked for. */
+export function controlsOf({ controls, pace }: RunOptions): Controls {
+  return controls ?? new Controls({ ...DEFAULT_OPTIONS, ...pace });
+}
+
+/** A request whose table may still want its schema. */
+export interface AskedRequest extends Omit<MigrationRequest, 'table'> {
+  readonly table: { readonly schema: string | null; readonly table: string };
+}
+
+/** Before anything is connected to, so that a wrong statement is known at once. */
+export async function readAsked({
+  url,
+  alter,
+  table,
+  key,
+  deferIndexes,
+}: Pick<ServerOptions, 'url'> & TableChange): Promise<AskedRequest> {
+  const server = parseServerUrl(url);
+  const adapter = await loadAdapter(server.adapter);
+  const change = adapter.readChange({ alter, table: table ?? null, database: server.database });
+  return { ...change, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto' } };
+}
+
+/** With the schema of its table. */
+export async function requestOf(database: OpenDatabase, asked: AskedRequest, signal: AbortSignal): Promise<MigrationRequest> {
+  const { table } = asked.table;
+  const schema = asked.table.schema ?? (await database.findSchema?.(table, signal));
+  assert(schema !== undefined, `the schema of ${table} is known`);
+  return { ...asked, table: { schema, table } };
+}
+
+/** The caller's signal with a reason that says what it means here: whatever a caller aborts with, it interrupts the run. */
+export function signalOf({ signal }: ServerOptions): AbortSignal {
+  const own = new AbortController();
+  const onAbort = (): void => {
+    const reason: unknown = signal?.reason;
+    const message = `The caller ended the run: ${messageOf(reason)}`;
+    own.abort(reason instanceof MigrationError ? reason : new MigrationError('INTERRUPTED', message, { cause: reason }));
+  };
+  if (signal?.aborted === true) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
+  return own.signal;
+}
