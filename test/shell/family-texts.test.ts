@@ -21,6 +21,7 @@ import { emptyRecord, recordEvent } from '../../src/shell/run-record.ts';
 import { openSteering } from '../../src/shell/steering.ts';
 import { summarise } from '../../src/shell/summary.ts';
 import { copyProgress, examplePlan } from '../support/run-events.ts';
+import { TerminalEmulator } from '../support/terminal-emulator.ts';
 
 const plans = [planOf('customers', 'cust1'), planOf('orders', 'ord2'), planOf('items', 'item3')] as const;
 
@@ -154,6 +155,24 @@ throttle  none`);
       }
     }
   });
+});
+
+test('the live view keeps a warning above it with the table that it is about', () => {
+  const screen = new TerminalEmulator(80, 24);
+  const family = () => membersAfter(events);
+  const reporter = createReporter(
+    { output: 'text', level: null, hasColours: true, plan: plans[0], family },
+    { stdout: screen, now: () => new Date(0), monotonicMs: () => 19_000 },
+  );
+  reporter.observe({ kind: 'progress', progress: copyProgress }, plans[1]);
+  reporter.observe({ kind: 'warning', about: 'disk', message: 'It is nearly full.' }, plans[2]);
+  reporter.close();
+  expect(screen.text.split('\n').slice(0, 3)).toEqual([
+    'shop.items: disk: It is nearly full.',
+    'shop.customers, shop.orders, shop.items',
+    'migrations of family cust1, 19 s so far',
+  ]);
+  expect(screen.wraps).toBe(0);
 });
 
 test('a log says of which table each line is, and JSON too; the line of figures is of all', () => {

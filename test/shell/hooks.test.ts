@@ -88,7 +88,7 @@ test('every notice is told once and in order, by its own hook and then by any, a
 });
 
 describe('the gate before the cutover', () => {
-  function openGate() {
+  function openGate(members = 1) {
     const clock = new VirtualClock();
     const controls = new Controls(DEFAULT_OPTIONS);
     const state: { failure: string | null; checks: number } = { failure: null, checks: 0 };
@@ -96,11 +96,11 @@ describe('the gate before the cutover', () => {
       state.checks += 1;
       if (state.failure !== null) throw new Error(state.failure);
     };
-    const gate = new CutoverGate(controls, check, clock);
+    const gate = new CutoverGate(controls, check, clock, () => members);
     controls.announceTo((event) => gate.observe(event));
     const end = new AbortController();
     const kept = gate.keep(end.signal).catch(() => {});
-    const awaited = () => gate.observe({ kind: 'cutover-awaited', by: 'hook', reason: '' });
+    const awaited = (member = '') => gate.observe({ kind: 'cutover-awaited', by: 'hook', reason: '' }, member);
     const stop = async (): Promise<void> => {
       end.abort(new Error('over'));
       await kept;
@@ -117,6 +117,28 @@ describe('the gate before the cutover', () => {
     await settle();
     expect(state.checks).toBe(1);
     expect(controls.cutoverHeldBy).toBeNull();
+    await stop();
+  });
+
+  test('makes its check once for several tables, when all of them are ready, and again after an attempt of theirs', async () => {
+    const { controls, gate, state, awaited, stop } = openGate(2);
+    awaited('k3v9x2');
+    awaited('k3v9x2');
+    await settle();
+    expect([state.checks, controls.cutoverHeldBy?.by]).toEqual([0, 'hook']);
+    awaited('m4w8y1');
+    await settle();
+    expect([state.checks, controls.cutoverHeldBy]).toEqual([1, null]);
+    for (const member of ['k3v9x2', 'm4w8y1']) {
+      gate.observe({ kind: 'cutover-attempt', attempt: 1, lockTimeoutMs: 2_000 }, member);
+      gate.observe({ kind: 'cutover-failed', attempt: 1, reason: 'no lock', blockers: [], nextInMs: 1_000 }, member);
+    }
+    awaited('m4w8y1');
+    await settle();
+    expect(state.checks).toBe(1);
+    awaited('k3v9x2');
+    await settle();
+    expect(state.checks).toBe(2);
     await stop();
   });
 

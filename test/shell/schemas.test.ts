@@ -1,11 +1,11 @@
 /** What programs read is as docs/schemas says: the real outputs of real runs, checked by a validator of its own. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
+import { schemaFaults as faults } from '../support/schemas.ts';
 import { openShop } from '../support/shop.ts';
 
 interface Place extends AsyncDisposable {
@@ -16,20 +16,6 @@ const places = {
   mysql: (): Promise<Place> => openShop('mysql', 2_000),
   postgres: (): Promise<Place> => openPostgresShop(15, 2_000),
 } as const;
-
-const schemas = join(import.meta.dirname, '..', '..', 'docs', 'schemas');
-const validator = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
-for (const name of readdirSync(schemas)) {
-  validator.addSchema(JSON.parse(readFileSync(join(schemas, name), 'utf8')) as object);
-}
-
-/** What is wrong with the value, a line each. */
-function faults(schema: string, value: unknown): readonly string[] {
-  const validate = validator.getSchema(`${schema}.schema.json`);
-  if (validate === undefined) throw new Error(`There is no schema ${schema}.`);
-  void validate(value);
-  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ''}`);
-}
 
 test('a value that is not as it should be is found', () => {
   expect(faults('list', { time: 'now', kind: 'migrations', migrations: [], more: 1 })).toEqual([
