@@ -47,7 +47,11 @@ export function openTablePair({ plan, keyColumns, sessions, shadow }: TablePairO
   return {
     ...createRowWriter(layout.read, place),
     ...(compareKeys === undefined ? {} : { compareKeys }),
-    lockedWriter: (session) => createRowWriter(layout.read, { withSession: (work) => work(session), isInTransaction: true }),
+    lockedWriter(session) {
+      // Another session would wait for the locks that this one holds.
+      const read = (signal: AbortSignal): Promise<PairLayout> => layout.readBy((work) => work(session), signal);
+      return createRowWriter(read, { withSession: (work) => work(session), isInTransaction: true });
+    },
     async createShadow(signal) {
       layout.forget();
       await sessions.withSession((session) => shadow.create(session, signal), signal);
@@ -106,12 +110,14 @@ function comparison(source: string, shadow: string): RangeComparison {
 /** The layout is read when it is first needed, and again after the shadow was made anew. */
 function layoutOnce(plan: Plan, sessions: SessionPool) {
   let known: PairLayout | null = null;
+  const readBy = async (withSession: WriterPlace['withSession'], signal: AbortSignal): Promise<PairLayout> => {
+    const layout = known ?? (await withSession((session) => readPairLayout(session, plan, signal), signal));
+    known = layout;
+    return layout;
+  };
   return {
-    read: async (signal: AbortSignal): Promise<PairLayout> => {
-      const layout = known ?? (await sessions.withSession((session) => readPairLayout(session, plan, signal), signal));
-      known = layout;
-      return layout;
-    },
+    readBy,
+    read: (signal: AbortSignal) => readBy((work) => sessions.withSession(work, signal), signal),
     forget: (): void => {
       known = null;
     },
