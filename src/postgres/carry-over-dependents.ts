@@ -68,6 +68,32 @@ async function hasDependents(session: Session, oid: number, signal: AbortSignal)
   return own.length > 0 || (await readDependents(session, [oid], signal)).length > 0;
 }
 
+/**
+ * What takes off the old tables those of their policies, triggers and rules that name another of them: one could otherwise not be
+ * dropped before the other. They are made anew on the new tables. Takes locks that are held already.
+ */
+export async function releaseStatements(
+  session: Session,
+  sources: readonly TableDescription[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const oids = sources.map(({ oid }) => oid).join(', ');
+  const kinds = [
+    ['POLICY', 'pg_policy', 'polrelid', 'polname'],
+    ['TRIGGER', 'pg_trigger', 'tgrelid', 'tgname'],
+    ['RULE', 'pg_rewrite', 'ev_class', 'rulename'],
+  ] as const;
+  const queries = kinds.map(
+    ([kind, catalog, table, name]) =>
+      `SELECT DISTINCT format('DROP ${kind} %I ON %s', o.${name}, o.${table}::regclass) AS statement
+       FROM pg_depend AS d JOIN ${catalog} AS o ON d.classid = '${catalog}'::regclass AND o.oid = d.objid
+       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (${oids}) AND o.${table} IN (${oids}) AND o.${table} <> d.refobjid
+       ${kind === 'TRIGGER' ? 'AND NOT o.tgisinternal' : ''}`,
+  );
+  const rows = await session.query(queries.join(' UNION ALL '), signal);
+  return rows.map((row) => row['statement'] ?? '');
+}
+
 /** The table's own rules as they are defined, switched on or off as they are, with their comments. */
 export async function ruleStatements(
   session: Session,

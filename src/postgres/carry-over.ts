@@ -9,7 +9,7 @@ import type { Plan } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
 import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements } from './carry-over-privileges.ts';
-import { dependentStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
+import { dependentStatements, releaseStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import { readOuterRelations } from './dependents.ts';
@@ -114,6 +114,11 @@ async function readStatements(
   signal: AbortSignal,
 ): Promise<CarryOverStatements> {
   const bound = await readBound(session, tables, signal);
+  const released = await releaseStatements(
+    session,
+    tables.map(({ source }) => source),
+    signal,
+  );
   const foreignKeys = foreignKeyStatements(tables, keys);
   const beforeSwap: string[] = [];
   const afterSwap: string[] = [];
@@ -133,7 +138,7 @@ async function readStatements(
     );
   }
   return {
-    beforeSwap: [...beforeSwap, ...foreignKeys.beforeSwap],
+    beforeSwap: [...beforeSwap, ...released, ...foreignKeys.beforeSwap],
     // What names several of the tables is made when all of them, and their owners, are in place.
     afterSwap: [...afterSwap, ...bound, ...foreignKeys.afterSwap],
   };

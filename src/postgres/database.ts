@@ -11,6 +11,7 @@ import type { ClaimContext, DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig } from './connection-config.ts';
 import { createEventLog } from './event-log.ts';
+import { createFamilies } from './families.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
 import { createNativeChange } from './native-change.ts';
 import { findObstacles } from './obstacles.ts';
@@ -42,6 +43,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     plan: (request, signal) => makePlan(server, request, planner, signal),
     findObstacles: (plan, signal) => findAll([plan], signal),
     claim: (plan, purpose, signal) => claimTable({ server, options }, plan, purpose, signal),
+    families: createFamilies({ server, options }, { planner, findObstacles: findAll }),
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),

@@ -1,0 +1,80 @@
+/** Several tables that are swapped together on PostgreSQL: each has a claim, a slot and a shadow of its own, and all have one swap. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { MigrationRequest, Plan } from '../engine/model.ts';
+import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
+import type { Families, FamilyClaim } from '../engine/ports.ts';
+import { createCarryOver } from './carry-over.ts';
+import type { ClaimContext } from './claimed-table.ts';
+import { once } from './obstacles.ts';
+import { makePlan, type PlannerOptions } from './planner.ts';
+import type { Server } from './server.ts';
+import { TableSwap } from './swap.ts';
+import { claimTables, releaseAll } from './table-claims.ts';
+
+/** The port. */
+export function createFamilies(
+  context: ClaimContext,
+  { planner, findObstacles }: Pick<Families, 'findObstacles'> & { readonly planner: PlannerOptions },
+): Families {
+  return {
+    plan: (requests, signal) => planFamily(context.server, requests, planner, signal),
+    findObstacles,
+    claim: (plans, purpose, signal) => claimFamily(context, plans, purpose, signal),
+  };
+}
+
+/** Rejects with BAD_USAGE where these are not at least two tables, and with the obstacles of all where one cannot be planned. */
+async function planFamily(
+  server: Server,
+  requests: readonly MigrationRequest[],
+  planner: PlannerOptions,
+  signal: AbortSignal,
+): Promise<readonly Plan[]> {
+  checkTables(requests);
+  const plans: Plan[] = [];
+  const obstacles: Obstacle[] = [];
+  for (const request of requests) {
+    const siblings = requests.filter((one) => one !== request).map(({ table }) => table);
+    try {
+      plans.push(await makePlan(server, request, { ...planner, siblings }, signal));
+    } catch (error) {
+      if (!(error instanceof PlanRefusedError)) throw error;
+      obstacles.push(...error.obstacles);
+    }
+  }
+  const [first] = plans;
+  if (obstacles.length > 0 || first === undefined) throw new PlanRefusedError(once(obstacles));
+  const members = plans.map(({ id, source, shadow, retired }) => ({ id, source, shadow, retired }));
+  return plans.map((plan) => ({ ...plan, family: { id: first.id, members } }));
+}
+
+function checkTables(requests: readonly MigrationRequest[]): void {
+  const names = requests.map(({ table }) => `${table.schema}.${table.table}`);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new MigrationError('BAD_USAGE', `${twice} is named twice: give all clauses for a table in one ALTER.`);
+  }
+  if (names.length < 2) {
+    throw new MigrationError('BAD_USAGE', `Only ${names[0] ?? 'no table'} is named: a family has at least two tables.`);
+  }
+}
+
+async function claimFamily(
+  context: ClaimContext,
+  plans: readonly Plan[],
+  purpose: 'start' | 'resume',
+  signal: AbortSignal,
+): Promise<FamilyClaim> {
+  const members = await claimTables(context, plans, purpose, signal);
+  const swap = new TableSwap({
+    flavour: context.server.flavour,
+    members: members.map(({ swapMember }) => swapMember),
+    carryOver: createCarryOver(plans),
+  });
+  return {
+    members,
+    attempt: (options, drains, signal) => swap.attempt(options, drains, signal),
+    [Symbol.asyncDispose]: () => releaseAll(members),
+  };
+}
