@@ -18,15 +18,7 @@ export class SimulatedCutover implements Cutover {
     drain: (locked: RowWriter) => Promise<void>,
     signal: AbortSignal,
   ): Promise<CutoverOutcome> {
-    const session = new CutoverSession(this.#client, options);
-    const blockers = await session.lock(signal);
-    if (blockers !== null) return { kind: 'not-locked', blockers };
-    try {
-      await session.drain(drain, signal);
-      return await session.swap(signal);
-    } finally {
-      await session.unlock();
-    }
+    return await attemptTogether([{ client: this.#client, drain }], options, signal);
   }
 
   async hasSwapped(signal: AbortSignal): Promise<boolean> {
@@ -56,6 +48,33 @@ export class SimulatedCutover implements Cutover {
       await this.#client.call({ name: `settle ${what}`, isWrite: true, usesTables: false, begin }, signal);
       onSettled(what);
     }
+  }
+}
+
+/** A table that is to be swapped, as one process sees it. */
+export interface TableToSwap {
+  readonly client: Client;
+  readonly drain: (locked: RowWriter) => Promise<void>;
+}
+
+/** One attempt for several tables: all are locked, each is drained, and one statement swaps all or none. */
+export async function attemptTogether(
+  tables: readonly TableToSwap[],
+  options: CutoverOptions,
+  signal: AbortSignal,
+): Promise<CutoverOutcome> {
+  const sessions = tables.map(({ client, drain }) => ({ session: new CutoverSession(client, options), drain }));
+  const [first, ...others] = sessions.map(({ session }) => session);
+  if (first === undefined) throw new Error('an attempt has tables');
+  try {
+    for (const { session } of sessions) {
+      const blockers = await session.lock(signal);
+      if (blockers !== null) return { kind: 'not-locked', blockers };
+    }
+    for (const { session, drain } of sessions) await session.drain(drain, signal);
+    return await first.swapWith(others, signal);
+  } finally {
+    for (const { session } of sessions) await session.unlock();
   }
 }
 
@@ -116,14 +135,14 @@ class CutoverSession {
     if (this.#ended.signal.aborted) throw connectionLost('drain');
   }
 
-  async swap(signal: AbortSignal): Promise<CutoverOutcome> {
-    const { server } = this.#client;
-    const { world, chance, scenario } = server;
+  async swapWith(others: readonly CutoverSession[], signal: AbortSignal): Promise<CutoverOutcome> {
+    const { world, chance, scenario, hasFaults } = this.#client.server;
+    const sessions = [this, ...others];
     const begin = () => () => {
-      if (this.#request?.state !== 'granted') throw connectionLost('swap');
-      server.swap();
+      if (sessions.some((session) => session.#request?.state !== 'granted')) throw connectionLost('swap');
+      for (const session of sessions) session.#client.server.swap();
     };
-    const isLost = server.hasFaults && chance.hits(scenario.lostSwaps);
+    const isLost = hasFaults && chance.hits(scenario.lostSwaps);
     try {
       await this.#call({ name: 'swap', isWrite: true, begin }, signal);
     } catch (error) {
@@ -141,7 +160,7 @@ class CutoverSession {
 
   /** Lets writers go on, if they don't already. */
   async unlock(): Promise<void> {
-    if (this.#request?.state === 'released') return;
+    if (this.#request === null || this.#request.state === 'released') return;
     const begin = () => () => this.#end('unlock');
     const always = new AbortController().signal;
     try {

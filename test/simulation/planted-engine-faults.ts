@@ -245,6 +245,26 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 1000,
   },
   {
+    code: 'FJ',
+    what: 'Tables are swapped together before all have brought their drain.',
+    source: [{ file: 'family.ts', find: 'if (attempt.brought.size === this.#members)', replace: 'if (attempt.outcome === null)' }],
+    bias: { tables: 2, transactionsMax: 200, writerPauseMs: 5 },
+    seedsMax: 300,
+  },
+  {
+    code: 'JD',
+    what: 'Tables are swapped together, and one of them is not drained.',
+    source: [
+      {
+        file: 'family.ts',
+        find: 'all.map(({ drain }) => drain),',
+        replace: 'all.map(({ drain }, place) => (place === 0 ? async () => undefined : drain)),',
+      },
+    ],
+    bias: { tables: 2, transactionsMax: 200, writerPauseMs: 5 },
+    seedsMax: 300,
+  },
+  {
     code: 'CP',
     what: 'The position moves on with the drain, before the swap has made it last.',
     source: [

@@ -4,10 +4,11 @@ import { asMigrationError, type ErrorCode, MigrationError } from '../../src/engi
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { Controls } from '../../src/engine/controls.ts';
 import { runMigration } from '../../src/engine/migration.ts';
-import { DEFAULT_OPTIONS, type MigrationOptions } from '../../src/engine/options.ts';
 import type { Phase, Plan } from '../../src/engine/model.ts';
 import { Chance } from './chance.ts';
 import { SimulatedDatabase, type SimulatedTableClaim, simulatedPlan } from './database.ts';
+import { engineOptions } from './engine-options.ts';
+import { FamilySimulation } from './family-simulation.ts';
 import { Judge, Violation } from './judge.ts';
 import { SimulatedProcess } from './process.ts';
 import { KeyOrder, keyNumber } from './rows.ts';
@@ -45,7 +46,9 @@ const STEPS_MAX = 40_000;
 const RUNS_MAX = 40;
 
 export async function runSeed(seed: number, options: SeedOptions): Promise<SeedResult> {
-  const simulation = new Simulation(scenarioOf(seed, options.bias), options.trace);
+  const scenario = scenarioOf(seed, options.bias);
+  const simulation =
+    scenario.tables > 1 ? new FamilySimulation(scenario, options.trace) : new Simulation(scenario, options.trace);
   let ending: SeedResult['ending'] = null;
   let failure: string | null = null;
   try {
@@ -349,34 +352,4 @@ class Simulation {
   #throwViolation(): void {
     if (this.#judge.violation !== null) throw this.#judge.violation;
   }
-}
-
-/** The engine's pace, fast enough that everything happens within a few hundred steps. */
-function engineOptions(scenario: Scenario): MigrationOptions {
-  return {
-    ...DEFAULT_OPTIONS,
-    // Pace, not correctness; the fences of the lag meter are there without it.
-    latency: null,
-    copyWorkers: scenario.copyWorkers,
-    applyWorkers: scenario.applyWorkers,
-    chunkTargetMs: scenario.statementMs,
-    chunkRowsFirst: scenario.chunkRows,
-    chunkRowsMax: scenario.chunkRows + 2,
-    flushIntervalMs: scenario.flushIntervalMs,
-    pendingKeysMax: scenario.pendingKeysMax,
-    isVerifying: scenario.isVerifying,
-    checkpointIntervalMs: 60,
-    lagIntervalMs: 100,
-    progressIntervalMs: 1000,
-    throttleIntervalMs: 200,
-    cutover: {
-      ...DEFAULT_OPTIONS.cutover,
-      lockTimeoutMs: 100,
-      holdTimeoutMs: scenario.holdTimeoutMs,
-      pauseFirstMs: 50,
-      pauseMaxMs: 400,
-      attemptsMax: 25,
-      killBlockersAfter: 2,
-    },
-  };
 }

@@ -48,6 +48,8 @@ export interface Scenario {
   readonly barrier: 'per-transaction' | 'heartbeat';
 
   // The table.
+  /** More than one are a family, each as below. */
+  readonly tables: number;
   readonly keysMax: number;
   readonly rowsAtStart: number;
   /** Whether keys have two spellings that the server holds equal. */
@@ -155,6 +157,7 @@ function tableOf(chance: Chance) {
   const hasCollation = chance.hits(0.12);
   const hasAddedUnique = chance.hits(0.25);
   return {
+    tables: 1,
     keysMax,
     rowsAtStart: Math.floor(keysMax * (chance.hits(0.1) ? chance.next() : 0.5 + chance.next() / 2)),
     hasCollation,

@@ -23,6 +23,11 @@ export const VARIANTS: readonly Variant[] = [
     what: 'a unique key added on MySQL, with and without duplicates',
     bias: { ...BUSY, dialect: 'mysql', hasAddedUnique: true },
   },
+  {
+    code: 'NF',
+    what: 'two tables that are swapped together',
+    bias: { tables: 2, lostSwaps: 0.3, lockTimeouts: 0.3, thingsToSettle: 1 },
+  },
   { code: 'N3', what: 'a unique key added on PostgreSQL', bias: { ...BUSY, dialect: 'postgres', hasAddedUnique: true } },
   {
     code: 'N4',
