@@ -41,7 +41,7 @@ export interface ChangeOptions extends ServerOptions, TableChange {
 
 /** What to change in several tables that are swapped together. */
 export interface FamilyOptions extends ServerOptions {
-  /** At least two, each of another table. They are copied in this order. */
+  /** At least two, each of another table. */
   readonly changes: readonly TableChange[];
 }
 

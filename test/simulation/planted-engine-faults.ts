@@ -247,7 +247,9 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
   {
     code: 'FJ',
     what: 'Tables are swapped together before all have brought their drain.',
-    source: [{ file: 'family.ts', find: 'if (attempt.brought.size === this.#members)', replace: 'if (attempt.outcome === null)' }],
+    source: [
+      { file: 'family.ts', find: 'if (attempt.brought.size === this.#members)', replace: 'if (attempt.outcome === null)' },
+    ],
     bias: { tables: 2, transactionsMax: 200, writerPauseMs: 5 },
     seedsMax: 300,
   },
