@@ -4,7 +4,7 @@ import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent, Progress } from '../../src/engine/events.ts';
 import type { MigrationId, Plan } from '../../src/engine/model.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
-import { pairChanges } from '../../src/shell/asked-changes.ts';
+import { checkFamilyStrategy, pairChanges } from '../../src/shell/asked-changes.ts';
 import { type RunMembers, sumFigures, sumProgress } from '../../src/shell/family-figures.ts';
 import { renderFamilyFrame } from '../../src/shell/family-frame.ts';
 import { familyReportMarkdown, makeFamilyReport } from '../../src/shell/family-report.ts';
@@ -99,6 +99,12 @@ describe('the pairs of --table and --alter', () => {
       "Write one --table for each --alter (--table A --alter … --table B --alter …), or none (--alter 'ALTER TABLE A …' --alter 'ALTER TABLE B …').";
     expect(() => pairsOf(alter, table)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message: `${message}${advice}` }));
   });
+});
+
+test('several tables go by their shadows: a native way is refused before anything is asked', () => {
+  const message = '--strategy native is for one table: several are swapped together, which only their shadows can be.';
+  expect(() => checkFamilyStrategy('native')).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
+  for (const strategy of ['auto', 'shadow'] as const) expect(() => checkFamilyStrategy(strategy)).not.toThrow();
 });
 
 test('the plan of a family has each plan, and each foreign key between members once', () => {
