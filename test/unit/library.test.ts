@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MigrationError, planMigration } from '../../src/index.ts';
+import { MigrationError, migrateFamily, planMigration } from '../../src/index.ts';
 
 describe('the library', () => {
   const change = { url: 'mysql://root@127.0.0.1:1/shop', alter: 'ALTER TABLE t ADD a INT' };
@@ -16,5 +16,9 @@ describe('the library', () => {
   test('keeps a reason that says more', async () => {
     const reason = new MigrationError('ABORTED', 'Given up.');
     await expect(planMigration({ ...change, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+
+  test('refuses a family of one table before it connects', async () => {
+    await expect(migrateFamily({ url: change.url, changes: [change] })).rejects.toMatchObject({ code: 'BAD_USAGE' });
   });
 });
