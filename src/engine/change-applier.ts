@@ -10,8 +10,8 @@ import type { RangesInFlight } from './ranges-in-flight.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { type Condition, forEachParallel } from './tasks.ts';
 
-/** Rounds of widening a batch by rows in its way before the migration stops. Each round is a whole look at both tables. */
-const WIDEN_ROUNDS_MAX = 25;
+/** Rounds in a row in which a part still collides and nothing new is found in its way, before the migration stops. */
+const FRUITLESS_ROUNDS_MAX = 25;
 
 export interface ApplierOptions {
   readonly applyWorkers: number;
@@ -72,7 +72,7 @@ export class ChangeApplier {
     this.#applied = parts.receiver.received;
   }
 
-  /** Everything up to here is in the shadow. */
+  /** Everything up to here is in the shadow, except rows that were in the way of others: what changed them is still to come. */
   get applied(): Position {
     return this.#applied;
   }
@@ -110,7 +110,7 @@ export class ChangeApplier {
   async flushContinuously(signal: AbortSignal): Promise<void> {
     for (;;) {
       while (this.#isHeld || !this.#hasWork()) await this.#changed.changed(signal);
-      await this.flushOnce(this.#pair, signal);
+      await this.#flushOnce(this.#pair, signal);
       if (!this.#isUrgent()) await this.#rest(signal);
     }
   }
@@ -131,10 +131,15 @@ export class ChangeApplier {
   }
 
   /**
-   * One flush through `writer`. Called by `flushContinuously`, and by the cutover with the locked writer while held; the position
-   * then stays, because only the swap makes what was written last.
+   * Flushes through the session of a cutover, while held, until nothing is pending. The position stays, because only the swap makes
+   * what was written last.
    */
-  async flushOnce(writer: RowWriter, signal: AbortSignal): Promise<void> {
+  async flushAll(locked: RowWriter, signal: AbortSignal): Promise<void> {
+    do await this.#flushOnce(locked, signal);
+    while (this.#receiver.map.size > 0);
+  }
+
+  async #flushOnce(writer: RowWriter, signal: AbortSignal): Promise<void> {
     const pick = this.#pick();
     try {
       const heldFrom = await this.#flush(pick, writer, signal);
@@ -215,7 +220,7 @@ export class ChangeApplier {
     await retry('waiting for visibility', () => this.#receiver.stream.awaitVisible(reach, signal), this.#context, signal);
   }
 
-  /** Delete phase, wholly before the insert phase (rule 7). Says by how many rows batches were widened. */
+  /** Delete phase, wholly before the insert phase (rule 7). Says how many shadow rows were in the way. */
   async #bringUpToDate(
     keys: readonly RowKey[],
     batch: ReadonlyMap<RowKey, PendingChange>,
@@ -239,48 +244,35 @@ export class ChangeApplier {
       },
       signal,
     );
-    let widened = 0;
-    // One after the other: widening takes rows of other parts into this one.
-    for (const part of collided) widened += await this.#insertWidening(part, writer, signal);
-    return widened;
+    let cleared = 0;
+    // One after the other: a part may take out rows of another.
+    for (const part of collided) cleared += await this.#insertClearing(part, writer, signal);
+    return cleared;
   }
 
-  /** Adds the shadow rows in the way to the part until it goes in, or stops on true duplicates (rule 8). */
-  async #insertWidening(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
-    const keys = new Set(part);
-    try {
-      return await this.#widen(keys, writer, signal);
-    } catch (error) {
-      this.reRead([...keys]);
-      throw error;
-    }
-  }
-
-  async #widen(keys: Set<RowKey>, writer: RowWriter, signal: AbortSignal): Promise<number> {
-    const asked = [...keys];
-    for (let round = 1; round <= WIDEN_ROUNDS_MAX; round++) {
-      for (const some of parts([...keys], writer.keysPerStatement)) {
-        const cause = await this.#attempt(
-          'explaining a collision',
-          writer,
-          () => writer.explainCollision(some, signal),
-          signal,
-        );
-        if (cause.kind === 'duplicates') throw this.#duplicateError(cause);
-        for (const key of cause.keys) keys.add(key);
-      }
-      const collided: (readonly RowKey[])[] = [];
-      for (const some of parts([...keys], writer.keysPerStatement)) await this.#delete(some, writer, signal);
-      for (const some of parts([...keys], writer.keysPerStatement)) {
-        // Another spelling of a key that the server holds equal may have gone in with an earlier part.
-        await this.#delete(some, writer, signal);
-        if ((await this.#insert(some, writer, signal)) === 'collided') collided.push(some);
-      }
-      if (collided.length === 0) return keys.size - asked.length;
+  /**
+   * Inserts a part that collided, or stops on true duplicates (rule 8). Shadow rows in the way are older than the source: they are
+   * taken out, and read again by the next flush, which knows more of the changes that moved them. So rows that took over each
+   * other's values, however many, are worked off by one flush after another, and none holds more of them than are in the way of
+   * its own. Says how many were in the way.
+   */
+  async #insertClearing(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
+    const own = new Set(part);
+    const cleared = new Set<RowKey>();
+    for (let fruitless = 0; fruitless <= FRUITLESS_ROUNDS_MAX; fruitless++) {
+      const explain = () => writer.explainCollision(part, signal);
+      const cause = await this.#attempt('explaining a collision', writer, explain, signal);
+      if (cause.kind === 'duplicates') throw this.#duplicateError(cause);
+      if (cause.keys.some((key) => !cleared.has(key))) fruitless = 0;
+      for (const key of cause.keys) cleared.add(key);
+      // Known to be read again before they are gone.
+      this.reRead(cause.keys.filter((key) => !own.has(key)));
+      for (const some of parts(cause.keys, writer.keysPerStatement)) await this.#delete(some, writer, signal);
+      if ((await this.#insert(part, writer, signal)) === 'inserted') return cleared.size;
     }
     throw new MigrationError(
       'CHUNK_STUCK',
-      `${asked.length} changed rows still collide under a unique key after ${WIDEN_ROUNDS_MAX} rounds of moving other rows out of the way, first ${this.#pair.describeKey(asked[0] ?? ('' as RowKey))}. Resume; if it persists, look at the unique values of these rows.`,
+      `${part.length} changed rows still collide under a unique key, and in ${FRUITLESS_ROUNDS_MAX} rounds nothing new was found in their way, first ${this.#pair.describeKey(part[0] ?? ('' as RowKey))}. Resume; if it persists, look at the unique values of these rows.`,
     );
   }
 

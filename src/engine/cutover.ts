@@ -139,11 +139,11 @@ export class CutoverRunner {
   async #drain(locked: RowWriter, signal: AbortSignal): Promise<void> {
     const { applier, receiver, verifier } = this.#parts;
     await receiver.passFence(signal);
-    await applier.flushOnce(locked, signal);
+    await applier.flushAll(locked, signal);
     if (verifier !== null) {
       const reApply = async (keys: readonly RowKey[]): Promise<void> => {
         applier.reRead(keys);
-        await applier.flushOnce(locked, signal);
+        await applier.flushAll(locked, signal);
       };
       await verifier.settle(locked, reApply, signal);
     }

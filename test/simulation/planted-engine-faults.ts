@@ -6,6 +6,7 @@ import {
   FAST_DELIVERY,
   NO_FAULTS,
   NO_XA,
+  SHIFTS,
   SWAPS,
   UNDONE_DRAINS,
   crashes,
@@ -189,7 +190,7 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
         file: 'change-applier.ts',
         find: '(part, inner) => this.#delete(part, writer, inner),',
         replace:
-          'async (part, inner) => {\n        await this.#delete(part, writer, inner);\n        const some = part.filter((key) => batch.get(key)?.kind !== "delete");\n        if (some.length > 0 && (await this.#insert(some, writer, inner)) === "collided") await this.#insertWidening(some, writer, inner);\n      },',
+          'async (part, inner) => {\n        await this.#delete(part, writer, inner);\n        const some = part.filter((key) => batch.get(key)?.kind !== "delete");\n        if (some.length > 0 && (await this.#insert(some, writer, inner)) === "collided") await this.#insertClearing(some, writer, inner);\n      },',
       },
       {
         file: 'change-applier.ts',
@@ -211,9 +212,9 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
       },
       {
         file: 'change-applier.ts',
-        find: 'let widened = 0;',
+        find: 'let cleared = 0;',
         replace:
-          'let widened = 0;\n    for (const part of parts(keys.filter((key) => batch.get(key)?.kind === "delete"), writer.keysPerStatement)) await this.#delete(part, writer, signal);',
+          'let cleared = 0;\n    for (const part of parts(keys.filter((key) => batch.get(key)?.kind === "delete"), writer.keysPerStatement)) await this.#delete(part, writer, signal);',
       },
     ],
     bias: { hasCollation: true, isVerifying: false },
@@ -230,8 +231,8 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
       },
       {
         file: 'cutover.ts',
-        find: '    await receiver.passFence(signal);\n    await applier.flushOnce(locked, signal);',
-        replace: '    await applier.flushOnce(locked, signal);',
+        find: '    await receiver.passFence(signal);\n    await applier.flushAll(locked, signal);',
+        replace: '    await applier.flushAll(locked, signal);',
       },
     ],
     bias: { transactionsMax: 200, writerPauseMs: 5, isVerifying: false, pendingKeysMax: 1000 },
@@ -368,29 +369,29 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
   },
   {
     code: 'EX',
-    what: 'The reason of a collision is asked for more keys than a statement may have.',
+    what: 'Rows in the way are taken out by one statement, however many they are.',
     source: [
       {
         file: 'change-applier.ts',
-        find: '() => writer.explainCollision(some, signal),',
-        replace: '() => writer.explainCollision([...keys], signal),',
+        find: 'for (const some of parts(cause.keys, writer.keysPerStatement)) await this.#delete(some, writer, signal);',
+        replace: 'await this.#delete(cause.keys, writer, signal);',
       },
     ],
-    bias: { hasUniqueSwaps: true, keysPerStatement: 1 },
+    bias: { hasUniqueSwaps: true, hasAddedUnique: true, keysPerStatement: 1 },
     seedsMax: 500,
   },
   {
-    code: 'SP',
-    what: 'Two spellings of one key go into a widened batch one after the other, and collide for ever.',
+    code: 'LC',
+    what: 'Rows in the way go in with the rows that they were in the way of, and so on to the end of the chain, in a bounded number of rounds.',
     source: [
       {
         file: 'change-applier.ts',
-        find: '// Another spelling of a key that the server holds equal may have gone in with an earlier part.\n        await this.#delete(some, writer, signal);',
-        replace: '',
+        find: 'if (cause.keys.some((key) => !cleared.has(key))) fruitless = 0;',
+        replace: 'part = [...new Set([...part, ...cause.keys])];',
       },
     ],
-    bias: { hasUniqueSwaps: true, hasCollation: true, keysPerStatement: 1 },
-    seedsMax: 2000,
+    bias: { ...SHIFTS, ...NO_FAULTS, keysPerStatement: 100, chunkRows: 10, splitTransactions: 0.9 },
+    seedsMax: 1000,
   },
   {
     code: 'FW',

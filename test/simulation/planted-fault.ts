@@ -57,6 +57,15 @@ export const NO_XA: Partial<Scenario> = { hasXa: false };
 /** Unique values that go from row to row. */
 export const SWAPS: Partial<Scenario> = { hasUniqueSwaps: true, statementsPerTransaction: 4, hasAddedUnique: false };
 
+/** Unique values that go from row to row through the whole of a table that is not small. */
+export const SHIFTS: Partial<Scenario> = {
+  keysMax: 64,
+  rowsAtStart: 60,
+  hasUniqueShifts: true,
+  hasAddedUnique: false,
+  transactionsMax: 20,
+};
+
 /** Busy to the end, and swaps that break: what the drain wrote is undone with them. */
 export const UNDONE_DRAINS: Partial<Scenario> = {
   dialect: 'postgres',

@@ -70,6 +70,8 @@ export interface Scenario {
   readonly statementsPerTransaction: number;
   /** Whether transactions swap unique values between rows. */
   readonly hasUniqueSwaps: boolean;
+  /** Whether transactions hand every row the unique value of the next. */
+  readonly hasUniqueShifts: boolean;
   /** Whether values go to and fro between two. */
   readonly hasToggles: boolean;
   readonly hasXa: boolean;
@@ -176,6 +178,7 @@ function writersOf(chance: Chance) {
     writerPauseMs: chance.pick([5, 15, 40, 100]),
     statementsPerTransaction: chance.between(1, 4),
     hasUniqueSwaps: chance.hits(0.6),
+    hasUniqueShifts: false,
     hasToggles: chance.hits(0.3),
     hasXa: chance.hits(0.12),
     hasHotRows: chance.hits(0.3),

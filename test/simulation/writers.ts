@@ -143,6 +143,10 @@ class Draft {
 
   addStatement(): void {
     const { scenario } = this.#server;
+    if (scenario.hasUniqueShifts && this.#chance.hits(0.2)) {
+      this.#shiftUniques();
+      return;
+    }
     const draw = this.#chance.next();
     if (draw < 0.2) this.#insert();
     else if (draw < 0.4) this.#update();
@@ -202,6 +206,21 @@ class Draft {
     const exchanged = { ...other, u: one.u, u2: one.u2 };
     this.#write(other, exchanged);
     this.#write(parked, { ...parked, u: other.u, u2: other.u2 });
+  }
+
+  /** Each row gets the value of the next, the last a free one. Logged in an order in which each meets the old version of the next. */
+  #shiftUniques(): void {
+    const { source } = this.#server;
+    const rows = [...this.#rows.values()].filter((row) => !source.isKeyLocked(row.key) && !source.isUniqueLocked(row.u));
+    rows.sort((one, other) => other.u - one.u);
+    let next = this.#freeUnique();
+    const logged = this.writes.length;
+    for (const row of rows) {
+      if (next === undefined) return;
+      this.#write(row, { ...row, u: next });
+      next = row.u;
+    }
+    this.writes.push(...this.writes.splice(logged).toReversed());
   }
 
   #write(before: Row | null, after: Row | null): void {

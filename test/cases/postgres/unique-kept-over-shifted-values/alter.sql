@@ -1,0 +1,1 @@
+ADD added int DEFAULT 7
