@@ -6,7 +6,7 @@
 import type { RowKey } from '../engine/model.ts';
 import type { CollisionCause } from '../engine/ports.ts';
 import type { Column, Index, IndexPart } from './catalog.ts';
-import { keyFromRow, keySelection } from './key-parts.ts';
+import { keyFromRow, keySelection, keysCondition } from './key-parts.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { createProbe, expressionText, type Probe } from './probe.ts';
 import type { Session } from './session.ts';
@@ -25,7 +25,7 @@ export async function explainCollision(
   await probe.load({ keys }, signal);
   const inTheWay = new Set<RowKey>();
   for (const index of uniques) {
-    for (const key of await keysInTheWay(session, { layout, probe, index }, signal)) inTheWay.add(key);
+    for (const key of await keysInTheWay(session, { layout, probe, index, of: keys }, signal)) inTheWay.add(key);
   }
   // Whether two rows of the source collide is judged in one snapshot of it, which is this statement's.
   await probe.clear(signal);
@@ -34,7 +34,14 @@ export async function explainCollision(
     const cause = await duplicates(session, { layout, probe, index }, signal);
     if (cause !== null) return cause;
   }
-  return { kind: 'in-the-way', keys: [...inTheWay] };
+  // In the way by this snapshot too, and so older than it: a row that was in the way before may have been a duplicate then.
+  const judged = new Set([...keys, ...inTheWay]);
+  const found = new Set<RowKey>();
+  for (const index of uniques) {
+    for (const key of await keysInTheWay(session, { layout, probe, index, of: keys }, signal))
+      if (judged.has(key)) found.add(key);
+  }
+  return { kind: 'in-the-way', keys: [...found] };
 }
 
 interface Search {
@@ -43,17 +50,21 @@ interface Search {
   readonly index: Index;
 }
 
-/** Keys of rows of the shadow that hold, under this index, a value that a row of the probe has. */
-async function keysInTheWay(session: Session, search: Search, signal: AbortSignal): Promise<readonly RowKey[]> {
-  const { layout, probe, index } = search;
+interface SearchOfKeys extends Search {
+  readonly of: readonly RowKey[];
+}
+
+/** Keys of rows of the shadow that hold, under this index, a value that a row of the probe with one of these keys has. */
+async function keysInTheWay(session: Session, search: SearchOfKeys, signal: AbortSignal): Promise<readonly RowKey[]> {
+  const { layout, probe, index, of } = search;
   const { shadowName, key } = layout;
   if (!index.parts.every(isPlain)) return await keysInTheWayOneByOne(session, search, signal);
   const isEqual = index.parts.map((part) => {
     const name = quoteName(part.column ?? '');
-    return `${shadowName}.${name} = ${probe.name}.${name}`;
+    return `${shadowName}.${name} = asked.${name}`;
   });
   const rows = await session.query(
-    `SELECT ${keySelection(key, 'shadow', `${shadowName}.`)} FROM ${probe.name} STRAIGHT_JOIN ${shadowName}` +
+    `SELECT ${keySelection(key, 'shadow', `${shadowName}.`)} FROM (SELECT * FROM ${probe.name} WHERE ${keysCondition(key, 'shadow', of)}) AS asked STRAIGHT_JOIN ${shadowName}` +
       ` FORCE INDEX (${quoteName(index.name)}) ON ${isEqual.join(' AND ')}`,
     signal,
   );
@@ -64,14 +75,15 @@ async function keysInTheWay(session: Session, search: Search, signal: AbortSigna
  * For an index over expressions or beginnings of columns, which neither server looks up for a join, but does for constants.
  * The values go through user variables, because the probe may be named once a statement.
  */
-async function keysInTheWayOneByOne(session: Session, search: Search, signal: AbortSignal): Promise<readonly RowKey[]> {
-  const { layout, probe, index } = search;
+async function keysInTheWayOneByOne(session: Session, search: SearchOfKeys, signal: AbortSignal): Promise<readonly RowKey[]> {
+  const { layout, probe, index, of } = search;
   const found: RowKey[] = [];
   const variables = index.parts.map((_, place) => `@tableshift_${place}`);
   const parts = index.parts.map((part) => partOf(part, layout.shadow.columns));
   const values = parts.map((part) => part.value);
   const rows = await session.query(
-    `SELECT ${probe.row} AS number FROM ${probe.name} WHERE ${values.map((value) => `${value} IS NOT NULL`).join(' AND ')}`,
+    `SELECT ${probe.row} AS number FROM ${probe.name} WHERE ${keysCondition(layout.key, 'shadow', of)}` +
+      values.map((value) => ` AND ${value} IS NOT NULL`).join(''),
     signal,
   );
   const condition = parts.map((part, place) => part.condition(variables[place] ?? '')).join(' AND ');
