@@ -3,8 +3,9 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
-import type { SwapResult } from './cutover.ts';
+import type { SwapResult } from './cutover-attempt.ts';
 import { serverErrno } from './errors.ts';
+import { nameOf } from './foreign-keys.ts';
 import type { OwnedSession } from './session.ts';
 import { quoteTable } from './statements.ts';
 
@@ -12,18 +13,27 @@ import { quoteTable } from './statements.ts';
 const graceMs = 10_000;
 
 /**
- * The RENAME of both tables. It is atomic, and in the log as one statement. Under LOCK TABLES it takes the exclusive locks of
- * all three names, for which only statements that look at definitions can make it wait. Not safe to run twice: the second run
- * would fail, as the shadow is gone.
+ * The RENAME of all tables that are swapped together, in this order. It is atomic, and in the log as one statement. Under LOCK
+ * TABLES it takes the exclusive locks of all names, for which only statements that look at definitions can make it wait. Not safe
+ * to run twice: the second run would fail, as the shadows are gone.
  */
-export function renameStatement(plan: Plan): string {
-  const [source, shadow, retired] = [quoteTable(plan.source), quoteTable(plan.shadow), quoteTable(plan.retired)];
-  return `RENAME TABLE /* ${swapMark(plan)} */ ${source} TO ${retired}, ${shadow} TO ${source}`;
+export function renameStatement(plans: SwappedPlans): string {
+  const pairs = plans.map((plan) => {
+    const [source, shadow, retired] = [quoteTable(plan.source), quoteTable(plan.shadow), quoteTable(plan.retired)];
+    return `${source} TO ${retired}, ${shadow} TO ${source}`;
+  });
+  return `RENAME TABLE /* ${swapMark(plans[0])} */ ${pairs.join(', ')}`;
 }
 
-/** A comment in the RENAME, by which a reader of the log knows it for ours. */
-export function swapMark(plan: Plan): string {
-  return `TableShift swaps migration ${plan.id}`;
+/** Those of all tables that one RENAME swaps. */
+export type SwappedPlans = readonly [Plan, ...Plan[]];
+
+/**
+ * A comment in the RENAME, by which a reader of the log knows it for ours: the same for all tables that are swapped together, as
+ * the stream of each ends there.
+ */
+export function swapMark({ id, family }: Plan): string {
+  return `TableShift swaps migration ${family?.id ?? id}`;
 }
 
 /** How long a step of the swap may take. The swap is not abortable: its outcome is wanted more than a quick end. */
@@ -36,12 +46,12 @@ export function swapLimit(options: CutoverOptions): AbortSignal {
  * reject.
  */
 export async function swapInOneSession(
-  plan: Plan,
+  plans: SwappedPlans,
   locker: OwnedSession,
   { options, beforeUnlock }: { readonly options: CutoverOptions; readonly beforeUnlock: () => Promise<void> },
 ): Promise<SwapResult> {
-  const failure = await rename(plan, locker, options).catch((error: unknown) => {
-    throw serverErrno(error) === tableExists ? retiredNameTaken(plan, error) : error;
+  const failure = await rename(plans, locker, options).catch((error: unknown) => {
+    throw serverErrno(error) === tableExists ? retiredNameTaken(plans, error) : error;
   });
   if (failure !== null) return failure;
   await beforeUnlock();
@@ -54,13 +64,13 @@ export async function swapInOneSession(
  * server said if it refused, or with SWAP_UNKNOWN if the session cannot be shown to be gone.
  */
 export async function rename(
-  plan: Plan,
+  plans: SwappedPlans,
   session: OwnedSession,
   options: CutoverOptions,
 ): Promise<Extract<SwapResult, { kind: 'unknown' }> | null> {
   const limit = swapLimit(options);
   try {
-    await session.execute(renameStatement(plan), limit);
+    await session.execute(renameStatement(plans), limit);
     return null;
   } catch (thrown) {
     const error = asMigrationError(thrown);
@@ -71,7 +81,7 @@ export async function rename(
     } catch (cause) {
       throw new MigrationError(
         'SWAP_UNKNOWN',
-        `The swap of ${plan.source.schema}.${plan.source.table} was sent, its outcome is not known, and its session could not be shown to have ended. Look at connection ${session.connectionId} and the tables before doing anything.`,
+        `The swap of ${plans.map(({ source }) => nameOf(source)).join(', ')} was sent, its outcome is not known, and its session could not be shown to have ended. Look at connection ${session.connectionId} and the tables before doing anything.`,
         { cause },
       );
     }
@@ -83,10 +93,11 @@ export async function rename(
 const tableExists = 1050;
 
 /** Somebody's table has the retired table's name. */
-export function retiredNameTaken({ source, retired }: Plan, cause?: unknown): MigrationError {
+export function retiredNameTaken(plans: readonly Plan[], cause?: unknown): MigrationError {
+  const names = plans.map(({ retired }) => nameOf(retired)).join(' or ');
   return new MigrationError(
     'SWAP_UNKNOWN',
-    `A table ${retired.schema}.${retired.table} exists already that is not ours. Look at it and at ${source.table} before doing anything.`,
+    `A table ${names} exists already that is not ours. Look at it and at ${plans.map(({ source }) => source.table).join(', ')} before doing anything.`,
     { cause },
   );
 }

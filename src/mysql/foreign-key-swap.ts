@@ -3,7 +3,8 @@
  * refer to the retired table, and the source's own keys have gone with it. A name of a key is taken until its key is dropped. So:
  *
  *   under the lock, drained    guards: each child gets its key once more, to the shadow, and the shadow gets the source's keys,
- *                              under names of ours
+ *                              under names of ours; where several tables are swapped together, a shadow's keys are to the
+ *                              shadows of the others
  *   RENAME                     the guards go with the shadow and are now keys of the source, and to it
  *   after it                   the keys of and to the retired table are dropped; each guard gives way to the key by its right
  *                              name, in one statement
@@ -12,11 +13,23 @@
  * keys, and a row that refers to one which only the new table has is refused; a row that refers to none never passes.
  * Every ALTER here is in place and changes definitions only, because the session has foreign_key_checks=0: rows are not read,
  * and are right, as source and shadow are equal.
+ *
+ * Of two tables that are swapped together the key between them is in the plan of the child alone (planner.ts), and its swap does
+ * all that is to be done for it: each key is guarded, named and told of once.
  */
 
 import { MigrationError } from '../engine/errors.ts';
 import type { CarriedForeignKey, Plan, TableName } from '../engine/model.ts';
-import { type ForeignKey, isSameTable, keyDefinition, nameOf, readForeignKeys, readKeysOf } from './foreign-keys.ts';
+import {
+  type ForeignKey,
+  isOfSibling,
+  isSameTable,
+  keyDefinition,
+  membersOf,
+  nameOf,
+  readForeignKeys,
+  readKeysOf,
+} from './foreign-keys.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -32,11 +45,14 @@ export interface ForeignKeySwap {
 /** For a session that alters children which nobody has locked for it: their users wait behind it meanwhile. */
 export const shortWaits: readonly string[] = ['lock_wait_timeout = 2', 'innodb_lock_wait_timeout = 2'];
 
-/** The tables beside the source and its shadow that the swap locks: children are altered, and parents locked by the server for it. */
-export function relatedTables({ server, plan }: ForeignKeySwap): readonly TableName[] {
+/** The tables beside sources and shadows that the swap locks: children are altered, and parents locked by the server for it. */
+export function relatedTables(swaps: readonly ForeignKeySwap[]): readonly TableName[] {
   const related: TableName[] = [];
-  for (const table of keysOf(plan).flatMap(({ child, parent }) => [child, parent])) {
-    if ([plan.source, ...related].every((known) => !isSameTable(server, known, table))) related.push(table);
+  for (const { server, plan } of swaps) {
+    const sources = membersOf(plan).map(({ source }) => source);
+    for (const table of keysOf(plan).flatMap(({ child, parent }) => [child, parent])) {
+      if ([...sources, ...related].every((known) => !isSameTable(server, known, table))) related.push(table);
+    }
   }
   return related;
 }
@@ -44,7 +60,8 @@ export function relatedTables({ server, plan }: ForeignKeySwap): readonly TableN
 /** Rejects with SOURCE_CHANGED unless the table's foreign keys, and those to it, are still what the plan says. Reads the catalog only. */
 export async function checkForeignKeys(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<void> {
   const { server, plan } = swap;
-  const present = await readForeignKeys(session, { server, table: plan.source }, signal);
+  const all = await readForeignKeys(session, { server, table: plan.source }, signal);
+  const present = all.filter((key) => !isOfSibling(server, plan, key));
   const planned = keysOf(plan);
   const gone = planned.filter((key) => !present.some((other) => textOf(other) === textOf(key)));
   const fresh = present.filter((key) => !planned.some((other) => textOf(other) === textOf(key)));
@@ -57,25 +74,31 @@ export async function checkForeignKeys(session: Session, swap: ForeignKeySwap, s
 }
 
 /**
- * Adds the guards. All tables are locked by the session, and source and shadow are equal. Not safe to run twice.
+ * Adds the guards. All tables are locked by the session, and each source and its shadow are equal. Not safe to run twice.
  *
  * An index that the server made for a key by itself follows the next key over its columns: MySQL would build it anew, under that
  * key's name. Renaming it to its own name makes it one like others, at no cost.
  */
-export async function addGuards(locker: Session, { server, plan }: ForeignKeySwap, signal: AbortSignal): Promise<void> {
+export async function addGuards(locker: Session, swaps: readonly ForeignKeySwap[], signal: AbortSignal): Promise<void> {
   const additions = new ByTable();
-  for (const [place, key] of keysOf(plan).entries()) {
-    const isOwn = isSameTable(server, key.child, plan.source);
-    const parent = isSameTable(server, key.parent, plan.source) ? plan.shadow : key.parent;
-    additions.add(isOwn ? plan.shadow : key.child, `ADD ${keyDefinition(key, guardName(plan, place), parent)}`);
+  for (const swap of swaps) {
+    for (const [place, key] of keysOf(swap.plan).entries()) {
+      const definition = keyDefinition(key, guardName(swap.plan, place), standingFor(swap, key.parent));
+      additions.add(standingFor(swap, key.child), `ADD ${definition}`);
+    }
   }
+  const renamesIndexes = swaps.every(({ server }) => server.flavour.renamesIndexes);
   for (const { table, clauses } of additions.all) {
-    const kept = server.flavour.renamesIndexes
-      ? await ownIndexes(locker, swapKeysOf({ server, plan }, table), table, signal)
-      : [];
+    const keys = swaps.flatMap((swap) => swapKeysOf(swap, table));
+    const kept = renamesIndexes ? await ownIndexes(locker, keys, table, signal) : [];
     const renames = kept.map((name) => `RENAME INDEX ${quoteName(name)} TO ${quoteName(name)}`);
     await locker.execute(alter(table, [...renames, ...clauses]), signal);
   }
+}
+
+/** What will be this table after the swap: the shadow of one that is swapped. */
+function standingFor({ server, plan }: ForeignKeySwap, table: TableName): TableName {
+  return membersOf(plan).find(({ source }) => isSameTable(server, source, table))?.shadow ?? table;
 }
 
 /** Indexes over just the columns of a key: the server may have made them by itself, which the catalog does not tell. */
@@ -96,23 +119,25 @@ async function ownIndexes(
 }
 
 /** The columns, as they are after the change, of each key that the table has or gets. */
-function swapKeysOf({ server, plan }: ForeignKeySwap, table: TableName): readonly (readonly string[])[] {
-  const child = isSameTable(server, table, plan.shadow) ? plan.source : table;
-  return keysOf(plan)
-    .filter((key) => isSameTable(server, key.child, child))
+function swapKeysOf(swap: ForeignKeySwap, table: TableName): readonly (readonly string[])[] {
+  return keysOf(swap.plan)
+    .filter((key) => isSameTable(swap.server, standingFor(swap, key.child), table))
     .map(({ after }) => after.columns);
 }
 
 /**
- * Removes the guards of a swap that has not happened: those of the shadow and to it. Guards of a swap that has happened refer to
- * the source, and stay. Waits for the children's users, and blocks them meanwhile. Safe to run twice.
+ * Removes the guards of a swap that has not happened: those of the shadow and to it, from the shadows of other tables that are
+ * swapped with it too. Guards of a swap that has happened refer to the source, and stay. Waits for the children's users, and
+ * blocks them meanwhile. Safe to run twice.
  */
 export async function removeGuards(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<void> {
   const { server, plan } = swap;
-  if (keysOf(plan).length === 0) return;
-  for (const table of [...childrenOf(swap), plan.shadow]) {
+  if (keysOf(plan).length === 0 && plan.family === undefined) return;
+  const shadows = membersOf(plan).map(({ shadow }) => shadow);
+  for (const table of [...childrenOf([swap]), ...shadows]) {
+    const isOurs = isSameTable(server, table, plan.shadow);
     const guards = (await readKeysOf(session, table, signal)).filter(
-      (key) => isGuard(plan, key) && (isSameTable(server, key.parent, plan.shadow) || isSameTable(server, table, plan.shadow)),
+      (key) => isGuardOfAny(plan, key) && (isOurs || isSameTable(server, key.parent, plan.shadow)),
     );
     if (guards.length > 0) await session.execute(alter(table, guards.map(drop)), signal);
   }
@@ -121,6 +146,8 @@ export async function removeGuards(session: Session, swap: ForeignKeySwap, signa
 /** One thing that the swap has left, and the statement that does it. */
 export interface LeftStep {
   readonly table: TableName;
+  /** What its keys refer to, which the server locks for it. */
+  readonly parents: readonly TableName[];
   readonly sentence: string;
   readonly sql: string;
 }
@@ -131,8 +158,9 @@ export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: 
   if (keysOf(plan).length === 0) return [];
   const releases: LeftStep[] = [];
   const namings: LeftStep[] = [];
-  for (const table of [...childrenOf(swap), plan.retired]) releases.push(...(await releaseSteps(session, swap, table, signal)));
-  for (const table of [...childrenOf(swap), plan.source]) {
+  for (const table of [...childrenOf([swap]), plan.retired])
+    releases.push(...(await releaseSteps(session, swap, table, signal)));
+  for (const table of [...childrenOf([swap]), plan.source]) {
     const present = await readKeysOf(session, table, signal);
     const guards = present.filter((key) => isGuard(plan, key) && !isSameTable(server, key.parent, plan.shadow));
     if (guards.length === 0) continue;
@@ -141,6 +169,7 @@ export async function leftSteps(session: Session, swap: ForeignKeySwap, signal: 
     const names = meant.map(({ name }) => name).join(', ');
     namings.push({
       table,
+      parents: meant.map(({ parent }) => parent),
       sentence: `Give the foreign keys of ${nameOf(table)} their names (${names}).`,
       sql: alter(table, [...guards.map(drop), ...missing.map((key) => `ADD ${keyDefinition(key, key.name, key.parent)}`)]),
     });
@@ -163,7 +192,7 @@ async function releaseSteps(
   const sentence = isRetired
     ? `Drop the foreign keys of the retired table ${nameOf(table)} (${names}).`
     : `Drop the foreign keys of ${nameOf(table)} to the retired table ${nameOf(plan.retired)} (${names}).`;
-  return [{ table, sentence, sql: alter(table, old.map(drop)) }];
+  return [{ table, parents: old.map(({ parent }) => parent), sentence, sql: alter(table, old.map(drop)) }];
 }
 
 /** Drops the keys of a child to the retired table, in a session that has locked the child. */
@@ -191,17 +220,27 @@ export async function lockAndSettle(session: Session, settling: Settling, signal
   if (steps.length === 0) return;
   const tables: TableName[] = [plan.source];
   const parents = keysOf(plan).map(({ parent }) => parent);
-  for (const table of [...steps.map((step) => step.table), ...parents]) {
+  for (const table of [...steps.flatMap((step) => [step.table, ...step.parents]), ...parents]) {
     if (tables.every((known) => !isSameTable(server, known, table))) tables.push(table);
   }
   await session.execute(`LOCK TABLES ${tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`, signal);
-  await settleForeignKeys(session, settling, signal);
+  // Not read again: tables that need nothing more are not locked, and MariaDB would refuse to show them.
+  await carryOut(session, steps, settling.onSettled, signal);
   await session.execute('UNLOCK TABLES', signal);
 }
 
-/** Does what is left, a step after the other, under locks that the session holds. Safe to run twice. */
+/** Does what is left, a step after the other, under locks that the session holds on all tables. Safe to run twice. */
 export async function settleForeignKeys(session: Session, { swap, onSettled }: Settling, signal: AbortSignal): Promise<void> {
-  for (const { sentence, sql } of await leftSteps(session, swap, signal)) {
+  await carryOut(session, await leftSteps(session, swap, signal), onSettled, signal);
+}
+
+async function carryOut(
+  session: Session,
+  steps: readonly LeftStep[],
+  onSettled: Settling['onSettled'],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { sentence, sql } of steps) {
     await session.execute(sql, signal);
     onSettled(sentence);
   }
@@ -211,22 +250,33 @@ function keysOf(plan: Plan): readonly CarriedForeignKey[] {
   return plan.foreignKeys ?? [];
 }
 
-/** The tables other than the source that refer to it. */
-export function childrenOf({ server, plan }: ForeignKeySwap): readonly TableName[] {
+/** The tables that refer to the sources, and are none. */
+export function childrenOf(swaps: readonly ForeignKeySwap[]): readonly TableName[] {
   const children: TableName[] = [];
-  for (const { child } of keysOf(plan)) {
-    if ([plan.source, ...children].every((known) => !isSameTable(server, known, child))) children.push(child);
+  for (const { server, plan } of swaps) {
+    for (const { child } of keysOf(plan)) {
+      if ([plan.source, ...children].every((known) => !isSameTable(server, known, child))) children.push(child);
+    }
   }
   return children;
 }
 
 /** Unique in every schema by the chance letters of the migration. */
-function guardName({ id }: Plan, place: number): string {
-  return `_ts_fk_${id.slice(-8)}_${place + 1}`;
+function guardName(plan: Pick<Plan, 'id'>, place: number): string {
+  return `${guardPrefix(plan)}${place + 1}`;
+}
+
+function guardPrefix({ id }: Pick<Plan, 'id'>): string {
+  return `_ts_fk_${id.slice(-8)}_`;
 }
 
 function isGuard(plan: Plan, { name }: ForeignKey): boolean {
   return keysOf(plan).some((_, place) => guardName(plan, place) === name);
+}
+
+/** A guard of this migration, or of one whose table is swapped with it. */
+function isGuardOfAny(plan: Plan, { name }: ForeignKey): boolean {
+  return membersOf(plan).some(({ id }) => name.startsWith(guardPrefix({ id })));
 }
 
 /** Whether the key stands under its right name, on the new table or to it. */

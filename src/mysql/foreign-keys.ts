@@ -1,6 +1,6 @@
 /** Foreign keys of a table, and of others to it: what the catalog says, and what the change makes of them. */
 
-import type { CarriedForeignKey, TableName } from '../engine/model.ts';
+import type { CarriedForeignKey, FamilyMember, Plan, TableName } from '../engine/model.ts';
 import type { Column } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { serverErrno } from './errors.ts';
@@ -54,6 +54,21 @@ export function isSameTable(server: Pick<Server, 'ignoresNameCase'>, one: TableN
     return server.ignoresNameCase ? text.toLowerCase() : text;
   };
   return spelled(one) === spelled(other);
+}
+
+/** The tables that are swapped together with this plan's, its own included. */
+export function membersOf(plan: Plan): readonly FamilyMember[] {
+  return plan.family?.members ?? [plan];
+}
+
+/** Whether the key belongs to another table that is swapped with this one: then the other's plan has it. */
+export function isOfSibling(
+  server: Pick<Server, 'ignoresNameCase'>,
+  plan: Pick<Plan, 'source' | 'family'>,
+  { child }: Pick<ForeignKey, 'child'>,
+): boolean {
+  const sources = (plan.family?.members ?? []).map(({ source }) => source);
+  return !isSameTable(server, child, plan.source) && sources.some((source) => isSameTable(server, child, source));
 }
 
 /** The tables, other than this one, that refer to it. */
@@ -111,18 +126,27 @@ function namesIn(tokens: readonly Token[]): readonly string[] {
   return tokens.filter(({ kind }) => kind === 'name').map(({ value }) => value);
 }
 
-/** The keys with their columns as the change leaves them; a column that does not live on keeps its name, and is an obstacle. */
+/** A table that is changed, with what becomes of its columns. */
+export interface ChangedTable {
+  readonly source: TableName;
+  readonly kept: KeptColumns;
+}
+
+/**
+ * The keys with their columns as the changes of all tables that are swapped together leave them; a column that does not live on
+ * keeps its name, and is an obstacle.
+ */
 export function carriedForeignKeys(
   keys: readonly ForeignKey[],
-  { server, source, kept }: { readonly server: NamingServer; readonly source: TableName; readonly kept: KeptColumns },
+  { server, changed }: { readonly server: NamingServer; readonly changed: readonly ChangedTable[] },
 ): readonly CarriedForeignKey[] {
-  const rename = (column: string): string => shadowColumn(kept, column)?.name ?? column;
+  const renamed = (table: TableName, columns: readonly string[]): readonly string[] => {
+    const change = changed.find(({ source }) => isSameTable(server, source, table));
+    return columns.map((column) => (change === undefined ? null : shadowColumn(change.kept, column)?.name) ?? column);
+  };
   return keys.map((key) => ({
     ...key,
-    after: {
-      columns: isSameTable(server, key.child, source) ? key.columns.map(rename) : key.columns,
-      parentColumns: isSameTable(server, key.parent, source) ? key.parentColumns.map(rename) : key.parentColumns,
-    },
+    after: { columns: renamed(key.child, key.columns), parentColumns: renamed(key.parent, key.parentColumns) },
   }));
 }
 

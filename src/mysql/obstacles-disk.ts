@@ -10,11 +10,15 @@ import type { Session } from './session.ts';
  * MariaDB's plug-in DISKS lists file systems, to a user with the FILE privilege. MySQL and a MariaDB without it cannot tell: then
  * there is no obstacle, and the plan's notes say so.
  */
-export async function diskObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+export async function diskObstacles(
+  session: Session,
+  plans: readonly Pick<Plan, 'estimate'>[],
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
   const disk = await readDisk(session, signal);
-  const needed = plan.estimate.dataBytes + plan.estimate.indexBytes;
+  const needed = plans.reduce((sum, { estimate }) => sum + estimate.dataBytes + estimate.indexBytes, 0);
   if (disk === null || disk.free > needed) return [];
-  const message = `The shadow needs about ${mebibytes(needed)}, and the server has ${mebibytes(disk.free)} free.`;
+  const message = `${plans.length === 1 ? 'The shadow needs' : 'The shadows together need'} about ${mebibytes(needed)}, and the server has ${mebibytes(disk.free)} free.`;
   return [{ code: 'DISK_SPACE', message }];
 }
 

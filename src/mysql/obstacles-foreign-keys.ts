@@ -12,10 +12,21 @@ import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
-interface Asked {
-  readonly plan: Plan;
+/** A table, and all that are swapped with it. */
+export interface Asked extends ChangedMember {
   readonly server: Server;
+  /** Itself included. */
+  readonly members: readonly ChangedMember[];
+}
+
+/** A table that is changed. */
+interface ChangedMember {
+  readonly plan: Plan;
   readonly facts: PlanningFacts;
+}
+
+function memberOf({ members, server }: Asked, table: TableName): ChangedMember | undefined {
+  return members.find(({ plan }) => isSameTable(server, plan.source, table));
 }
 
 /** Longest name of a constraint, in characters. */
@@ -39,7 +50,7 @@ export async function foreignKeyObstacles(session: Session, asked: Asked, signal
     ...(await cascadeObstacles(session, asked, foreignKeys, signal)),
     ...(await standardKeyObstacles(session, asked, foreignKeys, signal)),
     ...nameObstacles(asked, foreignKeys),
-    ...childrenObstacles(asked, foreignKeys),
+    ...(asked.members.length > 1 ? [] : childrenObstacles(asked)),
     ...(await relatedObstacles(session, asked, foreignKeys, signal)),
     ...(await missingPrivileges(session, neededPrivileges(foreignKeys), signal)),
   ];
@@ -72,11 +83,13 @@ async function danglingObstacles(
 }
 
 /** What the server would refuse in its own ALTER, or when the key is made again. */
-function shapeObstacles(key: ForeignKey, { facts, plan, server }: Asked): readonly Obstacle[] {
+function shapeObstacles(key: ForeignKey, asked: Asked): readonly Obstacle[] {
+  const { facts, plan, server } = asked;
   const { map, source, probed } = facts;
   const isChild = isSameTable(server, key.child, plan.source);
   const isParent = isSameTable(server, key.parent, plan.source);
-  const isSelf = isChild && isParent;
+  const [child, parent] = [memberOf(asked, key.child), memberOf(asked, key.parent)];
+  const isJoint = child !== undefined && parent !== undefined;
   const what = `the foreign key ${key.name} of ${nameOf(key.child)} to ${nameOf(key.parent)}`;
   const find = (name: string): Column | undefined =>
     source.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
@@ -89,8 +102,8 @@ function shapeObstacles(key: ForeignKey, { facts, plan, server }: Asked): readon
     for (const name of columns) {
       const [before, after] = [find(name), shadowColumn(map.kept, name)];
       if (before === undefined || after === undefined) refuse(`it needs the column ${name}, which would be gone`);
-      // Both ends of a self reference may change together.
-      else if (!isSelf && !isCompatible(before, after)) {
+      // Both ends of a self reference, and of a key between tables that are swapped together, may change together.
+      else if (!isJoint && !isCompatible(before, after)) {
         refuse(`${name} would be ${textOf(after)} instead of ${textOf(before)}, which the other table's column is`);
       }
     }
@@ -99,7 +112,7 @@ function shapeObstacles(key: ForeignKey, { facts, plan, server }: Asked): readon
       refuse(`no index would begin with ${names.join(', ')} any more`);
     }
   }
-  if (isSelf) obstacles.push(...selfObstacles(key, { facts, refusal: what }));
+  if (isChild && isJoint) obstacles.push(...jointObstacles(key, { child: child.facts, parent: parent.facts, refusal: what }));
   if (isChild && /\bSET NULL\b/.test(key.actions)) {
     const strict = key.columns.filter((name) => shadowColumn(map.kept, name)?.isNullable === false);
     if (strict.length > 0) refuse(`it sets ${strict.join(', ')} to NULL, which would be NOT NULL`);
@@ -107,15 +120,15 @@ function shapeObstacles(key: ForeignKey, { facts, plan, server }: Asked): readon
   return obstacles;
 }
 
-function selfObstacles(
+function jointObstacles(
   key: ForeignKey,
-  { facts, refusal }: { readonly facts: PlanningFacts; readonly refusal: string },
+  ends: { readonly child: PlanningFacts; readonly parent: PlanningFacts; readonly refusal: string },
 ): readonly Obstacle[] {
   return key.columns.flatMap((name, place): readonly Obstacle[] => {
-    const child = shadowColumn(facts.map.kept, name);
-    const parent = shadowColumn(facts.map.kept, key.parentColumns[place] ?? '');
+    const child = shadowColumn(ends.child.map.kept, name);
+    const parent = shadowColumn(ends.parent.map.kept, key.parentColumns[place] ?? '');
     if (child === undefined || parent === undefined || isCompatible(child, parent)) return [];
-    const message = `The change does not go with ${refusal}: ${child.name} would be ${textOf(child)}, and ${parent.name} ${textOf(parent)}.`;
+    const message = `The change does not go with ${ends.refusal}: ${child.name} would be ${textOf(child)}, and ${parent.name} ${textOf(parent)}.`;
     return [{ code: 'FOREIGN_KEYS', message }];
   });
 }
@@ -175,7 +188,7 @@ async function cascadeObstacles(
 /** MySQL from 8.4 on makes no key to columns that are not exactly a unique key, though old ones may be there. */
 async function standardKeyObstacles(
   session: Session,
-  { facts, plan, server }: Asked,
+  asked: Asked,
   keys: readonly ForeignKey[],
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
@@ -186,11 +199,9 @@ async function standardKeyObstacles(
   if (restricted.length === 0) return [];
   const obstacles: Obstacle[] = [];
   for (const key of keys) {
-    const isToSource = isSameTable(server, key.parent, plan.source);
-    const names = isToSource
-      ? key.parentColumns.map((name) => shadowColumn(facts.map.kept, name)?.name ?? name)
-      : key.parentColumns;
-    const uniques = isToSource
+    const facts = memberOf(asked, key.parent)?.facts;
+    const names = key.parentColumns.map((name) => (facts && shadowColumn(facts.map.kept, name)?.name) ?? name);
+    const uniques = facts
       ? facts.probed.definition.indexes.filter(({ isUnique }) => isUnique).map(columnsOf)
       : await readUniques(session, key.parent, signal);
     if (uniques.some((columns) => isSameSet(columns, names))) continue;
@@ -230,27 +241,37 @@ function nameObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): re
     }));
 }
 
-/** The cutover in two sessions takes one more for each child. */
+/** The cutover in two sessions takes one more for each child, and for each further table that is swapped. */
 const childrenMax = 16;
 
-function childrenObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): readonly Obstacle[] {
-  const children = new Set(keys.map(({ child }) => nameOf(child)));
-  children.delete(nameOf(plan.source));
-  if (server.flavour.renamesUnderLock || children.size <= childrenMax) return [];
-  const message = `${children.size} tables refer to ${nameOf(plan.source)} by foreign keys; on this server the cutover can lock ${childrenMax} of them.`;
+function childrenObstacles({ members, server }: Pick<Asked, 'members' | 'server'>): readonly Obstacle[] {
+  const sources = members.map(({ plan }) => nameOf(plan.source));
+  const children = new Set(members.flatMap(({ facts }) => (facts.foreignKeys ?? []).map(({ child }) => nameOf(child))));
+  for (const source of sources) children.delete(source);
+  if (server.flavour.renamesUnderLock || children.size + sources.length - 1 <= childrenMax) return [];
+  const message = `${children.size} tables refer to ${sources.join(', ')} by foreign keys; on this server the cutover can lock ${childrenMax - sources.length + 1} of them.`;
   return [{ code: 'FOREIGN_KEYS', message }];
+}
+
+/** What the cutover of several tables in two sessions needs beside what that of one does. */
+export async function relayObstacles(
+  session: Session,
+  asked: Pick<Asked, 'members' | 'server'>,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  if (asked.server.flavour.renamesUnderLock) return [];
+  return [...childrenObstacles(asked), ...(await missingPrivileges(session, [[null, ['RELOAD']]], signal))];
 }
 
 /** Two migrations would alter each other's tables. */
 async function relatedObstacles(
   session: Session,
-  { plan, server }: Asked,
+  asked: Asked,
   keys: readonly ForeignKey[],
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const related = keys
-    .flatMap(({ child, parent }) => [child, parent])
-    .filter((table) => !isSameTable(server, table, plan.source));
+  const { plan, server } = asked;
+  const related = keys.flatMap(({ child, parent }) => [child, parent]).filter((table) => memberOf(asked, table) === undefined);
   return (await findMigrations(session, null, signal))
     .filter(({ state, plan: { source } }) => state === 'open' && related.some((table) => isSameTable(server, table, source)))
     .map(({ id, plan: { source } }) => ({

@@ -1,39 +1,86 @@
 /** Every reason to refuse a plan, found before anything is changed. */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
+import type { MigrationRequest, Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { diskObstacles } from './obstacles-disk.ts';
-import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
+import { type Asked, foreignKeyObstacles, relayObstacles } from './obstacles-foreign-keys.ts';
 import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
 import { definitionObstacles, migrationObstacles, nameObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
-import { learnFacts } from './planning-facts.ts';
+import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
 /** All obstacles of a plan (`Database.findObstacles`). Changes nothing; uses a temporary table of its own session. */
-export async function findObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+export function findObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  return findFamilyObstacles(server, [plan], signal);
+}
+
+/** All obstacles of plans whose tables are swapped together (`Families.findObstacles`). Changes nothing, as `findObstacles`. */
+export async function findFamilyObstacles(
+  server: Server,
+  plans: readonly Plan[],
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
-  const request = { table: plan.source, clauses: plan.clauses, options: plan.options };
-  const surroundings = await surroundingObstacles(session, { server, schema: plan.source.schema }, signal);
-  const facts = await learnFacts({ session, server, request }, signal);
-  if ('obstacles' in facts) return [...facts.obstacles, ...surroundings];
+  const found: Obstacle[] = [];
+  const members: { readonly plan: Plan; readonly facts: PlanningFacts }[] = [];
+  const surroundings: Obstacle[] = [];
+  for (const plan of plans) {
+    surroundings.push(...(await surroundingObstacles(session, { server, schema: plan.source.schema }, signal)));
+    const facts = await learnFacts({ session, server, request: requestOf(plan) }, signal);
+    if ('obstacles' in facts) found.push(...facts.obstacles);
+    else members.push({ plan, facts });
+  }
+  // What becomes of one table's keys depends on all of them.
+  if (found.length > 0) return distinct([...found, ...surroundings]);
+  found.push(...surroundings);
+  for (const member of members) {
+    // The session has one temporary copy, of the table that it learned last.
+    if (members.length > 1) await learnFacts({ session, server, request: requestOf(member.plan) }, signal);
+    found.push(...(await tableObstacles(session, { server, ...member, members, surroundings }, signal)));
+  }
+  if (members.length > 1) found.push(...(await relayObstacles(session, { server, members }, signal)));
+  return distinct(found);
+}
+
+function requestOf({ source, clauses, options }: Plan): MigrationRequest {
+  return { table: source, clauses, options };
+}
+
+/** Without those that are said already: what is in the way of several tables may be in the way of each. */
+export function distinct(obstacles: readonly Obstacle[]): readonly Obstacle[] {
+  const texts = obstacles.map(({ code, message }) => `${code} ${message}`);
+  return obstacles.filter((_, place) => texts.indexOf(texts[place] ?? '') === place);
+}
+
+interface AskedTable extends Asked {
+  readonly surroundings: readonly Obstacle[];
+}
+
+async function tableObstacles(session: Session, asked: AskedTable, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  const { facts, plan, server, surroundings } = asked;
   const variables = await readVariables(session, signal);
-  const found = [...surroundings, ...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
+  const found = [...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
-    () => foreignKeyObstacles(session, { plan, server, facts }, signal),
+    () => foreignKeyObstacles(session, asked, signal),
     () => triggerObstacles(session, { plan, flavour: server.flavour }, signal),
     () => nameObstacles(session, plan, signal),
     () => migrationObstacles(session, { plan, server }, signal),
-    () => diskObstacles(session, plan, signal),
+    () =>
+      diskObstacles(
+        session,
+        asked.members.map((member) => member.plan),
+        signal,
+      ),
   ];
   for (const ask of questions) found.push(...(await unlessDenied(ask, surroundings)));
   found.push(...conversionObstacles(facts));
-  return isTriable(found) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
+  return isTriable([...surroundings, ...found]) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
 }
 
 /** What does not depend on a plan: settings of the server and privileges of the user. */

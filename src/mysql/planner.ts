@@ -1,21 +1,23 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
 import { createHash } from 'node:crypto';
-import type { MigrationRequest, Plan } from '../engine/model.ts';
-import { PlanRefusedError } from '../engine/obstacles.ts';
+import { assert, MigrationError } from '../engine/errors.ts';
+import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
+import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import type { TableDescription } from './catalog.ts';
-import { carriedForeignKeys } from './foreign-keys.ts';
+import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { findDependents } from './dependents.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readDisk } from './obstacles-disk.ts';
-import { surroundingObstacles } from './obstacles.ts';
+import { distinct, surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
 import { planNotes, type PlanSurroundings } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
+import type { Session } from './session.ts';
 import { quoteTable } from './statements.ts';
 import { readTriggers } from './triggers.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
@@ -36,47 +38,105 @@ export async function makePlan(
   options: PlannerOptions,
   signal: AbortSignal,
 ): Promise<Plan> {
-  await using session = await server.openSession({}, signal);
-  const learned = await learnFacts({ session, server, request }, signal);
-  if ('obstacles' in learned) {
-    const { schema } = request.table;
-    throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, { server, schema }, signal))]);
+  const [plan] = await makePlans(server, [request], options, signal);
+  assert(plan !== undefined, 'one request has one plan');
+  return plan;
+}
+
+/** Decides the plans of tables that are swapped together (`Families.plan`). Rejects and changes nothing as `makePlan`. */
+export async function makeFamilyPlans(
+  server: Server,
+  requests: readonly MigrationRequest[],
+  options: PlannerOptions,
+  signal: AbortSignal,
+): Promise<readonly Plan[]> {
+  const tables = requests.map(({ table }) => table);
+  const twice = tables.find((table, place) => tables.slice(0, place).some((other) => isSameTable(server, table, other)));
+  if (twice !== undefined) {
+    throw new MigrationError('BAD_USAGE', `${nameOf(twice)} is named twice: put all of its changes into one ALTER.`);
   }
-  const replicas = await hasReplicas(session, server.flavour, signal);
-  const { deferIndexes } = request.options;
-  return decidePlan({
+  return await makePlans(server, requests, options, signal);
+}
+
+async function makePlans(
+  server: Server,
+  requests: readonly MigrationRequest[],
+  { random }: PlannerOptions,
+  signal: AbortSignal,
+): Promise<readonly Plan[]> {
+  await using session = await server.openSession({}, signal);
+  const decisions: Omit<Decision, 'family' | 'changed'>[] = [];
+  const obstacles: Obstacle[] = [];
+  for (const request of requests) {
+    const facts = await learnFacts({ session, server, request }, signal);
+    if ('obstacles' in facts) {
+      const { schema } = request.table;
+      obstacles.push(...facts.obstacles, ...(await surroundingObstacles(session, { server, schema }, signal)));
+    } else {
+      const source = { schema: facts.source.schema, table: facts.source.table };
+      const id = migrationId(source, random);
+      const member = { id, source, ...tableNames(source, id) };
+      decisions.push({
+        server,
+        request,
+        facts,
+        member,
+        surroundings: await lookAround({ session, server, request, facts }, signal),
+      });
+    }
+  }
+  if (obstacles.length > 0) throw new PlanRefusedError(distinct(obstacles));
+  const members = decisions.map(({ member }) => member);
+  const [first, ...others] = members;
+  const family = first === undefined || others.length === 0 ? null : { id: first.id, members };
+  const changed = decisions.map(({ facts, member: { source } }) => ({ source, kept: facts.map.kept }));
+  return decisions.map((decision) => decidePlan({ ...decision, family, changed }));
+}
+
+async function lookAround(
+  {
+    session,
     server,
-    request,
-    options,
-    facts: learned,
-    surroundings: {
-      hasReplicas: replicas,
-      attachedReplicas: await findAttachedReplicas(session, server, signal),
-      isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
-      deferIndexes,
-      unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
-      disk: await readDisk(session, signal),
-      logRetention: await readLogRetention(session, signal),
-      dependents: await findDependents(session, { table: learned.source, flavour: server.flavour }, signal),
-      triggers: (await readTriggers(session, learned.source, signal)).map(({ name }) => name),
-    },
-  });
+    request: { options },
+    facts: { source },
+  }: { readonly session: Session; readonly server: Server; readonly request: MigrationRequest; readonly facts: PlanningFacts },
+  signal: AbortSignal,
+): Promise<PlanSurroundings> {
+  const replicas = await hasReplicas(session, server.flavour, signal);
+  const { deferIndexes } = options;
+  return {
+    hasReplicas: replicas,
+    attachedReplicas: await findAttachedReplicas(session, server, signal),
+    isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
+    deferIndexes,
+    unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
+    disk: await readDisk(session, signal),
+    logRetention: await readLogRetention(session, signal),
+    dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
+    triggers: (await readTriggers(session, source, signal)).map(({ name }) => name),
+  };
 }
 
 interface Decision {
   readonly server: Server;
   readonly request: MigrationRequest;
-  readonly options: PlannerOptions;
   readonly facts: PlanningFacts;
+  readonly member: FamilyMember;
   readonly surroundings: PlanSurroundings;
+  /** Null where the table is swapped alone. */
+  readonly family: Family | null;
+  /** All tables that are swapped together. */
+  readonly changed: readonly ChangedTable[];
 }
 
-function decidePlan({ server, request, options, facts, surroundings }: Decision): Plan {
+function decidePlan({ server, request, facts: learned, member, surroundings, family, changed }: Decision): Plan {
+  const { id, source: sourceName, shadow, retired } = member;
+  const joining = family === null ? {} : { family };
+  // A key between two of the tables is the child's, so that it is guarded and named once.
+  const ownKeys = learned.foreignKeys?.filter((key) => !isOfSibling(server, { source: sourceName, ...joining }, key)) ?? null;
+  const facts = { ...learned, foreignKeys: ownKeys };
   const { source, reading, probed, map, key } = facts;
-  const sourceName = { schema: source.schema, table: source.table };
-  const id = migrationId(sourceName, options.random);
-  const names = tableNames(sourceName, id);
-  const foreignKeys = carriedForeignKeys(facts.foreignKeys ?? [], { server, source: sourceName, kept: map.kept });
+  const foreignKeys = carriedForeignKeys(ownKeys ?? [], { server, changed });
   const built = {
     source: sourceName,
     clauses: reading.text,
@@ -88,14 +148,16 @@ function decidePlan({ server, request, options, facts, surroundings }: Decision)
     addedColumns: map.added,
     addedUniques: addedUniques(facts),
     deferredIndexes: surroundings.isDeferring ? deferrableIndexes(probed.definition) : [],
-    shadowDefinition: shadowDefinition(facts, names.shadow),
+    shadowDefinition: shadowDefinition(facts, shadow),
     ...(foreignKeys.length === 0 ? {} : { foreignKeys }),
   };
   return {
     id,
     hash: hashOf({ ...built, shadowDefinition: null, definition: definitionOf(source) }),
     ...built,
-    ...names,
+    shadow,
+    retired,
+    ...joining,
     server: { flavour: server.flavour.name, version: server.flavour.version },
     estimate: { rows: source.estimatedRows, dataBytes: source.dataBytes, indexBytes: source.indexBytes },
     notes: planNotes(facts, surroundings),

@@ -1,0 +1,323 @@
+/**
+ * One attempt to swap one table, or several together: all or none.
+ *
+ *   open sessions, make the writers ready, raise the counters      nobody waits yet
+ *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up
+ *   for each table:                                                through the session that holds the lock
+ *     drain → carry the counter over → is the claim still ours?
+ *   guards of foreign keys, if there are any                       foreign-key-swap.ts; their tables are locked too
+ *   RENAME TABLE source TO retired, shadow TO source, …            MySQL: in that session. MariaDB: see cutover-two-sessions.ts
+ *   right names of foreign keys                                    MySQL; on MariaDB `settle` does it, which follows at once
+ *   UNLOCK TABLES                                                  waiting statements go on, in the new tables
+ *
+ * Whatever fails before the RENAME unlocks, and all tables are as they were. If this process freezes, the server ends the
+ * sessions (lockSettings), and a swap that was not sent is then never made.
+ */
+
+import { assert, MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
+import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
+import type { Claim } from './claim.ts';
+import { swapInOneSession, swapLimit, type SwappedPlans } from './cutover-one-session.ts';
+import {
+  type Keeper,
+  lastLocked,
+  prepareSentry,
+  type Relay,
+  relayedSources,
+  removeSentry,
+  swapInTwoSessions,
+} from './cutover-two-sessions.ts';
+import {
+  addGuards,
+  checkForeignKeys,
+  childrenOf,
+  type ForeignKeySwap,
+  relatedTables,
+  releaseChild,
+  removeGuards,
+  settleForeignKeys,
+  shortWaits,
+} from './foreign-key-swap.ts';
+import type { Server } from './server.ts';
+import type { OwnedSession, Session } from './session.ts';
+import { lockSettings, lockTables } from './table-lock.ts';
+
+/** One table of an attempt. */
+export interface CutoverParts {
+  readonly server: Pick<Server, 'flavour' | 'ignoresNameCase'>;
+  readonly plan: Plan;
+  readonly claim: Pick<Claim, 'openSession' | 'check'>;
+  /**
+   * Makes a writer that works through this one session, with all that it needs in it (temporary tables): called before the
+   * session locks source and shadow. Its statements name no table but these two and its own, once each, without aliases.
+   */
+  readonly prepareWriter: (session: Session, signal: AbortSignal) => Promise<RowWriter>;
+}
+
+/** All tables of an attempt. */
+export type Swapped = readonly [CutoverParts, ...CutoverParts[]];
+
+/** Empties the change stream of one table. */
+export type Drain = (locked: RowWriter) => Promise<void>;
+
+/** The sessions of one attempt. `renamer` is `locker` where one session does all. */
+export interface AttemptSessions {
+  /** Holds the lock, drains. */
+  readonly locker: OwnedSession;
+  /** Sends the RENAME. */
+  readonly renamer: OwnedSession;
+  /** Looks around, holds nothing. */
+  readonly observer: OwnedSession;
+  /** Where a second session renames: one for each table that refers to a source, and is none. */
+  readonly keepers: readonly Keeper[];
+  /** Where a second session renames: one for each source but the first, in the order in which the RENAME locks them. */
+  readonly relays: readonly Relay[];
+}
+
+/** How the swap in an attempt ended. In each case no RENAME is under way any more. */
+export type SwapResult =
+  | { readonly kind: 'swapped' }
+  /** It was found unsafe to try; why. */
+  | { readonly kind: 'not-tried'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly cause: MigrationError };
+
+/**
+ * Attempts the swap of all tables (`Cutover.attempt`, `FamilyClaim.attempt`); each is drained by the function in its place.
+ *
+ * All sessions are opened by the claim of the first table, so the slots of that one table mark them. That is enough for rule 10:
+ * whoever comes after us claims all tables of a family before anything is done to any of them, and with the first table's
+ * claim ends the sessions in its slots. Only after the swap may the first be left out, being done; what a session of ours
+ * could still do then is what `settle` does too. The locker is shown to hold every table's claim.
+ */
+export async function attemptSwap(
+  tables: Swapped,
+  how: { readonly options: CutoverOptions; readonly drains: readonly Drain[] },
+  signal: AbortSignal,
+): Promise<CutoverOutcome> {
+  const [{ claim, server }] = tables;
+  const { options } = how;
+  const opened: OwnedSession[] = [];
+  const open = async (settings: readonly string[]): Promise<OwnedSession> => {
+    const session = await claim.openSession({ settings }, signal);
+    opened.push(session);
+    return session;
+  };
+  let outcome: CutoverOutcome | null = null;
+  try {
+    const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
+    const isInOneSession = server.flavour.renamesUnderLock;
+    const renamer = isInOneSession ? locker : await open(lockSettings(options));
+    const observer = await open(shortWaits);
+    const keepers: Keeper[] = [];
+    for (const child of isInOneSession ? [] : childrenOf(tables)) {
+      keepers.push({ session: await open(lockSettings(options)), child });
+    }
+    const relays: Relay[] = [];
+    for (const source of isInOneSession ? [] : relayedSources(plansOf(tables))) {
+      relays.push({ session: await open(lockSettings(options)), source });
+    }
+    outcome = await new Attempt(tables, { locker, renamer, observer, keepers, relays }, how).run(signal);
+    return outcome;
+  } finally {
+    await closeAll(opened, outcome);
+  }
+}
+
+function plansOf([first, ...others]: Swapped): SwappedPlans {
+  return [first.plan, ...others.map(({ plan }) => plan)];
+}
+
+class Attempt {
+  readonly #tables: Swapped;
+  readonly #plans: SwappedPlans;
+  readonly #sessions: AttemptSessions;
+  readonly #options: CutoverOptions;
+  readonly #drains: readonly Drain[];
+
+  constructor(
+    tables: Swapped,
+    sessions: AttemptSessions,
+    how: { readonly options: CutoverOptions; readonly drains: readonly Drain[] },
+  ) {
+    this.#tables = tables;
+    this.#plans = plansOf(tables);
+    this.#sessions = sessions;
+    this.#options = how.options;
+    this.#drains = how.drains;
+  }
+
+  async run(signal: AbortSignal): Promise<CutoverOutcome> {
+    const { locker, observer } = this.#sessions;
+    const writers: RowWriter[] = [];
+    for (const { plan, prepareWriter } of this.#tables) {
+      writers.push(await prepareWriter(locker, signal));
+      await carryAutoIncrement(locker, plan, signal);
+    }
+    if (this.#isInTwoSessions) {
+      const reason = await prepareSentry(observer, this.#plans, signal);
+      if (reason !== null) return { kind: 'not-locked', blockers: [reason] };
+    }
+    let isSwapped: boolean | null = false;
+    try {
+      await this.#prepareForeignKeys(signal);
+      const askedAt = performance.now();
+      const lock = await this.#lock(signal);
+      if (lock.kind === 'not-locked') return lock;
+      await this.#drain(writers, signal);
+      isSwapped = null;
+      const swap = await this.#swap();
+      isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
+      if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
+      if (swap.kind === 'unknown') return await this.#afterUnknown(swap);
+      return { kind: 'not-locked', blockers: [swap.reason] };
+    } catch (error) {
+      // A swap that rejects has not happened.
+      isSwapped ??= false;
+      throw error;
+    } finally {
+      if (isSwapped === false) await this.#restore();
+    }
+  }
+
+  get #isInTwoSessions(): boolean {
+    return this.#sessions.locker !== this.#sessions.renamer;
+  }
+
+  async #prepareForeignKeys(signal: AbortSignal): Promise<void> {
+    const { observer } = this.#sessions;
+    for (const table of this.#tables) {
+      // What an attempt with an unknown end may have left.
+      await removeGuards(observer, table, signal);
+      await dropStandIns(observer, table.plan, signal);
+      await checkForeignKeys(observer, table, signal);
+    }
+  }
+
+  /** One statement for all: the server takes the locks in one order, and sees circles with those that applications take. */
+  async #lock(signal: AbortSignal): ReturnType<typeof lockTables> {
+    const { locker, observer } = this.#sessions;
+    const [{ server }] = this.#tables;
+    const sentry = this.#isInTwoSessions ? [lastLocked(this.#plans).retired] : [];
+    const own = this.#plans.flatMap(({ source, shadow }) => [source, shadow]);
+    const tables = [...own, ...sentry, ...relatedTables(this.#tables)];
+    return await lockTables({ locker, observer, flavour: server.flavour, tables, options: this.#options }, signal);
+  }
+
+  async #swap(): Promise<SwapResult> {
+    const options = this.#options;
+    if (this.#isInTwoSessions) {
+      const { keepers } = this.#sessions;
+      return await swapInTwoSessions(this.#plans, this.#sessions, { options, keepers, afterSwap: this.#release });
+    }
+    const beforeUnlock = (): Promise<void> => this.#settleUnderLock();
+    return await swapInOneSession(this.#plans, this.#sessions.locker, { options, beforeUnlock });
+  }
+
+  /** All that happens under the lock but the swap, within the time that it may be held. */
+  async #drain(writers: readonly RowWriter[], signal: AbortSignal): Promise<void> {
+    const { locker } = this.#sessions;
+    const { holdTimeoutMs } = this.#options;
+    const killed: Promise<void>[] = [];
+    const timer = setTimeout(() => {
+      const killing = locker.kill();
+      // Reported below, or by closing the session.
+      killing.catch(() => undefined);
+      killed.push(killing);
+    }, holdTimeoutMs);
+    try {
+      for (const [place, writer] of writers.entries()) await this.#drains[place]?.(writer);
+      await this.#makeReady(signal);
+      assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
+    } catch (error) {
+      if (killed.length === 0) throw error;
+      await Promise.all(killed);
+      signal.throwIfAborted();
+      throw new MigrationError(
+        'STATEMENT_TIMEOUT',
+        `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** What the shadows lack yet when all rows are there. */
+  async #makeReady(signal: AbortSignal): Promise<void> {
+    const { locker, observer } = this.#sessions;
+    for (const { plan } of this.#tables) await carryAutoIncrement(locker, plan, signal);
+    for (const { claim } of this.#tables) await claim.check(locker, signal);
+    // A key that was made just before the lock would be lost without a word.
+    for (const table of this.#tables) await checkForeignKeys(observer, table, signal);
+    await addGuards(locker, this.#tables, signal);
+    for (const { plan } of this.#tables) await createStandIns(locker, plan, signal);
+  }
+
+  /** Guards of a swap that did not happen are in the way of applications. Where that cannot be told now, the next attempt or resume does it. */
+  async #afterUnknown(swap: Extract<SwapResult, { kind: 'unknown' }>): Promise<CutoverOutcome> {
+    const { observer } = this.#sessions;
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    // They refer to the shadow only as long as there is one.
+    if (observer.isUsable) await this.#removeGuards(observer, signal).catch(() => undefined);
+    return swap;
+  }
+
+  async #removeGuards(session: Session, signal: AbortSignal): Promise<void> {
+    for (const table of this.#tables) await removeGuards(session, table, signal);
+  }
+
+  /** As the next. */
+  readonly #release = async ({ session, child }: Keeper): Promise<void> => {
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    for (const swap of this.#tables) await releaseChild(session, { swap, child }, signal).catch(() => undefined);
+  };
+
+  /** What cannot be done now is left to `settle`. */
+  async #settleUnderLock(): Promise<void> {
+    const { locker } = this.#sessions;
+    const onSettled = (): void => undefined;
+    for (const table of this.#tables) {
+      const swap: ForeignKeySwap = table;
+      await settleForeignKeys(locker, { swap, onSettled }, swapLimit(this.#options)).catch(() => undefined);
+      await promoteStandIns(locker, { plan: table.plan, onSettled }, swapLimit(this.#options)).catch(() => undefined);
+    }
+  }
+
+  /** Lets writers go on in the old tables, and takes guards and the sentry away. Must finish in spite of an abort. */
+  async #restore(): Promise<void> {
+    const { locker, observer, renamer } = this.#sessions;
+    const signal = AbortSignal.timeout(restoreLimitMs);
+    let areGuardsGone = false;
+    if (locker.isUsable) {
+      try {
+        await this.#removeGuards(locker, signal);
+        areGuardsGone = true;
+        await locker.execute('UNLOCK TABLES', signal);
+      } catch {
+        await locker.kill();
+      }
+    } else {
+      await locker.kill();
+    }
+    if (!areGuardsGone && observer.isUsable) await this.#removeGuards(observer, signal);
+    for (const { plan } of this.#tables) if (observer.isUsable) await dropStandIns(observer, plan, signal);
+    if (!this.#isInTwoSessions) return;
+    if (!renamer.isUsable) await renamer.kill();
+    for (const plan of this.#plans) if (observer.isUsable) await removeSentry(observer, plan, signal);
+  }
+}
+
+const restoreLimitMs = 15_000;
+
+/**
+ * Ends the sessions of an attempt. After a swap a session that cannot be shown to have ended is none that could do harm, and
+ * the outcome matters more; after anything else it is an error.
+ */
+async function closeAll(sessions: readonly OwnedSession[], outcome: CutoverOutcome | null): Promise<void> {
+  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
+  if (outcome?.kind === 'swapped') return;
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

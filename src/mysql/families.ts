@@ -1,0 +1,37 @@
+/** Tables of MySQL and MariaDB that are swapped together, all in one RENAME. */
+
+import type { Families, FamilyClaim } from '../engine/ports.ts';
+import { assert } from '../engine/errors.ts';
+import { systemClock } from '../system-clock.ts';
+import { type ClaimedTable, claimTables, disposeAll } from './claimed-table.ts';
+import { attemptSwap } from './cutover-attempt.ts';
+import type { DatabaseOptions } from './database.ts';
+import { blockerObstacles } from './obstacles-blockers.ts';
+import { distinct, findFamilyObstacles } from './obstacles.ts';
+import { makeFamilyPlans } from './planner.ts';
+import type { Server } from './server.ts';
+
+export function createFamilies(server: Server, options: DatabaseOptions): Families {
+  return {
+    plan: (requests, signal) => makeFamilyPlans(server, requests, { random: () => systemClock.random() }, signal),
+    async findObstacles(plans, signal) {
+      const found = [...(await findFamilyObstacles(server, plans, signal))];
+      if (options.isKillingBlockers !== true) return found;
+      for (const plan of plans) found.push(...(await blockerObstacles(server, plan, signal)));
+      return distinct(found);
+    },
+    claim: async (plans, purpose, signal) => familyOf(await claimTables({ server, options, plans }, purpose, signal)),
+  };
+}
+
+function familyOf(members: readonly ClaimedTable[]): FamilyClaim {
+  return {
+    members,
+    attempt(options, drains, signal) {
+      const [first, ...others] = members.map(({ cutoverParts }) => cutoverParts);
+      assert(first !== undefined && drains.length === members.length, 'each table is drained by a function of its own');
+      return attemptSwap([first, ...others], { options, drains }, signal);
+    },
+    [Symbol.asyncDispose]: () => disposeAll(members),
+  };
+}
