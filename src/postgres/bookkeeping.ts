@@ -74,12 +74,24 @@ const definitions = [
 export async function createBookkeeping(session: Session, signal: AbortSignal): Promise<void> {
   // Asked for first: CREATE … IF NOT EXISTS needs the privilege also for what exists.
   if ((await countTables(session, signal)) >= definitions.length) return;
+  const isMissing = async (): Promise<boolean> => (await countTables(session, signal)) < definitions.length;
+  const statements = [`CREATE SCHEMA IF NOT EXISTS ${quoteName(bookkeepingSchema)}`, ...definitions];
+  await create(session, { isMissing, statements }, signal);
+}
+
+interface Creation {
+  readonly isMissing: () => Promise<boolean>;
+  readonly statements: readonly string[];
+}
+
+/** In a transaction, while nobody else creates; and takes from everybody but the owner what default privileges may have granted. */
+async function create(session: Session, { isMissing, statements }: Creation, signal: AbortSignal): Promise<void> {
   const { signal: never } = new AbortController();
   await session.execute(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${creationKey})`, signal);
   try {
     // A statement of its own begins after the lock was had, and sees what another run has made meanwhile.
-    if ((await countTables(session, signal)) < definitions.length) {
-      await session.execute([`CREATE SCHEMA IF NOT EXISTS ${quoteName(bookkeepingSchema)}`, ...definitions].join('; '), signal);
+    if (await isMissing()) {
+      await session.execute(statements.join('; '), signal);
       for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
     }
     await session.execute('COMMIT', signal);
@@ -90,13 +102,14 @@ export async function createBookkeeping(session: Session, signal: AbortSignal): 
   }
 }
 
-/** Creates one more table beside the bookkeeping unless it is there, for its owner alone. Safe to repeat. Rejects with ACCESS_DENIED. */
+/** Creates one more table beside the bookkeeping unless it is there, for its owner alone. One run at a time. Safe to repeat. Rejects with ACCESS_DENIED. */
 export async function createFurther(session: Session, table: string, definition: string, signal: AbortSignal): Promise<void> {
   const name = quoteText(`${bookkeepingSchema}.${table}`);
-  const [row] = await session.query(`SELECT pg_catalog.to_regclass(${name}) AS found`, signal);
-  if ((row?.['found'] ?? null) !== null) return;
-  await session.execute(definition, signal);
-  for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
+  const isMissing = async (): Promise<boolean> => {
+    const [row] = await session.query(`SELECT pg_catalog.to_regclass(${name}) AS found`, signal);
+    return (row?.['found'] ?? null) === null;
+  };
+  if (await isMissing()) await create(session, { isMissing, statements: [definition] }, signal);
 }
 
 /** What to grant to a role for which another one has made the bookkeeping, as a sentence; null where nothing is missing. */
