@@ -10,7 +10,10 @@
  *   partners   the tables that foreign keys tie to the source, waited for a short while. A transaction that writes a row and then
  *              one that refers to it has the parent and wants the child; one that writes only the latter has the child, and the
  *              server looks into the parent for it. No order suits all, so attempts take turns (lockOrder)
- *   sources    where several tables are swapped together, those behind the first one are to it what partners are
+ *   sources    where several tables are swapped together, those behind the first one are to it what partners are. Every other
+ *              attempt first closes the gate to writers, in SHARE ROW EXCLUSIVE from the parents down: that lets the server look
+ *              into a parent for a row of a child, so whoever has begun to write comes to an end. But a transaction that has read
+ *              and goes on to write does not get past the gate, which is why the other attempts do without
  *   the rest   whatever the swap touches besides is not waited for: lock_timeout is then 1 ms
  *
  * A transaction that has used the source and goes on to use a view or a partner does deadlock with us while we wait for the source.
@@ -52,6 +55,8 @@ export interface LockRequest {
 export interface LockOrder {
   /** Whether views and tables with rules come before all others, or behind. */
   readonly isOuterFirst: boolean;
+  /** Whether all tables are first locked against writers alone. */
+  readonly isGated: boolean;
   /** The sources, and what foreign keys tie to them: what is locked before the sources, they themselves, and what behind them. */
   readonly before: readonly TableName[];
   readonly sources: readonly TableName[];
@@ -151,18 +156,26 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
 /** The order for the next attempt, by the number of those before: sources with what is locked before and behind them. */
 export function lockOrder(sources: readonly TableName[], partners: Partners, attempts: number): LockOrder {
   const { children, parents, between } = partners;
-  const orders = sources.length + children.length + parents.length === 1 ? 1 : 4;
+  const isOuterFirst = (orders: number): boolean => Math.floor(attempts / orders) % 2 === 0;
   const downwards = parentsFirst(sources, between);
-  return { isOuterFirst: Math.floor(attempts / orders) % 2 === 0, ...tableOrder(downwards, partners, attempts) };
+  if (sources.length === 1) {
+    const orders = children.length + parents.length === 0 ? 1 : 4;
+    return { isOuterFirst: isOuterFirst(orders), isGated: false, ...tableOrder(downwards, partners, attempts) };
+  }
+  const isGated = attempts % 2 === 0;
+  const turn = isGated ? fromParentToChild : Math.floor(attempts / 2);
+  return { isOuterFirst: isOuterFirst(8), isGated, ...tableOrder(downwards, partners, turn) };
 }
+
+const fromParentToChild = 3;
 
 function tableOrder(
   downwards: readonly TableName[],
   { children, parents }: Partners,
-  attempts: number,
-): Omit<LockOrder, 'isOuterFirst'> {
+  turn: number,
+): Pick<LockOrder, 'before' | 'sources' | 'after'> {
   const upwards = downwards.toReversed();
-  switch (attempts % 4) {
+  switch (turn % 4) {
     case 0:
       // For transactions that begin with a source: what they have written refers to parents, and children to that.
       return { before: [], sources: downwards, after: [...parents, ...children] };
@@ -209,7 +222,9 @@ async function lockInTurn(
   const givenUpAt = askedAt + options.lockTimeoutMs;
   const partner = (table: TableName): Wanted => ({ table, isPartner: true });
   const sources = order.sources.map((table, index): Wanted => ({ table, isPartner: index > 0 }));
-  const tables: readonly Wanted[] = [...order.before.map(partner), ...sources, ...order.after.map(partner)];
+  const locked: readonly Wanted[] = [...order.before.map(partner), ...sources, ...order.after.map(partner)];
+  const gate = order.isGated ? locked.map((one): Wanted => ({ ...one, isGate: true })) : [];
+  const tables = [...gate, ...locked];
   const views: readonly Wanted[] = outer.map((table) => ({ table }));
   let until = givenUpAt;
   for (const [index, wanted] of (order.isOuterFirst ? [...views, ...tables] : [...tables, ...views]).entries()) {
@@ -243,16 +258,19 @@ async function alteredMeanwhile(
 interface Wanted {
   readonly table: TableName | OuterRelation;
   readonly isPartner?: boolean;
+  /** Against writers alone. */
+  readonly isGate?: boolean;
 }
 
 /**
  * To lock a view by LOCK TABLE would lock all that it reads, other tables too. Its owner stays the same. A partner may be
  * partitioned, and then foreign keys to it touch its partitions.
  */
-function lockStatement({ table, isPartner }: Wanted): string {
+function lockStatement({ table, isPartner, isGate }: Wanted): string {
   const isView = 'isView' in table && table.isView;
   if (isView) return `ALTER VIEW IF EXISTS ${quoteTable(table)} OWNER TO ${quoteName(table.owner)}`;
-  return `LOCK TABLE ${isPartner === true ? '' : 'ONLY '}${quoteTable(table)} IN ACCESS EXCLUSIVE MODE`;
+  const mode = isGate === true ? 'SHARE ROW EXCLUSIVE' : 'ACCESS EXCLUSIVE';
+  return `LOCK TABLE ${isPartner === true ? '' : 'ONLY '}${quoteTable(table)} IN ${mode} MODE`;
 }
 
 /** Null once the lock is had, else who is in the way. */

@@ -1,5 +1,6 @@
 /** PostgreSQL tables that are swapped together: in the end they are what the server's own ALTERs would have made of them. */
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_OPTIONS, migrateFamily } from '../../src/index.ts';
 import type { Plan } from '../../src/engine/model.ts';
 import type { Database, Families, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
@@ -229,7 +230,8 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server
     {
       await using family = await familiesOf(near).claim(plans, 'resume', never);
       for (const member of family.members) expect(await member.cutover.hasSwapped(never)).toBe(isSwapped);
-      if (!isSwapped) expect(await family.attempt(limits, nothing, never)).toMatchObject({ kind: 'swapped' });
+      const again = isSwapped ? null : await family.attempt(limits, nothing, never);
+      expect(again?.kind).toBe(isSwapped ? undefined : 'swapped');
       await family.members[1]?.cutover.settle(() => undefined, never);
       await family.members[1]?.checkpoints.conclude('done', null, never);
     }
@@ -291,8 +293,9 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server
     const [, last] = await planOf(other, { 'other.t': 'ADD z int', u: 'ADD z int' });
     if (last === undefined) throw new Error('Nothing was planned.');
     {
-      await using _taken = await other.claim({ ...last, family: undefined } as unknown as Plan, 'start', never);
+      await using taken = await other.claim({ ...last, family: undefined } as unknown as Plan, 'start', never);
       await expect(familiesOf(database).claim(plans, 'start', never)).rejects.toMatchObject({ code: 'TABLE_CLAIMED' });
+      expect(taken.lost.aborted).toBe(false);
     }
     // Neither by a live run nor by an open migration of one of them.
     await expect(familiesOf(database).claim(plans, 'start', never)).rejects.toMatchObject({ code: 'OBSTACLE' });
@@ -300,5 +303,69 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server
     const claims =
       "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     expect(await own.application.run(claims)).toEqual([]);
+  });
+
+  test('loses no row and leaves no orphan while applications write to all its tables, and costs them no error', async () => {
+    await using own = await ownDatabase(
+      server,
+      `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id serial PRIMARY KEY, a int NOT NULL REFERENCES p ON DELETE CASCADE);
+       CREATE TABLE c (id serial PRIMARY KEY, t_id int REFERENCES t ON DELETE CASCADE, n int NOT NULL DEFAULT 0);
+       CREATE INDEX ON t (a); CREATE INDEX ON c (t_id); INSERT INTO p SELECT i FROM generate_series(1, 800) AS i;
+       INSERT INTO t (a) SELECT 1 + i % 800 FROM generate_series(1, 4000) AS i; INSERT INTO c (t_id) SELECT id FROM t`,
+    );
+    const { application } = own;
+    const done = new AbortController();
+    const errors: string[] = [];
+    const write = async (statement: (turn: number) => string): Promise<number> => {
+      await using writer = await openPostgresApplication(own.url);
+      let written = 0;
+      for (let turn = 1; !done.signal.aborted; turn += 1) {
+        try {
+          await writer.run(statement(turn));
+          written += 1;
+        } catch (error) {
+          // Statements sent together are one transaction, and a refused one is over.
+          if ((error as { readonly code?: string }).code !== '23503') errors.push(String(error));
+        }
+      }
+      return written;
+    };
+    const writers = [
+      // From the parent down, in one transaction; whole families; children alone, of parents that stay; a child; children of nobody.
+      write(
+        (n) =>
+          `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
+      ),
+      write((n) => `DELETE FROM p WHERE id = ${n % 400}`),
+      write((n) => `INSERT INTO c (t_id, n) VALUES (${400 + (n % 400)}, -1)`),
+      write((n) => `UPDATE c SET n = n + 1 WHERE id = ${400 + (n % 400)}`),
+      write((n) => `INSERT INTO t (a) VALUES (${-n}); INSERT INTO c (t_id) VALUES (${-n})`),
+    ];
+    const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 500, pauseFirstMs: 50, pauseMaxMs: 200 } };
+    const alters = ['c ALTER id TYPE bigint, ALTER t_id TYPE bigint', 't ALTER id TYPE bigint, ALTER a TYPE bigint'];
+    try {
+      await migrateFamily({
+        url: own.url,
+        changes: [...alters, 'p ALTER id TYPE bigint'].map((alter) => ({ alter: `ALTER TABLE public.${alter}` })),
+        pace,
+      });
+    } finally {
+      done.abort();
+    }
+    const [families = 0, deleted = 0, children = 0, updates = 0, orphans = 0] = await Promise.all(writers);
+    expect(errors).toEqual([]);
+    expect([families > 0, deleted > 0, children > 0, updates > 0, orphans]).toEqual([true, true, true, true, 0]);
+    const [counted] = await application.run(
+      `SELECT (SELECT count(*) FROM p WHERE id > 1000) AS p, (SELECT count(*) FROM t WHERE a > 1000) AS t,
+         (SELECT count(*) FROM c WHERE t_id IN (SELECT id FROM t WHERE a > 1000)) AS c,
+         (SELECT count(*) FROM c WHERE n = -1) AS children, (SELECT sum(n) FROM c WHERE n > 0) AS updates,
+         (SELECT count(*) FROM c LEFT JOIN t ON t.id = c.t_id WHERE t.id IS NULL) + (SELECT count(*) FROM t LEFT JOIN p ON p.id = t.a WHERE p.id IS NULL) AS orphans`,
+    );
+    expect(counted).toEqual({
+      ...{ p: `${families}`, t: `${families}`, c: `${families}` },
+      ...{ children: `${children}`, updates: `${updates}`, orphans: '0' },
+    });
+    const keys = "SELECT count(*) FILTER (WHERE convalidated) AS valid, count(*) FROM pg_constraint WHERE contype = 'f'";
+    expect(await application.run(keys)).toEqual([{ valid: '2', count: '2' }]);
   });
 });
