@@ -111,12 +111,32 @@ export function plainSourceHash(layout: PairLayout): string {
   return hashOf(layout, ({ source }) => ({ expression: quoteName(source.name), column: source }));
 }
 
-function hashOf(layout: PairLayout, value: (column: LayoutColumn) => Omit<HashedValue, 'isNullable'>): string {
+/** Whether a row of the source and one of the shadow differ, where both tables are joined. Only where the layout is comparable. */
+export function rowsDiffer(layout: PairLayout): string {
+  const source = textOfRow(layout, ({ source, shadow, asShadow }) => {
+    assert(asShadow !== null, `values of ${source.name} can be compared by an expression`);
+    return { expression: asShadow(`${layout.sourceName}.${quoteName(source.name)}`), column: shadow };
+  });
+  const shadow = textOfRow(layout, ({ shadow }) => ({
+    expression: `${layout.shadowName}.${quoteName(shadow.name)}`,
+    column: shadow,
+  }));
+  // What cannot be told is a difference.
+  return `(${source} = ${shadow}) IS NOT TRUE`;
+}
+
+type ValueOf = (column: LayoutColumn) => Omit<HashedValue, 'isNullable'>;
+
+function hashOf(layout: PairLayout, valueOf: ValueOf): string {
+  return rowHash(textOfRow(layout, valueOf), layout.flavour);
+}
+
+function textOfRow(layout: PairLayout, valueOf: ValueOf): string {
   const values = layout.columns.map((column) => ({
-    ...value(column),
+    ...valueOf(column),
     isNullable: column.source.isNullable || column.shadow.isNullable,
   }));
-  return rowHash(rowText(values, layout.mark), layout.flavour);
+  return rowText(values, layout.mark);
 }
 
 function textOf({ charset, collation }: Column): TextCollation {

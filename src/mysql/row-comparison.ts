@@ -15,6 +15,8 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { KeyRange, RowKey } from '../engine/model.ts';
 import type { RangeComparison } from '../engine/ports.ts';
+import type { TableDescription } from './catalog.ts';
+import { typeFamily } from './conversions.ts';
 import { isRecollated, keyFromRow, samenessFromRow, shadowSpelled } from './key-parts.ts';
 import { plainSourceHash, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
 import { createProbe } from './probe.ts';
@@ -42,15 +44,40 @@ export async function compareRange(
   return { isEqual: isEqual && extra.length === 0, sourceRows, shadowRows: shadowRows + extra.length };
 }
 
-/** Which of the listed rows differ, in one snapshot: see RowWriter.findDifferingRows. */
+/** Which rows of a range differ, at most `limitRows` of them: see TablePair.findDifferences. */
+export async function findDifferences(
+  session: Session,
+  layout: PairLayout,
+  { range, limitRows }: { readonly range: KeyRange; readonly limitRows: number },
+  signal: AbortSignal,
+): Promise<readonly RowKey[]> {
+  if (layout.isComparable && isKeyLookedUp(layout)) {
+    const rows = await session.query(statements.differingKeys(layout, range, limitRows), signal);
+    return rows.map((row) => keyFromRow(layout.key, row));
+  }
+  const { keys } = await compareRows(session, layout, { range }, signal);
+  return [...keys, ...(await findExtraRows(session, layout, range, signal))].slice(0, limitRows);
+}
+
+/** Whether either table finds the other's keys by its index: not by values of another kind, nor in another order. */
+function isKeyLookedUp({ key, source, shadow }: PairLayout): boolean {
+  const typeIn = (table: TableDescription, name: string): string | undefined => {
+    const column = table.columns.find((column) => column.name === name);
+    return column !== undefined && typeFamily(column) === 'integer' ? 'integer' : column?.columnType;
+  };
+  return (
+    !isRecollated(key) && key.every(({ column, shadowName }) => typeIn(source, column.name) === typeIn(shadow, shadowName))
+  );
+}
+
+/** Which of these rows differ, in one snapshot: see RowWriter.findDifferingRows. */
 export async function differingRows(
   session: Session,
   layout: PairLayout,
-  listed: statements.Listed,
+  keys: readonly RowKey[],
   signal: AbortSignal,
 ): Promise<readonly RowKey[]> {
-  const { keys } = await compareRows(session, layout, listed, signal);
-  return 'range' in listed ? [...keys, ...(await findExtraRows(session, layout, listed.range, signal))] : keys;
+  return (await compareRows(session, layout, { keys }, signal)).keys;
 }
 
 /** Rows of the shadow that are looked through in one statement, each of which is looked up in the source. */

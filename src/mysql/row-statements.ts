@@ -18,7 +18,7 @@ import {
   spellableCondition,
   type Side,
 } from './key-parts.ts';
-import { shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
+import { rowsDiffer, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
 import { quoteName } from './statements.ts';
 
 /**
@@ -94,6 +94,27 @@ export function listRows(layout: PairLayout, side: Side, hash: string, listed: L
     `SELECT '${side}' AS side, ${keySelection(layout.key, side)}, ${samenessSelection(layout.key, side)},` +
     ` ${hash} AS hash, NULL AS plain_hash ${fromListed(layout, side, listed)}`
   );
+}
+
+/**
+ * Keys of the rows in a range that are missing, extra or unequal in the shadow, at most `limitRows`, in one snapshot; where both
+ * tables have the key, as the source spells it. Looks each row up in the other table by its key: only where `isKeyLookedUp` of
+ * row-comparison.ts. Not for a session with LOCK TABLES.
+ */
+export function differingKeys(layout: PairLayout, range: KeyRange, limitRows: number): string {
+  const { key, sourceName, sourceHint, shadowName, shadowHint } = layout;
+  const [source, shadow] = [`${sourceName}.`, `${shadowName}.`];
+  const first = key[0];
+  const unequal =
+    `SELECT ${keySelection(key, 'source', source)} ${from(layout, 'source')}` +
+    ` LEFT JOIN ${shadowName} ${shadowHint} ON ${joinCondition(key, { source, shadow, lookUp: 'shadow' })}` +
+    ` WHERE ${rangeCondition(key, 'source', range, source)}` +
+    ` AND (${shadow}${quoteName(first?.shadowName ?? '')} IS NULL OR ${rowsDiffer(layout)})`;
+  const extra =
+    `SELECT ${keySelection(key, 'shadow', shadow)} ${from(layout, 'shadow')}` +
+    ` LEFT JOIN ${sourceName} ${sourceHint} ON ${joinCondition(key, { source, shadow, lookUp: 'source' })}` +
+    ` WHERE ${rangeCondition(key, 'shadow', range, shadow)} AND ${source}${quoteName(first?.column.name ?? '')} IS NULL`;
+  return `(${unequal}) UNION ALL (${extra}) LIMIT ${limitRows}`;
 }
 
 /** Key, as the shadow spells it, of the `limitRows`-th row of the shadow in the range, in the shadow's order; no row if fewer are left. */

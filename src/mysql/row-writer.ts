@@ -65,7 +65,7 @@ export function createRowWriter({ layout, withSession, keysPerStatement }: Write
     async findDifferingRows(keys, signal) {
       if (keys.length === 0) return [];
       const pair = await layout(signal);
-      return await withSession((session) => differingRows(session, pair, { keys }, signal), signal);
+      return await withSession((session) => differingRows(session, pair, keys, signal), signal);
     },
   };
 }

@@ -8,7 +8,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
-import { compareRange, differingRows } from './row-comparison.ts';
+import { compareRange, findDifferences } from './row-comparison.ts';
 import { compareKeysFor } from './row-key-order.ts';
 import type { KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
@@ -116,7 +116,7 @@ function rangeMembers(
       }, signal),
     compareRange: (range, signal) => on((session, pair) => compareRange(session, pair, range, signal), signal),
     findDifferences: (range, limitRows, signal) =>
-      on(async (session, pair) => (await differingRows(session, pair, { range }, signal)).slice(0, limitRows), signal),
+      on((session, pair) => findDifferences(session, pair, { range, limitRows }, signal), signal),
   };
 }
 
