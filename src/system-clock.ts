@@ -1,19 +1,25 @@
 /** The real time and chance, for runs on real servers. */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { asError } from './engine/errors.ts';
 import type { Clock } from './engine/ports.ts';
 
 /** Monotonic time of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  async sleep(ms, signal) {
-    try {
-      await delay(ms, undefined, { signal });
-    } catch (error) {
-      // Node rejects with an AbortError of its own; the callers want the reason.
+  // Not the timers of node:timers/promises, which make an error of their own for each sleep that is cut short.
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      throw error;
-    }
-  },
+      const wakeUp = (): void => {
+        signal.removeEventListener('abort', cutShort);
+        resolve();
+      };
+      const cutShort = (): void => {
+        clearTimeout(timer);
+        reject(asError(signal.reason));
+      };
+      const timer = setTimeout(wakeUp, ms);
+      signal.addEventListener('abort', cutShort, { once: true });
+    }),
   random: () => Math.random(),
 };

@@ -321,12 +321,9 @@ export class ChangeApplier {
 
   /** Waits out the flush interval, unless somebody demands a flush or a whole statement's worth has come since the last one. */
   async #rest(signal: AbortSignal): Promise<void> {
-    const until = this.#context.clock.now() + this.#options.flushIntervalMs;
-    while (!this.#isUrgent() && this.#receiver.map.size - this.#keysHeldBack < this.#pair.keysPerStatement) {
-      const leftMs = until - this.#context.clock.now();
-      if (leftMs <= 0) return;
-      await this.#changed.changedWithin(leftMs, this.#context.clock, signal);
-    }
+    const isFull = (): boolean => this.#receiver.map.size - this.#keysHeldBack >= this.#pair.keysPerStatement;
+    const isWanted = (): boolean => this.#isUrgent() || isFull();
+    await this.#changed.becomesWithin(isWanted, this.#options.flushIntervalMs, this.#context.clock, signal);
   }
 }
 

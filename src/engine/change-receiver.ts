@@ -110,17 +110,13 @@ export class ChangeReceiver {
   }
 
   async #awaitFence(fence: Fence, clock: Clock, signal: AbortSignal): Promise<void> {
-    const deadline = clock.now() + this.#options.fenceTimeoutMs;
-    while (this.#fence === null || this.#fence < fence) {
-      const leftMs = deadline - clock.now();
-      if (leftMs <= 0) {
-        const seconds = Math.round(this.#options.fenceTimeoutMs / 1000);
-        throw new MigrationError(
-          'FENCE_LOST',
-          `A fence did not come out of the change stream within ${seconds} s. Look for binlog filters or a stalled log, then resume.`,
-        );
-      }
-      await this.progressed.changedWithin(leftMs, clock, signal);
-    }
+    const { fenceTimeoutMs } = this.#options;
+    const hasCome = (): boolean => this.#fence !== null && this.#fence >= fence;
+    await this.progressed.becomesWithin(hasCome, fenceTimeoutMs, clock, signal);
+    if (hasCome()) return;
+    throw new MigrationError(
+      'FENCE_LOST',
+      `A fence did not come out of the change stream within ${Math.round(fenceTimeoutMs / 1000)} s. Look for binlog filters or a stalled log, then resume.`,
+    );
   }
 }

@@ -188,6 +188,13 @@ export class MigrationError extends Error {
   }
 }
 
+/** What was thrown, or a signal's reason, as an error. */
+export function asError(reason: unknown): Error {
+  return reason instanceof Error
+    ? reason
+    : new MigrationError('INTERNAL', `Ended for a reason that is no error: ${String(reason)}`);
+}
+
 /** What a thrown value says. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,6 +1,6 @@
 /** Concurrency in few forms: waiting for a change of state, work side by side, a bounded number at a time. */
 
-import { MigrationError } from './errors.ts';
+import { asError, MigrationError } from './errors.ts';
 import type { Clock } from './ports.ts';
 
 interface Waiter {
@@ -49,18 +49,15 @@ export class Condition {
 
   /** Resolves at the next `notify` or after `ms`, whichever is first. */
   async changedWithin(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-    const either = new AbortController();
-    const stop = followSignal(signal, either);
-    try {
-      await Promise.race([
-        quietly(this.changed(either.signal), either.signal),
-        quietly(clock.sleep(ms, either.signal), either.signal),
-      ]);
-      signal.throwIfAborted();
-    } finally {
-      either.abort(new MigrationError('INTERRUPTED', 'This wait is over.'));
-      stop();
-    }
+    await raceWithTime({ ms, clock }, (inner) => this.changed(inner), signal);
+  }
+
+  /** Resolves when `isSo`, which is asked now and at each `notify`, or after `ms`. */
+  async becomesWithin(isSo: () => boolean, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    const becomes = async (inner: AbortSignal): Promise<void> => {
+      while (!isSo()) await this.changed(inner);
+    };
+    await raceWithTime({ ms, clock }, becomes, signal);
   }
 }
 
@@ -121,7 +118,7 @@ export async function runWithBackground<Result>(
     throwFailure(failure);
     throw reason;
   } finally {
-    back.abort(new MigrationError('INTERRUPTED', 'The work that this served is over.'));
+    back.abort(workIsOver);
     await Promise.all(guarded);
     stopFront();
     stopBack();
@@ -252,6 +249,26 @@ function beginFollowing(signal: AbortSignal): Following {
   return following;
 }
 
+/** One for all, as making an error is dear, and nobody gets to see it. */
+const waitIsOver = new MigrationError('INTERRUPTED', 'This wait is over.');
+const workIsOver = new MigrationError('INTERRUPTED', 'The work that this served is over.');
+
+async function raceWithTime(
+  { ms, clock }: { readonly ms: number; readonly clock: Clock },
+  wait: Task,
+  signal: AbortSignal,
+): Promise<void> {
+  const either = new AbortController();
+  const stop = followSignal(signal, either);
+  try {
+    await Promise.race([quietly(wait(either.signal), either.signal), quietly(clock.sleep(ms, either.signal), either.signal)]);
+    signal.throwIfAborted();
+  } finally {
+    either.abort(waitIsOver);
+    stop();
+  }
+}
+
 /** The loser of a race must not be an unhandled rejection; the winner's abort is judged by the caller. */
 async function quietly(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   try {
@@ -263,10 +280,4 @@ async function quietly(promise: Promise<void>, signal: AbortSignal): Promise<voi
 
 function throwFailure(failure: { readonly reason: unknown } | null): void {
   if (failure !== null) throw asError(failure.reason);
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error
-    ? reason
-    : new MigrationError('INTERNAL', `Ended for a reason that is no error: ${String(reason)}`);
 }
