@@ -40,6 +40,10 @@ export const isRepointed = `(d.classid = 'pg_rewrite'::regclass AND EXISTS (SELE
     OR d.classid = 'pg_proc'::regclass AND EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = d.objid AND p.prosqlbody IS NOT NULL
       AND p.prosqlbody::text !~ ':commandType [^1]' AND p.prosqlbody::text !~ ':rowMarks [(]'))`;
 
+/** In words, who depends by `d`, an entry of pg_depend, whose rule is `r` where it is one: a view rather than the rule that makes it one. */
+export const DESCRIBED_DEPENDENT = `CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
+  ELSE pg_describe_object(d.classid, d.objid, 0) END`;
+
 /** All of them but the tables' own rules, each once, in a steady order. */
 export async function readDependents(
   session: Session,
@@ -50,8 +54,7 @@ export async function readDependents(
   const rows = await session.query(
     `SELECT DISTINCT CASE WHEN r.oid IS NULL THEN 'function' WHEN r.rulename = '_RETURN' THEN 'view' ELSE 'rule' END AS kind,
        CASE WHEN r.rulename = '_RETURN' THEN r.ev_class ELSE d.objid END AS oid,
-       CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
-         ELSE pg_describe_object(d.classid, d.objid, 0) END AS description
+       ${DESCRIBED_DEPENDENT} AS description
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
      WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (${tables}) AND coalesce(r.ev_class, 0) NOT IN (${tables}) AND ${isRepointed}
      ORDER BY description`,

@@ -2,7 +2,7 @@
 
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Column, TableDescription } from './catalog.ts';
-import { isRepointed } from './dependents.ts';
+import { DESCRIBED_DEPENDENT, isRepointed } from './dependents.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -51,9 +51,8 @@ export async function dependencyObstacles(
        UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
        ${anew.join(' ')}
      )
-     SELECT DISTINCT CASE WHEN v.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, v.ev_class, 0)
-         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object
-     FROM pg_depend AS d LEFT JOIN pg_rewrite AS v ON d.classid = 'pg_rewrite'::regclass AND v.oid = d.objid
+     SELECT DISTINCT ${DESCRIBED_DEPENDENT} AS object
+     FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
        AND NOT ((used.oid = ${oid} AND used.class = 'pg_class'::regclass OR used.class = 'pg_constraint'::regclass) AND ${isRepointed})
@@ -127,8 +126,7 @@ async function lostToOthers(
   const constraints = texts(altered.constraints.map(({ name }) => name));
   const definitions = texts(altered.constraints.map(({ definition }) => definition));
   const rows = await session.query(
-    `SELECT DISTINCT CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
-         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object,
+    `SELECT DISTINCT ${DESCRIBED_DEPENDENT} AS object,
        coalesce('column ' || a.attname, 'constraint ' || k.conname) AS used,
        a.attname IS NULL OR d.refobjsubid IN (${numbers(dropped)}) AS is_lost
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
@@ -183,8 +181,7 @@ async function schemaObstacles(
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const rows = await session.query(
-    `SELECT DISTINCT current_user AS username, n.nspname AS schema, CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
-         ELSE pg_describe_object(d.classid, d.objid, 0) END AS object
+    `SELECT DISTINCT current_user AS username, n.nspname AS schema, ${DESCRIBED_DEPENDENT} AS object
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        JOIN pg_depend AS u ON u.classid = d.classid AND u.objid = d.objid
        CROSS JOIN LATERAL (SELECT relnamespace FROM pg_class WHERE u.refclassid = 'pg_class'::regclass AND oid = u.refobjid
