@@ -89,8 +89,9 @@ async function runFamilyPlan(
 }
 
 async function runList({ values, server, surroundings }: Invocation<'list'>): Promise<number> {
-  const kept = await findKeptTables(server, values.soakMs);
-  const records = (await listMigrations(server)).map((record) => withRetired(record, kept));
+  const found = await listMigrations(server);
+  const kept = found.some(({ state }) => state === 'done') ? await findKeptTables(server, values.soakMs) : [];
+  const records = found.map((record) => withRetired(record, kept));
   if (values.output === 'json') {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records }));
     return 0;
