@@ -1,9 +1,8 @@
 /** `cleanup`: drops old tables of finished migrations, and gives unfinished ones up. Nothing goes that was not named or agreed to. */
 
 import { asMigrationError } from '../engine/errors.ts';
-import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations, type Observer } from '../index.ts';
-import { commandText, type Invocation, printError, type Surroundings } from './invocation.ts';
-import { describeEvent, levelOf } from './log.ts';
+import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations } from '../index.ts';
+import { commandText, type Invocation, printError, tellWarnings } from './invocation.ts';
 import { togetherText } from './family-text.ts';
 import { tableText } from './plan-text.ts';
 import { jsonLine } from './reporter.ts';
@@ -62,13 +61,6 @@ function optionsOf({ values, server, surroundings }: Invocation<'cleanup'>, id: 
     soakMs: values.soakMs,
     isNow: values.now,
     observer: tellWarnings(surroundings),
-  };
-}
-
-/** Writes what needs a look to stderr. */
-export function tellWarnings({ stderr }: Pick<Surroundings, 'stderr'>): Observer {
-  return (event) => {
-    if (levelOf(event) === 'warn') stderr.write(`warning: ${describeEvent(event)}\n`);
   };
 }
 

@@ -2,10 +2,11 @@
 
 import type { MigrationError } from '../engine/errors.ts';
 import { type Obstacle, OBSTACLES, PlanRefusedError } from '../engine/obstacles.ts';
-import type { ServerOptions } from '../index.ts';
+import type { Observer, ServerOptions } from '../index.ts';
 import { parseServerUrl } from '../server-url.ts';
 import { readConfig } from './config-file.ts';
 import { oneLine } from './live-frame.ts';
+import { describeEvent, levelOf } from './log.ts';
 import { type Login, readLogin } from './login.ts';
 import { type Environment, type ReadOptions, readOptions, readText } from './option-values.ts';
 import { type CommandName, flagOf, type Option, optionsOf } from './options.ts';
@@ -82,6 +83,13 @@ export function printError(error: MigrationError, output: 'text' | 'json', surro
   if (output === 'text') return;
   const fields = { kind: 'error', exitCode: error.exitCode, error: shown, obstacles: withRemedies(obstacles) };
   surroundings.stdout.write(jsonLine(surroundings.now(), fields));
+}
+
+/** Writes what needs a look to stderr. */
+export function tellWarnings({ stderr }: Pick<Surroundings, 'stderr'>): Observer {
+  return (event) => {
+    if (levelOf(event) === 'warn') stderr.write(`warning: ${describeEvent(event)}\n`);
+  };
 }
 
 /** `error CODE: sentence`, and what to do. */
