@@ -52,7 +52,7 @@ test('the script of scheduled runs starts a change in one night and finishes it 
 test('the configuration of the example is one', async () => {
   const config = await readConfig(join(examples, 'config.json'));
   const { values } = readOptions('migrate', {}, {}, config);
-  expect(values.alter).toBe('ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT');
+  expect(values.alter).toEqual(['ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT']);
   expect(limitsFrom(values).pace.load).toEqual({
     ...DEFAULT_LOAD_LIMITS,
     max: { Threads_running: 25 },
