@@ -34,7 +34,7 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
         await removeGuards(session, { server, plan }, signal);
       }, signal);
       const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
-      return await dropTable({ open, flavour: server.flavour, table: plan.shadow, lockTimeoutMs }, signal);
+      return await dropTable({ open, server, table: plan.shadow, lockTimeoutMs }, signal);
     },
     async [Symbol.asyncDispose]() {
       await sessions[Symbol.asyncDispose]();

@@ -8,8 +8,9 @@ import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { StepOutcome } from '../engine/native-change.ts';
 import { serverErrno } from './errors.ts';
-import type { Flavour } from './flavour.ts';
+import { isSameTable } from './foreign-keys.ts';
 import { askForLock } from './lock-wait.ts';
+import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { wholeSeconds } from './table-lock.ts';
@@ -18,24 +19,26 @@ import { wholeSeconds } from './table-lock.ts';
 export interface TableDrop {
   /** Opens a session with further settings. */
   open(settings: readonly string[]): Promise<Session>;
-  readonly flavour: Flavour;
+  readonly server: Pick<Server, 'flavour' | 'ignoresNameCase'>;
   readonly table: TableName;
   readonly lockTimeoutMs: number;
 }
 
 /** One attempt, as `RetiredTables.drop` says. Safe to repeat: what is gone is not looked for again. */
 export async function dropTable(order: TableDrop, signal: AbortSignal): Promise<StepOutcome> {
-  const { flavour, table, lockTimeoutMs } = order;
+  const { server, table, lockTimeoutMs } = order;
+  const { flavour } = server;
+  const isTable = (other: TableName): boolean => isSameTable(server, other, table);
   // With the check of foreign keys off a table would go that others refer to.
   const settings = [`lock_wait_timeout = ${wholeSeconds(lockTimeoutMs)}`, 'foreign_key_checks = 1'];
   await using session = await order.open(settings);
   await using observer = await order.open([]);
-  const keys = await readForeignKeys(session, table, signal);
-  const children = keys.filter(({ parent }) => isSame(parent, table)).filter(({ child }) => !isSame(child, table));
+  const keys = await findForeignKeys(session, table, signal);
+  const children = keys.filter(({ parent, child }) => isTable(parent) && !isTable(child));
   if (children.length > 0) throw needed(table, children.map(describeKey).join(', '));
   const steps = [
     ...keys
-      .filter(({ parent }) => !flavour.isMariaDb && !isSame(parent, table))
+      .filter(({ parent }) => !flavour.isMariaDb && !isTable(parent))
       .map(({ name, parent }) => ({
         // In place, the definition only. Locks child and parent for a moment.
         sql: `ALTER TABLE ${quoteTable(table)} DROP FOREIGN KEY ${quoteName(name)}, ALGORITHM=INPLACE, LOCK=NONE`,
@@ -58,8 +61,8 @@ interface ForeignKey {
   readonly parent: TableName;
 }
 
-/** Those of the table and those that refer to it. Reads the catalog only. */
-async function readForeignKeys(
+/** Those of the table and those that refer to it, as far as the account sees them. Unlike `readForeignKeys` needs no privilege and locks nothing. */
+async function findForeignKeys(
   session: Session,
   { schema, table }: TableName,
   signal: AbortSignal,
@@ -100,8 +103,4 @@ function needed({ schema, table }: TableName, by: string, cause?: unknown): Migr
 
 function describeKey({ name, child }: ForeignKey): string {
   return `${name} of ${child.schema}.${child.table}`;
-}
-
-function isSame(one: TableName, other: TableName): boolean {
-  return one.schema === other.schema && one.table === other.table;
 }
