@@ -1,33 +1,13 @@
 /** Databases of other encodings than UTF-8: keys go through the client as text, all other values stay on the server. */
-import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { cleanUp, migrate, type Plan, planMigration } from '../../src/index.ts';
-import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
-import { sharedServer } from '../support/shared-servers.ts';
+import { emptyDatabase } from '../support/postgres-own-database.ts';
 
-const server = sharedServer('postgres-18');
-
-/** A database of its own with this encoding, and a client in it that speaks UTF-8. */
-async function makeDatabase(encoding: string): Promise<AsyncDisposable & { url: string; application: PostgresApplication }> {
-  const name = `encoding_${randomBytes(4).toString('hex')}`;
-  const administrator = await openPostgresApplication(server);
-  await administrator.run(`CREATE DATABASE ${name} ENCODING '${encoding}' LOCALE 'C' TEMPLATE template0`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  const application = await openPostgresApplication(url.href);
-  return {
-    url: url.href,
-    application,
-    async [Symbol.asyncDispose]() {
-      await application[Symbol.asyncDispose]();
-      await administrator.run(`DROP DATABASE ${name} WITH (FORCE)`);
-      await administrator[Symbol.asyncDispose]();
-    },
-  };
-}
+/** A database with this encoding, and a client in it that speaks UTF-8. */
+const databaseOf = (encoding: string) => emptyDatabase('postgres-18', `ENCODING '${encoding}' LOCALE 'C' TEMPLATE template0`);
 
 test('a text key in LATIN1 is found whatever its letters', async () => {
-  await using database = await makeDatabase('LATIN1');
+  await using database = await databaseOf('LATIN1');
   const { url, application } = database;
   await application.run(
     `CREATE TABLE t (k text PRIMARY KEY, v integer);
@@ -59,7 +39,7 @@ test('a text key in LATIN1 is found whatever its letters', async () => {
 });
 
 test('a text key in SQL_ASCII is refused, for it may hold bytes that are no letters; a number is not', async () => {
-  await using database = await makeDatabase('SQL_ASCII');
+  await using database = await databaseOf('SQL_ASCII');
   const { url, application } = database;
   await application.run(
     `CREATE TABLE t (k text PRIMARY KEY, id integer NOT NULL, v text);

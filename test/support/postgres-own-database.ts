@@ -11,13 +11,19 @@ export interface OwnDatabase extends AsyncDisposable {
 
 /** Makes the database and runs statements in it. */
 export async function ownDatabase(server: SharedServer, ...statements: readonly string[]): Promise<OwnDatabase> {
+  const database = await emptyDatabase(server, '');
+  for (const statement of statements) await database.application.run(statement);
+  return database;
+}
+
+/** Makes the database with options of CREATE DATABASE. */
+export async function emptyDatabase(server: SharedServer, options: string): Promise<OwnDatabase> {
   const administrator = await openPostgresApplication(sharedServer(server));
   const name = `own_${randomUUID().slice(0, 8)}`;
-  await administrator.run(`CREATE DATABASE ${name}`);
+  await administrator.run(`CREATE DATABASE ${name} ${options}`);
   const url = new URL(sharedServer(server));
   url.pathname = `/${name}`;
   const application = await openPostgresApplication(url.href);
-  for (const statement of statements) await application.run(statement);
   return {
     url: url.href,
     application,
