@@ -58,9 +58,9 @@ export class FamilySimulation {
 
   async run(): Promise<'swapped'> {
     for (const { writers } of this.#tables) writers.start();
-    while (this.#open.length > 0) {
+    // What a run that died had still sent may be done only now.
+    for (await this.#rest(); this.#open.length > 0; await this.#rest()) {
       if (this.#runs > RUNS_MAX) throw new StuckError(`no end after ${RUNS_MAX} runs`);
-      await this.#rest();
       await this.#runOnce();
       const swapped = this.#tables.filter(({ server }) => server.hasSwapped);
       if (swapped.length > 0 && swapped.length < this.#tables.length)
@@ -121,6 +121,9 @@ export class FamilySimulation {
     const clock = new VirtualClock(this.world, process, new Chance(this.#scenario.seed, `clock ${process.number}`));
     await using claim = await claimFamily(tables, process, signal);
     const controls = new Controls(engineOptions(this.#scenario));
+    controls.holdCutover('operator', 'not yet');
+    const told: Record<string, number> = {};
+    const release = (): void => controls.releaseCutover('operator');
     const runs = claim.members.map((member, place) => {
       const table = tables[place];
       if (table === undefined) throw new Error('a claim has a table');
@@ -130,6 +133,8 @@ export class FamilySimulation {
           if (event.kind !== 'progress')
             this.world.note(() => `p${process.number} ${table.plan.id} says ${JSON.stringify(event)}`);
           if (event.kind === 'phase-entered' && process === this.#process) this.#notePhase(event.phase);
+          told[event.kind] = (told[event.kind] ?? 0) + 1;
+          if (event.kind === 'cutover-awaited') this.world.reach(process, this.#scenario.hangMs, 'operator releases', release);
         },
       };
     });
@@ -138,6 +143,9 @@ export class FamilySimulation {
     } finally {
       if (claim.members.some(({ streams }) => streams.some((stream) => !stream.isClosed)))
         this.#violate('a stream was left open');
+      const releases = told['cutover-awaited'] === undefined ? 0 : 1;
+      if (told['cutover-held'] !== 1 || (told['cutover-released'] ?? 0) > releases)
+        this.#violate('an event of the controls was not told once');
     }
   }
 
