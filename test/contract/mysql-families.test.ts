@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import type { CutoverOutcome, Database, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
-import { migrateFamily, planFamily } from '../../src/index.ts';
+import { cleanUp, migrateFamily, planFamily } from '../../src/index.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, never, openApplication, type Application } from '../support/adapter-server.ts';
 import { killedClient } from '../support/killed-client.ts';
@@ -136,6 +136,20 @@ describe.each(['mysql', 'mariadb'] as const)('a family on %s', (flavour) => {
     await expect(messagesOf(['orders', changes.orders], ['orders', 'FORCE'])).rejects.toMatchObject({ code: 'BAD_USAGE' });
   });
 
+  test('is given up as a whole, with the guards of an attempt that died', async () => {
+    await using shop = await openShop(url, actions);
+    await using twin = await openShop(url, actions);
+    const client = killedClient(/ADD CONSTRAINT/, 'cut-after');
+    await using proxy = await startProxy(`${url}?ssl-mode=DISABLED`, client.judge);
+    const isKilled = client.killed.then(() => client.disarm());
+    const plans = await breakSwap(proxy.url, shop, () => client.arm());
+    await isKilled;
+    const { ended } = await cleanUp({ url, id: plans[1]?.id ?? '' });
+    expect(ended.toSorted()).toEqual(plans.map(({ id }) => id).toSorted());
+    expect(await shop.look()).toEqual(await twin.look());
+    expect(await shop.rows("SHOW TABLES LIKE '%\\_ts\\_%'")).toEqual([]);
+  });
+
   test('loses no row and lets no orphan pass under traffic on parents and children', async () => {
     await using shop = await openShop(url, actions);
     const traffic = startTraffic(url, shop.name);
@@ -160,6 +174,33 @@ describe.each(['mysql', 'mariadb'] as const)('a family on %s', (flavour) => {
     ).toEqual(kept.toSorted((one, other) => one - other).map((id) => [id, id, id]));
     await shop.expectGuarded();
   });
+});
+
+test('a family on mariadb is not swapped while somebody has its first shadow and waits for its next table', async () => {
+  const url = sharedServer('mariadb');
+  await using shop = await openShop(url, { cascade: '', setNull: '' });
+  await using database = await openDatabase(url, login, never);
+  const plans = await planShop(database, shop);
+  await using claim = await familiesOf(database).claim(plans, 'start', never);
+  await copy(claim);
+  await using reader = await openApplication(url);
+  await reader.run(`USE ${shop.name}`);
+  await reader.run('BEGIN');
+  // Of customers, the first of the sources: the RENAME wants it before it wants items.
+  const shadow = plans.find(({ source }) => source.table === 'customers')?.shadow.table ?? '';
+  const steps = [`SELECT * FROM ${shadow}`, 'INSERT INTO items VALUES (NULL, 2)', 'COMMIT'];
+  const isWaiting = `SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ${reader.connectionId} AND STATE LIKE 'Waiting for table%'`;
+  let reading: Promise<unknown> = Promise.resolve();
+  const outcome = await attempt(claim, async (place) => {
+    if (place !== 0) return;
+    reading = Promise.all(steps.map((sql) => reader.run(sql)));
+    while ((await shop.rows(isWaiting)).length === 0);
+  });
+  await reading;
+  expect(outcome).toMatchObject({ kind: 'not-locked', blockers: [expect.stringContaining('was not shown to wait for')] });
+  expect(await Promise.all(claim.members.map(({ cutover }) => cutover.hasSwapped(never)))).toEqual([false, false, false]);
+  expect(await shop.rows('SELECT id FROM items ORDER BY id DESC LIMIT 1')).toEqual([[3]]);
+  await shop.expectGuarded();
 });
 
 /** Tables that are changed together, with a parent and a child that are not; a view over all three, and triggers. */
