@@ -8,6 +8,7 @@ import { MigrationError } from './errors.ts';
 import type { KeyRange, RowKey, VerificationProgress } from './model.ts';
 import type { RowWriter, TablePair } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
+import { Condition, runTogether } from './tasks.ts';
 import type { Throttler } from './throttler.ts';
 
 /** Keys of one range that are judged one by one; a range with more is compared again as a whole. */
@@ -16,6 +17,8 @@ const KEYS_PER_RANGE_MAX = 1000;
 const ROUNDS_MAX = 8;
 /** Rows that may be repaired in all before the tables count as different. */
 const REPAIRS_MAX = 1000;
+/** Keys that wait to be judged before ranges are compared no further. */
+const SUSPECTS_MAX = 2 * KEYS_PER_RANGE_MAX;
 /** Whole passes, the last of which must find nothing. */
 const PASSES_MAX = 4;
 
@@ -37,9 +40,17 @@ export const NOTHING_VERIFIED: VerificationProgress = {
   isClean: false,
 };
 
+/** A range that differed, and its keys that did. */
+interface Suspected {
+  readonly chunk: Chunk;
+  readonly rows: number;
+  readonly durationMs: number;
+  readonly keys: readonly RowKey[];
+}
+
 /**
- * A pass compares every range. A range that differs is drilled down to its keys; for a key that differs: fence, a flush
- * picked behind it, compare again; if it still differs, receive up to a new fence, and only a key of which no change came in
+ * A pass compares every range. A range that differs is drilled down to its keys. These are judged beside the next comparisons,
+ * those of several ranges together, for a judgement mostly waits: fence, a flush picked behind it, compare again; if it still differs, receive up to a new fence, and only a key of which no change came in
  * since that pick is a real difference. Real differences are repaired by reading the row again, and the pass is repeated,
  * until a whole pass finds none. Keys that kept changing stay open and are compared under the cutover lock.
  */
@@ -47,6 +58,8 @@ export class Verifier {
   readonly #parts: VerifierParts;
   readonly #context: RetryContext;
   readonly #open = new Set<RowKey>();
+  readonly #changed = new Condition();
+  #suspected: readonly Suspected[] = [];
   #chunker: Chunker;
   #progress: VerificationProgress;
 
@@ -90,14 +103,26 @@ export class Verifier {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
+    const state = { isCompared: false };
     const verifyNext = async (inner: AbortSignal): Promise<number | null> => {
+      while (this.#suspectedKeys > SUSPECTS_MAX) await this.#changed.changed(inner);
       const chunk = await this.#chunker.next(inner);
-      if (chunk === null) return null;
-      const durationMs = await this.#verify(chunk, inner);
-      this.#chunker.finish(chunk);
-      return durationMs;
+      return chunk === null ? null : await this.#verify(chunk, inner);
     };
-    await this.#parts.throttler.work(verifyNext, signal);
+    const compare = async (inner: AbortSignal): Promise<void> => {
+      await this.#parts.throttler.work(verifyNext, inner);
+      state.isCompared = true;
+      this.#changed.notify();
+    };
+    const judge = async (inner: AbortSignal): Promise<void> => {
+      for (;;) {
+        while (this.#suspected.length === 0 && !state.isCompared) await this.#changed.changed(inner);
+        if (this.#suspected.length === 0) return;
+        await this.#judgeSuspected(inner);
+      }
+    };
+    this.#suspected = [];
+    await runTogether([compare, judge], signal);
   }
 
   /** Resolves with how long the comparison kept the server busy, milliseconds. */
@@ -106,13 +131,25 @@ export class Verifier {
     const comparison = await this.#compareRange(chunk.range, signal);
     const durationMs = this.#context.clock.now() - startedAt;
     this.#parts.size.observe(chunk.limitRows, comparison.sourceRows, durationMs);
-    if (!comparison.isEqual) await this.#drillDown(chunk.range, signal);
-    this.#progress = { ...this.#progress, rowsCompared: this.#progress.rowsCompared + comparison.sourceRows };
-    this.#context.observer({ kind: 'range-verified', rows: comparison.sourceRows, durationMs, isEqual: comparison.isEqual });
+    const compared = { chunk, rows: comparison.sourceRows, durationMs };
+    if (comparison.isEqual) {
+      this.#finish(compared, true);
+      return durationMs;
+    }
+    const keys = await this.#findSuspects(chunk.range, signal);
+    this.#suspected = [...this.#suspected, { ...compared, keys }];
+    this.#changed.notify();
     return durationMs;
   }
 
-  async #drillDown(range: KeyRange, signal: AbortSignal): Promise<void> {
+  #finish({ chunk, rows, durationMs }: Omit<Suspected, 'keys'>, isEqual: boolean): void {
+    this.#chunker.finish(chunk);
+    this.#progress = { ...this.#progress, rowsCompared: this.#progress.rowsCompared + rows };
+    this.#context.observer({ kind: 'range-verified', rows, durationMs, isEqual });
+  }
+
+  /** None where the range turned out to be equal. */
+  async #findSuspects(range: KeyRange, signal: AbortSignal): Promise<readonly RowKey[]> {
     for (let round = 1; round <= ROUNDS_MAX; round++) {
       const limit = KEYS_PER_RANGE_MAX + 1;
       const keys = await retry(
@@ -121,15 +158,25 @@ export class Verifier {
         this.#context,
         signal,
       );
-      if (keys.length <= KEYS_PER_RANGE_MAX) {
-        await this.#judge(keys, signal);
-        return;
-      }
+      if (keys.length <= KEYS_PER_RANGE_MAX) return keys;
       await this.#parts.receiver.passFence(signal);
       await this.#parts.applier.flushPickedAfterNow(signal);
-      if ((await this.#compareRange(range, signal)).isEqual) return;
+      if ((await this.#compareRange(range, signal)).isEqual) return [];
     }
     throw this.#differenceError(`more than ${KEYS_PER_RANGE_MAX} rows of one range differ`);
+  }
+
+  /** All that wait to be. They count as waiting until they have been judged. */
+  async #judgeSuspected(signal: AbortSignal): Promise<void> {
+    const judged = [...this.#suspected];
+    await this.#judge([...new Set(judged.flatMap(({ keys }) => keys))], signal);
+    this.#suspected = this.#suspected.slice(judged.length);
+    for (const suspected of judged) this.#finish(suspected, false);
+    this.#changed.notify();
+  }
+
+  get #suspectedKeys(): number {
+    return this.#suspected.reduce((sum, { keys }) => sum + keys.length, 0);
   }
 
   async #judge(suspects: readonly RowKey[], signal: AbortSignal): Promise<void> {
