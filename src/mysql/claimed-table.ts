@@ -3,8 +3,8 @@
 import { MigrationError } from '../engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
-import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
+import { checkResume, checkStart } from '../engine/record-check.ts';
 import { systemClock } from '../system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
@@ -216,15 +216,7 @@ export class ClaimedTable implements TableClaim {
 /** Records all in one transaction. Rejects if another migration of one of the tables is unfinished. */
 async function recordStart(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
-  for (const { source } of plans) {
-    const open = recorded.find(
-      (other) =>
-        other.state === 'open' && other.plan.source.schema === source.schema && other.plan.source.table === source.table,
-    );
-    if (open === undefined) continue;
-    const message = `Migration ${open.id} of ${source.schema}.${source.table} is unfinished.`;
-    throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message }]);
-  }
+  for (const plan of plans) checkStart(plan, recorded);
   await session.execute('START TRANSACTION', signal);
   for (const plan of plans) await recordMigration(session, plan, signal);
   await session.execute('COMMIT', signal);
@@ -232,20 +224,9 @@ async function recordStart(session: Session, plans: readonly Plan[], signal: Abo
 
 /** Finds each migration recorded with this very plan, and takes the failure of its last run off the record. */
 async function recordResume(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<void> {
-  for (const plan of plans) await checkRecord(session, plan, signal);
+  for (const plan of plans) {
+    const [record] = await findMigrations(session, plan.id, signal);
+    checkResume(plan, record, 'on this server');
+  }
   for (const { id } of plans) await recordState(session, id, { state: 'open', failure: null }, signal);
-}
-
-async function checkRecord(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  const [record] = await findMigrations(session, plan.id, signal);
-  if (record === undefined || record.state !== 'open') {
-    const state = record === undefined ? 'is not recorded on this server' : `is ${record.state}`;
-    throw new MigrationError('MIGRATION_NOT_FOUND', `Migration ${plan.id} ${state}, so there is nothing to resume.`);
-  }
-  if (record.plan.hash !== plan.hash) {
-    throw new MigrationError(
-      'PLAN_CHANGED',
-      `Migration ${plan.id} is recorded with another plan; give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
-    );
-  }
 }

@@ -1,8 +1,7 @@
 /** Claiming tables, one or several that are swapped together, and finding their migrations in the bookkeeping. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
-import { PlanRefusedError } from '../engine/obstacles.ts';
+import { checkResume, checkStart } from '../engine/record-check.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
@@ -69,31 +68,13 @@ async function recordAll(
 
 /** Rejects if another migration of the same table is unfinished. */
 async function recordStart(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  const open = (await findMigrations(session, null, signal)).find(
-    (other) =>
-      other.state === 'open' &&
-      other.plan.source.schema === plan.source.schema &&
-      other.plan.source.table === plan.source.table,
-  );
-  if (open !== undefined) {
-    const message = `Migration ${open.id} of ${plan.source.schema}.${plan.source.table} is unfinished.`;
-    throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message }]);
-  }
+  checkStart(plan, await findMigrations(session, null, signal));
   await recordMigration(session, plan, signal);
 }
 
 /** Finds the migration recorded with this very plan, and takes the failure of its last run off the record. */
 async function recordResume(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const [record] = await findMigrations(session, plan.id, signal);
-  if (record === undefined || record.state !== 'open') {
-    const state = record === undefined ? 'is not recorded in this database' : `is ${record.state}`;
-    throw new MigrationError('MIGRATION_NOT_FOUND', `Migration ${plan.id} ${state}, so there is nothing to resume.`);
-  }
-  if (record.plan.hash !== plan.hash) {
-    throw new MigrationError(
-      'PLAN_CHANGED',
-      `Migration ${plan.id} is recorded with another plan; give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
-    );
-  }
+  checkResume(plan, record, 'in this database');
   await recordState(session, plan.id, { state: 'open', failure: null }, signal);
 }
