@@ -100,6 +100,10 @@ export interface Progress {
   readonly lagMaxMs: number;
   readonly chunkRows: number;
   readonly throttledBy: string | null;
+  /** Share of full work that the signals leave to copying and verifying, 0 to 1. */
+  readonly pace: number;
+  /** The signal that presses most while the pace is held down but not stopped, with its figures. */
+  readonly slowedBy: string | null;
   readonly elapsedMs: number;
 }
 

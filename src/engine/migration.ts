@@ -435,6 +435,8 @@ class Migration {
         lagMaxMs: this.#lagMeter.lagMaxMs,
         chunkRows: this.#copySize.rows,
         throttledBy: this.#throttler.reason,
+        pace: this.#throttler.pace,
+        slowedBy: this.#throttler.slowedBy,
       });
       this.#context.observer({ kind: 'progress', progress });
       await retention.look(progress.etaMs, signal);

@@ -10,6 +10,8 @@ import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts'
 
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
+/** A pace from here on is none that an operator would ask about. */
+const PACE_FULL = 0.95;
 /** More only wait for each other on any server. */
 const WORKERS_MAX = 24;
 
@@ -87,6 +89,17 @@ export class Throttler {
   get reason(): string | null {
     const strongest = this.#strongest();
     return strongest.pressure >= 1 ? `${strongest.name}: ${strongest.detail}` : null;
+  }
+
+  /** The share of full work that the signals leave, 0 to 1. */
+  get pace(): number {
+    return this.#pace.share;
+  }
+
+  /** What presses most while work goes on at less than full pace, or null. */
+  get slowedBy(): string | null {
+    const { name, pressure, detail } = this.#strongest();
+    return this.#pace.share >= PACE_FULL || pressure === 0 || pressure >= 1 ? null : `${name}: ${detail}`;
   }
 
   /** How much of its usual time a chunk may take, 0 to 1. */

@@ -78,6 +78,8 @@ export function sumProgress(members: RunMembers): Progress | null {
     lagMaxMs: Math.max(...known.map(({ lagMaxMs }) => lagMaxMs)),
     chunkRows: Math.max(...known.map(({ chunkRows }) => chunkRows)),
     throttledBy: known.find(({ throttledBy }) => throttledBy !== null)?.throttledBy ?? null,
+    pace: Math.min(...known.filter(({ phase }) => phase === present).map(({ pace }) => pace), 1),
+    slowedBy: known.find(({ phase, slowedBy }) => phase === present && slowedBy !== null)?.slowedBy ?? null,
     elapsedMs: Math.max(...known.map(({ elapsedMs }) => elapsedMs)),
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Progress } from '../engine/events.ts';
 import { PHASES, type Phase } from '../engine/model.ts';
-import { PHASE_WORDS, shareDone } from './log.ts';
+import { PHASE_WORDS, shareDone, slowText } from './log.ts';
 import type { RunFigures } from './run-figures.ts';
 import { readableCount, readableDuration } from './units.ts';
 
@@ -101,7 +101,8 @@ export function figureLines(figures: RunFigures): readonly Line[] {
     progress.lagMs === null
       ? 'lag not known yet'
       : `lag ${readableDuration(progress.lagMs)} (at most ${readableDuration(progress.lagMaxMs)})`;
-  const reason = throttle === null ? progress.throttledBy : `${throttle.signal}: ${throttle.detail}`;
+  const stop = throttle === null ? progress.throttledBy : `${throttle.signal}: ${throttle.detail}`;
+  const reason = stop ?? slowText(progress);
   return [
     label('rows', rowsText(figures, progress)),
     label(

@@ -159,7 +159,14 @@ export function describeProgress(progress: Progress): string {
     `${count(progress.keysPending, 'change')} pending`,
     `${readableDuration(progress.elapsedMs)} elapsed`,
     ...(progress.throttledBy === null ? [] : [throttleText(progress.throttledBy)]),
+    ...[slowText(progress) ?? []].flat(),
   ].join(' | ');
+}
+
+/** What holds the work down although it goes on: `pace 30 %, latency: …`; null where nothing does. */
+export function slowText({ phase, pace, slowedBy }: Progress): string | null {
+  const isWorking = phase === 'copy' || phase === 'verify';
+  return isWorking && slowedBy !== null ? `pace ${Math.round(pace * 100)} %, ${slowedBy}` : null;
 }
 
 /** A pause says itself by whom it is. */

@@ -71,6 +71,7 @@ function metricsOf(status: LiveStatus, record: RunRecord): readonly Metric[] {
     gauge('lag_seconds', 'Age of the newest change that is wholly applied.', one(seconds(progress?.lagMs))),
     gauge('lag_max_seconds', 'Greatest lag of this run.', one(seconds(progress?.lagMaxMs))),
     gauge('throttled', '1 while copying and verifying stand still.', one(status.throttle === null ? 0 : 1)),
+    gauge('pace_ratio', 'Share of full work that the signals leave to copying and verifying.', one(progress?.pace)),
     counter(
       'throttled_seconds_total',
       'Time that copying and verifying stood still, by signal.',

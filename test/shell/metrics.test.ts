@@ -11,7 +11,17 @@ import { examplePlan } from '../support/run-events.ts';
 const progress: Progress = {
   phase: 'copy',
   ...{ rowsCopied: 500, rowsEstimated: 2_000, rowsPerSecond: 100, etaMs: 15_000, rowsVerified: 0 },
-  ...{ keysPending: 3, keysApplied: 40, lagMs: 250, lagMaxMs: 1_250, chunkRows: 100, throttledBy: null, elapsedMs: 5_000 },
+  ...{
+    keysPending: 3,
+    keysApplied: 40,
+    lagMs: 250,
+    lagMaxMs: 1_250,
+    chunkRows: 100,
+    throttledBy: null,
+    pace: 0.4,
+    slowedBy: null,
+    elapsedMs: 5_000,
+  },
 };
 
 test('the metrics of a run are in seconds, with totals for counters and a help text for each', async () => {
@@ -46,6 +56,7 @@ test('the metrics of a run are in seconds, with totals for counters and a help t
     'tableshift_lag_seconds 0.25',
     'tableshift_lag_max_seconds 1.25',
     'tableshift_throttled 1',
+    'tableshift_pace_ratio 0.4',
     'tableshift_throttled_seconds_total{signal="replica \\"a\\""} 1',
     'tableshift_throttled_seconds_total{signal="latency"} 2.5',
     'tableshift_paused 1',

@@ -42,6 +42,8 @@ export const copyProgress: Progress = {
   lagMaxMs: 1_250,
   chunkRows: 12_000,
   throttledBy: null,
+  pace: 1,
+  slowedBy: null,
   elapsedMs: 24_000,
 };
 
