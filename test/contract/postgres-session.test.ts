@@ -294,9 +294,9 @@ describe('a pool of sessions', () => {
     await using server = await openPostgres(url);
     await using application = await openPostgresApplication(url);
     await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-    const pid = await pool.withSession((session) => Promise.resolve(session.pid), never);
-    await application.run(`SELECT pg_terminate_backend(${pid})`);
-    await expect.poll(() => application.run(`SELECT pid FROM pg_stat_activity WHERE pid = ${pid}`)).toEqual([]);
+    const ended = await pool.withSession((session) => Promise.resolve(session), never);
+    await application.run(`SELECT pg_terminate_backend(${ended.pid})`);
+    await expect.poll(() => ended.isUsable).toBe(false);
     const next = await pool.withSession((session) => session.query('SELECT 1 AS one', never), never);
     expect(next).toEqual([{ one: '1' }]);
   });
