@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serverError } from '../../src/postgres/errors.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import type { OwnedSession } from '../../src/postgres/session.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -293,10 +294,16 @@ describe('a pool of sessions', () => {
   test('replaces a session that was ended', async () => {
     await using server = await openPostgres(url);
     await using application = await openPostgresApplication(url);
-    await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-    const ended = await pool.withSession((session) => Promise.resolve(session), never);
-    await application.run(`SELECT pg_terminate_backend(${ended.pid})`);
-    await expect.poll(() => ended.isUsable).toBe(false);
+    const opened: OwnedSession[] = [];
+    const open = async (signal: AbortSignal): Promise<OwnedSession> => {
+      const session = await server.openSession({}, signal);
+      opened.push(session);
+      return session;
+    };
+    await using pool = createSessionPool({ sizeMax: 1, open });
+    const pid = await pool.withSession((session) => Promise.resolve(session.pid), never);
+    await application.run(`SELECT pg_terminate_backend(${pid})`);
+    await expect.poll(() => opened.map(({ isUsable }) => isUsable)).toEqual([false]);
     const next = await pool.withSession((session) => session.query('SELECT 1 AS one', never), never);
     expect(next).toEqual([{ one: '1' }]);
   });
