@@ -223,7 +223,7 @@ export interface TablePair extends RowWriter {
   copyRange(range: KeyRange, existing: 'collide' | 'skip', signal: AbortSignal): Promise<CopyResult>;
   /** All keys of the source in the range, in one snapshot. */
   findSourceKeys(range: KeyRange, signal: AbortSignal): Promise<readonly RowKey[]>;
-  /** Counts and checksums the range in both tables, in ONE snapshot for both. */
+  /** Counts the rows of the range and compares them, by checksum or one by one, in ONE snapshot for both tables. */
   compareRange(range: KeyRange, signal: AbortSignal): Promise<RangeComparison>;
   /** Keys in the range that differ, at most `limitRows` of them, in one snapshot for both tables. */
   findDifferences(range: KeyRange, limitRows: number, signal: AbortSignal): Promise<readonly RowKey[]>;
@@ -237,6 +237,8 @@ export interface RangeComparison {
   readonly isEqual: boolean;
   readonly sourceRows: number;
   readonly shadowRows: number;
+  /** All keys that differ, where the comparison has come by them; `findDifferences` tells them otherwise. */
+  readonly differing?: readonly RowKey[];
 }
 
 /**

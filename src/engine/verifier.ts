@@ -136,7 +136,9 @@ export class Verifier {
       this.#finish(compared, true);
       return durationMs;
     }
-    const keys = await this.#findSuspects(chunk.range, signal);
+    const { differing } = comparison;
+    const isFew = differing !== undefined && differing.length <= KEYS_PER_RANGE_MAX;
+    const keys = isFew ? differing : await this.#findSuspects(chunk.range, signal);
     this.#suspected = [...this.#suspected, { ...compared, keys }];
     this.#changed.notify();
     return durationMs;

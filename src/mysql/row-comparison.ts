@@ -35,6 +35,11 @@ export async function compareRange(
     const extra = keys.length > 0 ? [] : await findExtraRows(session, layout, range, signal);
     return { isEqual: keys.length + extra.length === 0, sourceRows, shadowRows: shadowRows + extra.length };
   }
+  if (isKeyLookedUp(layout)) {
+    const { keys, isAll, ...rows } = await compareOneByOne(session, layout, { range, limitRows: DIFFERING_MAX }, signal);
+    const isEqual = isAll && keys.length === 0;
+    return { isEqual, ...rows, ...(isAll && !isEqual ? { differing: keys } : {}) };
+  }
   const rows = await session.query(statements.compareRange(layout, range), signal);
   const [source, shadow] = ['source', 'shadow'].map((side) => rows.find((row) => row['side'] === side));
   const sourceRows = Number(source?.['row_count']);
@@ -42,6 +47,41 @@ export async function compareRange(
   const isEqual = sourceRows === shadowRows && source?.['checksum'] === shadow?.['checksum'];
   const extra = isEqual ? await findExtraRows(session, layout, range, signal) : [];
   return { isEqual: isEqual && extra.length === 0, sourceRows, shadowRows: shadowRows + extra.length };
+}
+
+/** With more in one range it is not worth while to look at each of them. */
+const DIFFERING_MAX = 1000;
+
+interface OneByOne {
+  readonly keys: readonly RowKey[];
+  /** False where there may be more that differ. */
+  readonly isAll: boolean;
+  readonly sourceRows: number;
+  readonly shadowRows: number;
+}
+
+/** At most `limitRows` keys. */
+async function compareOneByOne(
+  session: Session,
+  layout: PairLayout,
+  { range, limitRows }: { readonly range: KeyRange; readonly limitRows: number },
+  signal: AbortSignal,
+): Promise<OneByOne> {
+  const rows = await session.query(statements.compareOneByOne(layout, range, limitRows), signal);
+  const countOf = (what: string): number => Number(rows.find((row) => row['what'] === what)?.['row_count']);
+  const counts = { sourceRows: countOf('source'), shadowRows: countOf('shadow') };
+  const told = rows.filter((row) => row['what'] === 'missing' || row['what'] === 'unequal');
+  const keys = told.map((row) => keyFromRow(layout.key, row));
+  if (keys.length >= limitRows) return { ...counts, keys, isAll: false };
+  const missing = told.filter((row) => row['what'] === 'missing').length;
+  if (counts.shadowRows === counts.sourceRows - missing) return { ...counts, keys, isAll: true };
+  // In a later snapshot. Whatever is no extra row any more has changed since, and a change is applied by itself.
+  const extra = await session.query(statements.extraRows(layout, range, limitRows - keys.length), signal);
+  return {
+    ...counts,
+    keys: [...keys, ...extra.map((row) => extraKey(layout, row))],
+    isAll: extra.length < limitRows - keys.length,
+  };
 }
 
 /** Which rows of a range differ, at most `limitRows` of them: see TablePair.findDifferences. */
@@ -52,8 +92,7 @@ export async function findDifferences(
   signal: AbortSignal,
 ): Promise<readonly RowKey[]> {
   if (layout.isComparable && isKeyLookedUp(layout)) {
-    const rows = await session.query(statements.differingKeys(layout, range, limitRows), signal);
-    return rows.map((row) => keyFromRow(layout.key, row));
+    return (await compareOneByOne(session, layout, { range, limitRows }, signal)).keys;
   }
   const { keys } = await compareRows(session, layout, { range }, signal);
   return [...keys, ...(await findExtraRows(session, layout, range, signal))].slice(0, limitRows);

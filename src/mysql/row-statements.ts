@@ -97,24 +97,23 @@ export function listRows(layout: PairLayout, side: Side, hash: string, listed: L
 }
 
 /**
- * Keys of the rows in a range that are missing, extra or unequal in the shadow, at most `limitRows`, in one snapshot; where both
- * tables have the key, as the source spells it. Looks each row up in the other table by its key: only where `isKeyLookedUp` of
- * row-comparison.ts. Not for a session with LOCK TABLES.
+ * Compares the rows of a range one by one, in one snapshot: columns what, row_count, key_0 …. A row `missing` or `unequal` for each
+ * such row of the source, at most `limitRows`; then `source` and `shadow` with the number of rows. Looks each row of the source up
+ * in the shadow: only where `isKeyLookedUp` of row-comparison.ts. Not for a session with LOCK TABLES.
  */
-export function differingKeys(layout: PairLayout, range: KeyRange, limitRows: number): string {
-  const { key, sourceName, sourceHint, shadowName, shadowHint } = layout;
+export function compareOneByOne(layout: PairLayout, range: KeyRange, limitRows: number): string {
+  const { key, sourceName, shadowName, shadowHint } = layout;
   const [source, shadow] = [`${sourceName}.`, `${shadowName}.`];
-  const first = key[0];
-  const unequal =
-    `SELECT ${keySelection(key, 'source', source)} ${from(layout, 'source')}` +
+  const isMissing = `${shadow}${quoteName(key[0]?.shadowName ?? '')} IS NULL`;
+  const noKey = key.map((_, place) => `NULL AS key_${place}`).join(', ');
+  const count = (side: Side): string =>
+    `(SELECT '${side}' AS what, COUNT(*) AS row_count, ${noKey} ${fromListed(layout, side, { range })})`;
+  return (
+    `(SELECT IF(${isMissing}, 'missing', 'unequal') AS what, 1 AS row_count, ${keySelection(key, 'source', source)} ${from(layout, 'source')}` +
     ` LEFT JOIN ${shadowName} ${shadowHint} ON ${joinCondition(key, { source, shadow, lookUp: 'shadow' })}` +
-    ` WHERE ${rangeCondition(key, 'source', range, source)}` +
-    ` AND (${shadow}${quoteName(first?.shadowName ?? '')} IS NULL OR ${rowsDiffer(layout)})`;
-  const extra =
-    `SELECT ${keySelection(key, 'shadow', shadow)} ${from(layout, 'shadow')}` +
-    ` LEFT JOIN ${sourceName} ${sourceHint} ON ${joinCondition(key, { source, shadow, lookUp: 'source' })}` +
-    ` WHERE ${rangeCondition(key, 'shadow', range, shadow)} AND ${source}${quoteName(first?.column.name ?? '')} IS NULL`;
-  return `(${unequal}) UNION ALL (${extra}) LIMIT ${limitRows}`;
+    ` WHERE ${rangeCondition(key, 'source', range, source)} AND (${isMissing} OR ${rowsDiffer(layout)}) LIMIT ${limitRows})` +
+    ` UNION ALL ${count('source')} UNION ALL ${count('shadow')}`
+  );
 }
 
 /** Key, as the shadow spells it, of the `limitRows`-th row of the shadow in the range, in the shadow's order; no row if fewer are left. */
