@@ -29,6 +29,8 @@ export interface PlanSurroundings {
   readonly dependents: readonly Dependent[];
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
+  /** Whether threads of their own write the redo log; null where the server does not tell. */
+  readonly hasLogWriters: boolean | null;
 }
 
 /** All notes of a plan. */
@@ -48,6 +50,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...surroundings.unloggedSessions.map(sessionNote),
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
+    ...logWriterNotes(surroundings),
   ];
 }
 
@@ -62,6 +65,14 @@ function conversionNotes({ map, setting }: PlanningFacts): readonly string[] {
     if (conversion.kind === 'same' || conversion.kind === 'refused' || conversion.note === null) return nulls;
     return [`${change(source, shadow)}: ${conversion.note}.`, ...nulls];
   });
+}
+
+/** Measured: docs/benchmarks.md. */
+function logWriterNotes({ hasLogWriters }: PlanSurroundings): readonly string[] {
+  if (hasLogWriters !== false) return [];
+  return [
+    'innodb_log_writer_threads is OFF: while rows are copied, commits of applications may wait 100 ms for the redo log. SET GLOBAL innodb_log_writer_threads = ON ends that, at once and without a restart.',
+  ];
 }
 
 function numberNotes({ map, probed }: PlanningFacts): readonly string[] {

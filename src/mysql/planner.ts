@@ -114,7 +114,13 @@ async function lookAround(
     logRetention: await readLogRetention(session, signal),
     dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
     triggers: (await readTriggers(session, source, signal)).map(({ name }) => name),
+    hasLogWriters: await hasLogWriters(session, signal),
   };
+}
+
+async function hasLogWriters(session: Session, signal: AbortSignal): Promise<boolean | null> {
+  const [row] = await session.query("SHOW GLOBAL VARIABLES LIKE 'innodb_log_writer_threads'", signal);
+  return row === undefined ? null : row['Value'] === 'ON';
 }
 
 interface Decision {

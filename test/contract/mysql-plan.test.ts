@@ -338,6 +338,13 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
       expect(new Set(hashes).size).toBe(4);
     });
 
+    test('says where commits may wait for the redo log', async () => {
+      await using schema = await withTable('(id INT PRIMARY KEY)');
+      const [variable] = await schema.application.run("SHOW GLOBAL VARIABLES LIKE 'innodb_log_writer_threads'");
+      const { notes } = await plan({ server, schema, clauses: 'ADD b INT' });
+      expect(notes.some((note) => note.includes('innodb_log_writer_threads'))).toBe(variable?.['Value'] === 'OFF');
+    });
+
     test('says which values are altered or stop the migration', async () => {
       await using schema = await withTable('(id INT PRIMARY KEY, a DECIMAL(10,2), b DATETIME(3), c INT)');
       const clauses = 'MODIFY a DECIMAL(10,1), CHANGE b bb DATETIME, MODIFY c INT NOT NULL';
