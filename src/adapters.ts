@@ -30,6 +30,8 @@ export interface OpenOptions {
   readonly replicas: { readonly urls: readonly string[]; readonly isFinding: boolean };
   /** As they are now. */
   readonly load: () => LoadLimits;
+  /** Whether indexes are built by one thread of the server, which leaves the others to applications; as it is now. */
+  readonly isGentle: () => boolean;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers: boolean;
 }

@@ -88,6 +88,7 @@ export async function open(options: ServerOptions & RunOptions, signal: AbortSig
       environment: options.environment ?? {},
       replicas: { urls: options.replicas ?? [], isFinding: options.isFindingReplicas ?? true },
       load: () => controls.options.load,
+      isGentle: () => controls.options.latency !== null,
       isKillingBlockers: controls.options.cutover.killBlockersAfter > 0,
     },
     signal,

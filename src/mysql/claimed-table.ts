@@ -156,7 +156,7 @@ export class ClaimedTable implements TableClaim {
 
   /** Takes away what an earlier run may have left, and reads the source. Once all tables of a family are claimed. */
   async begin(signal: AbortSignal): Promise<void> {
-    const { plan, server } = this.#order;
+    const { plan, server, options } = this.#order;
     this.#source = await this.#service.withSession(async (session) => {
       // On MySQL there is never one.
       await removeSentry(session, plan, signal);
@@ -165,7 +165,10 @@ export class ClaimedTable implements TableClaim {
       return await readTable(session, plan.source, signal);
     }, signal);
     this.#pair = await openTablePair(
-      { plan, keyColumns: this.#keyColumns(), sessions: this.#working, flavour: server.flavour },
+      {
+        ...{ plan, keyColumns: this.#keyColumns(), sessions: this.#working, flavour: server.flavour },
+        ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
+      },
       signal,
     );
   }

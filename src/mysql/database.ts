@@ -28,6 +28,8 @@ export interface DatabaseOptions extends ConnectionDefaults {
   readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean };
   /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
   readonly load?: () => LoadLimits;
+  /** Whether indexes are built by one thread of the server, which leaves the others to applications; as it is now. */
+  readonly isGentle?: () => boolean;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers?: boolean;
 }

@@ -67,6 +67,19 @@ export async function finishShadow(session: Session, plan: Plan, source: TableDe
   }
 }
 
+/** Runs work whose index builds take one thread of the server, where it knows of more: they would take every processor otherwise. */
+export async function withOneThread(session: Session, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  const names = ["'innodb_ddl_threads'", "'innodb_parallel_read_threads'"];
+  const known = await session.query(`SHOW SESSION VARIABLES WHERE Variable_name IN (${names.join(', ')})`, signal);
+  const set = (value: string): readonly string[] => known.map((row) => `SET SESSION ${row['Variable_name'] ?? ''} = ${value}`);
+  try {
+    for (const statement of set('1')) await session.execute(statement, signal);
+    await work();
+  } finally {
+    await restoreSession(session, set('DEFAULT'));
+  }
+}
+
 /**
  * Clauses that add the missing indexes and give all of them the order that the server's own ALTER would. An index that is
  * there and belongs behind a missing one is dropped and added in the same statement, which both servers take as no change but

@@ -14,7 +14,7 @@ import type { KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
 import { createRowWriter, insertChecked, keysPerStatement } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
-import { createShadow, dropShadow, finishShadow } from './shadow.ts';
+import { createShadow, dropShadow, finishShadow, withOneThread } from './shadow.ts';
 
 /** What a pair is made of. */
 export interface PairOptions {
@@ -23,6 +23,8 @@ export interface PairOptions {
   readonly keyColumns: readonly KeyColumn[];
   readonly sessions: SessionPool;
   readonly flavour: Flavour;
+  /** Whether indexes are built by one thread of the server. */
+  readonly isGentle?: () => boolean;
 }
 
 /** A pair whose rows can also be written through a session that holds LOCK TABLES … WRITE on both tables. */
@@ -71,7 +73,12 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       await withSession((session) => dropShadow(session, plan, signal), signal);
     },
     async finishShadow(signal) {
-      await withSession((session) => finishShadow(session, plan, source, signal), signal);
+      const build = async (session: Session): Promise<void> => finishShadow(session, plan, source, signal);
+      const isGentle = options.isGentle?.() ?? false;
+      await withSession(
+        (session) => (isGentle ? withOneThread(session, () => build(session), signal) : build(session)),
+        signal,
+      );
     },
   };
 }

@@ -34,6 +34,8 @@ export interface DatabaseOptions extends ConnectionDefaults {
   readonly replicas?: { readonly urls: readonly string[] };
   /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
   readonly load?: () => LoadLimits;
+  /** Whether indexes are built by one thread of the server, which leaves the others to applications; as it is now. */
+  readonly isGentle?: () => boolean;
   /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
   readonly isKillingBlockers?: boolean;
 }
@@ -114,13 +116,14 @@ export class ClaimedTable implements TableClaim {
 
   /** Reads the source. */
   async begin(signal: AbortSignal): Promise<void> {
-    const { plan } = this.#order;
+    const { plan, options } = this.#order;
     this.#source = await this.#service.withSession((session) => readTable(session, plan.source, signal), signal);
     this.#pair = openTablePair({
       plan,
       keyColumns: keyColumns(plan, this.#source),
       sessions: this.#working,
       shadow: createShadowBuilder(plan),
+      ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
     });
   }
 

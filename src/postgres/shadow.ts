@@ -31,7 +31,7 @@ export function createShadowBuilder(plan: Plan): ShadowBuilder {
   return {
     create: (session, signal) => inTransaction(session, () => createShadow(session, plan, signal), signal),
     drop: (session, signal) => dropShadow(session, plan.shadow, signal),
-    finish: (session, signal) => finishShadow(session, plan, signal),
+    finish: (session, isGentle, signal) => finishShadow(session, { plan, isGentle }, signal),
   };
 }
 
@@ -133,11 +133,16 @@ async function dropShadow(session: Session, shadow: TableName, signal: AbortSign
  * meanwhile; it waits for transactions that are older than it, without a limit but the signal. One that was left half-built
  * is dropped first. VACUUM takes SHARE UPDATE EXCLUSIVE on the shadow.
  */
-async function finishShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+async function finishShadow(
+  session: Session,
+  { plan, isGentle }: { readonly plan: Plan; readonly isGentle: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   const { indexes } = await readUnfinished(session, plan, signal);
   const shadow = quoteTable(plan.shadow);
   const { schema } = plan.shadow;
-  await session.execute('SET lock_timeout = 0', signal);
+  const settings = ['SET lock_timeout = 0', ...(isGentle ? ['SET max_parallel_maintenance_workers = 0'] : [])];
+  await session.execute(settings.join('; '), signal);
   try {
     for (const index of indexes) {
       const table = await readTable(session, plan.shadow, signal);
@@ -155,7 +160,8 @@ async function finishShadow(session: Session, plan: Plan, signal: AbortSignal): 
   } finally {
     const { signal: always } = new AbortController();
     // A broken session is not used again.
-    await session.execute("SET lock_timeout = 5000; SET default_tablespace = ''", always).catch(() => undefined);
+    const restoring = "SET lock_timeout = 5000; SET default_tablespace = ''; RESET max_parallel_maintenance_workers";
+    await session.execute(restoring, always).catch(() => undefined);
   }
 }
 

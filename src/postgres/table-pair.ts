@@ -21,7 +21,8 @@ import type { Session, SessionPool } from './session.ts';
 export interface ShadowBuilder {
   create(session: Session, signal: AbortSignal): Promise<void>;
   drop(session: Session, signal: AbortSignal): Promise<void>;
-  finish(session: Session, signal: AbortSignal): Promise<void>;
+  /** `isGentle`: with one process of the server. */
+  finish(session: Session, isGentle: boolean, signal: AbortSignal): Promise<void>;
 }
 
 export interface TablePairOptions {
@@ -30,6 +31,8 @@ export interface TablePairOptions {
   readonly keyColumns: readonly KeyColumn[];
   readonly sessions: SessionPool;
   readonly shadow: ShadowBuilder;
+  /** Whether indexes are built by one process of the server. */
+  readonly isGentle?: () => boolean;
 }
 
 /** A pair with the writer that the cutover needs: the same statements through the session whose transaction holds the locks. */
@@ -38,7 +41,7 @@ export interface PostgresTablePair extends TablePair {
 }
 
 /** Opens the pair. The shadow need not exist yet. */
-export function openTablePair({ plan, keyColumns, sessions, shadow }: TablePairOptions): PostgresTablePair {
+export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: TablePairOptions): PostgresTablePair {
   const layout = layoutOnce(plan, sessions);
   const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
   const query = (statement: string, signal: AbortSignal) =>
@@ -61,7 +64,7 @@ export function openTablePair({ plan, keyColumns, sessions, shadow }: TablePairO
       await sessions.withSession((session) => shadow.drop(session, signal), signal);
     },
     async finishShadow(signal) {
-      await sessions.withSession((session) => shadow.finish(session, signal), signal);
+      await sessions.withSession((session) => shadow.finish(session, isGentle?.() ?? false, signal), signal);
       // Unique keys that were built now count for collisions from here on.
       layout.forget();
     },

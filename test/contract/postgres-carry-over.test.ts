@@ -49,7 +49,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         `INSERT INTO ${plan.shadow.schema}.t (${columns}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${schema.name}.t`,
         never,
       );
-      await shadow.finish(session, never);
+      await shadow.finish(session, false, never);
     }
     await whileCopied?.();
     const lockedWriter = (session: Session): RowWriter =>
