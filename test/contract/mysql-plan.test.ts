@@ -338,13 +338,6 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
       expect(new Set(hashes).size).toBe(4);
     });
 
-    test('says where commits may wait for the redo log', async () => {
-      await using schema = await withTable('(id INT PRIMARY KEY)');
-      const [variable] = await schema.application.run("SHOW GLOBAL VARIABLES LIKE 'innodb_log_writer_threads'");
-      const { notes } = await plan({ server, schema, clauses: 'ADD b INT' });
-      expect(notes.some((note) => note.includes('innodb_log_writer_threads'))).toBe(variable?.['Value'] === 'OFF');
-    });
-
     test('says which values are altered or stop the migration', async () => {
       await using schema = await withTable('(id INT PRIMARY KEY, a DECIMAL(10,2), b DATETIME(3), c INT)');
       const clauses = 'MODIFY a DECIMAL(10,1), CHANGE b bb DATETIME, MODIFY c INT NOT NULL';
@@ -440,26 +433,6 @@ describe('a plan on mysql alone', () => {
     expect(made).toMatchObject({ addedUniques: [], deferredIndexes: [] });
     const changed = await plan({ server, schema, clauses: 'MODIFY a BIGINT' });
     expect(changed.addedUniques).toEqual(['u']);
-  });
-});
-
-describe('a plan that notes what sessions do', () => {
-  test('names those whose writes are not in the log as rows', async () => {
-    const url = sharedServer('mysql');
-    await using server = await openAdapter(url);
-    await using schema = await createSchema(url);
-    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
-    await schema.application.run('SET sql_log_bin = 0');
-    await schema.application.run("SET binlog_format = 'STATEMENT'");
-    const { notes } = await plan({ server, schema, clauses: 'ADD b INT' });
-    const { connectionId } = schema.application;
-    await schema.application.run('SET sql_log_bin = 1');
-    expect(notes).toEqual(
-      expect.arrayContaining([
-        `Connection ${connectionId} of root logs nothing (sql_log_bin is OFF): only the verification notices what it writes to the table.`,
-        `Connection ${connectionId} of root logs statements (binlog_format is not ROW): the migration stops at what it writes to the table.`,
-      ]),
-    );
   });
 });
 
