@@ -14,9 +14,10 @@
  * sessions (lockSettings), and a swap that was not sent is then never made.
  */
 
-import { assert, MigrationError } from '../engine/errors.ts';
+import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
@@ -220,29 +221,12 @@ class Attempt {
   async #drain(writers: readonly RowWriter[], signal: AbortSignal): Promise<void> {
     const { locker } = this.#sessions;
     const { holdTimeoutMs } = this.#options;
-    const killed: Promise<void>[] = [];
-    const timer = setTimeout(() => {
-      const killing = locker.kill();
-      // Reported below, or by closing the session.
-      killing.catch(() => undefined);
-      killed.push(killing);
-    }, holdTimeoutMs);
-    try {
+    const drainAll = async (): Promise<void> => {
       for (const [place, writer] of writers.entries()) await this.#drains[place]?.(writer);
       await this.#makeReady(signal);
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
-    } catch (error) {
-      if (killed.length === 0) throw error;
-      await Promise.all(killed);
-      signal.throwIfAborted();
-      throw new MigrationError(
-        'STATEMENT_TIMEOUT',
-        `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
-        { cause: error },
-      );
-    } finally {
-      clearTimeout(timer);
-    }
+    };
+    await withinHoldTime({ holder: locker, holdTimeoutMs }, drainAll, signal);
   }
 
   /** What the shadows lack yet when all rows are there. */

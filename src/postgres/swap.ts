@@ -17,6 +17,7 @@
 import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
@@ -179,15 +180,7 @@ export class TableSwap {
    */
   async #fillTransaction(attempt: Attempt, signal: AbortSignal): Promise<readonly string[] | null> {
     const { locker, options } = attempt;
-    const { holdTimeoutMs } = options;
-    const killed: Promise<void>[] = [];
-    const timer = setTimeout(() => {
-      const killing = locker.kill();
-      // Reported below, or by closing the session.
-      killing.catch(() => undefined);
-      killed.push(killing);
-    }, holdTimeoutMs);
-    try {
+    const fill = async (): Promise<readonly string[] | null> => {
       const inTheWay = await this.#fill(attempt, signal);
       if (inTheWay !== null) return inTheWay;
       assert(
@@ -195,18 +188,8 @@ export class TableSwap {
         'the transaction that holds the locks is alive before it is committed',
       );
       return null;
-    } catch (error) {
-      if (killed.length === 0) throw error;
-      await Promise.all(killed);
-      signal.throwIfAborted();
-      throw new MigrationError(
-        'STATEMENT_TIMEOUT',
-        `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
-        { cause: error },
-      );
-    } finally {
-      clearTimeout(timer);
-    }
+    };
+    return await withinHoldTime({ holder: locker, holdTimeoutMs: options.holdTimeoutMs }, fill, signal);
   }
 
   async #fill({ locker, observer, drains }: Attempt, signal: AbortSignal): Promise<readonly string[] | null> {

@@ -151,6 +151,7 @@ function blockedText({ blockers, nextInMs }: { readonly blockers: readonly strin
 /** The figures of a run on one line: `copy 41 % | 1,234,567 of ~3,000,000 rows | 52,000 rows/s | ETA 34 s | lag 0.3 s | …`. */
 export function describeProgress(progress: Progress): string {
   const done = shareDone(progress);
+  const slow = slowText(progress);
   return [
     done === null ? progress.phase : `${progress.phase} ${Math.floor(done * 100)} %`,
     ...rowFigures(progress),
@@ -159,7 +160,7 @@ export function describeProgress(progress: Progress): string {
     `${count(progress.keysPending, 'change')} pending`,
     `${readableDuration(progress.elapsedMs)} elapsed`,
     ...(progress.throttledBy === null ? [] : [throttleText(progress.throttledBy)]),
-    ...[slowText(progress) ?? []].flat(),
+    ...(slow === null ? [] : [slow]),
   ].join(' | ');
 }
 
