@@ -139,6 +139,9 @@ async function countTables(session: Session, signal: AbortSignal): Promise<numbe
   return Number(row?.['tables']);
 }
 
+const ownTransaction = 'pg_catalog.pg_current_xact_id()::pg_catalog.xid';
+
+/** Of what this transaction has made: what stood there before may have been granted to others since. */
 async function revocations(session: Session, signal: AbortSignal): Promise<readonly string[]> {
   const rows = await session.query(
     `SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s FROM %s', o.object, CASE a.grantee WHEN 0 THEN 'PUBLIC'
@@ -146,10 +149,10 @@ async function revocations(session: Session, signal: AbortSignal): Promise<reado
      FROM (
        SELECT pg_catalog.format('TABLE %I.%I', n.nspname, c.relname) AS object, c.relacl AS acl, c.relowner AS owner
        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-       WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r'
+       WHERE n.nspname = ${quoteText(bookkeepingSchema)} AND c.relkind = 'r' AND c.xmin = ${ownTransaction}
        UNION ALL
        SELECT pg_catalog.format('SCHEMA %I', nspname), nspacl, nspowner
-       FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(bookkeepingSchema)}
+       FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(bookkeepingSchema)} AND xmin = ${ownTransaction}
      ) AS o, pg_catalog.aclexplode(o.acl) AS a WHERE a.grantee <> o.owner`,
     signal,
   );

@@ -67,7 +67,14 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     expect(await application.run(`SELECT nspacl::text AS acl FROM pg_namespace WHERE nspname = 'tableshift'`)).toEqual([
       { acl: ownerOnly },
     ]);
+    // What was granted meanwhile stays, also when a table joins the others.
+    await application.run('GRANT USAGE ON SCHEMA tableshift TO reader; GRANT SELECT ON tableshift.migrations TO reader');
     await createEventLog(server).append(first.id, [{ kind: 'finished', details: '{}' }], never);
+    expect(
+      await application.run(
+        `SELECT has_schema_privilege('reader', 'tableshift', 'USAGE') AND has_table_privilege('reader', 'tableshift.migrations', 'SELECT') AS may`,
+      ),
+    ).toEqual([{ may: 't' }]);
     expect(await application.run(`SELECT relacl::text AS acl FROM pg_class WHERE oid = 'tableshift.events'::regclass`)).toEqual(
       [{ acl: ownerOnly }],
     );
