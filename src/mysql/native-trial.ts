@@ -24,7 +24,14 @@ export interface InnodbIdentity {
 
 /** What became of one trial. */
 export type TrialOutcome =
-  | { readonly kind: 'accepted'; readonly before: InnodbIdentity; readonly after: InnodbIdentity }
+  | {
+      readonly kind: 'accepted';
+      readonly before: InnodbIdentity;
+      readonly after: InnodbIdentity;
+      /** The clone by SHOW CREATE TABLE, before the clauses and after. */
+      readonly definitionBefore: string;
+      readonly definition: string;
+    }
   /** The server knows no way of this kind; the reason is its own. */
   | { readonly kind: 'unsupported'; readonly reason: string }
   /** The ALTER itself is wrong. */
@@ -74,10 +81,11 @@ export class NativeTrials {
   }
 
   /**
-   * Creates the clone (a short metadata lock on the source, shared), alters it, and drops it. `clauses` end with the algorithm.
-   * `unsupported` also where no clone can be made, for lack of a privilege or by a setting of the server.
+   * Creates the clone (a short metadata lock on the source, shared), runs the statements `done` on it, alters it, and drops it.
+   * `clauses` may end with the algorithm. `unsupported` also where no clone can be made, for lack of a privilege or by a setting of
+   * the server.
    */
-  async try(clauses: string, signal: AbortSignal): Promise<TrialOutcome> {
+  async try(clauses: string, done: readonly string[], signal: AbortSignal): Promise<TrialOutcome> {
     const clone = quoteTable(this.clone);
     // Both are safe to run twice: nobody else uses the name, whose lock this session holds.
     const hindrance =
@@ -87,9 +95,16 @@ export class NativeTrials {
       return { kind: 'unsupported', reason: `the server cannot be asked on an empty clone: ${hindrance.reason}` };
     }
     try {
+      for (const statement of done) {
+        const refusal = await this.#run(statement, signal);
+        if (refusal !== null) return refusal;
+      }
       const before = await this.identify(this.clone, signal);
+      const definitionBefore = await this.#definition(signal);
       const refusal = await this.#run(`ALTER TABLE ${clone} ${clauses}`, signal);
-      return refusal ?? { kind: 'accepted', before, after: await this.identify(this.clone, signal) };
+      if (refusal !== null) return refusal;
+      const after = await this.identify(this.clone, signal);
+      return { kind: 'accepted', before, after, definitionBefore, definition: await this.#definition(signal) };
     } finally {
       // What stays is dropped by the next trial, and why the trial failed matters more.
       await this.#session.execute(`DROP TABLE IF EXISTS ${clone}`, AbortSignal.timeout(dropLimitMs)).catch(() => undefined);
@@ -118,6 +133,11 @@ export class NativeTrials {
       indexes: new Map(indexes.map((row) => [`${row['tableId'] ?? ''}/${row['id'] ?? ''}`, row['name'] ?? ''])),
       rowVersions: versions.length === 0 ? null : Math.max(...versions),
     };
+  }
+
+  async #definition(signal: AbortSignal): Promise<string> {
+    const [shown] = await this.#session.query(`SHOW CREATE TABLE ${quoteTable(this.clone)}`, signal);
+    return shown?.['Create Table'] ?? '';
   }
 
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */

@@ -4,8 +4,15 @@ import { migrate, planMigration } from '../../src/index.ts';
 import { createSchema, type TestSchema } from '../support/adapter-server.ts';
 import { type Server, startServer } from '../support/servers.ts';
 
-/** `refused`: the plan has obstacles; `online`: natively, by building an index, for no replica is attached to these servers. */
-type Expected = 'native' | 'shadow' | 'refused' | 'online';
+/**
+ * `refused`: the plan has obstacles; `online`: natively, by building an index, for no replica is attached to these servers. An array:
+ * natively in several steps, as their kinds.
+ */
+type Expected = 'native' | 'shadow' | 'refused' | 'online' | readonly ('brief' | 'online')[];
+
+/** The clauses are not to be had in one statement. */
+const twice = ['brief', 'brief'] as const;
+const thenIndex = ['brief', 'online'] as const;
 
 /** Clauses on the table below, and the way on MySQL and, where it is another, on MariaDB. */
 const changes: readonly (readonly [clauses: string, mysql: Expected, mariadb?: Expected])[] = [
@@ -63,8 +70,13 @@ const changes: readonly (readonly [clauses: string, mysql: Expected, mariadb?: E
   ['RENAME INDEX size_index TO other_index', 'native'],
   ['RENAME INDEX size_index TO other_index, ALTER size SET DEFAULT 1', 'native'],
   ['DROP INDEX size_index, ADD INDEX size_index (size, price)', 'online'],
-  ['ADD c INT, ADD INDEX c (c)', 'shadow'],
-  ['ADD c INT, DROP INDEX size_index', 'shadow', 'native'],
+  ['ADD c INT, ADD INDEX c (c)', thenIndex],
+  ['ADD UNIQUE INDEX `a b` (note), DROP COLUMN made, ADD c INT FIRST', ['brief', 'online', 'brief']],
+  ['ADD c INT, DROP INDEX size_index', twice, 'native'],
+  ['RENAME INDEX size_index TO other_index, ADD c INT, ADD d INT AFTER id', twice, 'native'],
+  ["DROP INDEX name_index, MODIFY kind ENUM('a','b','c','d'), ADD c INT", twice, 'native'],
+  ['DROP INDEX size_index, DROP COLUMN size', 'shadow', 'native'],
+  ['ADD c INT, DROP INDEX size_index, MODIFY price DECIMAL(12,2)', 'shadow'],
   ['DROP PRIMARY KEY, ADD PRIMARY KEY (id, size)', 'shadow'],
   ['ADD CHECK (size > -1)', 'shadow'],
   ['ADD CONSTRAINT positive CHECK (price >= 0)', 'shadow'],
@@ -77,7 +89,7 @@ const changes: readonly (readonly [clauses: string, mysql: Expected, mariadb?: E
   ['FORCE', 'shadow'],
   ['ENGINE = InnoDB', 'shadow'],
   ['ADD c INT, MODIFY size BIGINT NOT NULL', 'shadow'],
-  ["ADD c INT, COMMENT = 'both'", 'shadow', 'native'],
+  ["ADD c INT, COMMENT = 'both'", twice, 'native'],
   ['RENAME TO elsewhere', 'refused'],
 ];
 
@@ -118,21 +130,54 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     expected: flavour === 'mysql' ? mysql : mariadb,
   }));
 
-  const those = (...kinds: readonly Expected[]) => expectations.filter(({ expected }) => kinds.includes(expected));
+  const those = (kind: Expected) => expectations.filter(({ expected }) => expected === kind);
+  const native = expectations.flatMap(({ clauses, expected }) => {
+    if (expected === 'shadow' || expected === 'refused') return [];
+    return [{ clauses, kinds: expected === 'native' ? ['brief'] : expected === 'online' ? ['online'] : expected }];
+  });
 
-  test.concurrent.each(those('native', 'online'))('$expected: $clauses', async ({ clauses, expected }) => {
+  test.concurrent.each(native)('native, $kinds: $clauses', async ({ clauses, kinds }) => {
     await using schema = await openTable();
     const { application, name } = schema;
     const change = { url: server.url, table: `${name}.things`, alter: clauses };
     const tables = await application.run('SHOW TABLES');
-    const kind = expected === 'online' ? 'online' : 'brief';
-    expect(await planMigration(change)).toMatchObject({ strategy: 'native', obstacles: [], native: { steps: [{ kind }] } });
+    const planned = await planMigration(change);
+    expect(planned).toMatchObject({ strategy: 'native', obstacles: [] });
+    expect(planned.native?.steps.map(({ kind }) => kind)).toEqual(kinds);
     expect(await application.run('SHOW TABLES')).toEqual(tables);
     const ids = await innodbIds(schema);
-    expect(await migrate(change)).toMatchObject({ strategy: 'native', steps: 1, attempts: 1 });
+    expect(await migrate(change)).toMatchObject({ strategy: 'native', steps: kinds.length, attempts: kinds.length });
     expect(await innodbIds(schema)).toEqual(ids);
     await application.run(`ALTER TABLE twin ${clauses}`);
     expect(await look(schema, 'things')).toEqual(await look(schema, 'twin'));
+  });
+
+  const several = native.filter(({ kinds }) => kinds.length > 1);
+
+  test.concurrent.each(several)(
+    'a run that died after its first step leaves the rest of: $clauses',
+    async ({ clauses, kinds }) => {
+      await using schema = await openTable();
+      const { application, name } = schema;
+      const change = { url: server.url, table: `${name}.things`, alter: clauses };
+      const { native: whole } = await planMigration(change);
+      await application.run(whole?.steps[0]?.sql ?? '');
+      const { native: rest } = await planMigration(change);
+      expect(rest?.notes?.[0]).toMatch(/^“ADD c INT( FIRST)?” is done already/);
+      expect(await migrate(change)).toMatchObject({ strategy: 'native', steps: kinds.length - 1 });
+      await application.run(`ALTER TABLE twin ${clauses}`);
+      expect(await look(schema, 'things')).toEqual(await look(schema, 'twin'));
+      expect((await planMigration(change)).obstacles).toMatchObject([{ code: 'INVALID_ALTER' }]);
+    },
+  );
+
+  test('what is there by another definition than the ALTER gives it is not taken for done', async () => {
+    await using schema = await openTable();
+    await schema.application.run('ALTER TABLE things ADD c BIGINT');
+    const change = { url: server.url, table: `${schema.name}.things`, alter: 'ADD c INT, DROP INDEX size_index' };
+    const [obstacle, ...more] = (await planMigration(change)).obstacles;
+    expect([obstacle?.code, more]).toEqual(['INVALID_ALTER', []]);
+    expect(obstacle?.message).toContain("Duplicate column name 'c'");
   });
 
   test.concurrent.each(those('shadow'))('$expected: $clauses', async ({ clauses }) => {
