@@ -88,7 +88,7 @@ export class CutoverRunner {
     try {
       const outcome = await cutover.attempt(
         { lockTimeoutMs, holdTimeoutMs, ...this.#endingBlockers(attempt) },
-        (locked) => this.#drainInTime(locked, signal),
+        (locked, inner) => this.#drainInTime(locked, inner),
         signal,
       );
       if (outcome.kind === 'swapped') return outcome;

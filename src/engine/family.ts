@@ -2,7 +2,7 @@
 
 import { MigrationError } from './errors.ts';
 import type { Plan } from './model.ts';
-import type { Cutover, CutoverOptions, CutoverOutcome, FamilyClaim, RowWriter } from './ports.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, Drain, FamilyClaim } from './ports.ts';
 import { Condition, followSignal, Turnstile } from './tasks.ts';
 
 /** Where members wait for each other: ready for the cutover; about to announce an attempt; swapped, with no stream open. */
@@ -72,7 +72,7 @@ class Rendezvous {
 
 interface Brought {
   readonly options: CutoverOptions;
-  readonly drain: (locked: RowWriter) => Promise<void>;
+  readonly drain: Drain;
 }
 
 /** One attempt of all. */

@@ -69,14 +69,10 @@ export interface FamilyClaim extends AsyncDisposable {
   /** In the order of the plans. None is disposed, and none attempts a cutover, by itself. */
   readonly members: readonly TableClaim[];
   /**
-   * As `Cutover.attempt`, of all tables in one: all are locked, each is drained by its own function, one after another in the
-   * order of the plans, and then all are swapped atomically. `lockTimeoutMs` and `holdTimeoutMs` are for all together.
+   * As `Cutover.attempt`, of all tables in one: all are locked, each is drained by its own function in the order of the plans,
+   * side by side (drains.ts), and then all are swapped atomically. `lockTimeoutMs` and `holdTimeoutMs` are for all together.
    */
-  attempt(
-    options: CutoverOptions,
-    drains: readonly ((locked: RowWriter) => Promise<void>)[],
-    signal: AbortSignal,
-  ): Promise<CutoverOutcome>;
+  attempt(options: CutoverOptions, drains: readonly Drain[], signal: AbortSignal): Promise<CutoverOutcome>;
 }
 
 /** What the bookkeeping in the database says about one migration. */
@@ -274,6 +270,9 @@ export interface ChangeBatch {
   readonly fence: Fence | null;
 }
 
+/** Applies what is left to the shadow, through the session that holds the lock. */
+export type Drain = (locked: RowWriter, signal: AbortSignal) => Promise<void>;
+
 /** The swap. */
 export interface Cutover {
   /**
@@ -283,7 +282,7 @@ export interface Cutover {
    * session is gone; ask `hasSwapped`). If `drain` rejects, writers go on in the old table and its reason is passed on. What the
    * drain wrote lasts only if the swap does: where both are one transaction, anything but `swapped` undoes it.
    */
-  attempt(options: CutoverOptions, drain: (locked: RowWriter) => Promise<void>, signal: AbortSignal): Promise<CutoverOutcome>;
+  attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome>;
   /** Whether the swap has happened, by the catalog. Rejects with SWAP_UNKNOWN if the catalog fits neither. */
   hasSwapped(signal: AbortSignal): Promise<boolean>;
   /** What the swap has left to be done, a sentence for each thing, read from the server. Only after the swap. */

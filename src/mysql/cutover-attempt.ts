@@ -3,8 +3,8 @@
  *
  *   open sessions, make the writers ready, raise the counters      nobody waits yet
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up
- *   for each table:                                                through the session that holds the lock
- *     drain → carry the counter over → is the claim still ours?
+ *   drain all, side by side                                        through the session that holds the lock
+ *   carry the counters over, are the claims still ours?
  *   guards of foreign keys, if there are any                       foreign-key-swap.ts; their tables are locked too
  *   RENAME TABLE source TO retired, shadow TO source, …            MySQL: in that session. MariaDB: see cutover-two-sessions.ts
  *   right names of foreign keys                                    MySQL; on MariaDB `settle` does it, which follows at once
@@ -14,9 +14,10 @@
  * sessions (lockSettings), and a swap that was not sent is then never made.
  */
 
+import { drainTogether } from '../engine/drains.ts';
 import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
-import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
@@ -60,9 +61,6 @@ export interface CutoverParts {
 
 /** All tables of an attempt. */
 export type Swapped = readonly [CutoverParts, ...CutoverParts[]];
-
-/** Empties the change stream of one table. */
-export type Drain = (locked: RowWriter) => Promise<void>;
 
 /** The sessions of one attempt. `renamer` is `locker` where one session does all. */
 export interface AttemptSessions {
@@ -222,7 +220,7 @@ class Attempt {
     const { locker } = this.#sessions;
     const { holdTimeoutMs } = this.#options;
     const drainAll = async (): Promise<void> => {
-      for (const [place, writer] of writers.entries()) await this.#drains[place]?.(writer);
+      await drainTogether(this.#drains, writers, signal);
       await this.#makeReady(signal);
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
     };

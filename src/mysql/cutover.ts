@@ -1,7 +1,7 @@
 /** The cutover of one table on MySQL and MariaDB: an attempt (cutover-attempt.ts), whether it happened, and what it has left. */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, Drain } from '../engine/ports.ts';
 import { settleTriggers } from './carry-over-triggers.ts';
 import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
@@ -21,7 +21,7 @@ class TableSwap implements Cutover {
     this.#parts = parts;
   }
 
-  attempt(options: CutoverOptions, drain: (locked: RowWriter) => Promise<void>, signal: AbortSignal): Promise<CutoverOutcome> {
+  attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome> {
     return attemptSwap([this.#parts], { options, drains: [drain] }, signal);
   }
 

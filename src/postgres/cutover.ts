@@ -2,11 +2,11 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
-import type { Cutover, CutoverOptions, CutoverOutcome } from '../engine/ports.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, Drain } from '../engine/ports.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
 import { readUnsettled, settle } from './settlement.ts';
 import { quoteTable, quoteText } from './statements.ts';
-import { type Drain, type SwapMember, type SwapParts, TableSwap } from './swap.ts';
+import { type SwapMember, type SwapParts, TableSwap } from './swap.ts';
 
 /** What a cutover works with. */
 export interface CutoverParts extends SwapMember, Omit<SwapParts, 'members'> {}

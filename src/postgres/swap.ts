@@ -4,7 +4,7 @@
  *   wait until snapshots older than the shadows' rows are gone        nobody waits yet
  *   BEGIN, lock the shadows, the sources and what is tied to them     new statements wait; those in flight end, or we give up
  *   read what is to be carried over, look what is in the way          while all tables have their places
- *   drain one after another → carry over                              through the session that holds the locks
+ *   drain side by side → carry over                                   through the session that holds the locks
  *   source SET SCHEMA retired, shadow SET SCHEMA source, of each      names of indexes, constraints and sequences stay
  *   carry over what needs the final names, are the claims ours?       the swaps are recorded
  *   COMMIT                                                            waiting statements go on, in the new tables
@@ -14,9 +14,10 @@
  * whether a COMMIT whose answer was lost has been done.
  */
 
+import { drainTogether } from '../engine/drains.ts';
 import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
-import type { CutoverOptions, CutoverOutcome, RowWriter } from '../engine/ports.ts';
+import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
@@ -62,9 +63,6 @@ export interface SwapParts {
   readonly members: readonly SwapMember[];
   readonly carryOver: CarryOver;
 }
-
-/** Applies what is left, through the lock. */
-export type Drain = (locked: RowWriter) => Promise<void>;
 
 interface Attempt {
   /** Holds the locks, drains, swaps. */
@@ -201,7 +199,8 @@ export class TableSwap {
     }
     const inTheWay = await carryOver.prepare(locker, signal);
     if (inTheWay.length > 0) return inTheWay;
-    for (const [index, { lockedWriter }] of members.entries()) await drains[index]?.(lockedWriter(locker));
+    const writers = members.map(({ lockedWriter }) => lockedWriter(locker));
+    await drainTogether(drains, writers, signal);
     await carryOver.beforeSwap(locker, signal);
     for (const plan of this.#plans) await swap(locker, plan, signal);
     await carryOver.afterSwap(locker, signal);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_OPTIONS, migrateFamily } from '../../src/index.ts';
 import type { Plan } from '../../src/engine/model.ts';
-import type { Database, Families, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
+import type { Database, Drain, Families, FamilyClaim } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import { never, openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
@@ -72,8 +72,8 @@ function planOf(database: Database, asked: Readonly<Record<string, string>>): Pr
 }
 
 /** Copies all of them, and leaves them to be brought up to date by their drains. */
-async function copyAll(family: FamilyClaim): Promise<readonly ((locked: RowWriter) => Promise<void>)[]> {
-  const drains: ((locked: RowWriter) => Promise<void>)[] = [];
+async function copyAll(family: FamilyClaim): Promise<readonly Drain[]> {
+  const drains: Drain[] = [];
   for (const member of family.members) {
     const reader = new StreamReader(await member.openChangeStream(null, never));
     await member.pair.createShadow(never);
@@ -142,19 +142,31 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server
 
     const blocked: Promise<unknown>[] = [];
     const [first, ...others] = drains;
+    let drained = 0;
+    let pass = (): void => undefined;
+    const areOthersDrained = new Promise<void>((resolve) => (pass = resolve));
     const outcome = await family.attempt(
       limits,
       [
-        async (locked) => {
+        async (locked, signal) => {
           const broken = orphan.run('INSERT INTO orders (customer_id) VALUES (4711)');
           blocked.push(
             broken.catch((error: unknown) => String(error)),
             child.run('INSERT INTO items (order_id, customer_id) VALUES (31, 10)'),
           );
           await seeWaiting(application, [orphan, child]);
-          await first?.(locked);
+          // None waits for the fence of another, nor for its drain.
+          await areOthersDrained;
+          await first?.(locked, signal);
         },
-        ...others,
+        ...others.map(
+          (drain): Drain =>
+            async (locked, signal) => {
+              await drain(locked, signal);
+              drained += 1;
+              if (drained === others.length) pass();
+            },
+        ),
       ],
       never,
     );

@@ -36,8 +36,8 @@ describe('an attempt of a family', () => {
   test('waits for the drains of all, makes one attempt with them in order, and all get its outcome; so does the next', async () => {
     const outcomes: CutoverOutcome[] = [{ kind: 'not-locked', blockers: ['session 5'] }, SWAPPED];
     const drained: string[] = [];
-    const { first, second, attempts, alive } = family(async (_options, drains) => {
-      for (const drain of drains) await drain(null as never);
+    const { first, second, attempts, alive } = family(async (_options, drains, signal) => {
+      for (const drain of drains) await drain(null as never, signal);
       return outcomes.shift() ?? SWAPPED;
     });
     for (const outcome of [...outcomes]) {
@@ -53,9 +53,9 @@ describe('an attempt of a family', () => {
   test('passes the error of a drain on to all, and tells each of a blocker that was ended', async () => {
     const late = new MigrationError('STATEMENT_TIMEOUT', 'The drain took too long.');
     const told: string[] = [];
-    const { first, second, end, alive } = family(async (options, drains) => {
+    const { first, second, end, alive } = family(async (options, drains, signal) => {
       options.onBlockerEnded?.('session 5');
-      for (const drain of drains) await drain(null as never);
+      for (const drain of drains) await drain(null as never, signal);
       return SWAPPED;
     });
     const options = { ...OPTIONS, onBlockerEnded: (blocker: string): void => void told.push(blocker) };

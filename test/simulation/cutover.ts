@@ -1,7 +1,8 @@
 /** The swap on the simulated server: waits for the tables' lock, drains through the session that has it, and swaps in one step. */
 
+import { drainTogether } from '../../src/engine/drains.ts';
 import { asMigrationError, MigrationError } from '../../src/engine/errors.ts';
-import type { Cutover, CutoverOptions, CutoverOutcome, RowWriter } from '../../src/engine/ports.ts';
+import type { Cutover, CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../../src/engine/ports.ts';
 import { type CallWork, type Client, connectionLost } from './client.ts';
 import type { LockRequest } from './table-lock.ts';
 import { SimulatedRowWriter } from './table-pair.ts';
@@ -13,11 +14,7 @@ export class SimulatedCutover implements Cutover {
     this.#client = client;
   }
 
-  async attempt(
-    options: CutoverOptions,
-    drain: (locked: RowWriter) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<CutoverOutcome> {
+  async attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome> {
     return await attemptTogether([{ client: this.#client, drain }], options, signal);
   }
 
@@ -54,27 +51,33 @@ export class SimulatedCutover implements Cutover {
 /** A table that is to be swapped, as one process sees it. */
 export interface TableToSwap {
   readonly client: Client;
-  readonly drain: (locked: RowWriter) => Promise<void>;
+  readonly drain: Drain;
 }
 
-/** One attempt for several tables: all are locked, each is drained, and one statement swaps all or none. */
+/** One attempt for several tables: all are locked, all are drained, and one statement swaps all or none. */
 export async function attemptTogether(
   tables: readonly TableToSwap[],
   options: CutoverOptions,
   signal: AbortSignal,
 ): Promise<CutoverOutcome> {
-  const sessions = tables.map(({ client, drain }) => ({ session: new CutoverSession(client, options), drain }));
-  const [first, ...others] = sessions.map(({ session }) => session);
+  const sessions = tables.map(({ client }) => new CutoverSession(client, options));
+  const [first, ...others] = sessions;
   if (first === undefined) throw new Error('an attempt has tables');
   try {
-    for (const { session } of sessions) {
+    for (const session of sessions) {
       const blockers = await session.lock(signal);
       if (blockers !== null) return { kind: 'not-locked', blockers };
     }
-    for (const { session, drain } of sessions) await session.drain(drain, signal);
+    const drains = tables.map(({ drain }) => drain);
+    await drainTogether(
+      drains,
+      sessions.map(({ writer }) => writer),
+      signal,
+    );
+    for (const session of sessions) session.checkAlive();
     return await first.swapWith(others, signal);
   } finally {
-    for (const { session } of sessions) await session.unlock();
+    for (const session of sessions) await session.unlock();
   }
 }
 
@@ -127,11 +130,13 @@ class CutoverSession {
     }
   }
 
-  /** Calls `drain` once; when the session ends meanwhile, its statements reject. */
-  async drain(drain: (locked: RowWriter) => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Works through the lock: when the session ends meanwhile, its statements reject. */
+  get writer(): RowWriter {
     const send = <Result>(work: CallWork<Result>, inner: AbortSignal): Promise<Result> => this.#call(work, inner);
-    await drain(new SimulatedRowWriter(this.#client, send, false));
-    signal.throwIfAborted();
+    return new SimulatedRowWriter(this.#client, send, false);
+  }
+
+  checkAlive(): void {
     if (this.#ended.signal.aborted) throw connectionLost('drain');
   }
 

@@ -1,7 +1,7 @@
 /** Several simulated tables that one process has claimed and that are swapped together. */
 
 import type { Plan } from '../../src/engine/model.ts';
-import type { CutoverOptions, CutoverOutcome, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
+import type { CutoverOptions, CutoverOutcome, Drain, FamilyClaim } from '../../src/engine/ports.ts';
 import { Client } from './client.ts';
 import { attemptTogether } from './cutover.ts';
 import { SimulatedDatabase, type SimulatedTableClaim } from './database.ts';
@@ -44,11 +44,7 @@ export class SimulatedFamilyClaim implements FamilyClaim {
   }
 
   /** A table for which no drain was brought is swapped as it is: the judge sees it. */
-  async attempt(
-    options: CutoverOptions,
-    drains: readonly ((locked: RowWriter) => Promise<void>)[],
-    signal: AbortSignal,
-  ): Promise<CutoverOutcome> {
+  async attempt(options: CutoverOptions, drains: readonly Drain[], signal: AbortSignal): Promise<CutoverOutcome> {
     const tables = this.#clients.map((client, place) => ({ client, drain: drains[place] ?? (async () => undefined) }));
     return await attemptTogether(tables, options, signal);
   }

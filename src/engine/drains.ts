@@ -1,0 +1,33 @@
+/** Drains of tables that are locked together, side by side through the one session that holds the locks. */
+
+import { assert } from './errors.ts';
+import type { Drain, RowWriter } from './ports.ts';
+import { runTogether, Turnstile } from './tasks.ts';
+
+/**
+ * Begins all drains in one tick, so that their fences are placed at once and nobody waits for another's, and resolves when all are
+ * done. Their writers, one for each, work through one session: calls take turns, each of them whole. When a drain fails the
+ * others are aborted; this rejects with the first failure when all have ended.
+ */
+export async function drainTogether(
+  drains: readonly Drain[],
+  writers: readonly RowWriter[],
+  signal: AbortSignal,
+): Promise<void> {
+  assert(drains.length === writers.length, 'each table is drained by a function of its own');
+  const session = new Turnstile();
+  const tasks = writers.map((writer, place) => async (inner: AbortSignal): Promise<void> => {
+    await drains[place]?.(inTurns(writer, session), inner);
+  });
+  await runTogether(tasks, signal);
+}
+
+function inTurns(writer: RowWriter, session: Turnstile): RowWriter {
+  return {
+    keysPerStatement: writer.keysPerStatement,
+    deleteRows: (keys, signal) => session.run(() => writer.deleteRows(keys, signal), signal),
+    insertRows: (keys, signal) => session.run(() => writer.insertRows(keys, signal), signal),
+    explainCollision: (keys, signal) => session.run(() => writer.explainCollision(keys, signal), signal),
+    findDifferingRows: (keys, signal) => session.run(() => writer.findDifferingRows(keys, signal), signal),
+  };
+}
