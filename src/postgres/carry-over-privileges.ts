@@ -64,7 +64,8 @@ async function ownersShare(
   return rows.flatMap((row) => row['statement'] ?? []);
 }
 
-interface Grant {
+/** What a role granted to another. */
+export interface Grant {
   readonly statement: string;
   /** Whom to act as; null: the owner. */
   readonly grantor: string | null;
@@ -111,7 +112,7 @@ async function readGrants(session: Session, tables: CarriedTables, signal: Abort
 }
 
 /** A role can grant only what it was granted itself. */
-function inOrder(grants: readonly Grant[]): readonly Grant[] {
+export function inOrder(grants: readonly Grant[]): readonly Grant[] {
   const ordered: Grant[] = [];
   const given = new Set<string | null>();
   let waiting = grants;
@@ -132,7 +133,7 @@ function ownerOid({ oid }: TableDescription): string {
 }
 
 /** A grant is recorded as given by the role that is set. */
-function asGrantor(statement: string, grantor: string | null): string {
+export function asGrantor(statement: string, grantor: string | null): string {
   return grantor === null ? statement : `SET LOCAL ROLE ${grantor}; ${statement}; RESET ROLE`;
 }
 

@@ -17,6 +17,7 @@ import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners 
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { tableObstacles } from './obstacles-table.ts';
+import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -120,6 +121,8 @@ async function readStatements(
     signal,
   );
   const foreignKeys = foreignKeyStatements(tables, keys);
+  const oids = tables.map(({ source }) => source.oid);
+  const functions = await rowTypeFunctionStatements(session, oids, signal);
   const beforeSwap: string[] = [];
   const afterSwap: string[] = [];
   for (const one of tables) {
@@ -138,9 +141,9 @@ async function readStatements(
     );
   }
   return {
-    beforeSwap: [...beforeSwap, ...released, ...foreignKeys.beforeSwap],
+    beforeSwap: [...beforeSwap, ...released, ...foreignKeys.beforeSwap, ...functions.beforeSwap],
     // What names several of the tables is made when all of them, and their owners, are in place.
-    afterSwap: [...afterSwap, ...bound, ...foreignKeys.afterSwap],
+    afterSwap: [...afterSwap, ...functions.afterSwap, ...bound, ...foreignKeys.afterSwap],
   };
 }
 

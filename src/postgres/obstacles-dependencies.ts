@@ -3,6 +3,7 @@
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { DESCRIBED_DEPENDENT, isRepointed } from './dependents.ts';
+import { isOnRowType, rowTypeFunctionObstacles } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -20,7 +21,7 @@ export interface DependencyScope {
 /**
  * Dependencies of others on the table, its columns and its row type, and on what belongs to it and is made anew (indexes,
  * constraints, statistics, identity sequences). Left out is what the shadow has of its own and what is carried over (triggers,
- * policies, rules, sequences, publications) or re-pointed.
+ * policies, rules, sequences, publications) or re-pointed, and functions on the row type, which are judged by themselves.
  */
 export async function dependencyObstacles(
   session: Session,
@@ -56,6 +57,7 @@ export async function dependencyObstacles(
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
        AND NOT ((used.oid = ${oid} AND used.class = 'pg_class'::regclass OR used.class = 'pg_constraint'::regclass) AND ${isRepointed})
+       AND NOT ${isOnRowType([oid])}
      ORDER BY 1`,
     signal,
   );
@@ -65,6 +67,7 @@ export async function dependencyObstacles(
   }));
   return [
     ...found,
+    ...(await rowTypeFunctionObstacles(session, scope.source, signal)),
     ...(await columnObstacles(session, scope, signal)),
     ...(await lostToOthers(session, scope, signal)),
     ...(await ownerObstacles(session, scope, signal)),

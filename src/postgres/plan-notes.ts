@@ -6,6 +6,7 @@ import { readDependents } from './dependents.ts';
 import { partnersOf, readForeignKeys } from './foreign-keys.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { keepsValues } from './migration-key.ts';
+import { readRowTypeFunctions } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 
 /** All notes of a plan. */
@@ -36,12 +37,18 @@ export async function dependentNotes(
       .join(', ');
   const locked = list((kind) => kind !== 'function');
   const called = list((kind) => kind === 'function');
+  const remade = (await readRowTypeFunctions(session, [oid], signal)).join(', ');
   return [
     ...(locked === '' ? [] : [`The cutover locks these too, and binds them to the new table: ${locked}.`]),
     ...(called === ''
       ? []
       : [
           `The cutover binds these to the new table; a statement that is calling one reads the old table to its end: ${called}.`,
+        ]),
+    ...(remade === ''
+      ? []
+      : [
+          `The cutover makes these again, for the type of the rows is another; a call that is at work then may fail once: ${remade}.`,
         ]),
   ];
 }

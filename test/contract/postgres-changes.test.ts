@@ -138,10 +138,10 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
       /foreign key c_x_fkey of public\.c belongs to a partitioned table/,
     ],
     [
-      'a function that takes its rows',
-      "CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS 'SELECT 1'",
-      'DROP FUNCTION f(t)',
-      /is used by function public\.f\(public\.t\),/,
+      'a function that returns a row, and that a view uses',
+      "CREATE FUNCTION f() RETURNS t LANGUAGE sql AS 'SELECT NULL::t'; CREATE VIEW v AS SELECT f() IS NULL AS x",
+      'DROP FUNCTION f() CASCADE',
+      /is used by function public\.f\(\), .* it is used by view public\.v/,
     ],
     ['a column of its type', 'CREATE TABLE c (x t)', 'DROP TABLE c', /is used by .*table public\.c,/],
   ])('%s that is made meanwhile keeps the swap away until it is gone', async (_, make, drop, blocker) => {

@@ -124,10 +124,34 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       /used by view .*v,/,
     ],
     [
-      'a function that returns its rows',
-      "CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'",
+      'a function that returns its rows, whose body the server has read',
+      'CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql BEGIN ATOMIC SELECT * FROM t; END',
       'DEPENDENT_OBJECTS',
-      /function/,
+      /used by function .*f\(\), .* body \(BEGIN ATOMIC\)/,
+    ],
+    [
+      'a function that returns a row, and that an index uses',
+      "CREATE TABLE u (x int); CREATE FUNCTION f(int) RETURNS t IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE INDEX i ON u ((f(x) IS NULL))",
+      'DEPENDENT_OBJECTS',
+      /used by function .*f\(integer\), which would stay with the old table: it is used by index .*i/,
+    ],
+    [
+      'a function with a row of it as a default',
+      "CREATE FUNCTION f(t DEFAULT NULL) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+      'DEPENDENT_OBJECTS',
+      /used by function .*f\(.*t\), .*: a parameter has a default of that type/,
+    ],
+    [
+      'an aggregate of its rows',
+      "CREATE FUNCTION f(int, anyelement) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE g(t) (SFUNC = f, STYPE = int)",
+      'DEPENDENT_OBJECTS',
+      /used by function .*g\(.*t\), .*: it is an aggregate/,
+    ],
+    [
+      'a function that takes its rows and goes with an extension',
+      "CREATE FUNCTION f(t[]) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; ALTER FUNCTION f DEPENDS ON EXTENSION plpgsql",
+      'DEPENDENT_OBJECTS',
+      /it goes with the extension plpgsql/,
     ],
     [
       'a function whose body writes it',

@@ -44,11 +44,13 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
       'CREATE VIEW low AS SELECT id, a FROM t WHERE a > 0; CREATE VIEW mid AS SELECT t.id, low.a FROM t JOIN low USING (id)',
       'CREATE VIEW top AS SELECT count(*) AS n, sum(a) AS total FROM mid; CREATE MATERIALIZED VIEW far AS SELECT * FROM top',
       'CREATE FUNCTION total() RETURNS bigint LANGUAGE sql RETURN (SELECT sum(a) FROM t)',
+      "CREATE FUNCTION doubled(t) RETURNS int LANGUAGE sql AS 'SELECT $1.a * 2'",
+      "CREATE FUNCTION quadrupled(int) RETURNS int LANGUAGE plpgsql AS 'DECLARE one t; BEGIN SELECT * INTO one FROM t WHERE id = $1; RETURN doubled(one) * 2; END'",
     );
     const { application } = schema;
     await application.run(
       `GRANT USAGE, CREATE ON SCHEMA ${schema.name} TO ${owner}; GRANT USAGE ON SCHEMA tableshift TO ${role};
-       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tableshift TO ${role}; ALTER FUNCTION total OWNER TO ${owner}`,
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tableshift TO ${role}; ALTER FUNCTION total OWNER TO ${owner}; ALTER FUNCTION doubled OWNER TO ${owner}`,
     );
     for (const relation of ['t', 'log', 'low', 'mid', 'top'])
       await application.run(`ALTER TABLE ${relation} OWNER TO ${owner}`);
@@ -59,6 +61,8 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
     const users = [
       'SELECT * FROM top',
       'SELECT total()',
+      'SELECT doubled(t) FROM t WHERE id = $1',
+      'SELECT quadrupled($1)',
       'SELECT * FROM mid WHERE id = $1',
       'INSERT INTO low (a) VALUES ($1)',
       'INSERT INTO log (n) VALUES ($1)',
@@ -72,7 +76,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
         onStart: ({ retired }) => schemas.push(retired.schema),
       });
       done.abort();
-      const [, , , inserted = 0, ruled = 0, updated = 0] = await Promise.all(users);
+      const [, , , , , inserted = 0, ruled = 0, updated = 0] = await Promise.all(users);
       expect(updated).toBeGreaterThan(0);
       expect(await application.run('SELECT count(*) AS n, min(added) AS added FROM t')).toEqual([
         { n: `${2000 + inserted + ruled}`, added: '7' },

@@ -29,6 +29,7 @@ export function kitchenSink(schema: string): readonly string[] {
     `CREATE PUBLICATION pub_${schema} FOR TABLE t (id, a) WHERE (id > 1); INSERT INTO t (a, b) VALUES (1, 'a'), (2, 'b')`,
     ...foreignKeys,
     ...viewsOver(owner, reader),
+    ...functionsOnRows(owner, reader),
   ];
 }
 
@@ -57,6 +58,18 @@ function viewsOver(owner: string, reader: string): readonly string[] {
     `ALTER VIEW low OWNER TO ${owner}; ALTER TABLE log OWNER TO ${owner}; ALTER FUNCTION total OWNER TO ${owner}; GRANT SELECT, UPDATE (a, b) ON low TO ${reader} WITH GRANT OPTION`,
     `SET ROLE ${reader}; GRANT SELECT ON low TO PUBLIC; RESET ROLE; GRANT INSERT ON mid TO ${reader}; GRANT EXECUTE ON FUNCTION total TO ${reader}`,
     "COMMENT ON FUNCTION total IS 'total'; REVOKE ALL ON whole FROM PUBLIC; ALTER VIEW grouped RENAME n TO many",
+  ];
+}
+
+/** Functions and procedures that take or return rows of `t`, with all that they can have. */
+function functionsOnRows(owner: string, reader: string): readonly string[] {
+  return [
+    "CREATE FUNCTION named(t) RETURNS text LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 7 AS 'SELECT $1.b'",
+    "CREATE FUNCTION listed(above int DEFAULT 0) RETURNS SETOF t LANGUAGE sql ROWS 5 SECURITY DEFINER SET search_path FROM CURRENT AS 'SELECT * FROM t WHERE a > above'",
+    "CREATE FUNCTION first(VARIADIC all_of t[]) RETURNS t LANGUAGE plpgsql IMMUTABLE LEAKPROOF AS 'BEGIN RETURN all_of[1]; END'",
+    "CREATE PROCEDURE \"Ke ep\"(IN kept t, OUT back t) LANGUAGE plpgsql AS 'BEGIN back := kept; END'; COMMENT ON PROCEDURE \"Ke ep\" IS 'ke''ep'; COMMENT ON FUNCTION listed IS 'listed'",
+    `ALTER FUNCTION named OWNER TO ${owner}; ALTER FUNCTION listed OWNER TO ${owner}; REVOKE ALL ON FUNCTION listed FROM PUBLIC; GRANT EXECUTE ON FUNCTION listed TO ${reader} WITH GRANT OPTION`,
+    `SET ROLE ${reader}; GRANT EXECUTE ON FUNCTION listed TO PUBLIC; RESET ROLE; REVOKE ALL ON FUNCTION named FROM ${owner}`,
   ];
 }
 
