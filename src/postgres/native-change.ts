@@ -7,7 +7,7 @@ import { refusalOf } from './alter-probe.ts';
 import type { TableDescription } from './catalog.ts';
 import { readNativeClauses } from './native-clauses.ts';
 import { NativeClone } from './native-clone.ts';
-import { NativeFinder } from './native-finder.ts';
+import { findSteps } from './native-finder.ts';
 import { ourNames } from './native-recipes.ts';
 import { runStep } from './native-step.ts';
 import { readSource } from './planning-facts.ts';
@@ -41,8 +41,7 @@ async function findNative(server: Server, request: MigrationRequest, signal: Abo
   try {
     const clone = await cloned(session, source, signal);
     if (clone === null) return { clause, reason: 'a foreign key of the table refers to one that is partitioned or no table' };
-    const finder = new NativeFinder({ session, clone, source, clauses, flavour: server.flavour });
-    const found = await finder.find(signal);
+    const found = await findSteps({ session, clone, source, clauses, flavour: server.flavour }, signal);
     if ('reason' in found) return found;
     return { source: { schema: source.schema, table: source.table }, alter: clause, steps: found.steps };
   } finally {

@@ -20,6 +20,8 @@ export interface NativeClause {
   readonly body: string;
   /** The column whose type changes, where that is the clause. */
   readonly retyped: string | null;
+  /** The column that it adds, where it does. */
+  readonly adds: string | null;
   /** Whether it drops a constraint, which the server does before it adds any. */
   readonly isDrop: boolean;
   /** Why not, of an impossible one. */
@@ -86,6 +88,7 @@ function readClause(sql: string, clause: readonly Token[]): NativeClause {
     name: null,
     body: '',
     retyped: null,
+    adds: null,
     isDrop: false,
     reason: '',
   } as const;
@@ -121,5 +124,11 @@ function readAddition(sql: string, clause: readonly Token[]): Partial<NativeClau
   if (isWords(body, 'check') || isWords(body, 'foreign', 'key') || isWords(body, 'not', 'null')) {
     return { ...found, kind: 'constraint' };
   }
-  return isWords(body, 'unique') || isWords(body, 'primary', 'key') ? { ...found, kind: 'unique' } : {};
+  if (isWords(body, 'unique') || isWords(body, 'primary', 'key')) return { ...found, kind: 'unique' };
+  return isNamed || isWords(body, 'exclude') ? {} : { adds: addedColumn(body) };
+}
+
+function addedColumn(body: readonly Token[]): string | null {
+  const column = isWord(body[0], 'column') ? body.slice(1) : body;
+  return nameOf(column[isWords(column, 'if', 'not', 'exists') ? 3 : 0]);
 }

@@ -13,6 +13,7 @@ import type { Constraint, TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { namedConstraint, type NativeClause } from './native-clauses.ts';
 import type { NativeClone, RowWork } from './native-clone.ts';
+import { spellOut } from './native-columns.ts';
 import { adoption, catalogOnly, ourName, type Reached, type Recipe, type RecipeBook, stepsOf } from './native-recipes.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -22,8 +23,14 @@ export interface FinderParts {
   readonly session: Session;
   readonly clone: NativeClone;
   readonly source: TableDescription;
-  /** None of them impossible. */
+  /** As written, or what is left of it; none of them impossible. */
+  readonly asked: readonly NativeClause[];
+  /** The same, perhaps spelled out. */
   readonly clauses: readonly NativeClause[];
+  /** Whether columns are added before all else. */
+  readonly isColumnsFirst: boolean;
+  /** Whether `asked` is what an earlier run has left; it is then not repeated. */
+  readonly isRest: boolean;
   readonly flavour: Flavour;
 }
 
@@ -48,8 +55,73 @@ const workWords: Readonly<Record<RowWork, string>> = {
   scan: 'the server reads every row while nobody can write',
 };
 
+/**
+ * The steps, or why there are none: with columns that are added in the last step, then with such columns first. Where the server
+ * refuses the ALTER because a run that died has added them already, the steps that are left. Rejects with a PlanRefusedError where
+ * it refuses it for any other reason.
+ */
+export async function findSteps(
+  parts: Omit<FinderParts, 'asked' | 'isColumnsFirst' | 'isRest'>,
+  signal: AbortSignal,
+): Promise<Found | NoNativeWay> {
+  const { clauses } = parts;
+  const spelled = spellOut(clauses);
+  try {
+    const whole = { ...parts, asked: clauses, isColumnsFirst: false, isRest: false };
+    const found = await new NativeFinder(whole).find(signal);
+    if ('steps' in found || !hasRecipe(spelled) || clauses.every(({ adds }) => adds === null)) return found;
+    const early = await new NativeFinder({ ...whole, clauses: spelled, isColumnsFirst: true }).find(signal);
+    return 'steps' in early ? early : found;
+  } catch (error) {
+    if (!(error instanceof PlanRefusedError) || !hasRecipe(spelled)) throw error;
+    const rest = await withoutAdded(parts, spelled, signal);
+    if (rest === null) throw error;
+    const left = { ...parts, asked: rest, clauses: rest, isColumnsFirst: false, isRest: true };
+    const found = await new NativeFinder(left).find(signal).catch((refusal: unknown) => {
+      if (refusal instanceof PlanRefusedError) throw error;
+      throw refusal;
+    });
+    if ('reason' in found || found.steps.length === 0) throw error;
+    return found;
+  }
+}
+
+/** Whether something is to be made ready over columns that come first. */
+function hasRecipe(clauses: readonly NativeClause[]): boolean {
+  return clauses.some(({ kind }) => kind === 'constraint' || kind === 'unique' || kind === 'not-null');
+}
+
+/** The clauses but those that add columns, where the table has all of these as they would be added; else null. */
+async function withoutAdded(
+  { clone, source, session }: Pick<FinderParts, 'clone' | 'source' | 'session'>,
+  clauses: readonly NativeClause[],
+  signal: AbortSignal,
+): Promise<readonly NativeClause[] | null> {
+  const added = clauses.filter(({ adds }) => adds !== null);
+  if (added.length === 0 || !added.every(({ adds }) => source.columns.some(({ name }) => name === adds))) return null;
+  const table = `ALTER TABLE ${quoteTable(clone.table)}`;
+  try {
+    return await clone.undone(async () => {
+      for (const { adds, text } of added) {
+        await session.execute(`${table} RENAME COLUMN ${quoteName(adds ?? '')} TO tableshift_there`, signal);
+        await clone.watch([`${table} ${text}`], signal);
+        const columns = (await clone.read(signal))?.columns ?? [];
+        const [there, fresh] = ['tableshift_there', adds].map((wanted) => columns.find(({ name }) => name === wanted));
+        if (there === undefined || fresh === undefined) return null;
+        const known = { ...there, name: fresh.name, attnum: fresh.attnum };
+        if (JSON.stringify(known) !== JSON.stringify(fresh)) return null;
+        await session.execute(`${table} DROP COLUMN tableshift_there`, signal);
+      }
+      return clauses.filter(({ adds }) => adds === null);
+    }, signal);
+  } catch (error) {
+    refusalOf(error, source, 'alter');
+    return null;
+  }
+}
+
 /** One search. */
-export class NativeFinder {
+class NativeFinder {
   readonly #parts: FinderParts;
   readonly #table: TableName;
   /** As they run on the clone, where they refer to clones. */
@@ -64,8 +136,8 @@ export class NativeFinder {
 
   /** The steps, or why there are none. Rejects with a PlanRefusedError where the server refuses the ALTER. */
   async find(signal: AbortSignal): Promise<Found | NoNativeWay> {
-    const { clauses, clone, source } = this.#parts;
-    for (const clause of clauses.filter(({ kind }) => kind !== 'unseen')) {
+    const { asked, clauses, clone, source, isRest } = this.#parts;
+    for (const clause of [...asked, ...clauses].filter(({ kind }) => kind !== 'unseen')) {
       const tried = await clone.retarget(clause.text, signal);
       if (tried === null) return { clause: clause.text, reason: 'it refers to a table that is partitioned, or to no table' };
       this.#tried.set(clause, tried);
@@ -83,7 +155,7 @@ export class NativeFinder {
       const found = await this.#round(left, signal);
       if (found === 'names-taken') continue;
       const isOver = 'steps' in found && found.steps.length > 0;
-      if (isOver || left.length === 0) return found;
+      if (isOver || left.length === 0 || isRest) return found;
       // All of it is there already, or it is not the same: the server shall say what it says to that.
       left = [];
     }
@@ -91,7 +163,12 @@ export class NativeFinder {
   }
 
   get #whole(): string {
-    return this.#parts.clauses.map(({ text }) => text).join(', ');
+    return this.#parts.asked.map(({ text }) => text).join(', ');
+  }
+
+  /** Clauses of the first statement. */
+  get #first(): readonly NativeClause[] {
+    return this.#parts.isColumnsFirst ? this.#parts.clauses.filter(({ adds }) => adds !== null) : [];
   }
 
   /** `left`: constraints that an earlier run has added, which are not added again. */
@@ -99,6 +176,9 @@ export class NativeFinder {
     const { clone } = this.#parts;
     const asked = await this.#tryWhole(left, signal);
     if (asked === null) return { clause: this.#whole, reason: 'what it adds is there in part' };
+    if (this.#parts.isRest && asked.result === JSON.stringify(await this.#read(signal))) {
+      return { clause: this.#whole, reason: 'all of it is there already' };
+    }
     if (asked.work.size === 0) {
       const sql = `ALTER TABLE ${quoteTable(this.#table)} ${this.#whole}`;
       return { steps: [{ sql, kind: 'brief', reason: catalogOnly }] };
@@ -111,7 +191,8 @@ export class NativeFinder {
     if (await clone.take(learned.names, signal)) return 'names-taken';
     const refused = await this.#tryRecipes(learned, { left, expected: asked.result }, signal);
     if (refused !== null) return refused;
-    return { steps: stepsOf({ table: this.#table, recipes: learned.recipes, last: learned.last }) };
+    const first = this.#first.map(({ text }) => text);
+    return { steps: stepsOf({ table: this.#table, first, recipes: learned.recipes, last: learned.last }) };
   }
 
   /** The ALTER as it stands, and what it makes of the clone; null where it does not go without what is `left`. */
@@ -119,8 +200,8 @@ export class NativeFinder {
     left: readonly string[],
     signal: AbortSignal,
   ): Promise<{ readonly work: ReadonlySet<RowWork>; readonly result: string } | null> {
-    const { clone, clauses, source } = this.#parts;
-    const texts = clauses.flatMap((clause) => this.#tried.get(clause) ?? []);
+    const { clone, asked, source } = this.#parts;
+    const texts = asked.flatMap((clause) => this.#tried.get(clause) ?? []);
     if (texts.length === 0) return { work: new Set(), result: '' };
     try {
       return await clone.undone(async () => {
@@ -156,13 +237,15 @@ export class NativeFinder {
   }
 
   /**
-   * Clause by clause, without the plain ones: these come last, so the others must not need them. But constraints that are dropped
-   * go first, for the names that they leave. On the clone, not undone.
+   * Clause by clause, without the plain ones: these come last, so the others must not need them, but for the columns that come
+   * first. Constraints that are dropped go first here, for the names that they leave. On the clone, not undone.
    */
   async #learn(left: readonly string[], signal: AbortSignal): Promise<Learned | NoNativeWay> {
     await this.#drop(left, signal);
     const drops = this.#parts.clauses.flatMap((clause) => (clause.isDrop ? (this.#tried.get(clause) ?? []) : []));
     if (drops.length > 0) await this.#parts.clone.watch([this.#onClone(drops.join(', '))], signal);
+    const first = this.#first.flatMap((clause) => this.#tried.get(clause) ?? []);
+    if (first.length > 0) await this.#parts.clone.watch([this.#onClone(first.join(', '))], signal);
     let all: Learned = { recipes: [], last: [], names: [] };
     for (const clause of this.#parts.clauses) {
       const learned = await this.#learnOne(clause, left, signal);
@@ -177,6 +260,7 @@ export class NativeFinder {
   }
 
   async #learnOne(clause: NativeClause, left: readonly string[], signal: AbortSignal): Promise<Learned | NoNativeWay> {
+    if (this.#first.includes(clause)) return { recipes: [], last: [], names: [] };
     const asItStands: Learned = { recipes: [], last: [clause.text], names: [] };
     if (clause.kind === 'plain' || clause.kind === 'unseen' || clause.kind === 'impossible') return asItStands;
     const before = await this.#read(signal);
@@ -254,8 +338,12 @@ export class NativeFinder {
     if (constraint === undefined || index === undefined || index.isExclusion || !index.rest.startsWith(' USING btree ')) {
       return { clause: clause.text, reason: 'no index for it can be built while rows are written' };
     }
+    const { source, isRest } = this.#parts;
+    if (isRest && source.constraints.some(({ definition }) => definition === constraint.definition)) {
+      return { clause: clause.text, reason: 'it is there already' };
+    }
     const name = ourName(this.#table, 'index', index.rest, index.tablespace ?? '', constraint.name);
-    const known = this.#parts.source.indexes.find((one) => one.name === name);
+    const known = source.indexes.find((one) => one.name === name);
     return {
       recipes: [
         ...this.#notNull(difference, left),
@@ -276,6 +364,7 @@ export class NativeFinder {
     const unseen = new Set(clauses.filter(({ kind }) => kind === 'unseen').map(({ text }) => text));
     const book: RecipeBook = {
       table: clone.table,
+      first: this.#first.map(({ text }) => text),
       // All of them from the beginning: the clone has nothing of an earlier run.
       recipes: learned.recipes.map((recipe) => ('reached' in recipe ? { ...recipe, reached: 'nothing' } : recipe)),
       last: learned.last.filter((text) => !unseen.has(text)),

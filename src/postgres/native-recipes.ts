@@ -6,7 +6,8 @@
  *   SET NOT NULL (17 and before)        a CHECK of ours as above → SET NOT NULL, which finds it proven, and drop the CHECK
  *   UNIQUE, PRIMARY KEY                 NOT NULL of its columns as above → an index of ours, CONCURRENTLY → USING INDEX
  *
- * Everything else of the ALTER is in the last statement. Until that one, only new rows notice anything.
+ * Everything else of the ALTER is in the last statement. Until that one, only new rows notice anything. But columns that are
+ * added come first where a constraint is over them.
  */
 
 import { createHash } from 'node:crypto';
@@ -38,6 +39,8 @@ export type Recipe =
 /** What the steps are made from. */
 export interface RecipeBook {
   readonly table: TableName;
+  /** Clauses that add columns which the recipes need. */
+  readonly first: readonly string[];
   readonly recipes: readonly Recipe[];
   /** Clauses of the last statement. */
   readonly last: readonly string[];
@@ -68,9 +71,12 @@ export function adoption({
 }
 
 /** The steps in their order. */
-export function stepsOf({ table, recipes, last }: RecipeBook): readonly NativeStep[] {
+export function stepsOf({ table, first, recipes, last }: RecipeBook): readonly NativeStep[] {
   const alter = `ALTER TABLE ${quoteTable(table)}`;
-  const prepared = recipes.flatMap((recipe) => preparation(recipe, table));
+  const prepared = [
+    ...(first.length === 0 ? [] : [brief(`${alter} ${first.join(', ')}`, columnsFirst)]),
+    ...recipes.flatMap((recipe) => preparation(recipe, table)),
+  ];
   const proofs = recipes.flatMap((recipe) => (recipe.kind === 'proof' ? [recipe.name] : []));
   const renames = recipes.flatMap((recipe) =>
     recipe.kind === 'constraint' && recipe.becomes !== null
@@ -131,6 +137,9 @@ function lastReason(recipes: readonly Recipe[]): string {
   ];
   return ready.length === 0 ? catalogOnly : `${ready.join(' and ')} by now, so that only the catalog is changed`;
 }
+
+/** Why the step is there that adds columns before the constraints over them; these columns are not undone. */
+export const columnsFirst = 'the server changes the catalog only: the new column is there before what is to hold for it';
 
 /** Why a statement is cheap that needs nothing made ready. */
 export const catalogOnly = 'the server changes the catalog only: no row is read or written';

@@ -8,7 +8,7 @@ import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
 import { serverError, type ServerReport } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
-import { undoingStatements } from './native-recipes.ts';
+import { columnsFirst, undoingStatements } from './native-recipes.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -127,7 +127,11 @@ async function refused(server: Server, order: StepOrder, error: unknown, signal:
   const left = await undo(server, order, signal);
   const { schema, table } = order.plan.source;
   const isLate = / VALIDATE CONSTRAINT "(?!tableshift_)/.test(order.step.sql) && order.plan.steps[0]?.sql === order.step.sql;
-  const asItWas = `The table is as it was${isLate ? ': the constraint holds for new rows only' : ''}.`;
+  const { steps } = order.plan;
+  const hasColumns = steps.some(({ sql, reason }) => reason === columnsFirst && sql !== order.step.sql);
+  const asItWas = hasColumns
+    ? 'The columns that came first are there, without what was to hold for them: correct the rows and run the same migrate again, or drop the columns.'
+    : `The table is as it was${isLate ? ': the constraint holds for new rows only' : ''}.`;
   const state = left === null ? asItWas : `What was made ready is still there (${left}); drop it by hand.`;
   const said = `${report.message.replace(/\.$/, '')}${report.detail === null ? '' : `: ${report.detail.replace(/\.$/, '')}`}`;
   const message = `The server refuses the ALTER of ${schema}.${table}: ${said}. ${state}`;

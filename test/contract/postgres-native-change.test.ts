@@ -108,6 +108,23 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(await application.run('SELECT count(*) AS rows FROM t')).toEqual([{ rows: '4' }]);
   });
 
+  test('a column that came before its constraint stays when rows do not fit, and the same change goes on with it', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    const clauses = 'ADD z int DEFAULT 7 UNIQUE';
+    await expect(runAll(native, await planOf(native, clauses))).rejects.toMatchObject({
+      code: 'DUPLICATE_KEY',
+      message: expect.stringMatching(/Key \(z\)=\(7\) is duplicated\. The columns that came first are there/),
+    });
+    expect((await inventory())['indexes']).toEqual([]);
+    await application.run('UPDATE t SET z = id');
+    const rest = await planOf(native, clauses);
+    expect(rest.steps.map(({ kind }) => kind)).toEqual(['online', 'brief']);
+    await runAll(native, rest);
+    await expect(find(native, clauses)).rejects.toMatchObject({ obstacles: [{ code: 'INVALID_ALTER' }] });
+    expect((await inventory())['constraints']).toContainEqual(expect.stringContaining('t_z_key'));
+  });
+
   test('a foreign key waits for no writer of the other table longer than for its own lock', async () => {
     await using database = await open();
     const native = nativeOf(database);
