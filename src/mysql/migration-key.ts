@@ -20,6 +20,10 @@ export interface KeyChoice {
  * The migration key, or why there is none. The columns must be NOT NULL and keep their values and their text form, for the
  * same literals are used on both tables; so an INT may become a BIGINT, but not a VARCHAR. They keep their order too, but for
  * text, which may change its character set or collation as long as its spelling can be told. The primary key is preferred, then a single integer, then a key whose order is known, then the one with the fewest columns.
+ *
+ * An index over the same columns may be missing after the change, because each unique one of a partitioned table has the columns of
+ * the partitioning in it. Then one that begins with them will do, or one over the first of them: the longer of the two is unique in
+ * both tables, and its columns are the key.
  */
 export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
   const { source, asked } = choice;
@@ -38,7 +42,7 @@ export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
     if (typeof judged === 'string') reasons.push(`${index.name}: ${judged}`);
     else keys.push(judged);
   }
-  const [best] = keys.toSorted((a, b) => preference(a, source) - preference(b, source));
+  const [best] = keys.toSorted((a, b) => preference(a, choice) - preference(b, choice));
   if (best !== undefined) return best;
   return {
     code: 'NO_SHARED_KEY',
@@ -50,17 +54,40 @@ export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
 }
 
 /** Smaller is better. */
-function preference(key: MigrationKey, source: TableDescription): number {
+function preference(key: MigrationKey, { source, shadow }: KeyChoice): number {
+  const columnsOf = (table: TableDescription, name: string): number =>
+    table.indexes.find((index) => index.name === name)?.parts.length ?? 0;
+  if (columnsOf(source, key.index) !== columnsOf(shadow, key.shadowIndex)) return 1000 + key.columns.length;
   if (key.index === 'PRIMARY') return 0;
   const isInteger = keyColumns(source, key.columns).every((column) => column.kind === 'integer');
   return (isInteger && key.columns.length === 1 ? 100 : key.isOrderKnown ? 200 : 300) + key.columns.length;
 }
 
 /** The key that this index makes, or why it makes none. */
-function judgeKey(index: Index, { source, shadow, pairs }: KeyChoice): MigrationKey | string {
+function judgeKey(index: Index, choice: KeyChoice): MigrationKey | string {
   const fault = indexFault(index);
   if (fault !== null) return fault;
   const columns = index.parts.map((part) => part.column ?? '');
+  const shadowColumns = judgeColumns(columns, choice);
+  if (typeof shadowColumns === 'string') return shadowColumns;
+  const usable = choice.shadow.indexes.filter((index) => indexFault(index) === null);
+  const same = usable.find((index) => hasColumns(index, shadowColumns));
+  const found =
+    same === undefined ? findOtherLength(usable, { columns, shadowColumns }, choice) : { shadowIndex: same, added: [] };
+  if (found === null) return 'it is not unique over the same columns after the change, nor is an index that begins with them';
+  const { shadowIndex, added } = found;
+  const all = [...columns, ...added.map((column) => column.source)];
+  return {
+    index: index.name,
+    columns: all,
+    shadowColumns: [...shadowColumns, ...added.map((column) => column.shadow)],
+    shadowIndex: shadowIndex.name,
+    isOrderKnown: compareKeysFor(keyColumns(choice.source, all)) !== undefined,
+  };
+}
+
+/** What the columns are called in the shadow, or why one of them identifies no rows there. */
+function judgeColumns(columns: readonly string[], { source, shadow, pairs }: KeyChoice): readonly string[] | string {
   const shadowColumns: string[] = [];
   for (const name of columns) {
     const column = source.columns.find((column) => column.name === name);
@@ -71,15 +98,33 @@ function judgeKey(index: Index, { source, shadow, pairs }: KeyChoice): Migration
     if (reason !== null) return `${name} ${reason}`;
     shadowColumns.push(shadowColumn.name);
   }
-  const shadowIndex = shadow.indexes.find((index) => indexFault(index) === null && hasColumns(index, shadowColumns));
-  if (shadowIndex === undefined) return 'it is not unique over the same columns after the change';
-  return {
-    index: index.name,
-    columns,
-    shadowColumns,
-    shadowIndex: shadowIndex.name,
-    isOrderKnown: compareKeysFor(keyColumns(source, columns)) !== undefined,
-  };
+  return shadowColumns;
+}
+
+/** An index of the shadow over more columns than the key, which begins with them, or over fewer, with which the key begins. */
+function findOtherLength(
+  usable: readonly Index[],
+  { columns, shadowColumns }: { readonly columns: readonly string[]; readonly shadowColumns: readonly string[] },
+  choice: KeyChoice,
+): { readonly shadowIndex: Index; readonly added: readonly ColumnPair[] } | null {
+  for (const shadowIndex of usable) {
+    const names = shadowIndex.parts.map((part) => part.column ?? '');
+    const length = Math.min(names.length, columns.length);
+    if (!names.slice(0, length).every((name) => shadowColumns.slice(0, length).includes(name))) continue;
+    const added = names.slice(length).map((name) => ({ source: sourceColumnOf(name, choice), shadow: name }));
+    if (
+      typeof judgeColumns(
+        added.map((column) => column.source),
+        choice,
+      ) !== 'string'
+    )
+      return { shadowIndex, added };
+  }
+  return null;
+}
+
+function sourceColumnOf(shadowColumn: string, { pairs }: KeyChoice): string {
+  return pairs.find((pair) => pair.shadow === shadowColumn)?.source ?? shadowColumn;
 }
 
 /** Why no rows can be walked and found by this index. */

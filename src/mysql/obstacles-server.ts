@@ -59,7 +59,8 @@ function notRows(variables: Variables): Obstacle | null {
 export function rowImageObstacles(variables: Variables, source: TableDescription, plan: Plan): readonly Obstacle[] {
   if (variables.get('binlog_row_image') !== 'MINIMAL') return [];
   const logged = source.indexes.find((index) => index.isUnique && isNeverNull(index, source));
-  if (logged?.name === plan.key.index) return [];
+  const isLogged = (column: string): boolean => logged?.parts.some((part) => part.column === column) ?? false;
+  if (logged?.name === plan.key.index && plan.key.columns.every(isLogged)) return [];
   return [
     {
       code: 'MINIMAL_ROW_IMAGE',

@@ -7,7 +7,7 @@ import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedVal
 import type { Flavour } from './flavour.ts';
 import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
 import type { TextCollation } from './key-collation.ts';
-import type { KeyPart } from './key-parts.ts';
+import type { KeyPart, Side } from './key-parts.ts';
 import type { KeyColumn } from './row-key.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
@@ -35,6 +35,8 @@ export interface PairLayout {
   /** Columns that have to be given a value although the source has none. */
   readonly implicitDefaults: readonly ImplicitDefault[];
   readonly key: readonly KeyPart[];
+  /** The parts of the key by which each table is walked: those in its index, which are unique by themselves. */
+  readonly walked: Readonly<Record<Side, readonly KeyPart[]>>;
   /** Beginning of column names that neither table has. */
   readonly freePrefix: string;
   /** See checksum.ts. */
@@ -75,6 +77,8 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
     };
   });
   assert(key.length > 0 && key.length === plan.key.columns.length, 'the plan and the layout have the same key columns');
+  const inIndex = (table: TableDescription, name: string, column: string): boolean =>
+    table.indexes.some((index) => index.name === name && index.parts.some((part) => part.column === column));
   return {
     plan,
     flavour,
@@ -87,6 +91,10 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
     columns,
     implicitDefaults: implicitDefaults(shadow, plan.addedColumns),
     key,
+    walked: {
+      source: key.filter((part) => inIndex(source, plan.key.index, part.column.name)),
+      shadow: key.filter((part) => inIndex(shadow, plan.key.shadowIndex, part.shadowName)),
+    },
     freePrefix: freePrefix([...source.columns, ...shadow.columns]),
     mark,
     isComparable: columns.every((column) => column.asShadow !== null),

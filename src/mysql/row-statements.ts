@@ -189,5 +189,5 @@ function selectKeys(layout: PairLayout, range: KeyRange): string {
 
 /** By qualified columns: a bare name would mean a selected text. */
 function order(layout: PairLayout, side: Side, direction: 'ASC' | 'DESC'): string {
-  return `ORDER BY ${keyOrder(layout.key, side, `${side === 'source' ? layout.sourceName : layout.shadowName}.`, direction)}`;
+  return `ORDER BY ${keyOrder(layout.walked[side], side, `${side === 'source' ? layout.sourceName : layout.shadowName}.`, direction)}`;
 }
