@@ -87,8 +87,8 @@ export const OBSTACLES = {
     remedy: 'Make the trigger again as the message says, or drop it first and make it again afterwards.',
   },
   PARTITIONS: {
-    summary: 'The table is partitioned, or the ALTER partitions it.',
-    remedy: 'Partitioned tables are not supported yet.',
+    summary: 'Partitions of the table, or those that the ALTER asks for, stand in the way.',
+    remedy: 'Do what the message says; a row that no partition takes must be corrected, or given one.',
   },
   LOSSY_CONVERSION: {
     summary: 'Existing values would not survive the conversion.',

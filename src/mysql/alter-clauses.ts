@@ -6,6 +6,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { isSymbol, isWord, splitAtCommas } from './create-statement.ts';
+import { partitioningPlace } from './partitions.ts';
 import { readTableOptions } from './table-options.ts';
 import { UnfinishedSqlError, tokenise, type Token } from './sql-tokens.ts';
 
@@ -20,6 +21,10 @@ export type AlterClause = { readonly text: string } & (
   | { readonly kind: 'change-index'; readonly index: string }
   | { readonly kind: 'change-constraint'; readonly constraint: string }
   | { readonly kind: 'table-option'; readonly option: string; readonly value: string }
+  /** PARTITION BY or REMOVE PARTITIONING: the last clause, and without a comma before it. */
+  | { readonly kind: 'partitioning' }
+  /** Of single partitions, which no table without rows has the like of; the only clause. */
+  | { readonly kind: 'partitions'; readonly action: 'add' | 'drop' }
   | { readonly kind: 'other' }
 );
 
@@ -45,15 +50,27 @@ export function readAlterClauses(sql: string): AlterReading {
   if (problem !== null) return { text, clauses: [], problems: [problem] };
   const clauses: AlterClause[] = [];
   const problems: Obstacle[] = [];
-  for (const run of splitAtCommas(tokens)) {
+  if (isOfPartitions(tokens)) {
+    const result = readPartitions(tokens, text);
+    return result.kind === 'problem' ? { text, clauses, problems: [result.obstacle] } : { text, clauses: [result], problems };
+  }
+  const place = partitioningPlace(tokens);
+  const listed = place === -1 ? tokens : tokens.slice(0, place);
+  for (const run of listed.length === 0 ? [] : splitAtCommas(listed)) {
     for (const result of readRun(sql, run)) {
       if (result.kind === 'problem') problems.push(result.obstacle);
       else clauses.push(result);
     }
-    // What follows a comma in these belongs to them and not to another clause.
-    if (isWord(run[0], 'ORDER') || partitionWord(run) !== null) break;
+    // What follows a comma in this belongs to it and not to another clause.
+    if (isWord(run[0], 'ORDER')) break;
   }
+  if (place !== -1) clauses.push({ kind: 'partitioning', text: textOf(sql, tokens.slice(place)) });
   return { text, clauses, problems };
+}
+
+/** The clauses behind an ALGORITHM. No comma stands before a clause about the partitioning. */
+export function withAlgorithm(algorithm: string, clauses: string): string {
+  return partitioningPlace(tokenise(clauses)) === 0 ? `${algorithm} ${clauses}` : `${algorithm}, ${clauses}`;
 }
 
 /**
@@ -190,6 +207,8 @@ function problemOfWhole(tokens: readonly Token[]): Obstacle | null {
 /** Clauses of one run of tokens between commas: one, or several where it is a list in parentheses or a row of options. */
 function readRun(sql: string, run: readonly Token[]): readonly Result[] {
   const text = textOf(sql, run);
+  if (run.length === 0)
+    return [{ kind: 'problem', obstacle: unsupported('A comma has no clause behind it, of which PARTITION BY is none.') }];
   const refused = refusalOf(run, text);
   if (refused !== null) return [{ kind: 'problem', obstacle: refused }];
   const cursor = new Cursor(run);
@@ -243,34 +262,33 @@ const refusals: readonly (readonly [readonly string[], string])[] = [
   [['DROP', 'SYSTEM', 'VERSIONING'], 'System versioning cannot be dropped this way.'],
   [['ADD', 'PERIOD', 'FOR'], 'Periods cannot be added this way.'],
   [['DROP', 'PERIOD', 'FOR'], 'Periods cannot be dropped this way.'],
+  [['UPGRADE', 'PARTITIONING'], 'UPGRADE PARTITIONING must be run by itself.'],
 ];
 
-const partitionVerbs = ['ADD', 'DROP', 'TRUNCATE', 'COALESCE', 'REORGANIZE', 'EXCHANGE', 'ANALYZE', 'CHECK', 'OPTIMIZE'].concat(
-  ['REBUILD', 'REPAIR', 'DISCARD', 'IMPORT', 'CONVERT'],
-);
+/** What is done to single partitions, but for adding and dropping them: what copies rows, and what is the server's own affair. */
+const copyingVerbs: readonly string[] = ['COALESCE', 'OPTIMIZE', 'REBUILD', 'REORGANIZE', 'REPAIR'];
+const otherVerbs: readonly string[] = ['ANALYZE', 'CHECK', 'CONVERT', 'DISCARD', 'EXCHANGE', 'IMPORT', 'TRUNCATE'];
+
+function isOfPartitions([first, second]: readonly Token[]): boolean {
+  if (isWord(first, 'CONVERT') && isWord(second, 'TABLE')) return true;
+  const verbs = ['ADD', 'DROP', ...copyingVerbs, ...otherVerbs];
+  return isWord(second, 'PARTITION') && first?.kind === 'word' && verbs.includes(first.value);
+}
+
+function readPartitions([first]: readonly Token[], text: string): Result {
+  if (isWord(first, 'ADD')) return { kind: 'partitions', text, action: 'add' };
+  if (isWord(first, 'DROP')) return { kind: 'partitions', text, action: 'drop' };
+  const why = copyingVerbs.includes(first?.value ?? '')
+    ? 'copies rows while writers wait. Write the whole partitioning as it shall be, PARTITION BY …, or FORCE to rebuild the table'
+    : 'must be run by itself, while no migration of the table runs';
+  return { kind: 'problem', obstacle: { code: 'PARTITIONS', message: `${quoteClause(text)} ${why}.` } };
+}
 
 function refusalOf(run: readonly Token[], text: string): Obstacle | null {
-  if (partitionWord(run) !== null) {
-    return { code: 'PARTITIONS', message: `Partitions cannot be changed this way: ${quoteClause(text)}.` };
-  }
+  if (isOfPartitions(run)) return unsupported(`This must be an ALTER of its own: ${quoteClause(text)}.`);
   const cursor = new Cursor(run);
   const refusal = refusals.find(([words]) => cursor.sees(...words));
   return refusal === undefined ? null : unsupported(refusal[1]);
-}
-
-/** The word that shows a clause about partitions, which may also stand behind another clause, without a comma. */
-function partitionWord(run: readonly Token[]): Token | null {
-  const [first, second] = run;
-  if (isWord(second, 'PARTITION') && first !== undefined && partitionVerbs.includes(first.value)) return second ?? null;
-  let depth = 0;
-  for (const [place, token] of run.entries()) {
-    if (isSymbol(token, '(')) depth += 1;
-    if (isSymbol(token, ')')) depth -= 1;
-    const after = run[place + 1];
-    if (depth === 0 && isWord(token, 'PARTITION') && isWord(after, 'BY')) return token;
-    if (depth === 0 && (isWord(token, 'REMOVE') || isWord(token, 'UPGRADE')) && isWord(after, 'PARTITIONING')) return token;
-  }
-  return null;
 }
 
 function unknown(text: string): Problem {

@@ -58,7 +58,10 @@ function needsPlainCopy(source: TableDescription, reading: AlterReading): boolea
     hasPermanentOnly(source.tableOptions) ||
     source.indexes.some((index) => index.type === 'FULLTEXT') ||
     reading.clauses.some(
-      (clause) => clause.kind === 'add-fulltext' || (clause.kind === 'table-option' && isPermanentOnly(clause)),
+      (clause) =>
+        clause.kind === 'add-fulltext' ||
+        clause.kind === 'partitioning' ||
+        (clause.kind === 'table-option' && isPermanentOnly(clause)),
     )
   );
 }
@@ -89,7 +92,7 @@ function triableClauses(source: TableDescription, reading: AlterReading): string
   const fullText = source.indexes.filter((index) => index.type === 'FULLTEXT').map((index) => index.name.toLowerCase());
   return reading.clauses
     .filter((clause) => {
-      if (clause.kind === 'add-fulltext') return false;
+      if (clause.kind === 'add-fulltext' || clause.kind === 'partitioning') return false;
       if (clause.kind === 'table-option') return !isPermanentOnly(clause);
       if (clause.kind === 'rename-index') return !fullText.includes(clause.from.toLowerCase());
       return clause.kind !== 'change-index' || !fullText.includes(clause.index.toLowerCase());

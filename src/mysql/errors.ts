@@ -72,11 +72,11 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   // a plug-in, table definition cache raced.
   ['SERVER_BUSY', [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1792, 1836, 3100, 3101]],
   // A value that a column cannot take: NULL, range, truncation, wrong text, too long, wrong date, JSON, CHECK; a geometry's kind,
-  // latitude and SRID; what an indexed expression cannot compute; a vector.
+  // latitude and SRID; what an indexed expression cannot compute; a vector; a row that no partition takes.
   [
     'ROW_NOT_CONVERTIBLE',
     [
-      ...[1048, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1425, 1525, 1690, 3140, 3141, 3819, 4025],
+      ...[1048, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1425, 1525, 1526, 1690, 3140, 3141, 3819, 4025],
       ...[3516, 3617, 3643, 3751, 3752, 3903, 3904, 3905, 3906, 3907, 3908, 6138],
     ],
   ],

@@ -11,7 +11,7 @@ import type { PlanningFacts } from './planning-facts.ts';
 import { keyTextExpression, literalFromText, rowKey } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
-import { valueWarning } from './unconvertible.ts';
+import { lacksPartition, noPartition, valueWarning } from './unconvertible.ts';
 
 /** A sample takes at most this many rows from each end of the table, and about this many bytes. */
 const sampleRowsMax = 10_000;
@@ -82,7 +82,10 @@ async function tryRows(sample: Sample, { offset, count }: Rows, signal: AbortSig
       signal,
     );
     const said = await valueWarning(session, warnings, signal);
-    return said === null ? null : { said, isDuplicate: false };
+    if (said !== null) return { said, isDuplicate: false };
+    const { tableOptions } = probed.definition;
+    const isLacking = await lacksPartition(session, { table: probe, tableOptions }, signal);
+    return isLacking ? { said: noPartition, isDuplicate: false } : null;
   } catch (error) {
     if (!(error instanceof MigrationError) || !['ROW_NOT_CONVERTIBLE', 'DUPLICATE_KEY'].includes(error.code)) throw error;
     const said = error.cause instanceof Error ? error.cause.message : error.message;
@@ -93,7 +96,9 @@ async function tryRows(sample: Sample, { offset, count }: Rows, signal: AbortSig
 const duplicateEntry = 1062;
 
 function fromOrdered({ facts, direction }: Sample): string {
-  const order = facts.key.columns.map((column) => `${quoteName(column)} ${direction}`).join(', ');
+  const index = facts.source.indexes.find(({ name }) => name === facts.key.index);
+  const walked = index?.parts.map((part) => part.column ?? '') ?? facts.key.columns;
+  const order = walked.map((column) => `${quoteName(column)} ${direction}`).join(', ');
   return `FROM ${quoteTable(facts.source)} ORDER BY ${order}`;
 }
 
@@ -127,8 +132,9 @@ async function leastThat(holds: (number: number) => Promise<boolean>, most: numb
   return low;
 }
 
-/** Members that rows hold have a code of their own. */
+/** Members that rows hold have a code of their own, and so have rows without a partition. */
 function codeFor(said: string, { map }: PlanningFacts): Obstacle['code'] {
+  if (said === noPartition) return 'PARTITIONS';
   const name = /column '([^']*)'/.exec(said)?.[1];
   const isMembers = (column: Column): boolean => column.dataType === 'enum' || column.dataType === 'set';
   const pair = map.kept.find(([, shadowColumn]) => shadowColumn.name === name);

@@ -12,7 +12,7 @@ import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
 /** What the definitions of source and shadow tell. */
-export function definitionObstacles({ source, probed }: PlanningFacts): readonly Obstacle[] {
+export function definitionObstacles({ source, probed, foreignKeys }: PlanningFacts): readonly Obstacle[] {
   const name = `${source.schema}.${source.table}`;
   const obstacles: Obstacle[] = [];
   for (const [engine, what] of [
@@ -22,7 +22,14 @@ export function definitionObstacles({ source, probed }: PlanningFacts): readonly
     if (engine === 'InnoDB') continue;
     obstacles.push({ code: 'UNSUPPORTED_ENGINE', message: `${name} ${what} a table of the engine ${engine}.` });
   }
-  if (source.isPartitioned) obstacles.push({ code: 'PARTITIONS', message: `${name} is partitioned.` });
+  const keys = foreignKeys ?? [];
+  if (probed.definition.isPartitioned && keys.length > 0) {
+    const names = keys.map((key) => key.name).join(', ');
+    obstacles.push({
+      code: 'FOREIGN_KEYS',
+      message: `${name} would be partitioned, and no foreign key of or to a partitioned table can be: ${names}.`,
+    });
+  }
   const unknown = [...source.columns, ...probed.definition.columns].filter((column) => typeFamily(column) === null);
   for (const column of new Map(unknown.map((column) => [column.name, column])).values()) {
     obstacles.push({

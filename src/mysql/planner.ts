@@ -176,8 +176,8 @@ function shadowDefinition({ source, reading, probed }: PlanningFacts, shadow: Pl
     return `CREATE TABLE ${quoteTable(shadow)} LIKE ${quoteTable(source)};\nALTER TABLE ${quoteTable(shadow)} ${reading.text}`;
   }
   return probed.definition.createStatement
-    .replace(/^CREATE TEMPORARY TABLE `[^`]*`/, () => `CREATE TABLE ${quoteTable(shadow)}`)
-    .replaceAll('`_tableshift_probe_chk_', () => `\`${shadow.table}_chk_`);
+    .replace(/^CREATE (?:TEMPORARY )?TABLE `[^`]*`/, () => `CREATE TABLE ${quoteTable(shadow)}`)
+    .replaceAll(`\`${probed.definition.table}_chk_`, () => `\`${shadow.table}_chk_`);
 }
 
 /** The source's definition without the next AUTO_INCREMENT value. */

@@ -12,6 +12,7 @@ import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
+import { probePartitions } from './partition-trial.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
@@ -36,8 +37,11 @@ export async function learnFacts(
   const source = await findSource(session, request.table, signal);
   if ('code' in source) return { obstacles: [source, ...reading.problems] };
   const problems = [...reading.problems, ...versioningProblem(source), ...checkProblems(source, reading, server)];
+  problems.push(...partitionsProblem(reading));
   if (problems.length > 0) return { obstacles: problems };
-  const probed = await probeAlter(session, source, reading, signal);
+  const copied = await probeAlter(session, source, reading, signal);
+  if ('code' in copied) return { obstacles: [copied] };
+  const probed = await probePartitions({ server, source, reading, probed: copied }, signal);
   if ('code' in probed) return { obstacles: [probed] };
   const map = mapColumns(source, probed.definition, reading.clauses);
   if (map.problems.length > 0) return { obstacles: map.problems };
@@ -93,6 +97,13 @@ function versioningProblem(source: TableDescription): readonly Obstacle[] {
   if (!source.isSystemVersioned) return [];
   const message = `${source.schema}.${source.table} keeps the history of its rows (system versioning), which would be lost.`;
   return [{ code: 'SYSTEM_VERSIONED', message }];
+}
+
+/** A shadow would have the partitions, but what is in those that are dropped cannot be told from what is not. */
+function partitionsProblem({ clauses, text }: AlterReading): readonly Obstacle[] {
+  if (!clauses.some((clause) => clause.kind === 'partitions')) return [];
+  const message = `“${text}” needs no copy of the table where the server does it by itself (--strategy native); else write the whole partitioning as it shall be: PARTITION BY ….`;
+  return [{ code: 'PARTITIONS', message }];
 }
 
 /** MySQL names CHECK constraints uniquely in a schema, so the shadow's have names of their own, by which no clause can call them. */

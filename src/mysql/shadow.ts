@@ -2,7 +2,7 @@
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
-import { readAlterClauses } from './alter-clauses.ts';
+import { readAlterClauses, withAlgorithm } from './alter-clauses.ts';
 import { probeAlter } from './alter-probe.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
 import { tryTriggers } from './carry-over-triggers.ts';
@@ -22,7 +22,8 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   await dropShadow(session, plan, signal);
   await session.execute(`CREATE TABLE ${shadow} LIKE ${quoteTable(plan.source)}`, signal);
   // A copy of nothing costs nothing; done instantly, the change would use up one of the table's 64 row versions (MySQL).
-  await inServersZone(session, () => session.execute(`ALTER TABLE ${shadow} ALGORITHM=COPY, ${plan.clauses}`, signal), signal);
+  const change = `ALTER TABLE ${shadow} ${withAlgorithm('ALGORITHM=COPY', plan.clauses)}`;
+  await inServersZone(session, () => session.execute(change, signal), signal);
   const described = await describeShadow(session, plan, signal);
   await carryAutoIncrement(session, plan, signal);
   await tryTriggers(session, plan, signal);

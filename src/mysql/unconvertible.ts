@@ -5,6 +5,7 @@ import type { RowKey } from '../engine/model.ts';
 import { serverErrno } from './errors.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import type { PairLayout } from './pair-layout.ts';
+import { partitionCondition } from './partitions.ts';
 import { createProbe, type Probe } from './probe.ts';
 import { findSourceKeys, type Listed } from './row-statements.ts';
 import type { Session } from './session.ts';
@@ -42,8 +43,8 @@ export async function unconvertibleRow(
 ): Promise<MigrationError> {
   const table = `${layout.plan.source.schema}.${layout.plan.source.table}`;
   const found = await findCulprit(session, layout, listed, signal);
-  // Only the shadow's own error has the name of the CHECK that was violated.
-  const words = checkErrnos.has(serverErrno(cause) ?? 0) ? said : found?.said;
+  // Only the shadow's own error has the name of the CHECK that was violated, and the value that no partition takes.
+  const words = tellingErrnos.has(serverErrno(cause) ?? 0) ? said : found?.said;
   const message =
     found === null
       ? `A row of ${table} does not fit the new definition: ${said}. It was not found again; it may have been changed since.`
@@ -54,8 +55,8 @@ export async function unconvertibleRow(
   return new MigrationError('ROW_NOT_CONVERTIBLE', message, { cause });
 }
 
-/** ER_CHECK_CONSTRAINT_VIOLATED of MySQL, ER_CONSTRAINT_FAILED of MariaDB. */
-const checkErrnos: ReadonlySet<number> = new Set([3819, 4025]);
+/** ER_CHECK_CONSTRAINT_VIOLATED of MySQL, ER_CONSTRAINT_FAILED of MariaDB, ER_NO_PARTITION_FOR_GIVEN_VALUE. */
+const tellingErrnos: ReadonlySet<number> = new Set([3819, 4025, 1526]);
 
 /** What the server itself said, without our words around it. */
 export function serverMessage(error: MigrationError): string {
@@ -69,6 +70,20 @@ interface Culprit {
   readonly said: string;
 }
 
+/** What is said of rows that no partition takes, to whose table the server itself says nothing. */
+export const noPartition = 'no partition takes it';
+
+/** Whether some row of a table without partitions has none in a table with these options. */
+export async function lacksPartition(
+  session: Session,
+  { table, tableOptions }: { readonly table: string; readonly tableOptions: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const condition = partitionCondition(tableOptions);
+  if (condition === null) return false;
+  return (await session.query(`SELECT 1 FROM ${table} WHERE ${condition} IS NOT TRUE LIMIT 1`, signal)).length > 0;
+}
+
 async function findCulprit(session: Session, layout: PairLayout, listed: Listed, signal: AbortSignal): Promise<Culprit | null> {
   const keys =
     'keys' in listed
@@ -76,27 +91,39 @@ async function findCulprit(session: Session, layout: PairLayout, listed: Listed,
       : (await session.query(findSourceKeys(layout, listed.range), signal)).map((row) => keyFromRow(layout.key, row));
   const probe = await createProbe(session, layout, signal);
   for (let start = 0; start < keys.length; start += KEYS_PER_TRY) {
-    const culprit = await bisect(session, probe, keys.slice(start, start + KEYS_PER_TRY), signal);
+    const culprit = await bisect({ session, layout, probe }, keys.slice(start, start + KEYS_PER_TRY), signal);
     if (culprit !== null) return culprit;
   }
   return null;
 }
 
-async function bisect(session: Session, probe: Probe, keys: readonly RowKey[], signal: AbortSignal): Promise<Culprit | null> {
-  const said = await tryRows(session, probe, keys, signal);
+interface Trial {
+  readonly session: Session;
+  readonly layout: PairLayout;
+  readonly probe: Probe;
+}
+
+async function bisect(trial: Trial, keys: readonly RowKey[], signal: AbortSignal): Promise<Culprit | null> {
+  const said = await tryRows(trial, keys, signal);
   const [first] = keys;
   if (said === null || first === undefined) return null;
   if (keys.length === 1) return { key: first, said };
   const middle = Math.ceil(keys.length / 2);
-  return (
-    (await bisect(session, probe, keys.slice(0, middle), signal)) ?? (await bisect(session, probe, keys.slice(middle), signal))
-  );
+  return (await bisect(trial, keys.slice(0, middle), signal)) ?? (await bisect(trial, keys.slice(middle), signal));
 }
 
 /** What the server says about the values of these rows, or null when it takes them. */
-async function tryRows(session: Session, probe: Probe, keys: readonly RowKey[], signal: AbortSignal): Promise<string | null> {
+async function tryRows(
+  { session, layout, probe }: Trial,
+  keys: readonly RowKey[],
+  signal: AbortSignal,
+): Promise<string | null> {
   try {
-    return await valueWarning(session, await probe.load({ keys }, signal), signal);
+    await probe.clear(signal);
+    const said = await valueWarning(session, await probe.load({ keys }, signal), signal);
+    if (said !== null) return said;
+    const { tableOptions } = layout.shadow;
+    return (await lacksPartition(session, { table: probe.name, tableOptions }, signal)) ? noPartition : null;
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ROW_NOT_CONVERTIBLE') return serverMessage(error);
     throw error;

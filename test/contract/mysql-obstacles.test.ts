@@ -45,11 +45,6 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       ]);
     });
 
-    test('partitions are one', async () => {
-      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2');
-      expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([['PARTITIONS', `${schema.name}.t is partitioned.`]]);
-    });
-
     test('a foreign key that the change adds is one', async () => {
       await using schema = await withTable('CREATE TABLE p (id INT PRIMARY KEY)', 'CREATE TABLE t (id INT PRIMARY KEY, p INT)');
       const found = shown(await refusal({ server, schema, clauses: 'ADD FOREIGN KEY (p) REFERENCES p (id)' }));

@@ -1,0 +1,77 @@
+/** Tries an ALTER of a partitioned table, or one that partitions it: no temporary table has partitions, so it takes an empty clone. */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { type AlterReading, withAlgorithm } from './alter-clauses.ts';
+import type { ProbedTable } from './alter-probe.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import { serverErrno } from './errors.ts';
+import { NativeTrials, refusalOf } from './native-trial.ts';
+import { partitioningOf } from './partitions.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+import { quoteTable } from './statements.ts';
+
+/** The clone is dropped even where the trial was aborted. */
+const dropLimitMs = 10_000;
+
+/** What is to be tried, and what a temporary table told about it. */
+export interface PartitionTrial {
+  readonly server: Server;
+  readonly source: TableDescription;
+  readonly reading: AlterReading;
+  readonly probed: ProbedTable;
+}
+
+/**
+ * `probed` with the partitions, where there are any before or after the change; as it was where there are none, or no clone may be
+ * made. Gives an obstacle where the server refuses the change, or where the shadow would lose something of the partitions.
+ * Locks and leaves behind what a NativeTrial does.
+ */
+export async function probePartitions(
+  { server, source, reading, probed }: PartitionTrial,
+  signal: AbortSignal,
+): Promise<ProbedTable | Obstacle> {
+  const isChanged = reading.clauses.some((clause) => clause.kind === 'partitioning');
+  if (!source.isPartitioned && !isChanged) return probed;
+  await using session = await server.openSession({}, signal);
+  const name = { schema: source.schema, table: source.table };
+  const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
+  const clone = quoteTable(trials.clone);
+  try {
+    const copy = await readClone(
+      { session, trials },
+      [`DROP TABLE IF EXISTS ${clone}`, `CREATE TABLE ${clone} LIKE ${quoteTable(name)}`],
+      signal,
+    );
+    if (!isChanged && partitioningOf(copy.tableOptions) !== partitioningOf(source.tableOptions)) return lostOptions(source);
+    const change = `ALTER TABLE ${clone} ${withAlgorithm('ALGORITHM=COPY', reading.text)}`;
+    return { definition: await readClone({ session, trials }, [change], signal), isExact: true };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MigrationError) || error.isTransient || serverErrno(error) === null) throw error;
+    if (error.code === 'ACCESS_DENIED') return probed;
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    return refusalOf(name, reason.replace(/\.$/, ''));
+  } finally {
+    await session.execute(`DROP TABLE IF EXISTS ${clone}`, AbortSignal.timeout(dropLimitMs)).catch(() => undefined);
+  }
+}
+
+async function readClone(
+  { session, trials }: { readonly session: Session; readonly trials: NativeTrials },
+  statements: readonly string[],
+  signal: AbortSignal,
+): Promise<TableDescription> {
+  for (const statement of statements) await session.execute(statement, signal);
+  const definition = await readTable(session, trials.clone, signal);
+  if (definition !== null) return definition;
+  throw new MigrationError('INTERNAL', `The empty clone ${trials.clone.schema}.${trials.clone.table} is gone.`);
+}
+
+function lostOptions({ schema, table }: TableDescription): Obstacle {
+  return {
+    code: 'PARTITIONS',
+    message: `The shadow of ${schema}.${table} would lose options of the partitions, such as a DATA DIRECTORY; write the partitions as they shall be into the ALTER (PARTITION BY …).`,
+  };
+}

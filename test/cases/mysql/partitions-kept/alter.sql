@@ -1,0 +1,1 @@
+ADD extra INT NOT NULL DEFAULT 7 AFTER shop, MODIFY note VARCHAR(80), ADD KEY notes (note)

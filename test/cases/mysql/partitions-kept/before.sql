@@ -1,0 +1,15 @@
+CREATE TABLE t (
+  id INT NOT NULL AUTO_INCREMENT,
+  shop INT NOT NULL,
+  made DATETIME NOT NULL,
+  note VARCHAR(40),
+  year INT AS (YEAR(made)) STORED,
+  PRIMARY KEY (id, shop, made),
+  KEY made (made)
+) PARTITION BY RANGE (YEAR(made)) SUBPARTITION BY HASH (shop) SUBPARTITIONS 2 (
+  PARTITION past VALUES LESS THAN (2020) COMMENT 'old',
+  PARTITION present VALUES LESS THAN (2030),
+  PARTITION future VALUES LESS THAN MAXVALUE
+);
+INSERT INTO t (id, shop, made, note) VALUES (1, 1, '2001-01-01', 'one'), (2, 2, '2021-05-05', 'two'), (3, 1, '2022-01-01', NULL), (4, 2, '2040-01-01', 'four'), (90, 1, '2025-01-01', 'last');
+DELETE FROM t WHERE id = 90;

@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  made DATETIME NOT NULL,
+  note VARCHAR(40)
+);
+INSERT INTO t VALUES (1, '2001-01-01', 'one'), (2, '2021-05-05', 'two'), (3, '2022-01-01', NULL), (4, '2040-01-01', 'four');

@@ -1,0 +1,5 @@
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  a INT
+);
+INSERT INTO t VALUES (1, 10), (2, 20), (3, 30), (4, 40);

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (3999, 1), (4712, 1);

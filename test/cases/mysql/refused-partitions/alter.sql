@@ -1,1 +1,0 @@
-MODIFY a BIGINT
