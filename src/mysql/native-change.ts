@@ -9,6 +9,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { isConnectionLoss, serverErrno } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
 import { NativeFinder } from './native-finder.ts';
+import { findPartitionChange } from './native-partitions.ts';
 import { isUnsupported, NativeTrials } from './native-trial.ts';
 import { readVariables, variableObstacles } from './obstacles-server.ts';
 import { checkProblems, findSource } from './planning-facts.ts';
@@ -56,6 +57,8 @@ async function findNativePlan(
   if (hindrance !== null) return hindrance;
   const name = { schema: source.schema, table: source.table };
   const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
+  const partitions = reading.clauses.find((clause) => clause.kind === 'partitions');
+  if (partitions !== undefined) return await findPartitionChange({ server, trials, source: name, clause: partitions }, signal);
   return await new NativeFinder({ server, session, trials, source: name, reading }).find(signal);
 }
 
@@ -74,6 +77,10 @@ async function hindranceOf({ server, session, source, reading }: Asked, signal: 
     return { clause: reading.text, reason: `only InnoDB has cheap ways, and the table's engine is ${source.engine}` };
   }
   if (source.isSystemVersioned) return { clause: reading.text, reason: 'the table keeps the history of its rows' };
+  const partitioning = reading.clauses.find((clause) => clause.kind === 'partitioning');
+  if (partitioning !== undefined) {
+    return { clause: partitioning.text, reason: 'the server would copy all rows into other partitions while writers wait' };
+  }
   return await triggerHindrance({ server, session, source, reading }, signal);
 }
 

@@ -91,6 +91,22 @@ const changes: readonly (readonly [clauses: string, mysql: Expected, mariadb?: E
   ['ADD c INT, MODIFY size BIGINT NOT NULL', 'shadow'],
   ["ADD c INT, COMMENT = 'both'", twice, 'native'],
   ['RENAME TO elsewhere', 'refused'],
+  ['PARTITION BY KEY (id) PARTITIONS 2', 'refused'],
+  ['DROP INDEX name_index PARTITION BY KEY (id) PARTITIONS 2', 'shadow'],
+  ['REMOVE PARTITIONING', 'refused'],
+];
+
+/** The same on the table partitioned by ranges of its id. */
+const partitionChanges: readonly (readonly [clauses: string, way: Expected])[] = [
+  ['ADD PARTITION (PARTITION far VALUES LESS THAN (1000))', 'native'],
+  ['DROP PARTITION low', 'native'],
+  ['ADD c INT', 'native'],
+  ['DROP PARTITION missing', 'refused'],
+  ['REORGANIZE PARTITION low, high INTO (PARTITION every VALUES LESS THAN (100))', 'refused'],
+  ['EXCHANGE PARTITION low WITH TABLE twin', 'refused'],
+  ['PARTITION BY RANGE (id) (PARTITION every VALUES LESS THAN (100))', 'shadow'],
+  ['REMOVE PARTITIONING', 'shadow'],
+  ['MODIFY size BIGINT NOT NULL', 'shadow'],
 ];
 
 const definition = `(
@@ -194,6 +210,22 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     const plan = await planMigration({ url: server.url, table: `${schema.name}.things`, alter: clauses });
     expect(plan).toMatchObject({ strategy: 'shadow', native: null, plan: null });
     expect(plan.obstacles).toHaveLength(1);
+  });
+
+  test('a table with partitions goes the ways of others, and gets or loses partitions by the server itself', async () => {
+    for (const [clauses, way] of partitionChanges) {
+      await using schema = await openTable();
+      const { application, name } = schema;
+      const parts = 'PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (3), PARTITION high VALUES LESS THAN (100))';
+      for (const table of ['things', 'twin']) await application.run(`ALTER TABLE ${table} DROP INDEX name_index ${parts}`);
+      const change = { url: server.url, table: `${name}.things`, alter: clauses };
+      const { strategy, obstacles } = await planMigration(change);
+      expect([strategy, obstacles.length > 0], clauses).toEqual([way === 'native' ? way : 'shadow', way === 'refused']);
+      if (way !== 'native') continue;
+      expect(await migrate(change)).toMatchObject({ strategy: 'native', steps: 1 });
+      await application.run(`ALTER TABLE twin ${clauses}`);
+      expect(await look(schema, 'things')).toEqual(await look(schema, 'twin'));
+    }
   });
 
   /** Another id would mean that the server has copied the table. */
