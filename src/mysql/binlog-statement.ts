@@ -157,7 +157,7 @@ class StatementReader {
     if (table === null || this.#isSource(table)) return true;
     while (this.#at < this.#tokens.length) {
       const isReference = this.#skip('REFERENCES');
-      if (isReference || this.#skip('WITH', 'TABLE') || this.#skipRename()) {
+      if (isReference || this.#skip('WITH', 'TABLE') || this.#skip('CONVERT', 'TABLE') || this.#skipRename()) {
         const other = this.#nextTable();
         if (other !== null && this.#isSource(isReference ? { schema: table.schema, ...other } : other)) return true;
       } else {

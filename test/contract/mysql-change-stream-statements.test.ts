@@ -65,6 +65,35 @@ describe.each(streamServers)('on $name', (server) => {
     expect(await failure()).toMatchObject({ code: 'SOURCE_CHANGED' });
   });
 
+  test('whatever is done to partitions of the source, or by partitions of another table to it, stops the stream', async () => {
+    const { run, open } = world();
+    const parts =
+      '(id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (10), PARTITION q VALUES LESS THAN (20))';
+    const statements = [
+      'ALTER TABLE t DROP PARTITION q',
+      'ALTER TABLE t TRUNCATE PARTITION p',
+      'ALTER TABLE t ADD PARTITION (PARTITION r VALUES LESS THAN (30))',
+      'ALTER TABLE t REORGANIZE PARTITION p, q INTO (PARTITION r VALUES LESS THAN (20))',
+      'ALTER TABLE t EXCHANGE PARTITION p WITH TABLE plain',
+      'ALTER TABLE t REMOVE PARTITIONING',
+      'ALTER TABLE other EXCHANGE PARTITION q WITH TABLE t',
+      ...(isMariaDb ? ['ALTER TABLE other CONVERT TABLE t TO PARTITION r VALUES LESS THAN (30)'] : []),
+    ];
+    for (const statement of statements) {
+      const isPartitioned = statement.startsWith('ALTER TABLE t ');
+      await run('DROP TABLE IF EXISTS t, other, plain');
+      await run(`CREATE TABLE t ${isPartitioned ? parts : '(id INT PRIMARY KEY, v INT)'}`);
+      await run(`CREATE TABLE other ${parts}`);
+      await run('CREATE TABLE plain (id INT PRIMARY KEY, v INT)');
+      const { failure, close } = await open();
+      if (isPartitioned) await run('INSERT INTO t VALUES (1, 1)');
+      await run(statement);
+      expect(await failure(), statement).toMatchObject({ code: 'SOURCE_CHANGED' });
+      await close();
+    }
+    await run('DROP TABLE IF EXISTS t, other, plain');
+  });
+
   const passing: readonly string[] = [
     'CREATE TABLE IF NOT EXISTS t (id INT)',
     'CREATE TABLE shadow LIKE t',

@@ -22,6 +22,7 @@ describe('a definition', () => {
     '/*!50000 ALTER */ TABLE /*!99999 orders */ DROP COLUMN a',
     'ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE orders',
     'ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE shop.orders WITHOUT VALIDATION',
+    'ALTER TABLE p CONVERT TABLE orders TO PARTITION p0 VALUES LESS THAN (10)',
     'ALTER TABLE copy RENAME AS orders',
     'ALTER TABLE copy RENAME = orders',
     'ALTER TABLE child ADD FOREIGN KEY (a) REFERENCES `orders` (a)',
