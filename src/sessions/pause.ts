@@ -1,13 +1,17 @@
 /** Waiting in real time, for polls and time limits of the adapters. */
 
-import { setTimeout as delay } from 'node:timers/promises';
-
 /** True after `ms`, false as soon as the signal aborts. Never rejects. */
 export async function hasPassed(ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await delay(ms, undefined, { signal });
-    return true;
-  } catch {
-    return false;
-  }
+  if (signal.aborted) return false;
+  // Not the timers of node:timers/promises, which make an error of their own for each wait that is cut short.
+  return await new Promise<boolean>((resolve) => {
+    const end = (isPassed: boolean): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cutShort);
+      resolve(isPassed);
+    };
+    const cutShort = (): void => end(false);
+    const timer = setTimeout(() => end(true), ms);
+    signal.addEventListener('abort', cutShort, { once: true });
+  });
 }

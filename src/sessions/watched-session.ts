@@ -42,6 +42,8 @@ const silenceMs = 5_000;
 /** A cancellation ends most statements in milliseconds; one that is committing or rolling back takes longer. */
 const cancelLimitMs = 10_000;
 const endLimitMs = 2_000;
+/** One for all: a new error for each statement is a good part of what a statement costs here. */
+const statementOver = new Error('the statement is over');
 
 /** See above. One statement at a time. */
 export class WatchedSession<Reply> implements AsyncDisposable {
@@ -69,7 +71,7 @@ export class WatchedSession<Reply> implements AsyncDisposable {
     );
     // Of this statement only: signals that AbortSignal.any makes of a long-lived one pile up in its memory (Node 20).
     const watch = new AbortController();
-    const stopWatching = (): void => watch.abort();
+    const stopWatching = (): void => watch.abort(statementOver);
     signal.addEventListener('abort', stopWatching, { once: true });
     const watching = this.#watch(settled, signal, watch.signal);
     try {
