@@ -11,6 +11,10 @@ import { type Token, tokenise, UnreadableSqlError } from './sql-tokens.ts';
 export interface AlterReading {
   /** The clauses without comments around them and without a semicolon at the end. */
   readonly text: string;
+  /** Those that the server's own ALTER TABLE has; empty where there is none beside PARTITION BY. */
+  readonly ownClauses: string;
+  /** Null where the table is not partitioned. */
+  readonly partitioning: Partitioning | null;
   readonly usings: readonly UsingExpression[];
   readonly problems: readonly Obstacle[];
 }
@@ -25,25 +29,50 @@ export interface UsingExpression {
   readonly isUntyped: boolean;
 }
 
+/** The clause PARTITION BY, which is ours: the server has it in CREATE TABLE alone. */
+export interface Partitioning {
+  /** Behind PARTITION BY: `RANGE (created_at)`. */
+  readonly method: string;
+  readonly partitions: readonly Partition[];
+}
+
+export interface Partition {
+  readonly name: string;
+  /** `FOR VALUES IN (1, 2)`, `DEFAULT`. */
+  readonly bound: string;
+}
+
 /** Reads clauses: what stands behind `ALTER TABLE name`. Never throws. */
 export function readAlterClauses(sql: string): AlterReading {
   try {
     const tokens = withoutSemicolon(tokenise(sql));
     const text = textOf(sql, tokens);
-    if (tokens.length === 0) return { text, usings: [], problems: [unsupported('The ALTER has no clause.')] };
+    if (tokens.length === 0) return unread(text, 'The ALTER has no clause.');
     if (tokens.some((token) => isSymbol(token, ';'))) {
-      return { text, usings: [], problems: [unsupported('Give the clauses of one ALTER TABLE, without a semicolon.')] };
+      return unread(text, 'Give the clauses of one ALTER TABLE, without a semicolon.');
     }
     const clauses = splitAtCommas(tokens);
+    const partitionings = clauses.filter(isPartitionBy);
+    const own = clauses.filter((clause) => !isPartitionBy(clause));
     return {
       text,
+      ownClauses: partitionings.length === 0 ? text : own.map((clause) => textOf(sql, clause)).join(', '),
+      partitioning: partitionings.map((clause) => partitioningOf(sql, clause))[0] ?? null,
       usings: clauses.flatMap((clause) => usingOf(sql, clause) ?? []),
-      problems: [...clauses.flatMap((clause) => problemOf(clause) ?? []), ...foreignKeyProblem(tokens)],
+      problems: [
+        ...clauses.flatMap((clause) => problemOf(clause) ?? []),
+        ...foreignKeyProblem(tokens),
+        ...(partitionings.length === 0 ? [] : partitioningProblems(sql, partitionings, own)),
+      ],
     };
   } catch (error) {
     if (!(error instanceof UnreadableSqlError)) throw error;
-    return { text: sql.trim(), usings: [], problems: [unsupported(`The ALTER cannot be read: ${error.message}.`)] };
+    return unread(sql.trim(), `The ALTER cannot be read: ${error.message}.`);
   }
+}
+
+function unread(text: string, problem: string): AlterReading {
+  return { text, ownClauses: text, partitioning: null, usings: [], problems: [unsupported(problem)] };
 }
 
 /** Takes a whole `ALTER TABLE …` statement apart; `clauses` goes to `readAlterClauses`. Rejects with BAD_USAGE. */
@@ -115,6 +144,53 @@ function foreignKeyProblem(tokens: readonly Token[]): readonly Obstacle[] {
   return adds ? [{ code: 'FOREIGN_KEYS', message: 'The ALTER adds a foreign key; add it by itself, first NOT VALID.' }] : [];
 }
 
+function isPartitionBy(clause: readonly Token[]): boolean {
+  return isWords(clause, 'partition', 'by');
+}
+
+/** `PARTITION BY method (columns) (PARTITION name bound, …)`; null where it is not written so. */
+function partitioningOf(sql: string, clause: readonly Token[]): Partitioning | null {
+  const depth = clause[0]?.depth ?? 0;
+  const opened = clause.flatMap((token, place) => (token.depth === depth && isSymbol(token, '(') ? [place] : []));
+  const [columns, list] = opened;
+  const method = clause.slice(2, list);
+  const inner = list === undefined ? [] : clause.slice(list + 1, -1);
+  const isWhole = opened.length === 2 && columns === 3 && isSymbol(method.at(-1), ')') && isSymbol(clause.at(-1), ')');
+  const partitions = splitAtCommas(inner, depth + 1).flatMap((tokens) => partitionOf(sql, tokens) ?? []);
+  const isRead = isWhole && inner.length > 0 && partitions.length === splitAtCommas(inner, depth + 1).length;
+  return isRead ? { method: textOf(sql, method), partitions } : null;
+}
+
+/** Without parameters and partitions of its own. */
+function partitionOf(sql: string, tokens: readonly Token[]): Partition | null {
+  const [, named, ...bound] = tokens;
+  const name = nameOf(named);
+  const depth = tokens[0]?.depth;
+  const isDefault = bound.length === 1 && isWords(bound, 'default');
+  const words = bound.filter((token) => token.depth === depth && token.kind === 'word');
+  const isBound =
+    isWords(bound, 'for', 'values') && isSymbol(bound.at(-1), ')') && words.every(({ value }) => boundWords.has(value));
+  return isWords(tokens, 'partition') && name !== null && (isDefault || isBound) ? { name, bound: textOf(sql, bound) } : null;
+}
+
+const boundWords: ReadonlySet<string> = new Set(['for', 'values', 'in', 'from', 'to', 'with']);
+
+function partitioningProblems(
+  sql: string,
+  [first = [], ...others]: readonly (readonly Token[])[],
+  own: readonly (readonly Token[])[],
+): readonly Obstacle[] {
+  const how =
+    'PARTITION BY RANGE (created_at) (PARTITION orders_2025 FOR VALUES FROM (…) TO (…), PARTITION orders_rest DEFAULT)';
+  const isDrop = (clause: readonly Token[]): boolean => isWords(clause, 'drop') && !isWords(clause, 'drop', 'constraint');
+  return [
+    ...(others.length === 0 && partitioningOf(sql, first) !== null
+      ? []
+      : [unsupported(`The clause PARTITION BY cannot be read; write it once, as in ${how}.`)]),
+    ...(own.some(isDrop) ? [unsupported('Drop columns before the ALTER with PARTITION BY, which needs no copy.')] : []),
+  ];
+}
+
 function usingOf(sql: string, clause: readonly Token[]): UsingExpression | null {
   if (!isWords(clause, 'alter')) return null;
   const named = isWord(clause[1], 'column') && nameOf(clause[2]) !== null && !isWord(clause[2], 'type') ? 2 : 1;
@@ -132,11 +208,11 @@ function usingOf(sql: string, clause: readonly Token[]): UsingExpression | null 
   return { column, expression: textOf(sql, expression), isUntyped };
 }
 
-/** The clauses, each without its comma. */
-export function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
+/** The clauses, each without its comma; those inside of `depth` parentheses. */
+export function splitAtCommas(tokens: readonly Token[], depth = 0): readonly (readonly Token[])[] {
   const clauses: Token[][] = [[]];
   for (const token of tokens) {
-    if (token.depth === 0 && isSymbol(token, ',')) clauses.push([]);
+    if (token.depth === depth && isSymbol(token, ',')) clauses.push([]);
     else clauses.at(-1)?.push(token);
   }
   return clauses;

@@ -6,18 +6,24 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterReading, UsingExpression } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { serverError } from './errors.ts';
+import { readPartitionIndexes, readPartitions } from './partitioned-shadow.ts';
+import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
-import { alterCopy, makeCopy, withDefaultPath } from './shadow.ts';
+import { makeAltered } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 /** What the ALTER made of the copy. */
 export interface ProbedTable {
   /** The altered copy. Its schema, its sizes and its oid mean nothing. */
   readonly definition: TableDescription;
+  /** The same before it got partitions; without them, the same. */
+  readonly plain: TableDescription;
   /** Columns that exist before and after, in the order of the shadow. */
   readonly kept: readonly (readonly [source: Column, shadow: Column])[];
   /** By the source's column: the expression with every name qualified. */
   readonly usings: ReadonlyMap<string, string>;
+  /** Names of the partitions and of their indexes. */
+  readonly relationsOfPartitions: readonly string[];
 }
 
 /**
@@ -37,9 +43,9 @@ export async function probeAlter(
     let step: Step = 'copy';
     try {
       await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
-      await makeCopy(session, source, table.schema, signal);
-      step = 'alter';
-      const definition = await alterCopy(session, { table, clauses: reading.text }, signal);
+      const onCopied = (): void => void (step = 'alter');
+      const { definition, plain } = await makeAltered(session, source, { schema: table.schema, reading, onCopied }, signal);
+      const relationsOfPartitions = await readRelationsOfPartitions(session, table, signal);
       const kept = keptColumns(source, definition);
       const usings = new Map<string, string>();
       for (const using of reading.usings) {
@@ -49,7 +55,7 @@ export async function probeAlter(
         if (read.changing !== null) return changingObstacle(using, read.changing);
         usings.set(using.column, read.expression);
       }
-      return { definition, kept, usings };
+      return { definition, plain, kept, usings, relationsOfPartitions };
     } catch (error) {
       return refusalOf(error, source, step);
     }
@@ -57,6 +63,11 @@ export async function probeAlter(
     // A broken session has no transaction any more.
     await session.execute('ROLLBACK', always).catch(() => undefined);
   }
+}
+
+async function readRelationsOfPartitions(session: Session, table: TableName, signal: AbortSignal): Promise<readonly string[]> {
+  const indexes = await readPartitionIndexes(session, table, signal);
+  return [...(await readPartitions(session, table, signal)), ...indexes.map(({ name }) => name)];
 }
 
 /** What was being done: making the empty copy, or altering it. */

@@ -2,6 +2,7 @@
 
 import type { CarriedTables } from './carry-over-statements.ts';
 import type { TableDescription } from './catalog.ts';
+import { readPartitions } from './partitioned-shadow.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -17,9 +18,11 @@ export async function privilegeStatements(
   const { plan, source } = tables;
   const objects = carriedObjects(tables);
   const grants = await readGrants(session, tables, signal);
+  const partitions = await readPartitions(session, plan.shadow, signal);
+  const owned = [plan.source, ...partitions.map((table) => ({ schema: plan.source.schema, table }))];
   return [
     ...(await shadowRevocations(session, tables, signal)),
-    `ALTER TABLE ${quoteTable(plan.source)} OWNER TO ${quoteName(source.owner)}`,
+    ...owned.map((table) => `ALTER TABLE ${quoteTable(table)} OWNER TO ${quoteName(source.owner)}`),
     ...(await ownersShare(session, { objects, owner: source.owner }, signal)),
     ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor)),
   ];
@@ -147,7 +150,8 @@ async function shadowRevocations(
        CASE c.oid WHEN ${shadow.oid} THEN ${quoteText(quoteTable(plan.source))} ELSE format('%I.%I', ${quoteText(plan.source.schema)}::text, c.relname) END,
        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) AS statement
      FROM pg_class AS c, aclexplode(c.relacl) AS a
-     WHERE a.grantee <> c.relowner AND (c.oid = ${shadow.oid} OR c.oid IN (SELECT objid FROM pg_depend
+     WHERE a.grantee <> c.relowner AND (c.oid = ${shadow.oid}
+       OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = ${shadow.oid}) OR c.oid IN (SELECT objid FROM pg_depend
        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${shadow.oid} AND deptype = 'i'))`,
     signal,
   );

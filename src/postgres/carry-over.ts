@@ -16,7 +16,9 @@ import { readOuterRelations } from './dependents.ts';
 import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
+import { partitionObstacles } from './obstacles-partitions.ts';
 import { tableObstacles } from './obstacles-table.ts';
+import { readPartitions } from './partitioned-shadow.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
@@ -100,6 +102,7 @@ async function findInTheWay(
     const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
     const obstacles = [
       ...(await tableObstacles(session, source, signal)),
+      ...(await partitionObstacles(session, { source, altered: shadow }, signal)),
       ...(await foreignKeyObstacles(session, { source, kept }, signal)),
       ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings }, signal)),
     ];
@@ -134,6 +137,7 @@ async function readStatements(
     // An owned sequence would go away with the old table.
     beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
     afterSwap.push(
+      ...(await partitionMoves(session, plan, signal)),
       ...identityValues(plan, source, shadow),
       ...statisticsMoves(plan, source, shadow),
       ...(await privilegeStatements(session, one, signal)),
@@ -184,6 +188,13 @@ function identityValues(plan: Plan, source: TableDescription, shadow: TableDescr
       const to = nameOf({ schema: plan.source.schema, name: other.name });
       return [`SELECT pg_catalog.setval(${quoteText(to)}::pg_catalog.regclass, last_value, is_called) FROM ${from}`];
     });
+}
+
+/** Partitions stay in their schema when their table is moved. */
+async function partitionMoves(session: Session, { source, shadow }: Plan, signal: AbortSignal): Promise<readonly string[]> {
+  const partitions = await readPartitions(session, shadow, signal);
+  const placed = partitions.map((table) => quoteTable({ schema: shadow.schema, table }));
+  return placed.map((name) => `ALTER TABLE ${name} SET SCHEMA ${quoteName(source.schema)}`);
 }
 
 /** Extended statistics stay in their schema when a table is moved. */

@@ -191,8 +191,8 @@ function indexStatement(oid: number): string {
       'isExclusion', i.indisexclusion, 'isImmediate', i.indimmediate, 'isValid', i.indisvalid AND i.indisready,
       'isClustered', i.indisclustered, 'isReplicaIdentity', i.indisreplident,
       'hasConstraint', EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid AND k.conrelid = i.indrelid),
-      'rest', substr(pg_get_indexdef(c.oid), 1 + length(format('CREATE %sINDEX %I ON %I.%I',
-        CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, n.nspname, t.relname))),
+      'rest', substr(pg_get_indexdef(c.oid), 1 + length(format('CREATE %sINDEX %I ON %s%I.%I',
+        CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, CASE c.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname))),
       'keyAttnums', ARRAY(SELECT i.indkey[x] FROM generate_series(0, i.indnkeyatts - 1) AS x ORDER BY x),
       'isInDefaultOrder', m.amname = 'btree' AND (i.indoption[0] & 1) = ALL (
         ARRAY(SELECT i.indoption[x] & 1 FROM generate_series(0, i.indnkeyatts - 1) AS x))

@@ -41,7 +41,7 @@ async function keysInTheWay(
   signal: AbortSignal,
 ): Promise<readonly RowKey[]> {
   const asked = `(SELECT * FROM ${table} WHERE ${keysCondition(layout.shadowKey, keys)}) AS asked`;
-  const shadow = `ONLY ${quoteTable(layout.shadow)}`;
+  const shadow = layout.shadowRows;
   const inTheWay = new Set<RowKey>();
   for (const unique of layout.uniques) {
     const statement =

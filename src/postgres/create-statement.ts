@@ -1,5 +1,6 @@
 /** The statements that make an empty copy of a table in another schema, under the same names. Pure builders. */
 
+import type { Partitioning } from './alter-clauses.ts';
 import type { Column, Constraint, Index, OwnedSequence, Statistics, TableDescription } from './catalog.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -11,8 +12,16 @@ import { quoteName, quoteTable, quoteText } from './statements.ts';
 export function copyStatements(source: TableDescription, schema: string): readonly string[] {
   const copy = quoteTable({ schema, table: source.table });
   return [
-    createTable(source, copy),
+    `${createTable(source, copy)} ${storageOf(source)}`,
     ...source.columns.flatMap((column) => columnStatements(column, copy)),
+    ...partStatements(source, schema),
+  ];
+}
+
+/** What a copy gets behind its columns. */
+function partStatements(source: TableDescription, schema: string): readonly string[] {
+  const copy = quoteTable({ schema, table: source.table });
+  return [
     ...source.sequences.filter(({ isIdentity }) => isIdentity).flatMap((one) => identityStatements(one, source, schema)),
     ...source.constraints.filter(({ type, isValid }) => type === 'n' && !isValid).flatMap((one) => lateNotNull(one, copy)),
     ...source.constraints
@@ -27,6 +36,41 @@ export function copyStatements(source: TableDescription, schema: string): readon
     ...(source.replicaIdentity === 'f' ? [`ALTER TABLE ${copy} REPLICA IDENTITY FULL`] : []),
     ...(source.comment === null ? [] : [`COMMENT ON TABLE ${copy} IS ${quoteText(source.comment)}`]),
   ];
+}
+
+/** How a plain table becomes a partitioned one, statement by statement. */
+export interface PartitionedCopy {
+  /** To be run with the search path that the user has: the key, and the bounds, may name what is in it. */
+  readonly table: string;
+  readonly parts: readonly string[];
+  readonly partitions: readonly string[];
+  /** What the partitions have of their own, for it does not come to them from the table. */
+  readonly ofPartitions: readonly string[];
+}
+
+/**
+ * An empty partitioned copy of `plain`, with what `copyStatements` gives a copy; what only tables with storage can have, its
+ * partitions get. In this order, in one transaction. Indexes and constraints come to the partitions by themselves.
+ */
+export function partitionedCopy(
+  plain: TableDescription,
+  schema: string,
+  { method, partitions }: Partitioning,
+): PartitionedCopy {
+  const copy = quoteTable({ schema, table: plain.table });
+  const storage = storageOf(plain);
+  const places = partitions.map(({ name, bound }) => ({ bound, place: quoteTable({ schema, table: name }) }));
+  return {
+    table: `${createTable(plain, copy)} PARTITION BY ${method}`,
+    parts: partStatements(plain, schema),
+    partitions: places.map(({ place, bound }) => `CREATE TABLE ${place} PARTITION OF ${copy} ${bound} ${storage}`),
+    ofPartitions: [
+      ...[{ place: copy }, ...places].flatMap(({ place }) =>
+        plain.columns.flatMap((column) => columnStatements(column, place)),
+      ),
+      ...(plain.replicaIdentity === 'f' ? places.map(({ place }) => `ALTER TABLE ${place} REPLICA IDENTITY FULL`) : []),
+    ],
+  };
 }
 
 /** Builds one index; the constraint that it may stand for is not made. */
@@ -62,13 +106,18 @@ export function constraintStatements({ name, definition, comment }: Constraint, 
 }
 
 function createTable(source: TableDescription, copy: string): string {
-  const options = [...source.options, ...source.toastOptions.map((option) => `toast.${option}`)];
   const including = ['COMMENTS', 'COMPRESSION', 'DEFAULTS', 'GENERATED', 'STORAGE']
     .map((what) => ` INCLUDING ${what}`)
     .join('');
+  return `CREATE TABLE ${copy} (LIKE ${quoteTable(source)}${including})`;
+}
+
+/** How rows are stored. */
+function storageOf(source: TableDescription): string {
+  const options = [...source.options, ...source.toastOptions.map((option) => `toast.${option}`)];
   const parameters = options.length === 0 ? '' : ` WITH (${assignments(options)})`;
   const tablespace = source.tablespace === null ? '' : ` TABLESPACE ${quoteName(source.tablespace)}`;
-  return `CREATE TABLE ${copy} (LIKE ${quoteTable(source)}${including}) USING ${quoteName(source.accessMethod)}${parameters}${tablespace}`;
+  return `USING ${quoteName(source.accessMethod)}${parameters}${tablespace}`;
 }
 
 function columnStatements(column: Column, copy: string): readonly string[] {

@@ -74,15 +74,17 @@ function judgeKey(index: Index, { probed, encoding }: KeyChoice): MigrationKey |
     pairs.push(pair);
   }
   const attnums = pairs.map(([, shadow]) => shadow.attnum);
-  const candidates = probed.definition.indexes.filter(
-    (index) =>
-      indexFault(index) === null &&
-      index.keyAttnums.length === attnums.length &&
-      attnums.every((n) => index.keyAttnums.includes(n)),
-  );
   // In the same order a range of keys is a range of the index, too.
-  const shadowIndex = candidates.find((index) => index.keyAttnums.join(' ') === attnums.join(' '));
-  if (shadowIndex === undefined) return 'it is not unique over the same columns in the same order after the change';
+  const begins = (index: Index): boolean => index.keyAttnums.slice(0, attnums.length).join(' ') === attnums.join(' ');
+  const candidates = probed.definition.indexes.filter((index) => indexFault(index) === null && begins(index));
+  const shadowIndex =
+    candidates.find((index) => index.keyAttnums.length === attnums.length) ??
+    candidates.find((index) => isWidened(index, attnums.length, probed));
+  if (shadowIndex === undefined) {
+    return probed.definition.kind === 'p'
+      ? 'after the change no unique index begins with its columns and goes on with others that are NOT NULL and there already'
+      : 'it is not unique over the same columns in the same order after the change';
+  }
   const columns = pairs.map(([{ name, attnum, type }]) => ({ name, attnum, type }));
   return {
     index: index.name,
@@ -91,6 +93,15 @@ function judgeKey(index: Index, { probed, encoding }: KeyChoice): MigrationKey |
     shadowIndex: shadowIndex.name,
     isOrderKnown: compareKeysFor(columns) !== undefined,
   };
+}
+
+/**
+ * Whether an index of a partitioned table, which must have the columns that it is partitioned by, will do beyond its first
+ * columns (docs/decisions/postgres-partitioning.md): two rows with one key that are the same row must collide in it.
+ */
+function isWidened(index: Index, columns: number, { definition, kept }: ProbedTable): boolean {
+  const further = index.keyAttnums.slice(columns).map((attnum) => kept.find(([, shadow]) => shadow.attnum === attnum)?.[1]);
+  return definition.kind === 'p' && further.every((column) => column?.isNotNull === true && column.generated === '');
 }
 
 /** Why no rows can be walked and found by this index. */

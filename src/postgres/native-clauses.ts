@@ -76,6 +76,7 @@ const impossible: readonly (readonly [words: readonly string[], reason: string])
   [['attach'], 'it is about another table, too'],
   [['detach'], 'it is about another table, too'],
   [['options'], 'it is for foreign tables'],
+  [['partition', 'by'], 'the server partitions no table that is there already'],
 ];
 
 /** Triggers, rules, policies and grants are not on the clone; nor may the new owner use its schema. */

@@ -7,8 +7,9 @@
 import type { TableName } from '../engine/model.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { readReferences } from './native-clauses.ts';
+import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
-import { makeCopy, withDefaultPath } from './shadow.ts';
+import { makeCopy } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 /** What the server does to all rows, while writers or all others wait. */

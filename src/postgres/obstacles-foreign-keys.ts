@@ -17,7 +17,7 @@ import {
 } from './foreign-keys.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
-import { alterCopy, makeCopy } from './shadow.ts';
+import { makeAltered } from './shadow.ts';
 import { type Token, tokenise } from './sql-tokens.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
@@ -70,8 +70,7 @@ export async function foreignKeyTrialObstacles(
     for (const [index, { source, reading }] of facts.entries()) {
       const table = { schema: schemaAt(index), table: source.table };
       await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
-      await makeCopy(session, source, table.schema, signal);
-      await alterCopy(session, { table, clauses: reading.text }, signal);
+      await makeAltered(session, source, { schema: table.schema, reading }, signal);
       copies.set(source.oid, table);
     }
     const other = { schema: schemaAt(0), table: 'tableshift_partner' };

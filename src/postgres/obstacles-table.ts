@@ -101,7 +101,8 @@ export async function nameObstacles(
     const message = `The schema ${row['nspname'] ?? ''}, for the ${isShadow ? 'shadow' : 'retired table'}, exists already.`;
     found.push({ code: isShadow ? 'SHADOW_EXISTS' : 'RETIRED_EXISTS', message });
   }
-  const arriving = [...probed.definition.indexes, ...probed.definition.sequences].map(({ name }) => name);
+  const { definition, relationsOfPartitions } = probed;
+  const arriving = [...[...definition.indexes, ...definition.sequences].map(({ name }) => name), ...relationsOfPartitions];
   const leaving = new Set(
     [...source.indexes, ...source.sequences.filter(({ schema }) => schema === source.schema)].map(({ name }) => name),
   );

@@ -4,6 +4,7 @@ import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
+import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
@@ -55,6 +56,8 @@ async function obstaclesOfTable(
   return [
     ...(await privilegeObstacles(session, source, signal)),
     ...(await tableObstacles(session, source, signal)),
+    ...(await partitionObstacles(session, { source, altered }, signal)),
+    ...(await unplacedRowObstacles(session, facts, signal)),
     ...(await foreignKeyObstacles(session, { source, kept }, signal)),
     ...(await dependencyObstacles(session, { source, altered, kept, siblings }, signal)),
     ...(await nameObstacles(session, plan, facts, signal)),
@@ -68,7 +71,9 @@ function sharedNames(tables: readonly PlanningFacts[]): readonly Obstacle[] {
   const found: Obstacle[] = [];
   for (const { source, probed } of tables) {
     const { schema, table } = source;
-    for (const { name } of [...probed.definition.indexes, ...probed.definition.sequences]) {
+    const { definition, relationsOfPartitions } = probed;
+    const names = [...definition.indexes, ...definition.sequences].map(({ name }) => name);
+    for (const name of [...names, ...relationsOfPartitions]) {
       const owner = owners.get(`${schema}.${name}`);
       const message = `The new tables of ${owner} and ${schema}.${table} would both have ${name}.`;
       if (owner === undefined) owners.set(`${schema}.${name}`, `${schema}.${table}`);

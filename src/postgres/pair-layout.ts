@@ -28,9 +28,13 @@ export interface ShadowUnique {
 export interface PairLayout {
   readonly source: TableName;
   readonly shadow: TableName;
+  /** The shadow behind FROM, as SQL: with its partitions, where it has some. */
+  readonly shadowRows: string;
   readonly key: readonly ComparedColumn[];
   /** The same columns in the shadow, in the same order. */
   readonly shadowKey: readonly ComparedColumn[];
+  /** All columns of the index that makes the key unique in the shadow, quoted: in one with partitions it may have more. */
+  readonly shadowKeyIndex: readonly string[];
   readonly columns: readonly CarriedColumn[];
   readonly uniques: readonly ShadowUnique[];
 }
@@ -42,6 +46,7 @@ export async function readPairLayout(session: Session, plan: Plan, signal: Abort
   return {
     source: plan.source,
     shadow: plan.shadow,
+    shadowRows: await readShadowRows(session, plan.shadow, signal),
     key: comparedBy(
       plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes)),
       await readOperators(session, plan.source, plan.key.index, signal),
@@ -50,6 +55,7 @@ export async function readPairLayout(session: Session, plan: Plan, signal: Abort
       plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes)),
       await readOperators(session, plan.shadow, plan.key.shadowIndex, signal),
     ),
+    shadowKeyIndex: await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal),
     columns: plan.columns.map((pair) => ({
       shadow: quoteName(pair.shadow),
       shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
@@ -57,6 +63,30 @@ export async function readPairLayout(session: Session, plan: Plan, signal: Abort
     })),
     uniques: await readUniques(session, plan.shadow, signal),
   };
+}
+
+/** Those that inherit from a plain shadow would be somebody else's. */
+async function readShadowRows(session: Session, shadow: TableName, signal: AbortSignal): Promise<string> {
+  const [row] = await session.query(
+    `SELECT relkind FROM pg_catalog.pg_class WHERE oid = ${quoteText(quoteTable(shadow))}::pg_catalog.regclass`,
+    signal,
+  );
+  return row?.['relkind'] === 'p' ? quoteTable(shadow) : `ONLY ${quoteTable(shadow)}`;
+}
+
+async function readIndexColumns(
+  session: Session,
+  table: TableName,
+  index: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await session.query(
+    `SELECT a.attname AS name FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ` +
+      `CROSS JOIN generate_series(0, i.indnkeyatts - 1) n JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] ` +
+      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND c.relname = ${quoteText(index)} ORDER BY n`,
+    signal,
+  );
+  return rows.map((row) => quoteName(row['name'] ?? ''));
 }
 
 async function readColumnTypes(

@@ -3,14 +3,14 @@
 import { createHash } from 'node:crypto';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
-import { copyStatements } from './create-statement.ts';
+import { copyStatements, partitionedCopy } from './create-statement.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
-import { fingerprintOf } from './shadow.ts';
+import { fingerprintOf, plainSchema } from './shadow.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 
@@ -67,11 +67,7 @@ function decidePlan(server: Server, request: MigrationRequest, options: PlannerO
     addedUniques: addedUniques(source, probed),
     deferredIndexes: request.options.deferIndexes === 'never' ? [] : deferrableIndexes(probed.definition, key),
   };
-  const statements = [
-    `CREATE SCHEMA ${quoteName(names.shadow.schema)}`,
-    ...copyStatements(source, names.shadow.schema),
-    `ALTER TABLE ${quoteTable(names.shadow)} ${reading.text}`,
-  ];
+  const statements = [`CREATE SCHEMA ${quoteName(names.shadow.schema)}`, ...shadowStatements(facts, names.shadow)];
   return {
     id,
     hash: createHash('sha256')
@@ -84,6 +80,24 @@ function decidePlan(server: Server, request: MigrationRequest, options: PlannerO
     estimate: { rows: Math.round(source.estimatedRows), dataBytes: source.dataBytes, indexBytes: source.indexBytes },
     notes: planNotes(facts),
   };
+}
+
+/** One with partitions is made from a plain copy, which goes away again. */
+function shadowStatements({ source, reading, probed }: PlanningFacts, shadow: TableName): readonly string[] {
+  const { schema, table } = shadow;
+  const { ownClauses, partitioning } = reading;
+  const plain = partitioning === null ? shadow : { schema: plainSchema(schema), table };
+  const altered = ownClauses === '' ? [] : [`ALTER TABLE ${quoteTable(plain)} ${ownClauses}`];
+  const statements = [...copyStatements(source, plain.schema), ...altered];
+  if (partitioning === null) return statements;
+  const copy = partitionedCopy({ ...probed.plain, schema: plain.schema }, schema, partitioning);
+  return [
+    `CREATE SCHEMA ${quoteName(plain.schema)}`,
+    ...statements,
+    ...[copy.table, ...copy.parts, ...copy.partitions, ...copy.ofPartitions],
+    `DROP TABLE ${quoteTable(plain)}`,
+    `DROP SCHEMA ${quoteName(plain.schema)}`,
+  ];
 }
 
 /** What is generated in the shadow cannot be written. */

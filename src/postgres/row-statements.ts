@@ -68,8 +68,7 @@ export function keyTexts(key: readonly KeyColumn[]): string {
 
 /** Copies what `condition` selects. Locks the new rows of the shadow; on an error nothing is inserted. */
 export function insertStatement(layout: PairLayout, condition: string, existing: 'collide' | 'skip'): string {
-  const arbiter = layout.shadowKey.map(({ name }) => quoteName(name)).join(', ');
-  const conflict = existing === 'skip' ? ` ON CONFLICT (${arbiter}) DO NOTHING` : '';
+  const conflict = existing === 'skip' ? ` ON CONFLICT (${layout.shadowKeyIndex.join(', ')}) DO NOTHING` : '';
   return `INSERT INTO ${quoteTable(layout.shadow)} ${insertSelect(layout, condition)}${conflict}`;
 }
 
@@ -86,7 +85,7 @@ function insertSelect(layout: PairLayout, condition: string): string {
 
 /** Deletes keys from the shadow. Safe to run twice. */
 export function deleteStatement(layout: PairLayout, keys: readonly RowKey[]): string {
-  return `DELETE FROM ONLY ${quoteTable(layout.shadow)} WHERE ${keysCondition(layout.shadowKey, keys)}`;
+  return `DELETE FROM ${layout.shadowRows} WHERE ${keysCondition(layout.shadowKey, keys)}`;
 }
 
 /** Key of the row that ends a chunk: a walk along the key's index from `after` on. */
@@ -105,7 +104,7 @@ export function greatestShadowKeyStatement(layout: PairLayout): string {
   const order = orderedBy(layout.shadow, layout.shadowKey)
     .map((column) => `${column} DESC`)
     .join(', ');
-  return `SELECT ${keyTexts(layout.shadowKey)} FROM ONLY ${quoteTable(layout.shadow)} ORDER BY ${order} LIMIT 1`;
+  return `SELECT ${keyTexts(layout.shadowKey)} FROM ${layout.shadowRows} ORDER BY ${order} LIMIT 1`;
 }
 
 /**
@@ -116,7 +115,7 @@ export function compareStatement(layout: PairLayout, range: KeyRange): string {
   const side = (rows: string): string =>
     `(SELECT count(*)::text || ':' || coalesce(sum(r.row_hash), 0)::text FROM (${rows}) AS r)`;
   const source = `SELECT ${sourceRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
-  const shadow = `SELECT ${shadowRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.shadow)} WHERE ${rangeCondition(layout.shadowKey, range)}`;
+  const shadow = `SELECT ${shadowRowHash(layout.columns)} AS row_hash FROM ${layout.shadowRows} WHERE ${rangeCondition(layout.shadowKey, range)}`;
   return `SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;
 }
 
@@ -128,7 +127,7 @@ export function differencesStatement(
 ): string {
   const numbers = layout.key.map((_, index) => index);
   const source = `SELECT ${keyTexts(layout.key)}, ${sourceRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.source)} WHERE ${conditions.source}`;
-  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.shadow)} WHERE ${conditions.shadow}`;
+  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(layout.columns)} AS row_text FROM ${layout.shadowRows} WHERE ${conditions.shadow}`;
   return (
     `SELECT ${numbers.map((n) => `coalesce(s.k${n}, t.k${n}) AS k${n}`).join(', ')} FROM (${source}) AS s ` +
     `FULL JOIN (${shadow}) AS t ON ${numbers.map((n) => `s.k${n} = t.k${n}`).join(' AND ')} ` +

@@ -7,8 +7,11 @@
 import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
+import { type AlterReading, readAlterClauses } from './alter-clauses.ts';
 import { type Index, readTable, type TableDescription } from './catalog.ts';
 import { constraintStatements, copyStatements, indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
+import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import type { ShadowBuilder } from './table-pair.ts';
@@ -22,6 +25,8 @@ export interface Unfinished {
   readonly marks: StreamMarks;
   /** Indexes to build after the copy. */
   readonly indexes: readonly Index[];
+  /** Of these, where the shadow has partitions. Absent in shadows that were made before there could be any. */
+  readonly partitionIndexes?: readonly PartitionIndex[];
   /** Statements that add the constraints which hold for new rows only; to be run in the cutover. */
   readonly lateConstraints: readonly string[];
 }
@@ -42,25 +47,59 @@ export async function makeCopy(session: Session, source: TableDescription, schem
 }
 
 /**
- * Alters the copy, and reads what became of it. The clauses run with the search path that the user has by default, for they
+ * Makes the empty copy with the clauses run on it, and with the partitions that they ask for, and reads what it is.
+ * `onCopied`: there is a copy, and it is altered from here on. Inside a transaction, in a schema that exists. Takes ACCESS SHARE on
+ * the source.
+ */
+export async function makeAltered(
+  session: Session,
+  source: TableDescription,
+  { schema, reading, onCopied }: { readonly schema: string; readonly reading: AlterReading; readonly onCopied?: () => void },
+  signal: AbortSignal,
+): Promise<AlteredCopy> {
+  const { ownClauses, partitioning } = reading;
+  const table = { schema, table: source.table };
+  const plain = partitioning === null ? table : { schema: plainSchema(schema), table: source.table };
+  if (plain !== table) await session.execute(`CREATE SCHEMA ${quoteName(plain.schema)}`, signal);
+  await makeCopy(session, source, plain.schema, signal);
+  onCopied?.();
+  const altered = await alterCopy(session, { table: plain, clauses: ownClauses }, signal);
+  if (partitioning === null) return { definition: altered, plain: altered };
+  await makePartitioned(session, altered, { schema, partitioning }, signal);
+  await session.execute(`DROP TABLE ${quoteTable(plain)}; DROP SCHEMA ${quoteName(plain.schema)}`, signal);
+  return { definition: await readExisting(session, table, signal), plain: altered };
+}
+
+/** What the clauses have made of an empty copy. */
+export interface AlteredCopy {
+  readonly definition: TableDescription;
+  /** The same before it got partitions, which is no more; without them, the same. */
+  readonly plain: TableDescription;
+}
+
+/** Where the plain copy is made from which one with partitions is made in `schema`. */
+export function plainSchema(schema: string): string {
+  return `${schema}_plain`;
+}
+
+/**
+ * Alters the copy, and reads what became of it. There may be no clause. The clauses run with the search path that the user has by default, for they
  * may name types and functions without a schema. Inside a transaction.
  */
-export async function alterCopy(
+async function alterCopy(
   session: Session,
   { table, clauses }: { readonly table: TableName; readonly clauses: string },
   signal: AbortSignal,
 ): Promise<TableDescription> {
-  await withDefaultPath(session, () => session.execute(`ALTER TABLE ${quoteTable(table)} ${clauses}`, signal), signal);
+  const alter = `ALTER TABLE ${quoteTable(table)} ${clauses}`;
+  if (clauses !== '') await withDefaultPath(session, () => session.execute(alter, signal), signal);
+  return await readExisting(session, table, signal);
+}
+
+async function readExisting(session: Session, table: TableName, signal: AbortSignal): Promise<TableDescription> {
   const altered = await readTable(session, table, signal);
   if (altered === null) throw new MigrationError('INTERNAL', `${table.schema}.${table.table} is gone after the ALTER.`);
   return altered;
-}
-
-/** Runs work that names things as the user would. Inside a transaction. */
-export async function withDefaultPath(session: Session, work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-  await session.execute('SET LOCAL search_path TO DEFAULT', signal);
-  await work();
-  await session.execute('SET LOCAL search_path = pg_catalog, pg_temp', signal);
 }
 
 /** A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap. */
@@ -96,12 +135,17 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
   await dropShadow(session, plan.shadow, signal);
   await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
   for (const statement of await revocations(session, schema, signal)) await session.execute(statement, signal);
-  await makeCopy(session, source, schema, signal);
-  const altered = await alterCopy(session, { table: plan.shadow, clauses: plan.clauses }, signal);
+  const { definition: altered } = await makeAltered(
+    session,
+    source,
+    { schema, reading: readAlterClauses(plan.clauses) },
+    signal,
+  );
   const names = altered.columns.map(({ name }) => name);
   const expected = [...plan.columns.map((column) => column.shadow), ...plan.addedColumns];
   if (!expected.every((name) => names.includes(name))) throw changed(plan, 'has other columns than when it was planned');
   const indexes = altered.indexes.filter(({ name }) => plan.deferredIndexes.includes(name));
+  const parts = await readPartitionIndexes(session, plan.shadow, signal);
   for (const { name } of indexes) await session.execute(`DROP INDEX ${quoteTable({ schema, table: name })}`, signal);
   const late = altered.constraints.filter(({ isValid }) => !isValid);
   for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
@@ -109,6 +153,7 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
     fingerprint: fingerprintOf(source),
     marks: await readStreamMarks(session, plan, signal),
     indexes,
+    partitionIndexes: parts.filter(({ index }) => plan.deferredIndexes.includes(index)),
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
   };
   const note = notePrefix + JSON.stringify(unfinished);
@@ -138,19 +183,23 @@ async function finishShadow(
   { plan, isGentle }: { readonly plan: Plan; readonly isGentle: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const { indexes } = await readUnfinished(session, plan, signal);
+  const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
   const shadow = quoteTable(plan.shadow);
   const { schema } = plan.shadow;
   const settings = ['SET lock_timeout = 0', ...(isGentle ? ['SET max_parallel_maintenance_workers = 0'] : [])];
   await session.execute(settings.join('; '), signal);
   try {
     for (const index of indexes) {
+      await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
       const table = await readTable(session, plan.shadow, signal);
+      if (table?.kind === 'p') {
+        await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
+        continue;
+      }
       const existing = table?.indexes.find(({ name }) => name === index.name);
       if (existing?.isValid !== true) {
         const name = quoteTable({ schema, table: index.name });
         if (existing !== undefined) await session.execute(`DROP INDEX CONCURRENTLY ${name}`, signal);
-        await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
         await session.execute(indexStatement(index, shadow, 'CONCURRENTLY '), signal);
       }
       const properties = indexProperties({ ...index, tablespace: null }, schema);

@@ -142,7 +142,7 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
   for (const table of shadows) {
     const limitMs = Math.max(1, Math.round(shadowsUntil - performance.now()));
     await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
-    const shadowHolders = await lockOne(request, { table, limitMs }, signal);
+    const shadowHolders = await lockOne(request, { table, isShadow: true, limitMs }, signal);
     if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
   }
   const askedAt = performance.now();
@@ -258,19 +258,20 @@ async function alteredMeanwhile(
 interface Wanted {
   readonly table: TableName | OuterRelation;
   readonly isPartner?: boolean;
+  readonly isShadow?: boolean;
   /** Against writers alone. */
   readonly isGate?: boolean;
 }
 
 /**
  * To lock a view by LOCK TABLE would lock all that it reads, other tables too. Its owner stays the same. A partner may be
- * partitioned, and then foreign keys to it touch its partitions.
+ * partitioned, and then foreign keys to it touch its partitions; and so may a shadow, whose partitions are moved with it.
  */
-function lockStatement({ table, isPartner, isGate }: Wanted): string {
+function lockStatement({ table, isPartner, isShadow, isGate }: Wanted): string {
   const isView = 'isView' in table && table.isView;
   if (isView) return `ALTER VIEW IF EXISTS ${quoteTable(table)} OWNER TO ${quoteName(table.owner)}`;
   const mode = isGate === true ? 'SHARE ROW EXCLUSIVE' : 'ACCESS EXCLUSIVE';
-  return `LOCK TABLE ${isPartner === true ? '' : 'ONLY '}${quoteTable(table)} IN ${mode} MODE`;
+  return `LOCK TABLE ${isPartner === true || isShadow === true ? '' : 'ONLY '}${quoteTable(table)} IN ${mode} MODE`;
 }
 
 /** Null once the lock is had, else who is in the way. */

@@ -125,8 +125,10 @@ function layoutOf(schema: string, index: number, types: Readonly<Record<string, 
   return {
     source: { schema, table: `a${index}` },
     shadow: { schema, table: `b${index}` },
+    shadowRows: `${schema}.b${index}`,
     key: [],
     shadowKey: [],
+    shadowKeyIndex: [],
     columns: Object.entries(types).map(([name, shadowType]) => ({ shadow: name, shadowType, expression: name })),
     uniques: [],
   };

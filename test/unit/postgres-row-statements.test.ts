@@ -75,7 +75,10 @@ test('the literals of a key are taken apart whatever stands in them', () => {
 test('a key column with the name of one of our columns is ordered by its value, not by its text', () => {
   const k0 = [column('k0', 'integer')];
   const table = { schema: 's', table: 't' };
-  const layout: PairLayout = { source: table, shadow: table, key: k0, shadowKey: k0, columns: [], uniques: [] };
+  const layout: PairLayout = {
+    ...{ source: table, shadow: table, shadowRows: 's.t', key: k0, shadowKey: k0, shadowKeyIndex: ['k0'] },
+    ...{ columns: [], uniques: [] },
+  };
   expect(chunkEndStatement(layout, null, 10)).toContain('ORDER BY "t"."k0" OFFSET 9 LIMIT 1');
   expect(greatestShadowKeyStatement(layout)).toContain('ORDER BY "t"."k0" DESC LIMIT 1');
 });
