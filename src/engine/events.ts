@@ -104,6 +104,8 @@ export interface Progress {
   readonly pace: number;
   /** The signal that presses most while the pace is held down but not stopped, with its figures. */
   readonly slowedBy: string | null;
+  /** Tables of the family that this one waits for (`schema.table`): they work hard first, or are not ready for the next step. */
+  readonly waitingFor: readonly string[];
   readonly elapsedMs: number;
 }
 

@@ -19,41 +19,82 @@ export interface Seat {
   meet(place: MeetingPlace, signal: AbortSignal): Promise<void>;
   /** Heavy work, of one member at a time. */
   inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>;
+  /** The tables that this member waits for now, as `schema.table`. */
+  readonly waitingFor: readonly string[];
 }
 
 /** Seats for the plans, in their order. `end` aborts when one of them must end all. */
 export function seatFamily(plans: readonly Plan[], claim: Pick<FamilyClaim, 'attempt'>, end: AbortController): readonly Seat[] {
   const rendezvous = new Rendezvous(plans);
-  const turnstile = new Turnstile();
+  const turns = new Turns();
   const cutover = new JointCutover(plans.length, claim, end);
   return plans.map((_, member) => ({
     attempt: (options, drain, signal) => cutover.attempt(member, { options, drain }, signal),
-    meet: (place, signal) => rendezvous.meet(place, signal),
-    inTurn: (work, signal) => turnstile.run(work, signal),
+    meet: (place, signal) => rendezvous.meet(member, place, signal),
+    inTurn: (work, signal) => turns.take(member, work, signal),
+    get waitingFor() {
+      const awaited = [turns, rendezvous, cutover].flatMap((wait) => wait.awaitedBy(member));
+      return plans.filter((_, place) => awaited.includes(place)).map(({ source }) => `${source.schema}.${source.table}`);
+    },
   }));
 }
 
+/** Members whom another waits for, by their places. */
+interface Wait {
+  awaitedBy(member: number): readonly number[];
+}
+
+/** All but those who have come, for one who has. */
+function absent(member: number, present: { has(member: number): boolean }, members: number): readonly number[] {
+  if (!present.has(member)) return [];
+  return Array.from({ length: members }, (_, place) => place).filter((place) => !present.has(place));
+}
+
+/** One after another, in the order of asking. */
+class Turns implements Wait {
+  readonly #turnstile = new Turnstile();
+  /** The first has its turn. */
+  readonly #queue: number[] = [];
+
+  async take<Result>(member: number, work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    this.#queue.push(member);
+    try {
+      return await this.#turnstile.run(work, signal);
+    } finally {
+      this.#queue.splice(this.#queue.indexOf(member), 1);
+    }
+  }
+
+  awaitedBy(member: number): readonly number[] {
+    return this.#queue.slice(0, Math.max(0, this.#queue.indexOf(member)));
+  }
+}
+
 /** The members wait for each other, as often as they like. */
-class Rendezvous {
+class Rendezvous implements Wait {
   readonly #plans: readonly Plan[];
-  #meeting = { places: [] as MeetingPlace[], changed: new Condition() };
+  #meeting = { places: new Map<number, MeetingPlace>(), changed: new Condition() };
 
   constructor(plans: readonly Plan[]) {
     this.#plans = plans;
   }
 
   /** Whoever leaves a meeting leaves the family: nobody is crossed out, as the others are to end too. */
-  async meet(place: MeetingPlace, signal: AbortSignal): Promise<void> {
+  async meet(member: number, place: MeetingPlace, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (place !== 'settlement' && !this.#isWhole) throw this.#tornError();
     const meeting = this.#meeting;
-    meeting.places.push(place);
-    if (meeting.places.length === this.#plans.length) {
-      this.#meeting = { places: [], changed: new Condition() };
+    meeting.places.set(member, place);
+    if (meeting.places.size === this.#plans.length) {
+      this.#meeting = { places: new Map(), changed: new Condition() };
       meeting.changed.notify();
     }
-    while (meeting.places.length < this.#plans.length) await meeting.changed.changed(signal);
-    if (meeting.places.some((other) => other !== place)) throw this.#tornError();
+    while (meeting.places.size < this.#plans.length) await meeting.changed.changed(signal);
+    if ([...meeting.places.values()].some((other) => other !== place)) throw this.#tornError();
+  }
+
+  awaitedBy(member: number): readonly number[] {
+    return absent(member, this.#meeting.places, this.#plans.length);
   }
 
   /** Members that are missing are done already, so that the others must have swapped too. */
@@ -88,7 +129,7 @@ interface Attempt {
  * aborts later waits for the end, so that no statement is left running. Either way all are aborted in the same tick: to whoever is
  * not, a rejected attempt says that nothing was swapped.
  */
-class JointCutover {
+class JointCutover implements Wait {
   readonly #members: number;
   readonly #claim: Pick<FamilyClaim, 'attempt'>;
   readonly #end: AbortController;
@@ -112,6 +153,10 @@ class JointCutover {
     } finally {
       stopFollowing();
     }
+  }
+
+  awaitedBy(member: number): readonly number[] {
+    return absent(member, this.#next.brought, this.#members);
   }
 
   #begin(attempt: Attempt): void {

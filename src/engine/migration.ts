@@ -42,9 +42,10 @@ export interface MigrationRun {
 }
 
 /** A table of its own waits for nobody. */
-const ALONE: Pick<Seat, 'meet' | 'inTurn'> = {
+const ALONE: Omit<Seat, 'attempt'> = {
   meet: async () => undefined,
   inTurn: (work) => work(),
+  waitingFor: [],
 };
 
 /** The figures of a finished migration. */
@@ -421,7 +422,7 @@ class Migration {
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
-    const { claim } = this.#run;
+    const { claim, seat = ALONE } = this.#run;
     const retention = new RetentionWatch(claim.findLogRetention?.bind(claim), this.#context);
     for (;;) {
       await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
@@ -437,6 +438,7 @@ class Migration {
         throttledBy: this.#throttler.reason,
         pace: this.#throttler.pace,
         slowedBy: this.#throttler.slowedBy,
+        waitingFor: seat.waitingFor,
       });
       this.#context.observer({ kind: 'progress', progress });
       await retention.look(progress.etaMs, signal);

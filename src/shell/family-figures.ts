@@ -80,6 +80,7 @@ export function sumProgress(members: RunMembers): Progress | null {
     throttledBy: known.find(({ throttledBy }) => throttledBy !== null)?.throttledBy ?? null,
     pace: Math.min(...known.filter(({ phase }) => phase === present).map(({ pace }) => pace), 1),
     slowedBy: known.find(({ phase, slowedBy }) => phase === present && slowedBy !== null)?.slowedBy ?? null,
+    waitingFor: [],
     elapsedMs: Math.max(...known.map(({ elapsedMs }) => elapsedMs)),
   };
 }

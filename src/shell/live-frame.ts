@@ -2,7 +2,7 @@
 
 import type { Progress } from '../engine/events.ts';
 import { PHASES, type Phase } from '../engine/model.ts';
-import { PHASE_WORDS, shareDone, slowText } from './log.ts';
+import { activityText, shareDone, slowText } from './log.ts';
 import type { RunFigures } from './run-figures.ts';
 import { readableCount, readableDuration } from './units.ts';
 
@@ -80,7 +80,7 @@ export function presentPieces(phase: Phase, figures: RunFigures, nowMs: number, 
   const done = figures.progress?.phase === phase ? shareDone(figures.progress) : null;
   if (done === null) {
     const sinceMs = (figures.phasesMs[phase] ?? 0) + nowMs - figures.phaseEnteredAtMs;
-    return [piece(`${readableDuration(sinceMs)}  ${PHASE_WORDS[phase]}`)];
+    return [piece(`${readableDuration(sinceMs)}  ${activityText(phase, figures.progress)}`)];
   }
   const eta = figures.progress?.etaMs ?? null;
   const figuresText = `${String(Math.floor(done * 100)).padStart(4)} %${eta === null ? '' : `  ETA ${readableDuration(eta)}`}`;

@@ -5,7 +5,7 @@ import type { Progress } from '../engine/events.ts';
 import type { LoadFigures } from '../engine/load.ts';
 import type { Phase, Plan } from '../engine/model.ts';
 import { oneLine } from './live-frame.ts';
-import { describeProgress, PHASE_WORDS } from './log.ts';
+import { activityText, describeProgress } from './log.ts';
 import { tableText } from './plan-text.ts';
 import type { RunFigures } from './run-figures.ts';
 import type { LatencyLimit } from '../engine/options.ts';
@@ -120,7 +120,7 @@ export function liveStatusText(status: LiveStatus): string {
     ['table', status.table],
     ['change', status.change],
     ['state', `running for ${readableDuration(status.elapsedMs)}`],
-    ['phase', phase === null ? 'not begun' : `${phase}: ${PHASE_WORDS[phase]}`],
+    ['phase', phase === null ? 'not begun' : `${phase}: ${activityText(phase, progress)}`],
     ['figures', progress === null ? null : describeProgress(progress)],
     [
       'throttled',

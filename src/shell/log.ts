@@ -27,6 +27,16 @@ export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   done: 'the swap is recorded',
 };
 
+/** What is done in a phase, or for whom it waits. */
+export function activityText(phase: Phase, progress: Progress | null): string {
+  return (progress?.phase === phase ? waitText(progress) : null) ?? PHASE_WORDS[phase];
+}
+
+/** `waits for shop.customers, shop.items`; null where it waits for no table of its family. */
+function waitText({ waitingFor }: Progress): string | null {
+  return waitingFor.length === 0 ? null : `waits for ${waitingFor.join(', ')}`;
+}
+
 /** How much attention an event needs. */
 export function levelOf(event: MigrationEvent): Level {
   switch (event.kind) {
@@ -152,6 +162,7 @@ function blockedText({ blockers, nextInMs }: { readonly blockers: readonly strin
 export function describeProgress(progress: Progress): string {
   const done = shareDone(progress);
   const slow = slowText(progress);
+  const wait = waitText(progress);
   return [
     done === null ? progress.phase : `${progress.phase} ${Math.floor(done * 100)} %`,
     ...rowFigures(progress),
@@ -161,6 +172,7 @@ export function describeProgress(progress: Progress): string {
     `${readableDuration(progress.elapsedMs)} elapsed`,
     ...(progress.throttledBy === null ? [] : [throttleText(progress.throttledBy)]),
     ...(slow === null ? [] : [slow]),
+    ...(wait === null ? [] : [wait]),
   ].join(' | ');
 }
 
@@ -175,8 +187,9 @@ function throttleText(reason: string): string {
   return reason.startsWith('paused by ') ? `resting, ${reason}` : `throttled by ${reason}`;
 }
 
-/** How much of the phase at hand is done, from 0 to 1; null where that cannot be told. Never 1 before the phase ends. */
+/** How much of the phase at hand is done, from 0 to 1; null where that cannot be told, or goes on only later. Never 1 before the phase ends. */
 export function shareDone(progress: Progress): number | null {
+  if (progress.waitingFor.length > 0) return null;
   if (progress.phase === 'copy') return share(progress.rowsCopied, progress.rowsEstimated);
   if (progress.phase === 'verify') return share(progress.rowsVerified, Math.max(progress.rowsCopied, progress.rowsEstimated));
   return null;

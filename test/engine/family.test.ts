@@ -104,6 +104,24 @@ describe('members of a family', () => {
     }
   });
 
+  test('know whom they wait for: whoever works hard, has not come yet, or has not brought its drain', async () => {
+    const { first, second, alive } = family(async () => SWAPPED);
+    let finish = (): void => undefined;
+    const busy = first.inTurn(() => new Promise<void>((resolve) => (finish = resolve)), alive);
+    const turn = second.inTurn(none, alive);
+    await settle();
+    expect([first.waitingFor, second.waitingFor]).toEqual([[], ['app.t0']]);
+    finish();
+    await Promise.all([busy, turn]);
+    const meeting = first.meet('cutover', alive);
+    expect([first.waitingFor, second.waitingFor]).toEqual([['app.t1'], []]);
+    await Promise.all([meeting, second.meet('cutover', alive)]);
+    const attempt = second.attempt(OPTIONS, none, alive);
+    expect([first.waitingFor, second.waitingFor]).toEqual([[], ['app.t0']]);
+    await Promise.all([attempt, first.attempt(OPTIONS, none, alive)]);
+    expect([first.waitingFor, second.waitingFor]).toEqual([[], []]);
+  });
+
   test('stop waiting for each other when they are ended', async () => {
     const { first, end } = family(async () => SWAPPED);
     const waiting = first.meet('cutover', end.signal);

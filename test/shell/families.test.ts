@@ -90,9 +90,17 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
   });
 
   test('an abort, of whichever of them, gives all of them up', async () => {
-    await using run = migrate();
+    const throttle = join(folder, 'throttle');
+    writeFileSync(throttle, '');
+    await using run = migrate('--throttle-file', throttle);
     const { plans } = JSON.parse(await run.lineMatching(/"kind":"family-plan"/)) as { plans: { id: string }[] };
-    await run.lineMatching(/"kind":"phase-entered","phase":"copy"/);
+    const { table, progress } = JSON.parse(await run.lineMatching(/"waitingFor":\["[^,]+","[^,]+"\]/)) as {
+      readonly table: string;
+      readonly progress: { readonly waitingFor: readonly string[] };
+    };
+    expect([table, ...progress.waitingFor].toSorted()).toEqual(tables().toSorted());
+    const waiting = await call('status', plans[0]?.id ?? '');
+    expect(waiting.stdout).toContain(`\nphase         copy: waits for ${progress.waitingFor.join(', ')}\n`);
     expect(await call('control', plans[1]?.id ?? '', 'abort')).toMatchObject({ exitCode: 0 });
     const summary = lastObject(await run.result);
     expect(summary).toMatchObject({ kind: 'family-summary', state: 'aborted', exitCode: 4, error: { code: 'ABORTED' } });

@@ -47,6 +47,7 @@ function planOf(table: string, id: string): Plan {
 const verified: Progress = {
   ...copyProgress,
   ...{ phase: 'await-cutover', rowsCopied: 3_000_000, rowsVerified: 3_000_000, rowsPerSecond: 0, etaMs: null, lagMs: 700 },
+  waitingFor: ['shop.orders', 'shop.items'],
 };
 
 /** The first waits, the second copies, and the third has not begun. */
@@ -146,7 +147,7 @@ describe('the progress of a family', () => {
 shop.customers, shop.orders, shop.items
 migrations of family cust1, 19 s so far
 
-  > shop.customers await-cutover 18 s  waiting for a good moment to swap
+  > shop.customers await-cutover 18 s  waits for shop.orders, shop.items
   > shop.orders    copy          [============>               ]  41 %  ETA 34 s
   > shop.items     prepare       18 s  creating the shadow table
 
@@ -222,6 +223,8 @@ test('the status has the sum, who holds all of them, and each table; the metrics
     ],
   });
   const text = familyStatusText(status);
+  expect(text).toContain('\nphase         await-cutover: waits for shop.orders, shop.items\n');
+  expect(text).toMatch(/\nfigures {7}await-cutover .* \| waits for shop.orders, shop.items\n/);
   expect(text.split('\n').slice(0, 7)).toEqual([
     'family        cust1, 3 tables that are swapped together',
     'state         running for 6.0 s',

@@ -20,6 +20,7 @@ const progress: Progress = {
     throttledBy: null,
     pace: 0.4,
     slowedBy: null,
+    waitingFor: [],
     elapsedMs: 5_000,
   },
 };

@@ -44,6 +44,7 @@ export const copyProgress: Progress = {
   throttledBy: null,
   pace: 1,
   slowedBy: null,
+  waitingFor: [],
   elapsedMs: 24_000,
 };
 
