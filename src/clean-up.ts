@@ -6,9 +6,11 @@ import type { Observer } from './engine/events.ts';
 import { giveUp } from './engine/give-up.ts';
 import type { MigrationId, Plan } from './engine/model.ts';
 import type { StepOutcome } from './engine/native-change.ts';
+import { giveUpNative } from './engine/native-migration.ts';
 import { DEFAULT_OPTIONS } from './engine/options.ts';
-import type { ClaimToGiveUp, Database, RetiredTable } from './engine/ports.ts';
+import type { ClaimToGiveUp, Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
 import { open as openDatabase, type ServerOptions, signalOf } from './library-call.ts';
+import { nativeOf } from './native-runs.ts';
 import { findRecord, openOnes } from './records.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -26,6 +28,8 @@ export interface CleanUpOptions extends ServerOptions {
 /** What `cleanUp` did. */
 export interface CleanUpResult {
   readonly id: MigrationId;
+  /** By which way the migration went. */
+  readonly strategy: 'native' | 'shadow';
   /**
    * `dropped`: the old table of a finished migration is gone. `given-up`: it was unfinished, and its shadow is gone.
    * `found-done`: it counted as unfinished but had swapped; nothing was dropped. `nothing-left`: there was nothing to drop.
@@ -39,7 +43,7 @@ export interface CleanUpResult {
 
 /**
  * Drops what the migration left: the old table of a finished one; the shadow of an unfinished one, which is given up by this, and
- * with it its whole family. Rejects with TABLE_CLAIMED while it runs, with RETIRED_TABLE_KEPT while its old table is to be kept, and with DROP_NOT_LOCKED. An
+ * with it its whole family; of an unfinished native change what nothing can use. Rejects with TABLE_CLAIMED while it runs, with RETIRED_TABLE_KEPT while its old table is to be kept, and with DROP_NOT_LOCKED. An
  * unfinished one that turns out to have swapped is marked done and keeps its old table.
  */
 export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
@@ -51,12 +55,20 @@ export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   const record = findRecord(records, options.id);
   const open = record.state === 'done' ? [] : openOnes(records, record);
   if (open.length > 0) {
-    const states = await giveUpAll({ database, plans: open.map(({ plan }) => plan), claims: [] }, parts, signal);
+    const { plan } = record;
+    if (plan.strategy === 'native') {
+      await using claim = await nativeOf(database).claim(plan, 'resume', signal);
+      const state = await giveUpNative({ plan, claim }, parts, signal);
+      const outcome = state === 'done' ? 'found-done' : 'given-up';
+      return { id: record.id, strategy: 'native', outcome, dropped: null, ended: [record.id] };
+    }
+    const states = await giveUpAll({ database, plans: shadowsOf(open), claims: [] }, parts, signal);
     const outcome = states.includes('done') ? 'found-done' : 'given-up';
-    return { id: record.id, outcome, dropped: null, ended: open.map(({ id }) => id) };
+    return { id: record.id, strategy: 'shadow', outcome, dropped: null, ended: open.map(({ id }) => id) };
   }
   const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;
-  if (retired === null) return { id: record.id, outcome: 'nothing-left', dropped: null, ended: [] };
+  if (retired === null)
+    return { id: record.id, strategy: record.plan.strategy, outcome: 'nothing-left', dropped: null, ended: [] };
   const reason = isNow ? null : reasonToKeep(retired, soakMs);
   if (reason !== null) {
     const { schema, table } = retired.table;
@@ -67,7 +79,12 @@ export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   }
   const drop = (lockTimeoutMs: number): Promise<StepOutcome> => database.retiredTables.drop(retired, lockTimeoutMs, signal);
   await dropPatiently(retired.table, drop, parts, signal);
-  return { id: record.id, outcome: 'dropped', dropped: retired, ended: [] };
+  return { id: record.id, strategy: 'shadow', outcome: 'dropped', dropped: retired, ended: [] };
+}
+
+/** Families are of shadows. */
+function shadowsOf(records: readonly MigrationRecord[]): readonly Plan[] {
+  return records.flatMap(({ plan }) => (plan.strategy !== 'native' ? [plan] : []));
 }
 
 /** Claimed so far, and still to be claimed. */

@@ -4,18 +4,16 @@
  * caller can do (docs/errors.md).
  */
 
-import { assert, MigrationError } from './engine/errors.ts';
-import type { Observer } from './engine/events.ts';
+import { assert } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
-import { chooseWay, type NativeResult, NativeRunner } from './engine/native-runner.ts';
-import type { MigrationId, MigrationRequest, Plan } from './engine/model.ts';
+import { chooseWay, type NativeResult } from './engine/native-runner.ts';
+import type { MigrationId, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
-import type { Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
+import type { MigrationRecord, RetiredTable } from './engine/ports.ts';
 import { run } from './claimed-run.ts';
 import {
   type ChangeOptions,
-  type ControlledRun,
   controlsOf,
   open,
   readAsked,
@@ -24,8 +22,8 @@ import {
   type ServerOptions,
   signalOf,
 } from './library-call.ts';
+import { nativeObstacles, runNative, startNative } from './native-runs.ts';
 import { findToResume } from './records.ts';
-import { systemClock } from './system-clock.ts';
 
 export { cleanUp, type CleanUpOptions, type CleanUpResult } from './clean-up.ts';
 export { DEFAULT_SOAK_MS, reasonToKeep, soakEndOf } from './engine/clean-up.ts';
@@ -33,7 +31,15 @@ export { type ErrorCode, ERRORS, MigrationError } from './engine/errors.ts';
 export type { MigrationEvent, Observer, Progress, SettingChange } from './engine/events.ts';
 export { type ChangeableOptions, Controls, type Hold } from './engine/controls.ts';
 export type { MigrationResult } from './engine/migration.ts';
-export type { NativePlan, NativeStep, NoNativeWay, Strategy } from './engine/native-change.ts';
+export type {
+  NativeMigration,
+  NativePlace,
+  NativePlan,
+  NativeStep,
+  NoNativeWay,
+  RecordedPlan,
+  Strategy,
+} from './engine/native-change.ts';
 export type { NativeResult } from './engine/native-runner.ts';
 export { DEFAULT_LOAD_LIMITS, type LoadFigures, type LoadLimits } from './engine/load.ts';
 export { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
@@ -63,7 +69,7 @@ export async function planMigration(options: ChangeOptions & Pick<RunOptions, 'p
   const request = await requestOf(database, change, signal);
   const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
   if (way.kind === 'native') {
-    const obstacles = await openMigrationsOf(database, way.native, signal);
+    const obstacles = await nativeObstacles(database, way.native, signal);
     return { strategy: 'native', native: way.native, noNativeWay: null, plan: null, obstacles };
   }
   const shadow = { strategy: 'shadow', native: null, noNativeWay: way.reason } as const;
@@ -91,7 +97,7 @@ export async function migrate(asked: ChangeOptions & RunOptions): Promise<Change
   const request = await requestOf(database, change, signal);
   const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
   if (way.kind === 'native') {
-    const result = await runNative({ database, plan: way.native, request }, options, signal);
+    const result = await startNative({ database, plan: way.native, request }, options, signal);
     if (result !== null) return result;
   }
   const plan = await database.plan(request, signal);
@@ -103,7 +109,7 @@ export async function migrate(asked: ChangeOptions & RunOptions): Promise<Change
 }
 
 /** The figures of the migration that was asked for, or of the first that was carried out. */
-export interface ResumeResult extends MigrationResult {
+export interface ResumeResult extends ShadowResult {
   /** Of a family, all that were carried out, in its order; else just the one. */
   readonly members: readonly MigrationResult[];
 }
@@ -114,16 +120,19 @@ export interface ResumeResult extends MigrationResult {
  */
 export async function resumeMigration(
   asked: ServerOptions & RunOptions & { readonly id?: string | null },
-): Promise<ResumeResult> {
+): Promise<ResumeResult | NativeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
   const signal = signalOf(options);
   await using database = await open(options, signal);
   const records = findToResume(await database.listMigrations(signal), options.id ?? null);
-  const plans = records.map(({ plan }) => plan);
+  const [first] = records;
+  if (first?.plan.strategy === 'native')
+    return await runNative({ database, plan: first.plan, purpose: 'resume' }, options, signal);
+  const plans = records.flatMap(({ plan }) => (plan.strategy !== 'native' ? [plan] : []));
   const members = await run({ database, plans, purpose: 'resume' }, options, signal);
   const result = members.find(({ id }) => id === options.id) ?? members[0];
   assert(result !== undefined, 'what was run has a result');
-  return { ...result, members };
+  return { strategy: 'shadow', ...result, members };
 }
 
 /** The migrations that are recorded on the server, newest first. */
@@ -158,45 +167,4 @@ export async function listRetiredTables(options: ServerOptions): Promise<readonl
   const signal = signalOf(options);
   await using database = await open(options, signal);
   return await database.retiredTables.find(signal);
-}
-
-/** What keeps a native change from its table: a migration whose shadow and change stream would be in vain. */
-async function openMigrationsOf(database: Database, { source }: NativePlan, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const open = (await database.listMigrations(signal)).filter(
-    ({ state, plan }) => state === 'open' && plan.source.schema === source.schema && plan.source.table === source.table,
-  );
-  return open.map(({ id, startedAt }) => ({
-    code: 'MIGRATION_OPEN',
-    message: `Migration ${id} of ${source.schema}.${source.table} is unfinished since ${startedAt}.`,
-  }));
-}
-
-interface NativeRun {
-  readonly database: Database;
-  readonly plan: NativePlan;
-  readonly request: MigrationRequest;
-}
-
-/** Null where the server took its offer back before anything changed, and the shadow may do it instead. */
-async function runNative(
-  { database, plan, request }: NativeRun,
-  options: ChangeOptions & ControlledRun,
-  signal: AbortSignal,
-): Promise<NativeResult | null> {
-  assert(database.native !== undefined, 'a native plan comes from a database that has native ways');
-  const obstacles = await openMigrationsOf(database, plan, signal);
-  if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
-  options.onNativeStart?.(plan);
-  const observer: Observer = (event) => options.observer?.(event, null);
-  const { controls } = options;
-  const context = { clock: systemClock, observer };
-  const runner = new NativeRunner({ native: database.native, plan, request, controls, context });
-  try {
-    return await runner.run(signal);
-  } catch (error) {
-    const isOfferGone = error instanceof MigrationError && error.code === 'NO_NATIVE_WAY';
-    if (!isOfferGone || options.strategy === 'native' || runner.hasBegun) throw error;
-    observer({ kind: 'warning', about: 'the native way', message: error.message });
-    return null;
-  }
 }

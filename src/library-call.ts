@@ -5,7 +5,7 @@ import { Controls } from './engine/controls.ts';
 import { assert, MigrationError, messageOf } from './engine/errors.ts';
 import type { MigrationEvent } from './engine/events.ts';
 import type { MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
-import type { NativePlan, Strategy } from './engine/native-change.ts';
+import type { NativeMigration, Strategy } from './engine/native-change.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { ThrottleSignal } from './engine/ports.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
@@ -57,8 +57,8 @@ export interface RunOptions {
    * a family those that this run carries out (to resume, the unfinished ones), `plan` the first of them; else just the one.
    */
   readonly onStart?: (plan: Plan, members: readonly Plan[]) => void;
-  /** Called once, before the first step of a native change. Nothing of it is recorded. Must not throw. */
-  readonly onNativeStart?: (plan: NativePlan) => void;
+  /** Called once, before the first step of a native change, when the claim is held: as `onStart`. Must not throw. */
+  readonly onNativeStart?: (plan: NativeMigration) => void;
   /** What differs from DEFAULT_OPTIONS. Rejects with BAD_USAGE where the server does not know a figure that `load` limits. */
   readonly pace?: Partial<MigrationOptions>;
   /** To steer the run while it goes on: made by the caller, with its own options, which then win over `pace`. */

@@ -131,7 +131,7 @@ export const ERRORS = {
   NATIVE_NOT_LOCKED: fatal(
     5,
     'The lock for a step of a native change was not had within the attempts allowed.',
-    'End what blocks it, or choose a calmer time; run the same migrate again, which does what is left.',
+    'End what blocks it, or choose a calmer time; resume, which does what is left.',
   ),
   RETIRED_TABLE_KEPT: fatal(
     2,

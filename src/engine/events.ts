@@ -53,6 +53,8 @@ export type MigrationEvent =
       readonly steps: number;
       readonly attempt: number;
       readonly sql: string;
+      /** Whether writers wait for as long as an attempt takes. */
+      readonly isBrief: boolean;
       readonly lockTimeoutMs: number;
     }
   | { readonly kind: 'native-step-done'; readonly step: number; readonly attempt: number; readonly durationMs: number }

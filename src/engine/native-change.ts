@@ -3,7 +3,9 @@
  * making writers wait for longer than a lock timeout.
  */
 
-import type { MigrationRequest, TableName } from './model.ts';
+import type { MigrationId, MigrationRequest, Plan, PlanOptions, TableName } from './model.ts';
+import type { Obstacle } from './obstacles.ts';
+import type { CheckpointStore } from './ports.ts';
 
 /** How a change is to be carried out. `auto`: natively where that is cheap, else by a shadow. */
 export type Strategy = 'auto' | 'native' | 'shadow';
@@ -31,6 +33,32 @@ export interface NativePlan {
   readonly notes?: readonly string[];
 }
 
+/** A native change as a migration: what is recorded, and what a resume looks for the missing steps with. Plain JSON. */
+export interface NativeMigration {
+  readonly id: MigrationId;
+  readonly strategy: 'native';
+  readonly source: TableName;
+  readonly clauses: string;
+  readonly options: PlanOptions;
+  /** As it was when the migration began. */
+  readonly native: NativePlan;
+  /** It is always of one table. */
+  readonly family?: never;
+}
+
+/** What is recorded of a migration, by whichever way it goes. */
+export type RecordedPlan = Plan | NativeMigration;
+
+/** The step that a native migration has begun last. Plain JSON. */
+export interface NativePlace {
+  /** Counts from 1, of `steps`; anew in each run. */
+  readonly step: number;
+  readonly steps: number;
+  readonly sql: string;
+  /** The definition of the table before it, as `NativeClaim.readDefinition` says. */
+  readonly definition: string;
+}
+
 /** No cheap way: which clause needs the shadow, and why. */
 export interface NoNativeWay {
   readonly clause: string;
@@ -49,4 +77,23 @@ export interface NativeChange {
    * refuses for the real table what it did to the empty clone.
    */
   run(step: NativeStep, plan: NativePlan, lockTimeoutMs: number, signal: AbortSignal): Promise<StepOutcome>;
+  /** The name of a new migration of the table. */
+  newId(table: TableName): MigrationId;
+  /** Takes the claim on the table as `Database.claim` does, and records the migration or finds it recorded. */
+  claim(plan: NativeMigration, purpose: 'start' | 'resume', signal: AbortSignal): Promise<NativeClaim>;
+  /** What keeps any change from being recorded, and so from being made. Changes nothing. */
+  findObstacles(signal: AbortSignal): Promise<readonly Obstacle[]>;
+}
+
+/** The exclusive right to change a table natively. Disposing it gives the right back. */
+export interface NativeClaim extends AsyncDisposable {
+  /** Aborts, with a MigrationError as reason, once the claim cannot be shown to be held any more. */
+  readonly lost: AbortSignal;
+  readonly checkpoints: CheckpointStore<NativePlace>;
+  /** As `NativeChange.run`, in sessions that the next holder of the claim ends. */
+  run: NativeChange['run'];
+  /** A text that is another one when the definition of the table is. */
+  readDefinition(signal: AbortSignal): Promise<string>;
+  /** Removes what the steps have made ready and nothing can use, such as a constraint for new rows only. Safe to repeat. */
+  discard(plan: NativePlan, lockTimeoutMs: number, signal: AbortSignal): Promise<StepOutcome>;
 }

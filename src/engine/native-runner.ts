@@ -2,8 +2,8 @@
 
 import type { Controls } from './controls.ts';
 import { MigrationError } from './errors.ts';
-import type { MigrationRequest } from './model.ts';
-import type { NativeChange, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
+import type { MigrationId, MigrationRequest } from './model.ts';
+import type { NativeChange, NativePlace, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
 import { PlanRefusedError } from './obstacles.ts';
 import { pauseAfter, type RetryContext } from './retry.ts';
 
@@ -36,6 +36,7 @@ export async function chooseWay({ native, strategy, request }: Choice, signal: A
 /** What a native change came to. Times in milliseconds. */
 export interface NativeResult {
   readonly strategy: 'native';
+  readonly id: MigrationId;
   readonly steps: number;
   /** Of all steps together. */
   readonly attempts: number;
@@ -44,12 +45,14 @@ export interface NativeResult {
 
 /** What a native change needs. */
 export interface NativeRunParts {
-  readonly native: NativeChange;
+  readonly native: Pick<NativeChange, 'find' | 'run'>;
   readonly plan: NativePlan;
   readonly request: MigrationRequest;
   /** The limits of the cutover hold for each step: they are about the same lock. */
   readonly controls: Controls;
   readonly context: RetryContext;
+  /** Awaited before the first attempt of each step: what is recorded of it. */
+  readonly onStep?: (step: Omit<NativePlace, 'definition'>, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -71,7 +74,7 @@ export class NativeRunner {
     return this.#stepsDone > 0;
   }
 
-  async run(signal: AbortSignal): Promise<NativeResult> {
+  async run(signal: AbortSignal): Promise<Omit<NativeResult, 'id'>> {
     const { clock } = this.#parts.context;
     const startedAtMs = clock.now();
     let { plan } = this.#parts;
@@ -92,6 +95,7 @@ export class NativeRunner {
 
   async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
     for (const [index, step] of plan.steps.entries()) {
+      await this.#parts.onStep?.({ step: index + 1, steps: plan.steps.length, sql: step.sql }, signal);
       for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
       this.#stepsDone += 1;
     }
@@ -106,7 +110,7 @@ export class NativeRunner {
     this.#attempts += 1;
     context.observer({
       kind: 'native-step-begun',
-      ...{ step: number, steps: plan.steps.length, attempt, sql: step.sql, lockTimeoutMs },
+      ...{ step: number, steps: plan.steps.length, attempt, sql: step.sql, isBrief: step.kind === 'brief', lockTimeoutMs },
     });
     const outcome = await native.run(step, plan, lockTimeoutMs, signal);
     if (outcome.kind === 'done') {
@@ -169,7 +173,8 @@ async function findWay(
   }
 }
 
-function noNativeWay({ table }: MigrationRequest, { clause, reason }: NoNativeWay): MigrationError {
+/** The server has no cheap way, or no longer. */
+export function noNativeWay({ table }: MigrationRequest, { clause, reason }: NoNativeWay): MigrationError {
   return new MigrationError(
     'NO_NATIVE_WAY',
     `The server has no cheap way for “${clause}” on ${table.schema}.${table.table}: ${reason.replace(/\.$/, '')}. Use --strategy shadow.`,
@@ -183,6 +188,6 @@ function notLocked({ plan, number, attempt }: Attempt, lockTimeoutMs: number, bl
   const state = isFirst ? 'The table is as it was' : `The first ${number - 1} steps are done, and the table is whole`;
   return new MigrationError(
     'NATIVE_NOT_LOCKED',
-    `Step ${number} of the change of ${schema}.${table} did not have its lock within ${lockTimeoutMs} ms in ${attempt} attempts.${holders} ${state}; run the same migrate again at a calmer time.`,
+    `Step ${number} of the change of ${schema}.${table} did not have its lock within ${lockTimeoutMs} ms in ${attempt} attempts.${holders} ${state}; go on at a calmer time.`,
   );
 }

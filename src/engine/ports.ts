@@ -13,7 +13,7 @@
 
 import type { MigrationError } from './errors.ts';
 import type { LoadLimits } from './load.ts';
-import type { NativeChange, StepOutcome } from './native-change.ts';
+import type { NativeChange, NativePlace, RecordedPlan, StepOutcome } from './native-change.ts';
 import type { Obstacle } from './obstacles.ts';
 import type {
   Change,
@@ -78,9 +78,11 @@ export interface FamilyClaim extends AsyncDisposable {
 /** What the bookkeeping in the database says about one migration. */
 export interface MigrationRecord {
   readonly id: MigrationId;
-  readonly plan: Plan;
+  readonly plan: RecordedPlan;
   readonly state: MigrationState;
   readonly checkpoint: Checkpoint | null;
+  /** Of a native change, which has no checkpoint. */
+  readonly place: NativePlace | null;
   /** Server time, ISO 8601 in UTC. */
   readonly startedAt: string;
   readonly updatedAt: string;
@@ -314,10 +316,10 @@ export type CutoverOutcome =
   | { readonly kind: 'unknown'; readonly cause: MigrationError };
 
 /** Where a migration's progress is kept: in the database itself. */
-export interface CheckpointStore {
-  load(signal: AbortSignal): Promise<Checkpoint | null>;
+export interface CheckpointStore<Saved = Checkpoint> {
+  load(signal: AbortSignal): Promise<Saved | null>;
   /** Durable when it resolves. */
-  save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void>;
+  save(saved: Saved, signal: AbortSignal): Promise<void>;
   /** Marks the migration `done` or `aborted`, or keeps it `open` with the failure that ended the run. */
   conclude(state: MigrationState, failure: string | null, signal: AbortSignal): Promise<void>;
 }

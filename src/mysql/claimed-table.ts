@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
+import type { RecordedPlan } from '../engine/native-change.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { checkResume, checkStart } from '../engine/record-check.ts';
 import { systemClock } from '../system-clock.ts';
@@ -56,10 +57,7 @@ export async function claimTables(
   purpose: 'start' | 'resume',
   signal: AbortSignal,
 ): Promise<readonly ClaimedTable[]> {
-  {
-    await using session = await server.openSession({}, signal);
-    await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
-  }
+  await prepareBookkeeping(server, signal);
   const claims: Claim[] = [];
   const tables: ClaimedTable[] = [];
   try {
@@ -79,6 +77,12 @@ export async function claimTables(
     await disposeAll(claims.slice(tables.length));
     throw error;
   }
+}
+
+/** Makes what is missing of it. */
+export async function prepareBookkeeping(server: Server, signal: AbortSignal): Promise<void> {
+  await using session = await server.openSession({}, signal);
+  await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
 }
 
 /** Gives all of them back, and rejects with the first reason why one could not be. */
@@ -217,7 +221,7 @@ export class ClaimedTable implements TableClaim {
 }
 
 /** Records all in one transaction. Rejects if another migration of one of the tables is unfinished. */
-async function recordStart(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<void> {
+export async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
   for (const plan of plans) checkStart(plan, recorded);
   await session.execute('START TRANSACTION', signal);
@@ -226,7 +230,7 @@ async function recordStart(session: Session, plans: readonly Plan[], signal: Abo
 }
 
 /** Finds each migration recorded with this very plan, and takes the failure of its last run off the record. */
-async function recordResume(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<void> {
+export async function recordResume(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
   for (const plan of plans) {
     const [record] = await findMigrations(session, plan.id, signal);
     checkResume(plan, record, 'on this server');

@@ -13,6 +13,7 @@ import { createEventLog } from './event-log.ts';
 import { createFamilies } from './families.ts';
 import type { ForeignKeySwap } from './foreign-key-swap.ts';
 import { createNativeChange } from './native-change.ts';
+import { createNativeClaims } from './native-claim.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
 import { findObstacles } from './obstacles.ts';
 import { makePlan } from './planner.ts';
@@ -52,7 +53,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
-    native: createNativeChange(server),
+    native: { ...createNativeChange(server), ...createNativeClaims(server) },
     eventLog: createEventLog(server),
     families: createFamilies(server, options),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -66,7 +67,9 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   for (const record of recorded) {
     const name = claimName(server, record.plan.source);
     const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
-    const left = record.state === 'open' ? await leftUnlessDenied(session, { server, plan: record.plan }, signal) : [];
+    const { plan, state } = record;
+    const hasLeft = state === 'open' && plan.strategy !== 'native';
+    const left = hasLeft ? await leftUnlessDenied(session, { server, plan }, signal) : [];
     records.push({ ...record, isRunning, unsettled: left });
   }
   return records;

@@ -36,6 +36,11 @@ export async function privilegeObstacles(
   return await missingPrivileges(session, levels, signal);
 }
 
+/** Those on the bookkeeping alone, which a native change is recorded in. */
+export function bookkeepingPrivileges(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  return missingPrivileges(session, [[bookkeepingSchema, onBookkeeping]], signal);
+}
+
 /** Privileges that are needed on a schema; null: globally. */
 export type Level = readonly [schema: string | null, privileges: readonly string[]];
 

@@ -26,7 +26,9 @@ export function createRetiredTables(server: Server): RetiredTables {
 
 /** That a migration is done is recorded just after its swap, and never changed again: its soak is counted from there. */
 async function findRetired(session: Session, signal: AbortSignal): Promise<readonly RetiredTable[]> {
-  const done = (await findMigrations(session, null, signal)).filter(({ state }) => state === 'done');
+  const done = (await findMigrations(session, null, signal)).flatMap(({ id, plan, state, updatedAt }) =>
+    state === 'done' && plan.strategy !== 'native' ? [{ id, plan, updatedAt }] : [],
+  );
   if (done.length === 0) return [];
   const names = done.map(({ plan }) => plan.retired);
   // Reads the catalog only.

@@ -4,7 +4,8 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Checkpoint, MigrationId, Plan, TableName } from '../engine/model.ts';
+import type { Checkpoint, MigrationId, TableName } from '../engine/model.ts';
+import type { NativePlace, RecordedPlan } from '../engine/native-change.ts';
 import type { MigrationState } from '../engine/ports.ts';
 import { sqlState } from './errors.ts';
 import type { Row, Session } from './session.ts';
@@ -13,8 +14,8 @@ import { quoteName, quoteTable, quoteText } from './statements.ts';
 /** The schema that holds the bookkeeping. Nothing in it can be migrated. */
 export const bookkeepingSchema = 'tableshift';
 
-/** Layout of the tables below; rows written by a newer layout are refused. */
-const layoutVersion = 1;
+/** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
+const layoutVersions = { shadow: 1, native: 2 } as const;
 
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
@@ -162,9 +163,10 @@ async function revocations(session: Session, signal: AbortSignal): Promise<reado
 /** A recorded migration without what only the claim knows (whether it is running). */
 export interface RecordedMigration {
   readonly id: MigrationId;
-  readonly plan: Plan;
+  readonly plan: RecordedPlan;
   readonly state: MigrationState;
   readonly checkpoint: Checkpoint | null;
+  readonly place: NativePlace | null;
   readonly startedAt: string;
   readonly updatedAt: string;
   readonly failure: string | null;
@@ -194,10 +196,10 @@ export async function findMigrations(
 }
 
 /** Records a migration as open. Rejects with DUPLICATE_KEY if the id is taken. */
-export async function recordMigration(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+export async function recordMigration(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   await session.execute(
     `INSERT INTO ${migrations} (id, version, table_schema, table_name, plan, state, failure, started_at, updated_at)
-     VALUES (${quoteText(plan.id)}, ${layoutVersion}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
+     VALUES (${quoteText(plan.id)}, ${layoutVersions[plan.strategy === 'native' ? 'native' : 'shadow']}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
        ${quoteJson(plan)}, 'open', NULL, clock_timestamp(), clock_timestamp())`,
     signal,
   );
@@ -218,24 +220,27 @@ export async function recordState(
   );
 }
 
-export async function readCheckpoint(session: Session, id: MigrationId, signal: AbortSignal): Promise<Checkpoint | null> {
+/** A checkpoint, or the place of a native change. */
+type Saved = Checkpoint | NativePlace;
+
+/** What `writeCheckpoint` has written for the same migration. */
+export async function readCheckpoint<Kind extends Saved>(
+  session: Session,
+  id: MigrationId,
+  signal: AbortSignal,
+): Promise<Kind | null> {
   const [row] = await session.query(
     `SELECT checkpoint, version FROM ${checkpoints} WHERE migration_id = ${quoteText(id)}`,
     signal,
   );
-  return row === undefined ? null : checkpointFrom(row['checkpoint'] ?? '', row['version'], id);
+  return row === undefined ? null : (savedFrom(row['checkpoint'] ?? '', row['version'], id) as Kind);
 }
 
 /** One row replaced in one transaction. */
-export async function writeCheckpoint(
-  session: Session,
-  id: MigrationId,
-  checkpoint: Checkpoint,
-  signal: AbortSignal,
-): Promise<void> {
+export async function writeCheckpoint(session: Session, id: MigrationId, saved: Saved, signal: AbortSignal): Promise<void> {
   await session.execute(
     `INSERT INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
-     VALUES (${quoteText(id)}, ${layoutVersion}, ${quoteJson(checkpoint)}, clock_timestamp())
+     VALUES (${quoteText(id)}, ${layoutVersions['sql' in saved ? 'native' : 'shadow']}, ${quoteJson(saved)}, clock_timestamp())
      ON CONFLICT (migration_id) DO UPDATE
        SET version = EXCLUDED.version, checkpoint = EXCLUDED.checkpoint, saved_at = EXCLUDED.saved_at`,
     signal,
@@ -310,29 +315,33 @@ export function isBookkeeping(table: TableName): boolean {
 function recordedMigration(row: Row): RecordedMigration {
   const id = row['id'] as MigrationId;
   checkVersion(row['version'], id);
-  const checkpoint = row['checkpoint'] ?? null;
+  const plan = JSON.parse(row['plan'] ?? '') as RecordedPlan;
+  const text = row['checkpoint'] ?? null;
+  const version = row['checkpoint_version'];
+  const saved = text === null ? null : savedFrom(text, version, id);
   const failure = row['failure'] ?? null;
   return {
     id,
-    plan: JSON.parse(row['plan'] ?? '') as Plan,
+    plan,
     state: row['state'] as MigrationState,
-    checkpoint: checkpoint === null ? null : checkpointFrom(checkpoint, row['checkpoint_version'], id),
+    checkpoint: saved === null || 'sql' in saved ? null : saved,
+    place: saved !== null && 'sql' in saved ? saved : null,
     startedAt: row['started_at'] ?? '',
     updatedAt: row['updated_at'] ?? '',
     failure: failure === null ? null : (JSON.parse(failure) as string),
   };
 }
 
-function checkpointFrom(text: string, version: string | null | undefined, id: MigrationId): Checkpoint {
+function savedFrom(text: string, version: string | null | undefined, id: MigrationId): Saved {
   checkVersion(version, id);
-  return JSON.parse(text) as Checkpoint;
+  return JSON.parse(text) as Saved;
 }
 
 function checkVersion(version: string | null | undefined, id: MigrationId): void {
-  if (Number(version) === layoutVersion) return;
+  if (Object.values(layoutVersions).some((known) => Number(version) === known)) return;
   throw new MigrationError(
     'PLAN_CHANGED',
-    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersion}); go on with that version.`,
+    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersions.native}); go on with that version.`,
   );
 }
 

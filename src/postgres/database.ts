@@ -14,6 +14,7 @@ import { createEventLog } from './event-log.ts';
 import { createFamilies } from './families.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
 import { createNativeChange } from './native-change.ts';
+import { createNativeClaims } from './native-claim.ts';
 import { findObstacles } from './obstacles.ts';
 import { makePlan } from './planner.ts';
 import { openServer, type Server } from './server.ts';
@@ -48,7 +49,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),
-    native: createNativeChange(server),
+    native: { ...createNativeChange(server), ...createNativeClaims(server) },
     eventLog: createEventLog(server),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

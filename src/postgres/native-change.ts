@@ -16,7 +16,7 @@ import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
 /** The port of this database. */
-export function createNativeChange(server: Server): NativeChange {
+export function createNativeChange(server: Server): Pick<NativeChange, 'find' | 'run'> {
   return {
     find: (request, signal) => findNative(server, request, signal),
     run: (step, plan, lockTimeoutMs, signal) => runStep(server, { step, plan, lockTimeoutMs }, signal),

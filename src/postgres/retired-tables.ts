@@ -37,7 +37,9 @@ export function createRetiredTables(server: Server): RetiredTables {
 
 /** Reads the catalog, the statistics and the record of the swaps, and asks the file system for sizes. */
 async function findRetired(session: Session, { flavour }: Server, signal: AbortSignal): Promise<readonly RetiredTable[]> {
-  const done = (await findMigrations(session, null, signal)).filter(({ state }) => state === 'done');
+  const done = (await findMigrations(session, null, signal)).flatMap(({ id, plan, state }) =>
+    state === 'done' && plan.strategy !== 'native' ? [{ id, plan }] : [],
+  );
   if (done.length === 0) return [];
   const names = done
     .map(({ id, plan }) => `(${[id, plan.retired.schema, plan.retired.table].map(quoteText).join(', ')})`)

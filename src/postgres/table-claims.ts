@@ -1,6 +1,7 @@
 /** Claiming tables, one or several that are swapped together, and finding their migrations in the bookkeeping. */
 
 import type { Plan } from '../engine/model.ts';
+import type { RecordedPlan } from '../engine/native-change.ts';
 import { checkResume, checkStart } from '../engine/record-check.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -46,9 +47,9 @@ export async function releaseAll(tables: readonly ClaimedTable[]): Promise<void>
 }
 
 /** A family of which only some members were recorded could neither be resumed nor be given up as one. */
-async function recordAll(
+export async function recordAll(
   claim: Claim,
-  plans: readonly Plan[],
+  plans: readonly RecordedPlan[],
   purpose: 'start' | 'resume',
   signal: AbortSignal,
 ): Promise<void> {
@@ -67,13 +68,13 @@ async function recordAll(
 }
 
 /** Rejects if another migration of the same table is unfinished. */
-async function recordStart(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+async function recordStart(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   checkStart(plan, await findMigrations(session, null, signal));
   await recordMigration(session, plan, signal);
 }
 
 /** Finds the migration recorded with this very plan, and takes the failure of its last run off the record. */
-async function recordResume(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+async function recordResume(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   const [record] = await findMigrations(session, plan.id, signal);
   checkResume(plan, record, 'in this database');
   await recordState(session, plan.id, { state: 'open', failure: null }, signal);

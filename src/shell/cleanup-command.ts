@@ -1,7 +1,7 @@
 /** `cleanup`: drops old tables of finished migrations, and gives unfinished ones up. Nothing goes that was not named or agreed to. */
 
 import { asMigrationError } from '../engine/errors.ts';
-import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations } from '../index.ts';
+import { cleanUp, type CleanUpOptions, type CleanUpResult, listMigrations, type RecordedPlan } from '../index.ts';
 import { commandText, type Invocation, printError, tellWarnings } from './invocation.ts';
 import { togetherText } from './family-text.ts';
 import { tableText } from './plan-text.ts';
@@ -77,7 +77,10 @@ async function listLeftovers(invocation: Invocation<'cleanup'>): Promise<number>
   const retired = await findKeptTables(server, values.soakMs);
   const open = (await listMigrations(server)).filter(({ state, isRunning }) => state === 'open' && !isRunning);
   if (values.output === 'json') {
-    const unfinished = open.map(({ id, plan }) => ({ id, table: plan.source, shadow: plan.shadow }));
+    const unfinished = open.map(({ id, plan }) => ({
+      ...{ id, table: plan.source },
+      shadow: plan.strategy === 'native' ? null : plan.shadow,
+    }));
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'leftovers', retired, unfinished }));
     return 0;
   }
@@ -87,14 +90,22 @@ async function listLeftovers(invocation: Invocation<'cleanup'>): Promise<number>
     ...retired.map((table) => `  ${table.id}  ${retiredText(table)}, ${keepingText(table)}`),
     ...(retired.length === 0 ? [] : [`Nothing was dropped. To drop those whose soak is over: ${command}`]),
     ...(open.length === 0 ? [] : ['Unfinished migrations, to be resumed, or given up by cleanup with their ID:']),
-    ...open.map(({ id, plan }) => `  ${id}  ${tableText(plan.source)}, shadow ${tableText(plan.shadow)}${togetherText(plan)}`),
+    ...open.map(({ id, plan }) => `  ${id}  ${tableText(plan.source)}, ${builtText(plan)}`),
   ];
   surroundings.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
 
-function resultText({ id, outcome, dropped, ended }: CleanUpResult): string {
+function builtText(plan: RecordedPlan): string {
+  return plan.strategy === 'native' ? 'a native change' : `shadow ${tableText(plan.shadow)}${togetherText(plan)}`;
+}
+
+function resultText({ id, outcome, dropped, ended, strategy }: CleanUpResult): string {
   const all = ended.join(', ');
+  if (strategy === 'native' && outcome === 'given-up')
+    return `Migration ${id}, a native change, is given up: the steps that were done stay, and what only they could use is gone.`;
+  if (strategy === 'native' && outcome === 'found-done')
+    return `Migration ${id}, a native change, had happened already, and is done.`;
   switch (outcome) {
     case 'dropped':
       return `Dropped ${dropped === null ? '' : retiredText(dropped)}, the old table of migration ${id}.`;

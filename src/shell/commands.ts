@@ -101,6 +101,7 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     'ID',
     ...(hasFamilies ? ['FAMILY'] : []),
     'STATE',
+    'STRATEGY',
     'PHASE',
     'TABLE',
     'STARTED',
@@ -112,7 +113,8 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     record.id,
     ...(hasFamilies ? [record.plan.family?.id ?? '-'] : []),
     stateText(record),
-    record.checkpoint?.phase ?? '-',
+    record.plan.strategy,
+    record.checkpoint?.phase ?? placeText(record) ?? '-',
     tableText(record.plan.source),
     record.startedAt,
     record.updatedAt,
@@ -180,10 +182,17 @@ function stateText({ state, isRunning }: MigrationRecord): string {
   return isRunning ? 'running' : state;
 }
 
+/** `step 2 of 3`; null for a shadow, and before the first step. */
+function placeText({ place, state }: MigrationRecord): string | null {
+  return place === null || state === 'done' ? null : `step ${place.step} of ${place.steps}`;
+}
+
 function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCommand: string | null): string {
   const { plan, checkpoint, retired } = record;
   const copied =
-    checkpoint === null ? null : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
+    checkpoint === null || plan.strategy === 'native'
+      ? null
+      : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
   const verification = checkpoint?.verification;
   const compared =
     verification === undefined || verification.rowsCompared === 0
@@ -194,7 +203,13 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCom
     ['table', tableText(plan.source)],
     ['change', oneLine(plan.clauses)],
     ['state', stateText(record)],
-    ['phase', checkpoint?.phase ?? 'not begun'],
+    ['strategy', plan.strategy],
+    ...(plan.strategy === 'native'
+      ? [
+          ['begun last', placeText(record)] as const,
+          ['statement', placeText(record) === null ? null : oneLine(record.place?.sql ?? '')] as const,
+        ]
+      : [['phase', checkpoint?.phase ?? 'not begun'] as const]),
     ...siblings.map(({ id, table, state, phase }) => {
       const where = state === 'open' ? `, ${phase ?? 'not begun'}` : '';
       return ['together', `with ${table} (${id}): ${state}${where}`] as const;

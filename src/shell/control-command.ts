@@ -7,6 +7,7 @@ import { askSocket, type SocketAnswer, socketPaths } from './control-socket.ts';
 import type { Surroundings } from './invocation.ts';
 import { type FamilyStatus, familyStatusText } from './family-status.ts';
 import { type LiveStatus, liveStatusText } from './live-status.ts';
+import { type NativeStatus, nativeStatusText } from './native-status.ts';
 import { type GivenFlags, readText } from './option-values.ts';
 import { jsonLine } from './reporter.ts';
 
@@ -41,14 +42,21 @@ export async function showLiveStatus(
   const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status'));
   if (answer?.status !== 200) return null;
   // A run of the same version wrote it.
-  const status = answer.fields as unknown as LiveStatus | FamilyStatus;
+  const status = answer.fields as unknown as LiveStatus | FamilyStatus | NativeStatus;
   const isJson = readText('output', line.flags, environment) === 'json';
   stdout.write(isJson ? jsonLine(surroundings.now(), status) : statusText(status));
   return 0;
 }
 
-function statusText(status: LiveStatus | FamilyStatus): string {
-  return status.kind === 'status' ? liveStatusText(status) : familyStatusText(status);
+function statusText(status: LiveStatus | FamilyStatus | NativeStatus): string {
+  switch (status.kind) {
+    case 'status':
+      return liveStatusText(status);
+    case 'native-status':
+      return nativeStatusText(status);
+    case 'family-status':
+      return familyStatusText(status);
+  }
 }
 
 function readWords(words: readonly string[]): {

@@ -2,6 +2,7 @@
 
 import { PHASES } from '../engine/model.ts';
 import type { LiveStatus } from './live-status.ts';
+import type { NativeStatus } from './native-status.ts';
 import type { RunRecord } from './run-record.ts';
 
 interface Metric {
@@ -34,6 +35,27 @@ export function familyMetricsText(members: readonly { readonly status: LiveStatu
   return expose(
     first.map((metric, at) => ({ ...metric, samples: [first, ...others].flatMap((metrics) => metrics[at]?.samples ?? []) })),
   );
+}
+
+/** The same for a native change, which copies nothing. */
+export function nativeMetricsText(status: NativeStatus): string {
+  const { id, table, step, elapsedMs, stepsDone, attempts, blockedMs, cutoverHeldBy, retries } = status;
+  return expose([
+    gauge('migration_info', 'The migration that this process runs.', [{ labels: { id, table }, value: 1 }]),
+    gauge('elapsed_seconds', 'Time since this run began.', one(seconds(elapsedMs))),
+    gauge('native_step', 'The step that was begun last, from 1.', one(step?.step)),
+    gauge('native_steps', 'Steps of the change.', one(step?.steps)),
+    counter('native_steps_done_total', 'Steps done in this run.', one(stepsDone)),
+    counter('native_attempts_total', 'Attempts of all steps.', one(attempts)),
+    counter('native_blocked_seconds_total', 'Time of all attempts that writers may have waited for.', one(seconds(blockedMs))),
+    gauge(
+      'native_blocked',
+      '1 while a step that did not have its lock waits to ask again.',
+      one(step?.state === 'blocked' ? 1 : 0),
+    ),
+    gauge('cutover_held', '1 while somebody holds the cutover.', one(cutoverHeldBy.length === 0 ? 0 : 1)),
+    counter('retries_total', 'Statements that were tried again.', one(retries)),
+  ]);
 }
 
 function expose(metrics: readonly Metric[]): string {

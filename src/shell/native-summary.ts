@@ -1,10 +1,10 @@
 /** A native change in words and as plain JSON: its plan before, its summary after. */
 
 import type { MigrationError } from '../engine/errors.ts';
-import type { NativePlan, NativeResult, NoNativeWay } from '../index.ts';
+import type { NativeMigration, NativePlan, NativeResult, NoNativeWay } from '../index.ts';
 import { oneLine } from './live-frame.ts';
 import { labelledLines, tableText } from './plan-text.ts';
-import type { RunRecord } from './run-record.ts';
+import type { RunRecord, StepRecord } from './run-record.ts';
 import { type ShownError, showError } from './summary.ts';
 import { readableDuration } from './units.ts';
 
@@ -12,17 +12,32 @@ import { readableDuration } from './units.ts';
 export interface NativeSummary {
   readonly kind: 'summary';
   readonly strategy: 'native';
-  readonly command: 'migrate';
+  readonly command: 'migrate' | 'resume';
+  readonly id: string;
   readonly table: string;
-  /** `unchanged`: no step is known to be done. `partial`: some are; the same migrate does the rest. */
-  readonly state: 'done' | 'unchanged' | 'partial';
+  /** `open`: it can be given up, and resumed unless `resumeCommand` is null. `aborted`: it was given up, or failed for good before any step was done. */
+  readonly state: 'done' | 'open' | 'aborted';
   readonly exitCode: number;
   readonly error: ShownError | null;
+  /** Null where the migration is over, or has to be given up. */
+  readonly resumeCommand: string | null;
   readonly steps: number;
   readonly stepsDone: number;
   /** Of all steps together. */
   readonly attempts: number;
+  /** All attempts of brief steps together: no writer has waited for longer. */
+  readonly blockedMs: number;
   readonly elapsedMs: number;
+}
+
+/** What a summary is made of. */
+export interface NativeEnd {
+  readonly command: 'migrate' | 'resume';
+  readonly plan: NativeMigration;
+  readonly record: RunRecord;
+  readonly nowMs: number;
+  readonly outcome: NativeResult | MigrationError;
+  readonly resumeCommand: string;
 }
 
 /** The steps of the plan, each with its reason; several lines. */
@@ -55,29 +70,37 @@ export function noNativeWayText(way: NoNativeWay | null, columnsMax = Number.POS
 }
 
 /** Adds the change up. */
-export function summariseNative(
-  { plan, record, nowMs }: { readonly plan: NativePlan; readonly record: RunRecord; readonly nowMs: number },
-  outcome: NativeResult | MigrationError,
-): NativeSummary {
+export function summariseNative({ command, plan, record, nowMs, outcome, resumeCommand }: NativeEnd): NativeSummary {
   const error = outcome instanceof Error ? outcome : null;
-  const { stepsDone, attempts } = record.native;
+  const { stepsDone, attempts, steps } = record.native;
+  const isOver = error?.code === 'ABORTED' || (command === 'migrate' && stepsDone === 0 && error?.isResumable === false);
+  const state = error === null ? 'done' : isOver ? 'aborted' : 'open';
   return {
     kind: 'summary',
     strategy: 'native',
-    command: 'migrate',
+    command,
+    id: plan.id,
     table: tableText(plan.source),
-    state: error === null ? 'done' : stepsDone > 0 ? 'partial' : 'unchanged',
+    state,
     exitCode: error?.exitCode ?? 0,
     error: error === null ? null : showError(error),
-    steps: outcome instanceof Error ? plan.steps.length : outcome.steps,
+    resumeCommand: state === 'open' && error?.isResumable === true ? resumeCommand : null,
+    steps: steps.at(-1)?.steps ?? (error === null ? 0 : plan.native.steps.length),
     stepsDone,
     attempts,
+    blockedMs: Math.round(blockedMs(steps)),
     elapsedMs: Math.round(nowMs - record.figures.startedAtMs),
   };
 }
 
+/** How long writers have waited at most for the steps so far. */
+export function blockedMs(steps: readonly StepRecord[]): number {
+  return steps.reduce((sum, { isBrief, attemptsMs }) => sum + (isBrief ? attemptsMs : 0), 0);
+}
+
 /** A sentence or two for people. */
-export function nativeSummaryText({ table, stepsDone, attempts, elapsedMs }: NativeSummary): string {
+export function nativeSummaryText({ table, stepsDone, attempts, blockedMs, elapsedMs }: NativeSummary): string {
+  if (stepsDone === 0) return `${table} had its new definition already: no step was missing.\n`;
   const tries = attempts === stepsDone ? '' : `, ${attempts} attempts`;
-  return `${table} is changed: ${stepsDone} ${stepsDone === 1 ? 'step' : 'steps'}${tries}, ${readableDuration(elapsedMs)}. No table was copied.\n`;
+  return `${table} is changed: ${stepsDone} ${stepsDone === 1 ? 'step' : 'steps'}${tries}, ${readableDuration(elapsedMs)}; writes were blocked for ${readableDuration(blockedMs)} at most. No table was copied.\n`;
 }

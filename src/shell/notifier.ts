@@ -20,7 +20,7 @@ export interface Notice {
   readonly details: object;
 }
 
-/** What is told of. A native change has no id of its own: `native`. */
+/** What is told of. */
 export interface Subject {
   readonly id: string;
   readonly source: TableName;

@@ -32,6 +32,7 @@ export interface ControlAnswer {
 /** What commands act on. */
 export interface Controlled {
   readonly steering: Steering;
+  readonly strategy: 'native' | 'shadow';
   /** Ends the run, after which the migration is given up. */
   abort(who: string): void;
 }
@@ -92,8 +93,10 @@ export async function runControlCommand(
   { command, setting, who }: AskedCommand,
 ): Promise<ControlAnswer> {
   const { controls } = controlled.steering;
+  const isNative = controlled.strategy === 'native';
   switch (command) {
     case 'pause':
+      if (isNative) return refused('A native change copies nothing that could rest: `postpone` holds its next attempt.');
       controls.pause(OPERATOR, `asked for by ${who}`);
       return done('Copying and verifying rest; changes are still applied.');
     case 'unpause':
@@ -101,13 +104,17 @@ export async function runControlCommand(
       return done(stillHeld('Copying and verifying', controls.pauses));
     case 'cutover':
       controls.releaseCutover(OPERATOR, who);
-      return done(stillHeld('The swap', controls.cutoverHolds));
+      return done(stillHeld(isNative ? 'The next attempt' : 'The swap', controls.cutoverHolds));
     case 'postpone':
       controls.holdCutover(OPERATOR, `asked for by ${who}`);
       return done('No cutover attempt begins until `cutover`; one that has begun goes on.');
     case 'abort':
       controlled.abort(who);
-      return done('The run ends, and the migration is given up: its shadow is dropped. The source was not touched.');
+      return done(
+        isNative
+          ? 'The run ends, and the migration is given up: steps that are done stay, and what only they could use goes.'
+          : 'The run ends, and the migration is given up: its shadow is dropped. The source was not touched.',
+      );
     case 'set':
       return await set(controlled.steering, setting ?? '', who);
   }

@@ -2,10 +2,18 @@
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { followSignal, runWithBackground } from '../engine/tasks.ts';
-import { cleanUp, migrate, migrateFamily, type Plan, resumeMigration, type RunOptions, type Strategy } from '../index.ts';
+import {
+  cleanUp,
+  migrate,
+  migrateFamily,
+  type RecordedPlan,
+  resumeMigration,
+  type RunOptions,
+  type Strategy,
+} from '../index.ts';
 import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
 import { type Invocation, type Surroundings, tellWarnings } from './invocation.ts';
-import { runControlCommand } from './operator-commands.ts';
+import { type Controlled, runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
 import { openNotifications } from './notifications.ts';
 import { checkReportPath } from './report.ts';
@@ -41,8 +49,8 @@ function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values'], tabl
 /** Goes on with a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runResume(invocation: Invocation<'resume'>): Promise<number> {
   return await runAndShow(invocation, async (run) => {
-    const { members } = await resumeMigration({ ...invocation.server, id: invocation.id, ...run });
-    return members;
+    const result = await resumeMigration({ ...invocation.server, id: invocation.id, ...run });
+    return result.strategy === 'native' ? result : result.members;
   });
 }
 
@@ -81,7 +89,9 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
       },
       onNativeStart: (plan) => {
         shown.beginNative(plan);
-        notifications.started({ id: 'native', source: plan.source });
+        notifications.started(plan);
+        for (const place of control.places) shown.note(`Listening at ${place}.`);
+        listening.push(openUsualSockets(control, [plan], shown, surroundings));
       },
       observer: (event, plan) => {
         const about = shown.aboutOf(event, plan);
@@ -104,7 +114,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
 /** The run is found by the id of any of its migrations. */
 async function openUsualSockets(
   control: RunControl,
-  plans: readonly Plan[],
+  plans: readonly RecordedPlan[],
   shown: ShownRun,
   { environment }: Surroundings,
 ): Promise<void> {
@@ -114,15 +124,16 @@ async function openUsualSockets(
 }
 
 function handlerOf(shown: ShownRun, steering: Steering, abort: AbortController): ControlHandler {
-  const controlled = {
+  const controlled = (strategy: 'native' | 'shadow'): Controlled => ({
     steering,
+    strategy,
     abort: (who: string) =>
       abort.abort(new MigrationError('ABORTED', `The operator gave the migration up, asked for by ${who}.`)),
-  };
+  });
   return {
     status: () => shown.status(),
     metrics: () => shown.metrics(),
-    command: async (asked) => (shown.plans.length === 0 ? null : await runControlCommand(controlled, asked)),
+    command: async (asked) => (shown.strategy === null ? null : await runControlCommand(controlled(shown.strategy), asked)),
   };
 }
 
@@ -132,12 +143,12 @@ async function giveUpIfAborted(
   shown: ShownRun,
   { server, surroundings }: RunInvocation,
 ): Promise<RunResult | MigrationError> {
-  const [plan] = shown.plans;
-  if (error.code !== 'ABORTED' || plan === undefined) return error;
+  const plan = shown.recorded;
+  if (error.code !== 'ABORTED' || plan === null) return error;
   try {
     const { outcome } = await cleanUp({ ...server, id: plan.id, observer: tellWarnings(surroundings) });
     if (outcome === 'given-up' || outcome === 'nothing-left') return error;
-    surroundings.stderr.write('The swap had happened before the migration could be given up: it is done.\n');
+    surroundings.stderr.write('The change had happened before the migration could be given up: it is done.\n');
     return shown.resultsSoFar();
   } catch (thrown) {
     const cause = asMigrationError(thrown);

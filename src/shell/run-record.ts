@@ -17,6 +17,23 @@ export interface AttemptRecord {
   readonly blockedMs: number | null;
 }
 
+/** One step of a native change. Moments are those of the observer's clock, times in milliseconds. */
+export interface StepRecord {
+  /** Counts from 1, of `steps`. */
+  readonly step: number;
+  readonly steps: number;
+  readonly sql: string;
+  readonly isBrief: boolean;
+  readonly state: 'running' | 'blocked' | 'done';
+  readonly attempts: number;
+  /** Who was in the way of the newest attempt that did not have its lock. */
+  readonly blockers: readonly string[];
+  readonly begunAtMs: number;
+  readonly attemptAtMs: number;
+  /** All attempts together, as far as they are over: of a brief step, no writer has waited for longer. */
+  readonly attemptsMs: number;
+}
+
 /** Something that the operator may want to read later. */
 export interface NotableEvent {
   readonly time: string;
@@ -28,7 +45,7 @@ export interface NotableEvent {
 export interface RunRecord {
   readonly figures: RunFigures;
   /** Of a native change. */
-  readonly native: { readonly stepsDone: number; readonly attempts: number };
+  readonly native: { readonly stepsDone: number; readonly attempts: number; readonly steps: readonly StepRecord[] };
   /** The newest attempts, bounded. */
   readonly attempts: readonly AttemptRecord[];
   /** Time that each signal, by name, has stopped the copy for, as far as the stop is over. */
@@ -56,7 +73,7 @@ const NOTABLE_MAX = 400;
 export function emptyRecord(nowMs: number): RunRecord {
   return {
     figures: noFigures(nowMs),
-    native: { stepsDone: 0, attempts: 0 },
+    native: { stepsDone: 0, attempts: 0, steps: [] },
     attempts: [],
     throttledMs: {},
     throttledSinceMs: null,
@@ -92,12 +109,41 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
     case 'settled':
       return { ...record, unsettled: record.unsettled.filter((what) => what !== event.what) };
     case 'native-step-begun':
-      return { ...record, native: { ...record.native, attempts: record.native.attempts + 1 } };
-    case 'native-step-done':
-      return { ...record, native: { ...record.native, stepsDone: record.native.stepsDone + 1 } };
+      return { ...record, native: beginStep(record.native, event, moment.nowMs) };
+    case 'native-step-blocked':
+      return { ...record, native: endAttempt(record.native, { state: 'blocked', blockers: event.blockers }, moment.nowMs) };
+    case 'native-step-done': {
+      const native = endAttempt(record.native, { state: 'done' }, moment.nowMs);
+      return { ...record, native: { ...native, stepsDone: native.stepsDone + 1 } };
+    }
     default:
       return record;
   }
+}
+
+type NativeRecord = RunRecord['native'];
+
+/** A step that is begun once more, after a fault even under another number, is one with what it was before. */
+function beginStep(
+  { stepsDone, attempts, steps }: NativeRecord,
+  { step, steps: total, sql, isBrief }: Extract<MigrationEvent, { readonly kind: 'native-step-begun' }>,
+  nowMs: number,
+): NativeRecord {
+  const last = steps.at(-1);
+  const isAgain = last !== undefined && last.state !== 'done' && last.sql === sql;
+  const before = isAgain ? last : { attempts: 0, blockers: [], begunAtMs: nowMs, attemptsMs: 0 };
+  const begun: StepRecord = {
+    ...{ ...before, step, steps: total, sql, isBrief, state: 'running' },
+    ...{ attempts: before.attempts + 1, attemptAtMs: nowMs },
+  };
+  return { stepsDone, attempts: attempts + 1, steps: [...(isAgain ? steps.slice(0, -1) : steps), begun] };
+}
+
+function endAttempt(record: NativeRecord, change: Partial<StepRecord>, nowMs: number): NativeRecord {
+  const last = record.steps.at(-1);
+  if (last === undefined) return record;
+  const ended = { ...last, ...change, attemptsMs: last.attemptsMs + nowMs - last.attemptAtMs };
+  return { ...record, steps: [...record.steps.slice(0, -1), ended] };
 }
 
 /** The one that is going on. */

@@ -3,7 +3,7 @@
 import { assert, type MigrationError, messageOf } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Plan } from '../engine/model.ts';
-import type { MigrationResult, NativePlan, NativeResult } from '../index.ts';
+import type { MigrationResult, NativeMigration, NativeResult, RecordedPlan } from '../index.ts';
 import type { RunMember, RunMembers } from './family-figures.ts';
 import { makeFamilyReport, writeFamilyReport } from './family-report.ts';
 import { type FamilyStatus, familyStatus } from './family-status.ts';
@@ -11,8 +11,9 @@ import { familySummaryText, summariseFamily } from './family-summary.ts';
 import { familyOf, familyPlanText } from './family-text.ts';
 import { columnsOfOutput, commandText, errorText, type Invocation, printError } from './invocation.ts';
 import { type LiveStatus, liveStatus } from './live-status.ts';
-import { familyMetricsText, metricsText } from './metrics.ts';
-import { writeNativeReport } from './native-report.ts';
+import { familyMetricsText, metricsText, nativeMetricsText } from './metrics.ts';
+import { makeNativeReport, writeNativeReport } from './native-report.ts';
+import { type NativeStatus, nativeStatus } from './native-status.ts';
 import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
 import type { Notifications } from './notifications.ts';
 import type { Subject } from './notifier.ts';
@@ -40,7 +41,7 @@ export class ShownRun {
   readonly #steering: Steering;
   readonly #startedAt: Date;
   #begun: { readonly plans: readonly [Plan, ...Plan[]]; readonly reporter: Reporter } | null = null;
-  #native: { readonly plan: NativePlan; readonly reporter: Reporter } | null = null;
+  #native: { readonly plan: NativeMigration; readonly reporter: Reporter } | null = null;
   /** By the id of the migration; that of a native change under ''. */
   readonly #records = new Map<string, RunRecord>();
 
@@ -53,7 +54,7 @@ export class ShownRun {
 
   /** Of what is going on; null before it has begun. */
   get subject(): Subject | null {
-    if (this.#native !== null) return { id: 'native', source: this.#native.plan.source };
+    if (this.#native !== null) return this.#native.plan;
     if (this.#begun === null) return null;
     const [first, ...others] = this.#begun.plans;
     return others.length === 0 ? first : { source: first.source, ...familyOf(this.#members(this.#begun.plans)) };
@@ -64,8 +65,20 @@ export class ShownRun {
     return this.#begun?.plans ?? [];
   }
 
-  status(): LiveStatus | FamilyStatus | null {
-    if (this.#begun === null) return null;
+  /** What is recorded of what is going on; null before it has begun. */
+  get recorded(): RecordedPlan | null {
+    return this.#native?.plan ?? this.#begun?.plans[0] ?? null;
+  }
+
+  /** The way that it goes; null before it has begun. */
+  get strategy(): 'native' | 'shadow' | null {
+    if (this.#native !== null) return 'native';
+    return this.#begun === null ? null : 'shadow';
+  }
+
+  status(): LiveStatus | FamilyStatus | NativeStatus | null {
+    const native = this.#nativeStatus();
+    if (native !== null || this.#begun === null) return native;
     const nowMs = this.#invocation.surroundings.monotonicMs();
     const members = this.#members(this.#begun.plans);
     const [{ plan, record }, ...others] = members;
@@ -74,6 +87,8 @@ export class ShownRun {
   }
 
   metrics(): string | null {
+    const native = this.#nativeStatus();
+    if (native !== null) return nativeMetricsText(native);
     if (this.#begun === null) return null;
     const nowMs = this.#invocation.surroundings.monotonicMs();
     const all = this.#members(this.#begun.plans).map(({ plan, record }) => ({
@@ -85,7 +100,11 @@ export class ShownRun {
   }
 
   /** The figures of a run that did not live to tell its own. */
-  resultsSoFar(): readonly MigrationResult[] {
+  resultsSoFar(): RunResult {
+    if (this.#native !== null) {
+      const { attempts, stepsDone } = this.#recordOf('').native;
+      return { strategy: 'native', id: this.#native.plan.id, steps: stepsDone, attempts, elapsedMs: 0 };
+    }
     return this.plans.map((plan) => this.#resultSoFar(plan));
   }
 
@@ -93,10 +112,12 @@ export class ShownRun {
     (this.#begun ?? this.#native)?.reporter.note(sentence);
   }
 
-  beginNative(plan: NativePlan): void {
+  beginNative(plan: NativeMigration): void {
     const columns = columnsOfOutput(this.#invocation.surroundings);
-    this.#show({ kind: 'plan', strategy: 'native', native: plan, plan: null }, () => nativePlanText(plan, columns));
+    const { id, native } = plan;
+    this.#show({ kind: 'plan', strategy: 'native', id, native, plan: null }, () => nativePlanText(native, columns));
     this.#native = { plan, reporter: this.#createReporter([]) };
+    this.note(`The migration is recorded as ${id}.`);
   }
 
   /** `members`: of a family all that this run carries out, `plan` the first of them; else just the one. */
@@ -186,23 +207,30 @@ export class ShownRun {
   }
 
   async #endNative(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
-    const { surroundings } = this.#invocation;
+    const { surroundings, values, command } = this.#invocation;
     const native = this.#native;
     assert(native !== null && (outcome instanceof Error || 'steps' in outcome), 'a native change ends as one');
+    const { plan } = native;
     const record = this.#recordOf('');
-    const summary = summariseNative({ plan: native.plan, record, nowMs: surroundings.monotonicMs() }, outcome);
-    notifications.ended({ id: 'native', source: native.plan.source }, summary);
+    const [nowMs, resumeCommand] = [surroundings.monotonicMs(), this.#command('resume', plan)];
+    const summary = summariseNative({ command, plan, record, nowMs, outcome, resumeCommand });
+    notifications.ended(plan, summary);
     await notifications.finish();
     native.reporter.close();
-    if (outcome instanceof Error && this.#invocation.values.output === 'text') {
-      surroundings.stderr.write(`\n${errorText(showError(outcome))}`);
+    if (outcome instanceof Error && values.output === 'text') {
+      const next = summary.state === 'open' ? this.#nextAfter(outcome, plan) : '';
+      surroundings.stderr.write(`\n${errorText(showError(outcome))}${next}`);
     } else this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
-    const [{ plan }, { notable }] = [native, record];
-    await this.#writeReport('', (path, { startedAt, endedAt, commandLine }) => {
-      const moments = { startedAt: startedAt.toISOString(), endedAt: endedAt.toISOString() };
-      return writeNativeReport(path, { kind: 'native-report', ...moments, commandLine, plan, summary, events: notable });
-    });
+    await this.#writeReport(plan.id, (path, moments) =>
+      writeNativeReport(path, makeNativeReport({ plan, record, summary, ...moments })),
+    );
     return summary.exitCode;
+  }
+
+  #nativeStatus(): NativeStatus | null {
+    if (this.#native === null) return null;
+    const nowMs = this.#invocation.surroundings.monotonicMs();
+    return nativeStatus(this.#native.plan, this.#recordOf(''), this.#steering, nowMs);
   }
 
   #members([first, ...others]: readonly [Plan, ...Plan[]]): RunMembers {
@@ -272,17 +300,20 @@ export class ShownRun {
 
   #printFailure(error: MigrationError): void {
     const [plan] = this.plans;
-    const isGone = error.code === 'ABORTED' || plan === undefined;
-    const next = isGone
-      ? []
-      : [
-          ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
-          ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
-        ];
-    this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next.join('\n')}\n`);
+    const next = error.code === 'ABORTED' || plan === undefined ? '' : this.#nextAfter(error, plan);
+    this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next}`);
   }
 
-  #command(command: 'resume' | 'cleanup', plan: Plan): string {
+  /** What can be done with a migration that is open still. */
+  #nextAfter(error: MigrationError, plan: RecordedPlan): string {
+    const next = [
+      ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
+      ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
+    ];
+    return `${next.join('\n')}\n`;
+  }
+
+  #command(command: 'resume' | 'cleanup', plan: RecordedPlan): string {
     return commandText(this.#invocation, command, plan.id);
   }
 }

@@ -87,6 +87,7 @@ describe.each(['mysql', 'mariadb'] as const)('the bookkeeping on %s', (flavour) 
         state: 'open',
         failure: "LOCK_WAIT: it's ü\u{1d11e}",
         checkpoint: null,
+        place: null,
         startedAt: time,
         updatedAt: time,
       },
@@ -96,6 +97,7 @@ describe.each(['mysql', 'mariadb'] as const)('the bookkeeping on %s', (flavour) 
         state: 'done',
         failure: null,
         checkpoint: { ...checkpoint, phase: 'verify' },
+        place: null,
         startedAt: time,
         updatedAt: time,
       },
@@ -124,10 +126,10 @@ describe.each(['mysql', 'mariadb'] as const)('the bookkeeping on %s', (flavour) 
     await using application = await openApplication(own.url);
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, further, never);
-    await application.run('UPDATE tableshift.migrations SET version = 2');
+    await application.run('UPDATE tableshift.migrations SET version = 3');
     await expect(findMigrations(session, null, never)).rejects.toMatchObject({
       code: 'PLAN_CHANGED',
-      message: expect.stringContaining('layout 2, this one knows 1'),
+      message: expect.stringContaining('layout 3, this one knows 2'),
     });
   });
 });

@@ -170,6 +170,12 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
       expect(denied.obstacles.map(({ code }) => code)).toContain('MISSING_PRIVILEGE');
       await application.run(`GRANT SELECT ON tableshift.* TO ${user}@'%'`);
       await application.run(`GRANT PROCESS ON *.* TO ${user}@'%'`);
+      const unrecorded = {
+        code: 'MISSING_PRIVILEGE',
+        message: expect.stringContaining('INSERT, UPDATE, DELETE, CREATE ON `tableshift`.*'),
+      };
+      expect(await planMigration(change)).toMatchObject({ strategy: 'native', obstacles: [unrecorded] });
+      await application.run(`GRANT INSERT, UPDATE, DELETE, CREATE ON tableshift.* TO ${user}@'%'`);
       expect(await migrate(change)).toMatchObject({ strategy: 'native' });
       expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
     } finally {

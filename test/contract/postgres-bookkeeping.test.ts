@@ -116,6 +116,7 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
         state: 'open',
         failure: "LOCK_WAIT: it's ü\u{1d11e}",
         checkpoint: null,
+        place: null,
         startedAt: time,
         updatedAt: time,
       },
@@ -125,6 +126,7 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
         state: 'done',
         failure: null,
         checkpoint: { ...checkpoint, phase: 'verify' },
+        place: null,
         startedAt: time,
         updatedAt: time,
       },
@@ -157,10 +159,10 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     await using application = await openPostgresApplication(own.url);
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, never);
-    await application.run('UPDATE tableshift.migrations SET version = 2');
+    await application.run('UPDATE tableshift.migrations SET version = 3');
     await expect(findMigrations(session, null, never)).rejects.toMatchObject({
       code: 'PLAN_CHANGED',
-      message: expect.stringContaining('by another version of TableShift (layout 2, this one knows 1)'),
+      message: expect.stringContaining('by another version of TableShift (layout 3, this one knows 2)'),
     });
   });
 

@@ -317,7 +317,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(claim.lost.aborted).toBe(false);
     expect(await planMigration({ url, table: 'public.t', alter: 'ADD z int', strategy: 'auto' })).toMatchObject({
       strategy: 'native',
-      obstacles: [{ code: 'MIGRATION_OPEN' }],
+      obstacles: [{ code: 'TABLE_IN_USE', message: expect.stringContaining('has the claim on it and runs') }],
     });
   });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { schemaFaults } from '../support/schemas.ts';
 import { openShop } from '../support/shop.ts';
 
 let shop: Awaited<ReturnType<typeof openShop>>;
@@ -27,30 +28,69 @@ test('the plan shows the statement and why it is cheap, or the clause that is no
   );
 });
 
-test('a native change tells its steps, and a hook is told of them too', async () => {
+test('a native change is recorded with its steps, and the hooks are told of them in order, with its id', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'tableshift-native-'));
   const told = join(folder, 'told.txt');
   const hooks = mkdtempSync(join(tmpdir(), 'tableshift-hooks-'));
   for (const name of ['any', 'before-cutover']) {
-    writeFileSync(join(hooks, name), `#!/bin/sh\necho "${name} $TABLESHIFT_HOOK_EVENT" >> ${told}\n`, { mode: 0o755 });
+    const line = `echo "${name} $TABLESHIFT_HOOK_EVENT $TABLESHIFT_HOOK_ID" >> ${told}`;
+    writeFileSync(join(hooks, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
   }
   const run = await runCli(['migrate', ...change('ADD COLUMN second INT'), '--hooks', hooks], auto);
   expect(run).toMatchObject({ exitCode: 0, stderr: '' });
+  const [, id] = /The migration is recorded as (\w+)\./.exec(run.stdout) ?? [];
   expect(run.stdout).toMatch(
     /info {2}step 1 of 1, attempt 1, waiting at most 2\.0 s for the lock: ALTER TABLE `shop`\.`orders` ADD COLUMN second INT/,
   );
-  expect(run.stdout).toMatch(/\nshop\.orders is changed: 1 step, .*\. No table was copied\.\n/);
-  const lines = readFileSync(told, 'utf8').trimEnd().split('\n');
-  expect(lines).toEqual(
-    expect.arrayContaining([
-      'any started',
-      'before-cutover before-cutover',
-      'any native-step-begun',
-      'any native-step-done',
-      'any ended',
-    ]),
+  expect(run.stdout).toMatch(
+    /\nshop\.orders is changed: 1 step, .*; writes were blocked for .* at most\. No table was copied\.\n/,
   );
-  expect(lines.indexOf('before-cutover before-cutover')).toBeLessThan(lines.indexOf('any native-step-begun'));
+  const lines = readFileSync(told, 'utf8').trimEnd().split('\n');
+  expect(lines.filter((line) => line.startsWith('any '))).toEqual(
+    [
+      ...['started', 'cutover-held', 'cutover-awaited', 'cutover-released'],
+      ...['native-step-begun', 'native-step-done', 'finished', 'ended'],
+    ].map((event) => `any ${event} ${id}`),
+  );
+  const gate = lines.indexOf(`before-cutover before-cutover ${id}`);
+  expect(gate).toBeGreaterThan(0);
+  expect(gate).toBeLessThan(lines.indexOf(`any native-step-begun ${id}`));
+  const list = await runCli(['list', '--url', shop.url]);
+  expect(list.stdout).toMatch(
+    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +native +- +shop\\.orders .* ADD COLUMN second INT\n`),
+  );
+});
+
+test('who is in the way of a native change is seen from elsewhere, its lock timeout can be set, and it can be given up', async () => {
+  await using reader = await shop.openReader();
+  const folder = mkdtempSync(join(tmpdir(), 'tableshift-native-'));
+  const surroundings = { ...auto, XDG_RUNTIME_DIR: folder };
+  const limits = ['--cutover-lock-timeout', '1s', '--cutover-attempts', '1000'];
+  const args = ['migrate', ...change('ADD COLUMN third INT'), ...limits, '--output', 'json'];
+  await using run = startCli(args, surroundings);
+  const { id } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { id: string };
+  await run.lineMatching(/"kind":"native-step-blocked"/);
+  const call = (...words: readonly string[]) => runCli(words, surroundings);
+  const live = lastObject(await call('status', id, '--output', 'json'));
+  expect(live).toMatchObject({ kind: 'native-status', id, step: { step: 1, steps: 1 }, options: { cutoverAttempts: 1_000 } });
+  expect(schemaFaults('status', live)).toEqual([]);
+  const text = await call('status', id);
+  expect(text.stdout).toMatch(/\nstep +1 of 1, attempt \d+, since /);
+  expect(text.stdout).toContain(`connection ${reader.connectionId} of root`);
+  const recorded = lastObject(await call('status', id, '--url', shop.url, '--events', '50', '--output', 'json'));
+  expect(recorded).toMatchObject({ kind: 'migration', state: 'open', isRunning: true, place: { step: 1, steps: 1 } });
+  expect(schemaFaults('status', recorded)).toEqual([]);
+  const second = await runCli(['migrate', ...change('ADD COLUMN fourth INT')], auto);
+  expect(second.exitCode).toBe(2);
+  expect(second.stderr).toContain(`obstacle TABLE_IN_USE: Migration ${id} of shop.orders has the claim on it`);
+  expect((await call('control', id, 'pause')).stderr).toContain('`postpone` holds its next attempt');
+  expect((await call('control', id, 'set', 'cutover-lock-timeout=2s')).stdout).toContain('cutover-lock-timeout is 2s now');
+  await run.lineMatching(/"kind":"native-step-begun".*"lockTimeoutMs":2000/);
+  expect((await call('control', id, 'abort')).stdout).toContain('steps that are done stay');
+  const { exitCode, stdout } = await run.result;
+  expect(exitCode).toBe(4);
+  expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({ kind: 'summary', id, state: 'aborted' });
+  expect(lastObject(await call('status', id, '--url', shop.url, '--output', 'json'))).toMatchObject({ state: 'aborted' });
 });
 
 test('a native change that has no lock ends with exit code 5, and says what to do', async () => {
@@ -61,29 +101,40 @@ test('a native change that has no lock ends with exit code 5, and says what to d
   expect(lastObject(run)).toMatchObject({
     kind: 'summary',
     strategy: 'native',
-    state: 'unchanged',
+    state: 'open',
     stepsDone: 0,
     attempts: 1,
     error: {
       code: 'NATIVE_NOT_LOCKED',
       message: expect.stringContaining(`connection ${reader.connectionId} of root`),
-      remedy: expect.stringContaining('run the same migrate again'),
+      remedy: expect.stringContaining('resume, which does what is left'),
     },
+    resumeCommand: expect.stringContaining('tableshift resume '),
   });
+  await reader[Symbol.asyncDispose]();
+  const { id } = lastObject(run) as { id: string };
+  const resumed = lastObject(await runCli(['resume', id, '--url', shop.url, '--output', 'json']));
+  expect(resumed).toMatchObject({ strategy: 'native', command: 'resume', id, state: 'done', exitCode: 0, stepsDone: 1 });
+  expect(schemaFaults('summary', resumed)).toEqual([]);
+  const list = lastObject(await runCli(['list', '--url', shop.url, '--output', 'json']));
+  expect(schemaFaults('list', list)).toEqual([]);
 });
 
 test('the report of a native change has its steps', async () => {
   const report = join(mkdtempSync(join(tmpdir(), 'tableshift-native-')), 'report');
   const asked = (clauses: string, ending: string) => ['migrate', ...change(clauses), '--report', `${report}.${ending}`];
   expect((await runCli(asked('ADD COLUMN fourth INT', 'json'), auto)).exitCode).toBe(0);
-  expect(JSON.parse(readFileSync(`${report}.json`, 'utf8'))).toMatchObject({
+  const written = JSON.parse(readFileSync(`${report}.json`, 'utf8')) as object;
+  expect(written).toMatchObject({
     kind: 'native-report',
-    plan: { steps: [{ kind: 'brief' }] },
+    plan: { strategy: 'native', native: { steps: [{ kind: 'brief' }] } },
     summary: { state: 'done', stepsDone: 1 },
+    steps: [{ step: 1, state: 'done', attempts: 1 }],
   });
+  expect(schemaFaults('report', written)).toEqual([]);
   expect((await runCli(asked('ADD COLUMN fifth INT', 'md'), auto)).exitCode).toBe(0);
   expect(readFileSync(`${report}.md`, 'utf8')).toMatch(
-    /^# Native change of shop\.orders\n\n\*\*Done\.\*\*[^]*\nstep 1 .* ADD COLUMN fifth INT[^]*step 1 is done after/,
+    /^# Native change of shop\.orders\n\n\*\*Done\.\*\*[^]*\nstep 1 .* ADD COLUMN fifth INT[^]*\n\| 1 of 1 \| ``ALTER TABLE .* \| done \| 1 \| .*, writers waited no longer \|[^]*step 1 is done after/,
   );
 });
 

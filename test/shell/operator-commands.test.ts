@@ -13,7 +13,7 @@ async function openRun(flags: Readonly<Record<string, string>> = {}) {
   const events: MigrationEvent[] = [];
   const aborted: string[] = [];
   steering.controls.announceTo((event) => events.push(event));
-  const controlled = { steering, abort: (who: string) => aborted.push(who) };
+  const controlled = { steering, strategy: 'shadow' as const, abort: (who: string) => aborted.push(who) };
   const tell = async (command: ControlCommand, setting: string | null = null) =>
     await runControlCommand(controlled, { command, setting, who: 'anna' });
   return { controls: steering.controls, steering, events, aborted, tell };

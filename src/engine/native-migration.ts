@@ -1,0 +1,143 @@
+/**
+ * A native change as a migration: recorded while it runs, resumed where it ended, and given up.
+ *
+ * Before each step its number and the definition of the table are saved. A run that died may have carried the step out all the
+ * same, for the server ends a statement late, or not at all. Of all steps but the last one the search for the missing ones tells;
+ * whether the last one has happened the definition tells: nobody but a holder of the claim is thought to change it.
+ */
+
+import { dropPatiently, type DropParts } from './clean-up.ts';
+import type { Controls } from './controls.ts';
+import { asMigrationError, type MigrationError } from './errors.ts';
+import type { Observer } from './events.ts';
+import type { NativeChange, NativeClaim, NativeMigration, NativePlan } from './native-change.ts';
+import { type NativeResult, NativeRunner, noNativeWay } from './native-runner.ts';
+import type { Clock, MigrationState } from './ports.ts';
+import { retry } from './retry.ts';
+import { followSignal, withinTime } from './tasks.ts';
+
+/** Limit on what is still done after an abort: the reason of the end. */
+const FAREWELL_MS = 5_000;
+
+/** What a native migration needs. */
+export interface NativeMigrationRun {
+  readonly plan: NativeMigration;
+  readonly native: NativeChange;
+  readonly claim: NativeClaim;
+  readonly purpose: 'start' | 'resume';
+  readonly clock: Clock;
+  readonly controls: Controls;
+  readonly observer: Observer;
+}
+
+/**
+ * Runs the steps, to resume those that are missing, and concludes the migration: `done`; `aborted` where it failed for good before
+ * any step was done; else `open`. The claim stays the caller's to dispose. Rejects as NativeRunner does.
+ */
+export async function runNativeMigration(run: NativeMigrationRun, signal: AbortSignal): Promise<NativeResult> {
+  const { plan, claim, clock, observer, controls } = run;
+  const context = { clock, observer };
+  const either = new AbortController();
+  const stopFollowing = [followSignal(signal, either), followSignal(claim.lost, either)];
+  const startedAtMs = clock.now();
+  let hasBegun = run.purpose === 'resume';
+  const watching: Observer = (event) => {
+    hasBegun ||= event.kind === 'native-step-done';
+    observer(event);
+  };
+  try {
+    controls.announceTo(observer);
+    const found = run.purpose === 'start' ? plan.native : await findRest(run, either.signal);
+    const result =
+      found === null
+        ? nothingLeft(clock.now() - startedAtMs)
+        : await runSteps({ ...run, observer: watching }, found, either.signal);
+    await retry('concluding', () => claim.checkpoints.conclude('done', null, either.signal), context, either.signal);
+    observer({ kind: 'finished', id: plan.id });
+    return { ...result, id: plan.id };
+  } catch (thrown) {
+    const error = asMigrationError(thrown);
+    await sayFarewell(run, { error, state: hasBegun || error.isResumable || error.code === 'ABORTED' ? 'open' : 'aborted' });
+    throw error;
+  } finally {
+    for (const stop of stopFollowing) stop();
+  }
+}
+
+/** Removes what cannot be used and marks the migration `aborted`, or `done` where it turns out to be. Safe to repeat. Rejects with DROP_NOT_LOCKED. */
+export async function giveUpNative(
+  { plan, claim }: Pick<NativeMigrationRun, 'plan' | 'claim'>,
+  parts: DropParts,
+  signal: AbortSignal,
+): Promise<'aborted' | 'done'> {
+  const isDone = await hasLastStepHappened(claim, signal);
+  if (!isDone) {
+    const discard = (lockTimeoutMs: number): ReturnType<NativeClaim['discard']> =>
+      claim.discard(plan.native, lockTimeoutMs, signal);
+    await dropPatiently(plan.source, discard, parts, signal);
+  }
+  const state = isDone ? 'done' : 'aborted';
+  await claim.checkpoints.conclude(state, null, signal);
+  return state;
+}
+
+async function runSteps(
+  { plan, native, claim, clock, controls, observer }: NativeMigrationRun,
+  found: NativePlan,
+  signal: AbortSignal,
+): Promise<Omit<NativeResult, 'id'>> {
+  const context = { clock, observer };
+  const runner = new NativeRunner({
+    native: { find: native.find.bind(native), run: claim.run.bind(claim) },
+    plan: found,
+    request: requestOf(plan),
+    controls,
+    context,
+    async onStep(step, inner) {
+      const save = async (): Promise<void> =>
+        claim.checkpoints.save({ ...step, definition: await claim.readDefinition(inner) }, inner);
+      await retry('saving the place', save, context, inner);
+    },
+  });
+  return await runner.run(signal);
+}
+
+/** The missing steps; null where none is. */
+async function findRest(run: NativeMigrationRun, signal: AbortSignal): Promise<NativePlan | null> {
+  const { plan, native, claim, clock, observer } = run;
+  const context = { clock, observer };
+  if (await retry('looking at the last step', () => hasLastStepHappened(claim, signal), context, signal)) {
+    const message = 'the last step had happened: the definition of the table has changed since it began';
+    observer({ kind: 'noticed', about: 'the run before', message });
+    return null;
+  }
+  const request = requestOf(plan);
+  const found = await retry('looking for the missing steps', () => native.find(request, signal), context, signal);
+  if ('steps' in found) return found;
+  throw noNativeWay(request, found);
+}
+
+async function hasLastStepHappened(claim: NativeClaim, signal: AbortSignal): Promise<boolean> {
+  const place = await claim.checkpoints.load(signal);
+  if (place === null || place.step < place.steps) return false;
+  return (await claim.readDefinition(signal)) !== place.definition;
+}
+
+function requestOf({ source, clauses, options }: NativeMigration): Parameters<NativeChange['find']>[0] {
+  return { table: source, clauses, options };
+}
+
+function nothingLeft(elapsedMs: number): Omit<NativeResult, 'id'> {
+  return { strategy: 'native', steps: 0, attempts: 0, elapsedMs };
+}
+
+/** Within a limit of its own, despite the abort. */
+async function sayFarewell(
+  { claim, clock }: NativeMigrationRun,
+  { error: { code, message }, state }: { readonly error: MigrationError; readonly state: MigrationState },
+): Promise<void> {
+  if (claim.lost.aborted) return;
+  const limit = { ms: FAREWELL_MS, clock, lateMessage: 'The farewell took too long.' };
+  const farewell = (signal: AbortSignal): Promise<void> => claim.checkpoints.conclude(state, `${code}: ${message}`, signal);
+  await withinTime(limit, farewell, new AbortController().signal).catch(() => undefined);
+}

@@ -1,0 +1,70 @@
+/** Native changes in the bookkeeping of MySQL and MariaDB: who may change the table, and what is recorded of it. */
+
+import { createHash } from 'node:crypto';
+import type { NativeChange, NativeClaim, NativeMigration, NativePlace } from '../engine/native-change.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import { systemClock } from '../system-clock.ts';
+import { createCheckpointStore } from './checkpoint-store.ts';
+import { type Claim, takeClaim } from './claim.ts';
+import { prepareBookkeeping, recordResume, recordStart } from './claimed-table.ts';
+import { definitionOf, runStep } from './native-change.ts';
+import { bookkeepingPrivileges } from './obstacles-privileges.ts';
+import { migrationId } from './plan-names.ts';
+import type { Server } from './server.ts';
+import { createSessionPool } from './session-pool.ts';
+
+/** The part of the port that is about the bookkeeping. */
+export function createNativeClaims(server: Server): Pick<NativeChange, 'newId' | 'claim' | 'findObstacles'> {
+  return {
+    newId: (table) => migrationId(table, () => systemClock.random()),
+    claim: (plan, purpose, signal) => claimNatively(server, { plan, purpose }, signal),
+    findObstacles: (signal) => findObstacles(server, signal),
+  };
+}
+
+async function findObstacles(server: Server, signal: AbortSignal): Promise<readonly Obstacle[]> {
+  await using session = await server.openSession({}, signal);
+  return await bookkeepingPrivileges(session, signal);
+}
+
+interface ClaimOrder {
+  readonly plan: NativeMigration;
+  readonly purpose: 'start' | 'resume';
+}
+
+async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, signal: AbortSignal): Promise<NativeClaim> {
+  await prepareBookkeeping(server, signal);
+  const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
+  try {
+    await using session = await claim.openSession({}, signal);
+    await (purpose === 'start' ? recordStart : recordResume)(session, [plan], signal);
+  } catch (error) {
+    await claim[Symbol.asyncDispose]();
+    throw error;
+  }
+  const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({}, inner) });
+  return {
+    lost: claim.lost,
+    checkpoints: createCheckpointStore<NativePlace>(sessions, plan.id),
+    run: (step, native, lockTimeoutMs, inner) => runStep(within(server, claim), { step, plan: native, lockTimeoutMs }, inner),
+    async readDefinition(inner) {
+      const definition = await sessions.withSession((session) => definitionOf(session, plan.source, inner), inner);
+      return createHash('sha256').update(definition).digest('hex');
+    },
+    // Each step is whole by itself, and wanted.
+    discard: async () => ({ kind: 'done' }),
+    async [Symbol.asyncDispose]() {
+      await sessions[Symbol.asyncDispose]();
+      await claim[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The server, with sessions that the next holder of the claim ends. An ALTER of a live table checks foreign keys as is usual there. */
+function within(server: Server, claim: Claim): Server {
+  return {
+    ...server,
+    openSession: ({ settings = [] }, signal) =>
+      claim.openSession({ settings: ['foreign_key_checks = DEFAULT', ...settings] }, signal),
+  };
+}
