@@ -2,6 +2,7 @@
 
 import { asMigrationError } from '../engine/errors.ts';
 import { hidePasswords } from '../server-url.ts';
+import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
 import { faultText, inspectConfig, type InspectedConfig, suggestion } from './config-file.ts';
 import { findHooks } from './hooks.ts';
 import { type Surroundings, valueText } from './invocation.ts';
@@ -9,12 +10,13 @@ import {
   type Environment,
   findOption,
   type GivenFlags,
+  listIfRepeated,
   type OptionOrigin,
   type OptionValue,
   parseOption,
   readText,
 } from './option-values.ts';
-import { allOptions, type Option, optionsOf } from './options.ts';
+import { allOptions, type Option, type OptionsOf, optionsOf } from './options.ts';
 import { checkReportPath } from './report.ts';
 import { jsonLine } from './reporter.ts';
 import { limitsFrom } from './run-limits.ts';
@@ -70,10 +72,13 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
   const effective: Record<string, unknown> = {};
   const settings: Setting[] = [];
   for (const option of optionsOf('migrate')) {
-    effective[option.name] = option.default === null ? null : parseOption(option, option.default, option.name);
+    effective[option.name] = listIfRepeated(
+      option,
+      option.default === null ? null : parseOption(option, option.default, option.name),
+    );
     try {
       const { value, origin } = findOption(option, sources);
-      effective[option.name] = value;
+      effective[option.name] = listIfRepeated(option, value);
       const line = origin === 'file' ? (lines[option.flag ?? ''] ?? null) : null;
       settings.push({ name: nameOf(option), value: shownValue(option, value), origin, line });
     } catch (thrown) {
@@ -84,7 +89,10 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
     }
   }
   // The names and the values are those of the options table.
-  const run = effective as unknown as Parameters<typeof limitsFrom>[0];
+  const run = effective as unknown as OptionsOf<'migrate'>;
+  // A run may still be told by its command line what to change.
+  if (run.alter.length > 0) await attempt(() => pairChanges(run));
+  if (run.alter.length > 1) await attempt(() => checkFamilyStrategy(run.strategy));
   await attempt(() => parseWindows(run.window, run.windowTimezone, '--window'));
   await attempt(() => parseWindows(run.cutoverWindow, run.windowTimezone, '--cutover-window'));
   await attempt(() => limitsFrom(run));

@@ -5,8 +5,8 @@ import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument
 import { MigrationError } from '../engine/errors.ts';
 import { allOptions } from './options.ts';
 
-/** Values by the name of the flag, as text. */
-export type ConfigValues = Readonly<Record<string, string>>;
+/** Values by the name of the flag, as text; lists of what may be repeated, as they are. */
+export type ConfigValues = Readonly<Record<string, string | readonly string[]>>;
 
 /** Something that keeps a file from being used. */
 export interface ConfigFault {
@@ -80,7 +80,7 @@ export function suggestion(asked: string, names: readonly string[]): string {
 
 interface Entry {
   readonly name: string;
-  readonly text: string | null;
+  readonly text: ConfigValues[string] | null;
   readonly line: number | null;
   readonly fault: ConfigFault | null;
 }
@@ -88,12 +88,15 @@ interface Entry {
 function readEntry(key: ParsedNode, value: ParsedNode | null, lineOf: (offset: number | undefined) => number | null): Entry {
   const name = isScalar(key) ? String(key.value) : '';
   const line = lineOf(key.range[0]);
-  const flags = allOptions().flatMap(({ flag }) => (flag === null || flag === 'config' ? [] : [flag]));
-  if (!flags.includes(name)) {
+  const options = allOptions().filter(({ flag }) => flag !== null && flag !== 'config');
+  const option = options.find(({ flag }) => flag === name);
+  if (option === undefined) {
+    const flags = options.map(({ flag }) => flag ?? '');
     const why = 'which is no option that can stand there (passwords and tokens have files of their own)';
     return { name, text: null, line, fault: { line, what: `has "${name}", ${why}${suggestion(name, flags)}` } };
   }
-  const text = textOf(plainOf(value));
+  const plain = plainOf(value);
+  const text = option.isRepeated === true && Array.isArray(plain) ? textsOf(plain) : textOf(plain);
   if (text !== null) return { name, text, line, fault: null };
   const what = `has a value for "${name}" that is neither text, number, true or false`;
   return { name, text: null, line, fault: { line, what } };
@@ -107,11 +110,13 @@ function plainOf(node: Node | null): unknown {
 }
 
 function textOf(value: unknown): string | null {
-  if (Array.isArray(value)) {
-    const texts = value.map(textOf);
-    return texts.some((text) => text === null) ? null : texts.join(',');
-  }
+  if (Array.isArray(value)) return textsOf(value)?.join(',') ?? null;
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
+}
+
+function textsOf(values: readonly unknown[]): readonly string[] | null {
+  const texts = values.flatMap((value) => textOf(value) ?? []);
+  return texts.length === values.length ? texts : null;
 }
 
 async function readText(path: string): Promise<string> {

@@ -55,12 +55,14 @@ export type OptionOrigin = 'flag' | 'environment' | 'file' | 'default';
 
 function readOption(option: Option, sources: Sources): OptionValue {
   const { value: found, origin } = findOption(option, sources);
-  const value = option.isRepeated === true ? listOf(found) : found;
+  const value = listIfRepeated(option, found);
   if (found !== null || origin !== 'default' || !option.isRequired) return value;
   throw new MigrationError('BAD_USAGE', `${flagOf(option)} is missing (or ${option.environment}).`);
 }
 
-function listOf(value: OptionValue): readonly string[] {
+/** What may be repeated is a list, empty for none. */
+export function listIfRepeated(option: Option, value: OptionValue): OptionValue {
+  if (option.isRepeated !== true) return value;
   if (value === null) return [];
   return typeof value === 'object' ? value : [String(value)];
 }
@@ -72,18 +74,23 @@ export function findOption(
 ): { readonly value: OptionValue; readonly origin: OptionOrigin } {
   const flag = flags[option.name];
   if (typeof flag === 'boolean') return { value: flag, origin: 'flag' };
-  const parseFlag = (text: string): ReturnType<typeof parseOption> => parseOption(option, text, `--${option.flag}`);
-  if (typeof flag === 'string') return { value: parseFlag(flag), origin: 'flag' };
-  if (flag !== undefined) return { value: flag.map((text) => String(parseFlag(text))), origin: 'flag' };
+  if (flag !== undefined) return { value: parseGiven(option, flag, `--${option.flag}`), origin: 'flag' };
   const variable = environment[option.environment];
   if (variable !== undefined && variable !== '')
     return { value: parseOption(option, variable, option.environment), origin: 'environment' };
   const configured = option.flag === null ? undefined : config[option.flag];
   if (configured !== undefined)
-    return { value: parseOption(option, configured, `"${option.flag}" of the configuration file`), origin: 'file' };
+    return { value: parseGiven(option, configured, `"${option.flag}" of the configuration file`), origin: 'file' };
   if (option.offWhenSet !== undefined && (environment[option.offWhenSet] ?? '') !== '')
     return { value: false, origin: 'environment' };
   return { value: option.default === null ? null : parseOption(option, option.default, option.name), origin: 'default' };
+}
+
+/** A text, or each text of what may be repeated. */
+function parseGiven(option: Option, given: string | readonly string[], origin: string): OptionValue {
+  if (typeof given === 'string') return parseOption(option, given, origin);
+  if (given.length === 0) throw new MigrationError('BAD_USAGE', `${origin} is empty.`);
+  return given.map((text) => String(parseOption(option, text, origin)));
 }
 
 /** `origin` is what the operator wrote it after. Values are not repeated in messages where they might hold a password. */

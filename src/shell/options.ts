@@ -38,7 +38,7 @@ export interface OptionRow {
   readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration' | 'size';
   /** The flag may be given several times, and its values are joined with commas. */
   readonly isList?: true;
-  /** The flag may be given several times, for several tables; its values stay apart. A variable or a file gives one. */
+  /** The flag may be given several times, for several tables; its values stay apart. A file may have a list, a variable gives one. */
   readonly isRepeated?: true;
   readonly choices?: readonly string[];
   readonly min?: number;

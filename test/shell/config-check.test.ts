@@ -49,6 +49,20 @@ test('all problems are told at once, each with its place', async () => {
   ]);
 });
 
+test('several tables are checked as one change', async () => {
+  const problemsOf = async (text: string): Promise<readonly string[]> => {
+    writeFileSync(path, text);
+    return (await checkConfig({ config: path }, {})).problems;
+  };
+  const both = 'alter: [ADD a INT, ADD b INT]\n';
+  expect(await problemsOf(`${both}table: [customers, orders]\n`)).toEqual([]);
+  expect(await problemsOf('table: orders\n')).toEqual([]);
+  expect(await problemsOf(`${both}table: orders\nstrategy: native\n`)).toEqual([
+    expect.stringMatching(/^--alter is given 2 times and --table is given once\. Write one --table for each --alter/),
+    expect.stringMatching(/^--strategy native is for one table/),
+  ]);
+});
+
 test('the program ends with 0 or 2, and says the same to people and programs', async () => {
   writeFileSync(path, 'workers: 4\n');
   const good = await runCli(['config', 'check', '--config', path]);

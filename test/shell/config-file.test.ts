@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pairChanges } from '../../src/shell/asked-changes.ts';
 import { inspectConfig, readConfig } from '../../src/shell/config-file.ts';
 import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 
@@ -42,6 +43,25 @@ test('a file in YAML gives the same', async () => {
   expect(values).toMatchObject({
     ...{ workers: 4, verify: false, chunkTimeMs: 1_000, window: '22:00-24:00,Sun 00:00-06:00', color: false },
   });
+});
+
+test('what may be repeated on the command line is a list in a file, and its texts stay apart', async () => {
+  const yaml = join(folder, 'family.yaml');
+  const changed = async (text: string) => {
+    writeFileSync(yaml, text);
+    return pairChanges(readOptions('plan', { url: 'mysql://db1/shop' }, {}, await readConfig(yaml)).values);
+  };
+  const lists =
+    'table: [customers, shop.orders]\nalter:\n  - MODIFY id BIGINT, ADD a INT\n  # The key of customers\n  - MODIFY customer_id BIGINT\n';
+  expect(await changed(lists)).toMatchObject([
+    { table: 'customers', alter: 'MODIFY id BIGINT, ADD a INT' },
+    { table: 'shop.orders', alter: 'MODIFY customer_id BIGINT' },
+  ]);
+  expect(await changed('alter: ALTER TABLE t ADD a INT, ADD b INT\n')).toMatchObject([
+    { table: null, alter: 'ALTER TABLE t ADD a INT, ADD b INT' },
+  ]);
+  await expect(changed('alter: []\n')).rejects.toThrow('"alter" of the configuration file is empty.');
+  await expect(changed('alter: [{orders: ADD a INT}]\n')).rejects.toThrow(/has a value for "alter" that is neither text/);
 });
 
 test('every fault of a file is found, each with its line', async () => {
