@@ -205,6 +205,30 @@ test('a family on mariadb is not swapped while somebody has its first shadow and
   await shop.expectGuarded();
 });
 
+test('a family on mariadb needs a login that may lock tables for reading; without, it says what to grant and changes nothing', async () => {
+  const url = sharedServer('mariadb');
+  await using shop = await openShop(url, { cascade: '', setNull: '' });
+  await using twin = await openShop(url, { cascade: '', setNull: '' });
+  const user = `'${shop.name}'@'%'`;
+  await shop.run(`CREATE USER ${user}`);
+  // The last two for the triggers.
+  await shop.run(`GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, SET USER, SUPER ON *.* TO ${user}`);
+  await shop.run(`GRANT ALL ON ${shop.name}.* TO ${user}`);
+  await shop.run(`GRANT ALL ON tableshift.* TO ${user}`);
+  const asked = Object.entries(changes).map(([table, alter]) => ({ table: `${shop.name}.${table}`, alter }));
+  const limited = { url: url.replace('root@', `${shop.name}@`), changes: asked };
+  const grant = `GRANT RELOAD ON *.* TO ${user}`;
+  await expect(migrateFamily(limited)).rejects.toMatchObject({
+    obstacles: [{ code: 'MISSING_PRIVILEGE', message: `The user lacks RELOAD on *.*: ${grant};` }],
+  });
+  expect(await shop.look()).toEqual(await twin.look());
+  expect(await shop.rows("SHOW TABLES LIKE '%\\_ts\\_%'")).toEqual([]);
+  await shop.run(grant);
+  expect(await migrateFamily(limited)).toHaveLength(3);
+  await shop.expectGuarded();
+  await shop.run(`DROP USER ${user}`);
+});
+
 /** Tables that are changed together, with a parent and a child that are not; a view over all three, and triggers. */
 interface Shop extends AsyncDisposable {
   readonly name: string;

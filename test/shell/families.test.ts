@@ -16,34 +16,47 @@ interface Place extends AsyncDisposable {
   readonly changes: readonly string[];
   /** Runs statements; the rows of the last. */
   sql(...statements: readonly string[]): Promise<readonly Record<string, unknown>[]>;
+  /** A transaction that has read a table: until it is disposed or ended there is no swap. */
+  openReader(table: string): Promise<AsyncDisposable & { readonly session: number }>;
 }
 
 const TABLES = ['customers', 'orders', 'items'] as const;
 
 const places = {
-  async mysql(): Promise<Place> {
-    const shop = await openShop('mysql', 300);
-    const sql: Place['sql'] = async (...statements) => (await shop.sql('USE shop', ...statements)).at(-1) ?? [];
-    return {
-      ...{ url: shop.url, schema: 'shop', sql, [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose]() },
-      changes: [
-        'MODIFY id BIGINT NOT NULL',
-        'MODIFY id BIGINT NOT NULL AUTO_INCREMENT, MODIFY customer BIGINT NOT NULL',
-        'MODIFY order_id BIGINT NOT NULL',
-      ],
-    };
-  },
+  mysql: () => openMysqlPlace('mysql'),
+  mariadb: () => openMysqlPlace('mariadb'),
   async postgres(): Promise<Place> {
     const shop = await openPostgresShop(15, 300);
     return {
       ...{ url: shop.url, schema: 'public', sql: (...statements) => shop.sql(statements.join(';')) },
+      async openReader(table) {
+        const reader = await shop.openReader(table);
+        return { session: reader.pid, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() };
+      },
       [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose](),
       changes: ['ALTER id TYPE bigint', 'ALTER id TYPE bigint, ALTER customer TYPE bigint', 'ALTER order_id TYPE bigint'],
     };
   },
 } as const;
 
-describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
+async function openMysqlPlace(flavour: 'mysql' | 'mariadb'): Promise<Place> {
+  const shop = await openShop(flavour, 300);
+  return {
+    ...{ url: shop.url, schema: 'shop', [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose]() },
+    sql: async (...statements) => (await shop.sql('USE shop', ...statements)).at(-1) ?? [],
+    async openReader(table) {
+      const reader = await shop.openReader(table);
+      return { session: reader.connectionId, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() };
+    },
+    changes: [
+      'MODIFY id BIGINT NOT NULL',
+      'MODIFY id BIGINT NOT NULL AUTO_INCREMENT, MODIFY customer BIGINT NOT NULL',
+      'MODIFY order_id BIGINT NOT NULL',
+    ],
+  };
+}
+
+describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
   let place: Place;
   let folder: string;
   beforeAll(async () => {
@@ -189,5 +202,21 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const dropped = lastObject(await onServer('cleanup', '--yes', '--soak', '0'));
     expect(schemaFaults('cleanup', dropped)).toEqual([]);
     expect(dropped).toMatchObject({ results: ids.map(() => ({ outcome: 'dropped' })), kept: [] });
+  });
+
+  test('a family that a file names ends whoever holds one of its tables, where that is asked for, and is swapped', async () => {
+    const file = join(folder, 'family.yaml');
+    const alters = TABLES.map((table) => `  - ALTER TABLE ${place.schema}.${table} ADD extra INT\n`);
+    writeFileSync(file, `max-latency: 0\nkill-blockers-after: 1\ncutover-lock-timeout: 1s\nalter:\n${alters.join('')}`);
+    expect(await call('config', 'check', '--config', file)).toMatchObject({ exitCode: 0 });
+    await using reader = await place.openReader('items');
+    const run = await onServer('migrate', '--config', file);
+    expect(lastObject(run)).toMatchObject({ kind: 'family-summary', state: 'done', exitCode: 0, tables: tables() });
+    const events = run.stdout.split('\n').filter((line) => line.includes('"kind":"blocker-ended"'));
+    const told = events.map((line) => JSON.parse(line) as { readonly table: string; readonly blocker: string });
+    expect(told.map(({ table }) => table).toSorted()).toEqual(tables().toSorted());
+    for (const { blocker } of told) expect(blocker).toMatch(new RegExp(`\\b${reader.session}\\b`));
+    expect(run.stdout).toContain(`"kind":"cutover-failed","attempt":1`);
+    for (const table of TABLES) await place.sql(`UPDATE ${table} SET extra = 1`);
   });
 });
