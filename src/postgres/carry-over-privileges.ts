@@ -22,7 +22,7 @@ export async function privilegeStatements(
   const owned = [plan.source, ...partitions.map((table) => ({ schema: plan.source.schema, table }))];
   return [
     ...(await shadowRevocations(session, tables, signal)),
-    ...owned.map((table) => `ALTER TABLE ${quoteTable(table)} OWNER TO ${quoteName(source.owner)}`),
+    owned.map((table) => `ALTER TABLE ${quoteTable(table)} OWNER TO ${quoteName(source.owner)}`).join('; '),
     ...(await ownersShare(session, { objects, owner: source.owner }, signal)),
     ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor)),
   ];

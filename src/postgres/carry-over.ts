@@ -194,7 +194,9 @@ function identityValues(plan: Plan, source: TableDescription, shadow: TableDescr
 async function partitionMoves(session: Session, { source, shadow }: Plan, signal: AbortSignal): Promise<readonly string[]> {
   const partitions = await readPartitions(session, shadow, signal);
   const placed = partitions.map((table) => quoteTable({ schema: shadow.schema, table }));
-  return placed.map((name) => `ALTER TABLE ${name} SET SCHEMA ${quoteName(source.schema)}`);
+  const moves = placed.map((name) => `ALTER TABLE ${name} SET SCHEMA ${quoteName(source.schema)}`);
+  // Sent together, for writers wait.
+  return moves.length === 0 ? [] : [moves.join('; ')];
 }
 
 /** Extended statistics stay in their schema when a table is moved. */

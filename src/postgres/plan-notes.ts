@@ -1,6 +1,7 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
-import type { TableName } from '../engine/model.ts';
+import type { MigrationKey, TableName } from '../engine/model.ts';
+import type { Partitioning } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { readDependents } from './dependents.ts';
 import { partnersOf, readForeignKeys } from './foreign-keys.ts';
@@ -10,8 +11,9 @@ import { readRowTypeFunctions } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 
 /** All notes of a plan. */
-export function planNotes({ source, probed, key }: PlanningFacts): readonly string[] {
+export function planNotes({ source, reading, probed, key }: PlanningFacts): readonly string[] {
   return [
+    ...(reading.partitioning === null ? [] : partitionNotes(reading.partitioning, key)),
     ...probed.kept.flatMap(([column, shadow]) => columnNotes(column, shadow, probed.usings.get(column.name))),
     ...probed.definition.columns.slice(probed.kept.length).flatMap(addedNotes),
     ...(source.replicaIdentity === 'f'
@@ -20,6 +22,14 @@ export function planNotes({ source, probed, key }: PlanningFacts): readonly stri
     ...(key.isOrderKnown
       ? []
       : [`Only the server knows the order of the key (${key.columns.join(', ')}), so changes wait for the chunks in flight.`]),
+  ];
+}
+
+function partitionNotes({ method, partitions }: Partitioning, { columns, shadowIndex }: MigrationKey): readonly string[] {
+  const names = partitions.map(({ name }) => name).join(', ');
+  return [
+    `The new table is partitioned by ${method}: ${names}. Statements that say ONLY find no rows in it, and its statistics are gathered by ANALYZE alone.`,
+    `Until the swap each changed row is looked for by ${columns.join(', ')} in the index ${shadowIndex} of every partition.`,
   ];
 }
 

@@ -53,8 +53,12 @@ export async function readSource(
 /** Kinds of tables of which not even an empty copy means anything. */
 function kindObstacles(source: TableDescription): readonly Obstacle[] {
   const name = `${source.schema}.${source.table}`;
-  if (source.kind === 'p') return [{ code: 'PARTITIONS', message: `${name} is partitioned.` }];
-  if (source.isPartition) return [{ code: 'PARTITIONS', message: `${name} is a partition of another table.` }];
+  if (source.kind === 'p' || source.isPartition) {
+    const is = source.kind === 'p' ? 'is partitioned' : 'is a partition of another table';
+    const way =
+      'what needs no copy do by itself; for the rest, make another table, or detach a partition, change it and attach it again';
+    return [{ code: 'PARTITIONS', message: `${name} ${is}, and is not copied: ${way}.` }];
+  }
   const kinds: readonly (readonly [boolean, string])[] = [
     [source.kind === 'f', 'is a foreign table'],
     [source.persistence === 't', 'is a temporary table'],

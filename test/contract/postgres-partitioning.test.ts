@@ -270,4 +270,55 @@ describe.each(servers)('partitioning a plain table on %s', (server) => {
     expect(await cleanUp({ url, id, isNow: true })).toMatchObject({ outcome: 'dropped' });
     expect(await application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
   });
+
+  test('a run that died while it built the index of a partition builds it again, and what identifies rows does so in each partition', async () => {
+    await using database = await ownDatabase(
+      server,
+      `CREATE TABLE t (id text NOT NULL, d text NOT NULL, n int); CREATE UNIQUE INDEX own ON t (id); ALTER TABLE t REPLICA IDENTITY USING INDEX own;
+       CREATE INDEX by_d ON t (d) WITH (fillfactor = 70); COMMENT ON INDEX by_d IS 'late';
+       INSERT INTO t SELECT 'r' || i, i, i FROM generate_series(1, 500) AS i; CREATE TABLE c (t_id text REFERENCES t (id)); INSERT INTO c SELECT id FROM t`,
+    );
+    const { application, url } = database;
+    const hash = [0, 1].map((n) => `PARTITION h${n} FOR VALUES WITH (MODULUS 2, REMAINDER ${n})`);
+    expect(await obstacles(database, `PARTITION BY HASH (id) (${hash[0]})`)).toEqual([
+      expect.stringMatching(/^PARTITIONS The row id = r\d+ of public\.t fits none/),
+    ]);
+    const died = new AbortController();
+    const clauses = `ALTER d TYPE int USING d::int, ADD s serial, PARTITION BY HASH (id) (${hash.join(', ')})`;
+    const run = migrate({
+      ...{ url, strategy: 'shadow', alter: `ALTER TABLE public.t ${clauses}`, pace, signal: died.signal },
+      observer: (event) => {
+        if (event.kind === 'phase-entered' && event.phase === 'finish-shadow') died.abort();
+      },
+    });
+    await expect(run).rejects.toMatchObject({ isResumable: true });
+    const [{ id } = { id: '' }] = await listMigrations({ url });
+    const shadow = `tableshift_${id}`;
+    await application.run(
+      `CREATE INDEX h0_d_idx ON ${shadow}.h0 (d); CREATE INDEX h1_d_idx ON ${shadow}.h1 (d) WITH (fillfactor = 70);
+       UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${shadow}.h0_d_idx'::regclass`,
+    );
+    await resumeMigration({ url, id });
+    expect(await partitionsOf(application)).toEqual([
+      'h0 | public | FOR VALUES WITH (modulus 2, remainder 0) | postgres | h0_d_idx, h0_id_idx',
+      'h1 | public | FOR VALUES WITH (modulus 2, remainder 1) | postgres | h1_d_idx, h1_id_idx',
+    ]);
+    const marks = await application.run(
+      `SELECT concat_ws(' ', x.indexrelid::regclass, x.indisvalid, x.indisreplident, c.reloptions, obj_description(c.oid)) AS line
+       FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid WHERE x.indrelid IN ('t'::regclass, 'h0'::regclass, 'h1'::regclass)
+       ORDER BY c.relname COLLATE "C"`,
+    );
+    expect(marks.map(({ line }) => line)).toEqual([
+      ...['by_d t f {fillfactor=70} late', 'h0_d_idx t f {fillfactor=70}', 'h0_id_idx t t', 'h1_d_idx t f {fillfactor=70}'],
+      ...['h1_id_idx t t', 'own t t'],
+    ]);
+    await application.run("UPDATE t SET n = 0 WHERE id = 'r7'; DELETE FROM c WHERE t_id = 'r8'; DELETE FROM t WHERE id = 'r8'");
+    await expect(application.run("DELETE FROM t WHERE id = 'r9'")).rejects.toThrow(/"c_t_id_fkey_?\d"/);
+    expect(await application.run('SELECT count(*), sum(d) AS sum, count(DISTINCT s) AS numbers FROM t')).toEqual([
+      { count: '499', sum: `${125_250 - 8}`, numbers: '499' },
+    ]);
+    expect(await obstacles(database, 'ADD z int')).toEqual([
+      expect.stringMatching(/^PARTITIONS public\.t is partitioned, and is not copied: /),
+    ]);
+  });
 });
