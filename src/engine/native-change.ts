@@ -21,6 +21,8 @@ export interface NativeStep {
   readonly kind: 'brief' | 'online';
   /** Why the server does this cheaply: a sentence for the plan. */
   readonly reason: string;
+  /** It writes all rows of the table, a few at a time: not cheap, so that only who asks for the native way gets it. */
+  readonly isBackfill?: true;
 }
 
 /** All steps in their order. Between two of them the table is whole, and a plan made there has only the rest. */

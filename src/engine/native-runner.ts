@@ -28,10 +28,18 @@ export async function chooseWay({ native, strategy, request }: Choice, signal: A
   if (strategy === 'shadow') return { kind: 'shadow', reason: null };
   const found = await findWay(native, { strategy, request }, signal);
   if (found === null) return { kind: 'shadow', reason: null };
-  if ('steps' in found) return { kind: 'native', native: found };
+  if ('steps' in found) {
+    const isCheap = strategy === 'native' || found.steps.every(({ isBackfill }) => isBackfill !== true);
+    return isCheap
+      ? { kind: 'native', native: found }
+      : { kind: 'shadow', reason: { clause: found.alter, reason: writesAllRows } };
+  }
   if (strategy === 'native') throw noNativeWay(request, found);
   return { kind: 'shadow', reason: found };
 }
+
+const writesAllRows =
+  'each row gets a value of its own, so that all rows have to be written; --strategy native fills them in place, where the old ones take space until they are vacuumed';
 
 /** What a native change came to. Times in milliseconds. */
 export interface NativeResult {

@@ -22,6 +22,8 @@ export interface NativeClause {
   readonly retyped: string | null;
   /** The column that it adds, where it does. */
   readonly adds: string | null;
+  /** Of `not-null`: the rows that are there have no value yet. */
+  readonly isUnfilled: boolean;
   /** Whether it drops a constraint, which the server does before it adds any. */
   readonly isDrop: boolean;
   /** Why not, of an impossible one. */
@@ -90,6 +92,7 @@ function readClause(sql: string, clause: readonly Token[]): NativeClause {
     body: '',
     retyped: null,
     adds: null,
+    isUnfilled: false,
     isDrop: false,
     reason: '',
   } as const;

@@ -6,10 +6,36 @@
 import { isSymbol, isWord, nameOf, textOf } from './alter-clauses.ts';
 import { type NativeClause, readNativeClauses } from './native-clauses.ts';
 import { type Token, tokenise } from './sql-tokens.ts';
+import { quoteName } from './statements.ts';
 
 /** The clauses with each ADD COLUMN spelled out. None of them need differ from what was written. */
 export function spellOut(clauses: readonly NativeClause[]): readonly NativeClause[] {
   return clauses.flatMap((clause) => (clause.adds === null ? [clause] : spellOutOne(clause)));
+}
+
+/**
+ * The same, and columns that are NOT NULL with a default are to be filled later: added without a value, but with the default for
+ * new rows. Only NOT NULL allows for that: where NULL is a value, one that the application writes could not be told from none.
+ */
+export function spellOutUnfilled(clauses: readonly NativeClause[]): readonly NativeClause[] {
+  return spellOut(clauses).flatMap((clause) => (clause.adds === null ? [clause] : (unfilled(clause) ?? [clause])));
+}
+
+/** Null where the column is not NOT NULL with a default. */
+function unfilled(clause: NativeClause): readonly NativeClause[] | null {
+  const { text, adds } = clause;
+  const parts = partsOf(tokenise(text));
+  const isDefault = ([first]: readonly Token[]): boolean => isWord(first, 'default');
+  const isNotNull = ([first, second]: readonly Token[]): boolean => isWord(first, 'not') && isWord(second, 'null');
+  const value = parts.find(isDefault);
+  if (adds === null || value === undefined || !parts.some(isNotNull)) return null;
+  const column = quoteName(adds);
+  const kept = parts.filter((part) => !isDefault(part) && !isNotNull(part)).map((part) => textOf(text, part));
+  const set = `ALTER COLUMN ${column} SET NOT NULL`;
+  const [last] = readNativeClauses(set) ?? [];
+  if (last === undefined) return null;
+  const first = { ...clause, text: `${kept.join(' ')}, ALTER COLUMN ${column} SET ${textOf(text, value)}` };
+  return [first, { ...last, isUnfilled: true }];
 }
 
 function spellOutOne(clause: NativeClause): readonly NativeClause[] {

@@ -13,7 +13,6 @@ import type { Constraint, TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { namedConstraint, type NativeClause } from './native-clauses.ts';
 import type { NativeClone, RowWork } from './native-clone.ts';
-import { spellOut } from './native-columns.ts';
 import { adoption, catalogOnly, ourName, type Reached, type Recipe, type RecipeBook, stepsOf } from './native-recipes.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -34,7 +33,8 @@ export interface FinderParts {
   readonly flavour: Flavour;
 }
 
-interface Found {
+/** The way that was found. */
+export interface Found {
   readonly steps: readonly NativeStep[];
 }
 
@@ -55,73 +55,8 @@ const workWords: Readonly<Record<RowWork, string>> = {
   scan: 'the server reads every row while nobody can write',
 };
 
-/**
- * The steps, or why there are none: with columns that are added in the last step, then with such columns first. Where the server
- * refuses the ALTER because a run that died has added them already, the steps that are left. Rejects with a PlanRefusedError where
- * it refuses it for any other reason.
- */
-export async function findSteps(
-  parts: Omit<FinderParts, 'asked' | 'isColumnsFirst' | 'isRest'>,
-  signal: AbortSignal,
-): Promise<Found | NoNativeWay> {
-  const { clauses } = parts;
-  const spelled = spellOut(clauses);
-  try {
-    const whole = { ...parts, asked: clauses, isColumnsFirst: false, isRest: false };
-    const found = await new NativeFinder(whole).find(signal);
-    if ('steps' in found || !hasRecipe(spelled) || clauses.every(({ adds }) => adds === null)) return found;
-    const early = await new NativeFinder({ ...whole, clauses: spelled, isColumnsFirst: true }).find(signal);
-    return 'steps' in early ? early : found;
-  } catch (error) {
-    if (!(error instanceof PlanRefusedError) || !hasRecipe(spelled)) throw error;
-    const rest = await withoutAdded(parts, spelled, signal);
-    if (rest === null) throw error;
-    const left = { ...parts, asked: rest, clauses: rest, isColumnsFirst: false, isRest: true };
-    const found = await new NativeFinder(left).find(signal).catch((refusal: unknown) => {
-      if (refusal instanceof PlanRefusedError) throw error;
-      throw refusal;
-    });
-    if ('reason' in found || found.steps.length === 0) throw error;
-    return found;
-  }
-}
-
-/** Whether something is to be made ready over columns that come first. */
-function hasRecipe(clauses: readonly NativeClause[]): boolean {
-  return clauses.some(({ kind }) => kind === 'constraint' || kind === 'unique' || kind === 'not-null');
-}
-
-/** The clauses but those that add columns, where the table has all of these as they would be added; else null. */
-async function withoutAdded(
-  { clone, source, session }: Pick<FinderParts, 'clone' | 'source' | 'session'>,
-  clauses: readonly NativeClause[],
-  signal: AbortSignal,
-): Promise<readonly NativeClause[] | null> {
-  const added = clauses.filter(({ adds }) => adds !== null);
-  if (added.length === 0 || !added.every(({ adds }) => source.columns.some(({ name }) => name === adds))) return null;
-  const table = `ALTER TABLE ${quoteTable(clone.table)}`;
-  try {
-    return await clone.undone(async () => {
-      for (const { adds, text } of added) {
-        await session.execute(`${table} RENAME COLUMN ${quoteName(adds ?? '')} TO tableshift_there`, signal);
-        await clone.watch([`${table} ${text}`], signal);
-        const columns = (await clone.read(signal))?.columns ?? [];
-        const [there, fresh] = ['tableshift_there', adds].map((wanted) => columns.find(({ name }) => name === wanted));
-        if (there === undefined || fresh === undefined) return null;
-        const known = { ...there, name: fresh.name, attnum: fresh.attnum };
-        if (JSON.stringify(known) !== JSON.stringify(fresh)) return null;
-        await session.execute(`${table} DROP COLUMN tableshift_there`, signal);
-      }
-      return clauses.filter(({ adds }) => adds === null);
-    }, signal);
-  } catch (error) {
-    refusalOf(error, source, 'alter');
-    return null;
-  }
-}
-
 /** One search. */
-class NativeFinder {
+export class NativeFinder {
   readonly #parts: FinderParts;
   readonly #table: TableName;
   /** As they run on the clone, where they refer to clones. */
@@ -284,7 +219,10 @@ class NativeFinder {
       case 'not-null': {
         const late = invalid.find(({ name }) => after.constraints.some((one) => one.name === name && one.isValid));
         if (late !== undefined) return { recipes: [{ kind: 'validate', name: late.name }], last: [], names: [] };
-        const recipes = this.#notNull({ before, after, added }, left);
+        const proven = this.#notNull({ before, after, added }, left);
+        const isFilled = !clause.isUnfilled || proven.every((one) => 'reached' in one && one.reached !== 'nothing');
+        const recipes: readonly Recipe[] =
+          isFilled || clause.name === null ? proven : [{ kind: 'backfill', column: clause.name }, ...proven];
         return { recipes, last: this.#parts.flavour.hasNotNullConstraints ? [] : [clause.text], names: namesOf(added) };
       }
       case 'unique':

@@ -4,6 +4,8 @@
  *
  *   CHECK, FOREIGN KEY, NOT NULL (18)   add NOT VALID → VALIDATE
  *   SET NOT NULL (17 and before)        a CHECK of ours as above → SET NOT NULL, which finds it proven, and drop the CHECK
+ *   ADD COLUMN, NOT NULL, with a        add it without a value → the default for new rows → fill the others → NOT NULL as above
+ *     default of each row's own
  *   UNIQUE, PRIMARY KEY                 NOT NULL of its columns as above → an index of ours, CONCURRENTLY → USING INDEX
  *
  * Everything else of the ALTER is in the last statement. Until that one, only new rows notice anything. But columns that are
@@ -14,6 +16,7 @@ import { createHash } from 'node:crypto';
 import type { NativePlan, NativeStep } from '../engine/native-change.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Index } from './catalog.ts';
+import { backfillStatement } from './native-backfill.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
 /** `not-valid`, `valid`: an earlier run has come so far. */
@@ -33,6 +36,8 @@ export type Recipe =
   | { readonly kind: 'validate'; readonly name: string }
   /** A CHECK of ours that lets SET NOT NULL do without reading the rows. */
   | { readonly kind: 'proof'; readonly name: string; readonly column: string; readonly reached: Reached }
+  /** The rows that were there before a column get its default. */
+  | { readonly kind: 'backfill'; readonly column: string }
   /** The index of a unique or primary key. */
   | { readonly kind: 'index'; readonly name: string; readonly index: Index; readonly reached: Reached };
 
@@ -101,6 +106,11 @@ function preparation(recipe: Recipe, table: TableName): readonly NativeStep[] {
     case 'proof': {
       const check = `ADD CONSTRAINT ${quoteName(recipe.name)} CHECK (${quoteName(recipe.column)} IS NOT NULL) NOT VALID`;
       return proving(alter, recipe.name, check, recipe.reached);
+    }
+    case 'backfill': {
+      const reason =
+        'the rows that are there get the default, a few pages at a time, in place; rest is taken for half of the time';
+      return [{ sql: backfillStatement(table, recipe.column), kind: 'online', reason, isBackfill: true }];
     }
     case 'index': {
       const { index, name, reached } = recipe;

@@ -8,6 +8,7 @@ import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
 import { serverError, type ServerReport } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
+import { backfill, filledColumn } from './native-backfill.ts';
 import { columnsFirst, undoingStatements } from './native-recipes.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
@@ -37,6 +38,11 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
     const index = /^CREATE UNIQUE INDEX CONCURRENTLY "((?:[^"]|"")+)" /.exec(step.sql)?.[1];
     if (index !== undefined) return await buildIndex(server, order, index.replaceAll('""', '"'), signal);
     await using session = await openWorker(server, order, signal);
+    const column = filledColumn(step.sql);
+    if (column !== null) {
+      await backfill(session, order.plan.source, column, signal);
+      return { kind: 'done' };
+    }
     return await askingFor(server, { session, order }, () => session.execute(step.sql, signal), signal);
   } catch (error) {
     signal.throwIfAborted();

@@ -125,6 +125,64 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect((await inventory())['constraints']).toContainEqual(expect.stringContaining('t_z_key'));
   });
 
+  test('a column whose default is another for each row is filled under traffic, and again after a run that died', async () => {
+    const clauses = "ADD z uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE CHECK (z <> '00000000-0000-0000-0000-000000000000')";
+    const change = { url, table: 'public.t', alter: clauses };
+    await application.run('INSERT INTO t SELECT i, i, 1 FROM generate_series(4, 9000) AS i; CREATE INDEX ON t (id)');
+    expect(await planMigration(change)).toMatchObject({
+      strategy: 'shadow',
+      noNativeWay: { reason: expect.stringContaining('--strategy native fills them in place') },
+    });
+    await using database = await open();
+    const native = nativeOf(database);
+    const plan = await planOf(native, clauses);
+    const kinds = plan.steps.map(({ kind }) => kind);
+    expect(kinds).toEqual(['brief', 'online', 'brief', 'online', 'online', 'brief', 'online', 'brief']);
+    await native.run(stepOf(plan, 0), plan, 5_000, never);
+
+    await using holder = await openPostgresApplication(url);
+    await using writer = await openPostgresApplication(url);
+    const own = '11111111-1111-1111-1111-111111111111';
+    await application.run(`UPDATE t SET z = '${own}' WHERE id = 7`);
+    await holder.run('BEGIN; UPDATE t SET a = 0 WHERE id = 8000');
+    const ending = new AbortController();
+    const filling = native.run(stepOf(plan, 1), plan, 5_000, ending.signal);
+    const isLeft = 'SELECT FROM t WHERE z IS NULL OFFSET 1 LIMIT 1';
+    for (let id = 1; (await application.run(isLeft)).length > 0; id += 7) {
+      await writer.run(`UPDATE t SET b = b + 1 WHERE id BETWEEN ${id % 9000} AND ${(id % 9000) + 5} AND id <> 8000`);
+      await writer.run(`INSERT INTO t (id) VALUES (${10_000 + id})`);
+    }
+    ending.abort(new Error('killed'));
+    await expect(filling).rejects.toThrow('killed');
+    await holder.run('COMMIT');
+    const rest = await planOf(native, clauses);
+    expect(rest.steps).toEqual(plan.steps.slice(1));
+    await runAll(native, rest);
+    expect(await application.run('SELECT count(*) = count(DISTINCT z) AS is_unique, count(*) > 9000 AS is_all FROM t')).toEqual(
+      [{ is_unique: 't', is_all: 't' }],
+    );
+    expect(await application.run('SELECT z, a FROM t WHERE id IN (7, 8000) ORDER BY id')).toMatchObject([
+      { z: own },
+      { a: '0' },
+    ]);
+    await expect(find(native, clauses)).rejects.toMatchObject({ obstacles: [{ code: 'INVALID_ALTER' }] });
+    const carried = await inventory();
+    await application.run(`DROP TABLE t, p; ${before}; CREATE INDEX ON t (id); ALTER TABLE t ${clauses}`);
+    expect(carried).toEqual(await inventory());
+  });
+
+  test('rows are not filled in place where NULL is a value, nor where a trigger would fire', async () => {
+    await using database = await open();
+    const native = nativeOf(database);
+    expect(await find(native, 'ADD z float DEFAULT random()')).toMatchObject({
+      reason: expect.stringContaining('whole table'),
+    });
+    await application.run(`CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TRIGGER watch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()`);
+    const found = await find(native, 'ADD z float DEFAULT random() NOT NULL');
+    expect(found).toMatchObject({ reason: expect.stringContaining('the trigger watch would fire for each') });
+  });
+
   test('a foreign key waits for no writer of the other table longer than for its own lock', async () => {
     await using database = await open();
     const native = nativeOf(database);
