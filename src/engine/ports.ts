@@ -30,7 +30,7 @@ import type {
 
 /** A server that holds the table to migrate. Disposing it closes its connections. */
 export interface Database extends AsyncDisposable {
-  /** Reads the catalog and decides the plan. Changes nothing (at most it uses temporary tables of its own session). */
+  /** Reads the catalog and decides the plan. Changes nothing (at most it uses temporary tables of its own session, or an empty clone). */
   plan(request: MigrationRequest, signal: AbortSignal): Promise<Plan>;
   /** Every reason to refuse the plan, all of them and not just the first. Changes nothing. */
   findObstacles(plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]>;

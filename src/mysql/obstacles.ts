@@ -15,7 +15,7 @@ import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
-/** All obstacles of a plan (`Database.findObstacles`). Changes nothing; uses a temporary table of its own session. */
+/** All obstacles of a plan (`Database.findObstacles`). Changes nothing, as `makePlan`. */
 export function findObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   return findFamilyObstacles(server, [plan], signal);
 }

@@ -34,6 +34,8 @@ describe.each(flavours)('the settings of %s', (flavour) => {
       ['MINIMAL_ROW_IMAGE', 'The log does not have the migration key a of each changed row: binlog_row_image is MINIMAL.'],
     ]);
     expect((await obstaclesOf(server, schema, 'ADD b INT')).map(([code]) => code)).not.toContain('MINIMAL_ROW_IMAGE');
+    const longer = await obstaclesOf(server, schema, 'DROP INDEX a, DROP PRIMARY KEY, ADD PRIMARY KEY (id, a)');
+    expect(longer.map(([code]) => code)).toContain('MINIMAL_ROW_IMAGE');
   });
 
   test('that keep the schema out of the log are obstacles', async () => {
