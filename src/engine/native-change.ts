@@ -67,6 +67,14 @@ export interface NoNativeWay {
   readonly reason: string;
 }
 
+/** Of an ALTER with so many clauses, those that are not cheap take the others along. `dear` has at least one. */
+export function takingAlong(dear: readonly NoNativeWay[], clausesInAll: number): NoNativeWay {
+  const others = clausesInAll - dear.length;
+  const along = `the ${others === 1 ? 'other clause goes' : `other ${others} clauses go`} with it, so that all change in one swap`;
+  const reason = dear[0]?.reason ?? '';
+  return { clause: dear.map(({ clause }) => clause).join(', '), reason: others === 0 ? reason : `${reason}; ${along}` };
+}
+
 export type StepOutcome = { readonly kind: 'done' } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
 
 /** What a database offers for it. */

@@ -8,7 +8,7 @@
  */
 
 import type { TableName } from '../engine/model.ts';
-import type { NativePlan, NativeStep, NoNativeWay } from '../engine/native-change.ts';
+import { type NativePlan, type NativeStep, type NoNativeWay, takingAlong } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { AlterClause, AlterReading } from './alter-clauses.ts';
 import { type NativeTrials, refusalOf, type TrialOutcome } from './native-trial.ts';
@@ -218,23 +218,15 @@ export class NativeFinder {
   async #explain(reason: string, signal: AbortSignal): Promise<NoNativeWay> {
     const { clauses, text } = this.#parts.reading;
     if (clauses.length < 2 || clauses.length > clausesTriedMax) return { clause: text, reason };
-    const dear: { readonly text: string; readonly reason: string }[] = [];
+    const dear: NoNativeWay[] = [];
     for (const clause of clauses) {
       const verdict = await this.#judge(clause.text, [], signal);
       // One that needs the others tells nothing by itself.
       if (verdict.kind === 'refused') return { clause: text, reason };
-      if (verdict.kind === 'dear') dear.push({ text: clause.text, reason: verdict.reason });
+      if (verdict.kind === 'dear') dear.push({ clause: clause.text, reason: verdict.reason });
     }
-    const [first] = dear;
-    if (first === undefined) {
-      return { clause: text, reason: `each clause is cheap by itself, but not all in one statement (${reason})` };
-    }
-    const others = clauses.length - dear.length;
-    const along =
-      others === 0
-        ? ''
-        : `; the ${others === 1 ? 'other clause goes' : `other ${others} clauses go`} with it, so that all change in one swap`;
-    return { clause: dear.map((one) => one.text).join(', '), reason: `${first.reason}${along}` };
+    if (dear.length > 0) return takingAlong(dear, clauses.length);
+    return { clause: text, reason: `each clause is cheap by itself, but not all in one statement (${reason})` };
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
-import type { NativeStep, NoNativeWay } from '../engine/native-change.ts';
+import { type NativeStep, type NoNativeWay, takingAlong } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { refusalOf } from './alter-probe.ts';
 import type { Constraint, TableDescription } from './catalog.ts';
@@ -151,13 +151,14 @@ export class NativeFinder {
     }
   }
 
-  /** The plain clause that is not cheap, by itself. */
+  /** The plain clauses that are not cheap, each by itself. */
   async #findCostly(signal: AbortSignal): Promise<NoNativeWay | null> {
+    const costly: NoNativeWay[] = [];
     for (const clause of this.#parts.clauses.filter(({ kind }) => kind === 'plain')) {
       const work = await this.#watchAlone(clause, signal);
-      if (work !== null && work.size > 0) return noWay(clause.text, work);
+      if (work !== null && work.size > 0) costly.push(noWay(clause.text, work));
     }
-    return null;
+    return costly.length === 0 ? null : takingAlong(costly, this.#parts.clauses.length);
   }
 
   /** Null where the clause needs another one of the statement. */
