@@ -4,7 +4,7 @@ import type { Plan } from '../../src/engine/model.ts';
 import type { CutoverOutcome, Database, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
 import { cleanUp, migrateFamily, planFamily } from '../../src/index.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
-import { createSchema, never, openApplication, type Application } from '../support/adapter-server.ts';
+import { createSchema, errnoOf, never, openApplication, type Application } from '../support/adapter-server.ts';
 import { killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
@@ -246,11 +246,6 @@ async function openShop(
 ): Promise<Shop> {
   const schema = await createSchema(url);
   const run = (sql: string): Promise<Record<string, unknown>[]> => schema.application.run(sql);
-  const errnoOf = (sql: string): Promise<unknown> =>
-    run(sql).then(
-      () => 'no error',
-      (error: unknown) => (error as { readonly errno?: unknown }).errno,
-    );
   await run(`USE ${schema.name}`);
   await run('CREATE TABLE countries (id INT PRIMARY KEY)');
   await run(`CREATE TABLE customers (id INT PRIMARY KEY AUTO_INCREMENT, referrer_id INT, KEY by_referrer (referrer_id),
@@ -293,13 +288,13 @@ async function openShop(
     },
     async expectGuarded() {
       // Children of what does not exist, and parents of what does.
-      expect(await errnoOf('INSERT INTO items VALUES (-1, 999)')).toBe(1452);
-      expect(await errnoOf('INSERT INTO orders (id, customer_id) VALUES (-1, 999)')).toBe(1452);
-      expect(await errnoOf('INSERT INTO orders (id, country_id) VALUES (-1, 999)')).toBe(1452);
-      expect(await errnoOf('UPDATE customers SET referrer_id = 999 LIMIT 1')).toBe(1452);
-      expect(await errnoOf("INSERT INTO payments VALUES (2, 'z')")).toBe(1452);
-      expect(await errnoOf("DELETE FROM orders WHERE code = 'a'")).toBe(1451);
-      expect(await errnoOf('DELETE FROM countries')).toBe(1451);
+      expect(await errnoOf(schema.application, 'INSERT INTO items VALUES (-1, 999)')).toBe(1452);
+      expect(await errnoOf(schema.application, 'INSERT INTO orders (id, customer_id) VALUES (-1, 999)')).toBe(1452);
+      expect(await errnoOf(schema.application, 'INSERT INTO orders (id, country_id) VALUES (-1, 999)')).toBe(1452);
+      expect(await errnoOf(schema.application, 'UPDATE customers SET referrer_id = 999 LIMIT 1')).toBe(1452);
+      expect(await errnoOf(schema.application, "INSERT INTO payments VALUES (2, 'z')")).toBe(1452);
+      expect(await errnoOf(schema.application, "DELETE FROM orders WHERE code = 'a'")).toBe(1451);
+      expect(await errnoOf(schema.application, 'DELETE FROM countries')).toBe(1451);
     },
     [Symbol.asyncDispose]: () => schema[Symbol.asyncDispose](),
   };

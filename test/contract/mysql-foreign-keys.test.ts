@@ -5,7 +5,7 @@ import type { Database, TableClaim } from '../../src/engine/ports.ts';
 import { migrate, planMigration } from '../../src/index.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { quoteTable } from '../../src/mysql/statements.ts';
-import { createSchema, never, openApplication, type Application } from '../support/adapter-server.ts';
+import { createSchema, errnoOf, never, openApplication, type Application } from '../support/adapter-server.ts';
 import { swapTables } from '../support/claimed-table.ts';
 import { type KilledClient, killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -180,11 +180,6 @@ async function openShop(url: string): Promise<Shop> {
   const schema = await createSchema(url);
   const other = await createSchema(url);
   const run = (sql: string): Promise<Record<string, unknown>[]> => schema.application.run(sql);
-  const errnoOf = (sql: string): Promise<unknown> =>
-    run(sql).then(
-      () => 'no error',
-      (error: unknown) => (error as { readonly errno?: unknown }).errno,
-    );
   await run(`USE ${schema.name}`);
   await run('CREATE TABLE customers (id INT PRIMARY KEY)');
   await run(`CREATE TABLE orders (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL, customer_id INT NOT NULL DEFAULT 1, payer_id INT, above INT,
@@ -228,12 +223,12 @@ async function openShop(url: string): Promise<Shop> {
     },
     async expectGuarded() {
       // Children of what does not exist, and parents of what does.
-      expect(await errnoOf('INSERT INTO items (id, order_id) VALUES (-1, 999)')).toBe(1452);
-      expect(await errnoOf(`INSERT INTO ${other.name}.payments VALUES (999, 999)`)).toBe(1452);
-      expect(await errnoOf('UPDATE orders SET payer_id = 999 WHERE id = 1')).toBe(1452);
-      expect(await errnoOf('UPDATE orders SET above = 999 WHERE id = 1')).toBe(1452);
-      expect(await errnoOf('DELETE FROM customers WHERE id = 2')).toBe(1451);
-      expect(await errnoOf('DELETE FROM orders WHERE id = 1')).toBe(1451);
+      expect(await errnoOf(schema.application, 'INSERT INTO items (id, order_id) VALUES (-1, 999)')).toBe(1452);
+      expect(await errnoOf(schema.application, `INSERT INTO ${other.name}.payments VALUES (999, 999)`)).toBe(1452);
+      expect(await errnoOf(schema.application, 'UPDATE orders SET payer_id = 999 WHERE id = 1')).toBe(1452);
+      expect(await errnoOf(schema.application, 'UPDATE orders SET above = 999 WHERE id = 1')).toBe(1452);
+      expect(await errnoOf(schema.application, 'DELETE FROM customers WHERE id = 2')).toBe(1451);
+      expect(await errnoOf(schema.application, 'DELETE FROM orders WHERE id = 1')).toBe(1451);
     },
     async [Symbol.asyncDispose]() {
       await other.application.run(`DROP TABLE ${other.name}.payments`);

@@ -8,6 +8,7 @@ import { never, openPostgresApplication, type PostgresApplication } from '../sup
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { ownDatabase } from '../support/postgres-own-database.ts';
 import { shownObstacles } from '../support/postgres-plan.ts';
+import { whileWriting } from '../support/postgres-writers.ts';
 import { type Fate, startProxy } from '../support/tcp-proxy.ts';
 import { EVERYTHING, StreamReader } from './port-fixture.ts';
 
@@ -326,45 +327,25 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server
        INSERT INTO t (a) SELECT 1 + i % 800 FROM generate_series(1, 4000) AS i; INSERT INTO c (t_id) SELECT id FROM t`,
     );
     const { application } = own;
-    const done = new AbortController();
-    const errors: string[] = [];
-    const write = async (statement: (turn: number) => string): Promise<number> => {
-      await using writer = await openPostgresApplication(own.url);
-      let written = 0;
-      for (let turn = 1; !done.signal.aborted; turn += 1) {
-        try {
-          await writer.run(statement(turn));
-          written += 1;
-        } catch (error) {
-          // Statements sent together are one transaction, and a refused one is over.
-          if ((error as { readonly code?: string }).code !== '23503') errors.push(String(error));
-        }
-      }
-      return written;
-    };
-    const writers = [
+    const statements = [
       // From the parent down, in one transaction; whole families; children alone, of parents that stay; a child; children of nobody.
-      write(
-        (n) =>
-          `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
-      ),
-      write((n) => `DELETE FROM p WHERE id = ${n % 400}`),
-      write((n) => `INSERT INTO c (t_id, n) VALUES (${400 + (n % 400)}, -1)`),
-      write((n) => `UPDATE c SET n = n + 1 WHERE id = ${400 + (n % 400)}`),
-      write((n) => `INSERT INTO t (a) VALUES (${-n}); INSERT INTO c (t_id) VALUES (${-n})`),
+      (n: number) =>
+        `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
+      (n: number) => `DELETE FROM p WHERE id = ${n % 400}`,
+      (n: number) => `INSERT INTO c (t_id, n) VALUES (${400 + (n % 400)}, -1)`,
+      (n: number) => `UPDATE c SET n = n + 1 WHERE id = ${400 + (n % 400)}`,
+      (n: number) => `INSERT INTO t (a) VALUES (${-n}); INSERT INTO c (t_id) VALUES (${-n})`,
     ];
     const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 500, pauseFirstMs: 50, pauseMaxMs: 200 } };
     const alters = ['c ALTER id TYPE bigint, ALTER t_id TYPE bigint', 't ALTER id TYPE bigint, ALTER a TYPE bigint'];
-    try {
-      await migrateFamily({
+    const { counts, errors } = await whileWriting(own.url, statements, () =>
+      migrateFamily({
         url: own.url,
         changes: [...alters, 'p ALTER id TYPE bigint'].map((alter) => ({ alter: `ALTER TABLE public.${alter}` })),
         pace,
-      });
-    } finally {
-      done.abort();
-    }
-    const [families = 0, deleted = 0, children = 0, updates = 0, orphans = 0] = await Promise.all(writers);
+      }),
+    );
+    const [families = 0, deleted = 0, children = 0, updates = 0, orphans = 0] = counts;
     expect(errors).toEqual([]);
     expect([families > 0, deleted > 0, children > 0, updates > 0, orphans]).toEqual([true, true, true, true, 0]);
     const [counted] = await application.run(

@@ -12,6 +12,7 @@ import {
 } from '../../src/index.ts';
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import { whileWriting } from '../support/postgres-writers.ts';
 import type { SharedServer } from '../support/shared-servers.ts';
 
 const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
@@ -177,40 +178,20 @@ describe.each(servers)('foreign keys on %s', (server) => {
        CREATE INDEX ON t (a); CREATE INDEX ON c (t_id); INSERT INTO p SELECT i FROM generate_series(1, 400) AS i;
        INSERT INTO t (a) SELECT 1 + i % 400 FROM generate_series(1, 4000) AS i; INSERT INTO c (t_id) SELECT id FROM t`,
     );
-    const done = new AbortController();
-    const errors: string[] = [];
-    const write = async (statement: (turn: number) => string): Promise<number> => {
-      await using writer = await openPostgresApplication(database.url);
-      let written = 0;
-      for (let turn = 1; !done.signal.aborted; turn += 1) {
-        try {
-          await writer.run(statement(turn));
-          written += 1;
-        } catch (error) {
-          // Statements sent together are one transaction, and a refused one is over.
-          if ((error as { readonly code?: string }).code !== '23503') errors.push(String(error));
-        }
-      }
-      return written;
-    };
-    const writers = [
+    const statements = [
       // From the parent to the child, and a child alone; whole families; children of nobody.
-      write(
-        (n) =>
-          `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
-      ),
-      write((n) => `INSERT INTO c (t_id) VALUES (${1 + (n % 4000)})`),
-      write((n) => `DELETE FROM p WHERE id = ${n}`),
-      write((n) => `INSERT INTO c (t_id) VALUES (${-n}); INSERT INTO t (a) VALUES (${-n})`),
+      (n: number) =>
+        `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
+      (n: number) => `INSERT INTO c (t_id) VALUES (${1 + (n % 4000)})`,
+      (n: number) => `DELETE FROM p WHERE id = ${n}`,
+      (n: number) => `INSERT INTO c (t_id) VALUES (${-n}); INSERT INTO t (a) VALUES (${-n})`,
     ];
     const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 500, pauseFirstMs: 50, pauseMaxMs: 200 } };
     const alter = 'ALTER TABLE public.t ALTER id TYPE bigint';
-    try {
-      await migrate({ url: database.url, strategy: 'shadow', alter, pace });
-    } finally {
-      done.abort();
-    }
-    const [families = 0, children = 0, deleted = 0, orphans = 0] = await Promise.all(writers);
+    const { counts, errors } = await whileWriting(database.url, statements, () =>
+      migrate({ url: database.url, strategy: 'shadow', alter, pace }),
+    );
+    const [families = 0, children = 0, deleted = 0, orphans = 0] = counts;
     expect(errors).toEqual([]);
     expect([families > 0, children > 0, deleted > 0, orphans]).toEqual([true, true, true, 0]);
     const { application } = database;

@@ -21,6 +21,16 @@ export interface Application extends AsyncDisposable {
   runPrepared(sql: string, values: readonly (string | number)[]): Promise<void>;
 }
 
+/** The number of the error that a statement ends with. */
+export async function errnoOf({ run }: Pick<Application, 'run'>, sql: string): Promise<unknown> {
+  try {
+    await run(sql);
+    return 'no error';
+  } catch (error) {
+    return (error as { readonly errno?: unknown }).errno;
+  }
+}
+
 /** Connects an application. */
 export async function openApplication(url: string): Promise<Application> {
   const connection = await mysql.createConnection(applicationConnection(url));
