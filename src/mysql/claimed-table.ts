@@ -125,7 +125,7 @@ export class ClaimedTable implements TableClaim {
       server,
       plan,
       claim,
-      prepareWriter: (session, signal) => this.#lockablePair.prepareWriter(session, signal),
+      prepareWriter: (session, signal) => this.pair.prepareWriter(session, signal),
     };
     this.cutover = createCutover(this.cutoverParts);
     const { urls = [], isFinding = false } = options.replicas ?? {};
@@ -149,11 +149,7 @@ export class ClaimedTable implements TableClaim {
     ];
   }
 
-  get pair(): TableClaim['pair'] {
-    return this.#lockablePair;
-  }
-
-  get #lockablePair(): LockablePair {
+  get pair(): LockablePair {
     if (this.#pair === null) throw new MigrationError('INTERNAL', 'The claimed table was used before it was read.');
     return this.#pair;
   }

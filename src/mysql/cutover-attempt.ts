@@ -19,6 +19,7 @@ import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
+import { closeAttempt } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
@@ -121,7 +122,7 @@ export async function attemptSwap(
     outcome = await new Attempt(tables, { locker, renamer, observer, keepers, relays }, how).run(signal);
     return outcome;
   } finally {
-    await closeAll(opened, outcome);
+    await closeAttempt(opened, outcome);
   }
 }
 
@@ -293,13 +294,3 @@ class Attempt {
 }
 
 const restoreLimitMs = 15_000;
-
-/**
- * Ends the sessions of an attempt. After a swap a session that cannot be shown to have ended is none that could do harm, and
- * the outcome matters more; after anything else it is an error.
- */
-async function closeAll(sessions: readonly OwnedSession[], outcome: CutoverOutcome | null): Promise<void> {
-  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
-  if (outcome?.kind === 'swapped') return;
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
-}

@@ -1,8 +1,9 @@
 /** The swap where RENAME TABLE works under LOCK TABLES: MySQL from 8.0.13 on. */
 
-import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
+import { sendSwap } from '../sessions/swap-attempt.ts';
 import type { SwapResult } from './cutover-attempt.ts';
 import { serverErrno } from './errors.ts';
 import { nameOf } from './foreign-keys.ts';
@@ -59,34 +60,15 @@ export async function swapInOneSession(
   return { kind: 'swapped' };
 }
 
-/**
- * Sends the RENAME. Null when it was done; `unknown` when its reply was lost: the session is then gone. Rejects with what the
- * server said if it refused, or with SWAP_UNKNOWN if the session cannot be shown to be gone.
- */
-export async function rename(
+/** Sends the RENAME (`sendSwap`). */
+export function rename(
   plans: SwappedPlans,
   session: OwnedSession,
   options: CutoverOptions,
 ): Promise<Extract<SwapResult, { kind: 'unknown' }> | null> {
-  const limit = swapLimit(options);
-  try {
-    await session.execute(renameStatement(plans), limit);
-    return null;
-  } catch (thrown) {
-    const error = asMigrationError(thrown);
-    const isRefused = !limit.aborted && error.code !== 'CONNECTION_LOST' && error.code !== 'SESSION_STUCK';
-    if (isRefused) throw error;
-    try {
-      await session.kill();
-    } catch (cause) {
-      throw new MigrationError(
-        'SWAP_UNKNOWN',
-        `The swap of ${plans.map(({ source }) => nameOf(source)).join(', ')} was sent, its outcome is not known, and its session could not be shown to have ended. Look at connection ${session.connectionId} and the tables before doing anything.`,
-        { cause },
-      );
-    }
-    return { kind: 'unknown', cause: error };
-  }
+  const sources = plans.map(({ source }) => source);
+  const sessionName = `connection ${session.connectionId}`;
+  return sendSwap({ sql: renameStatement(plans), session, sessionName, sources }, swapLimit(options));
 }
 
 /** ER_TABLE_EXISTS_ERROR. */

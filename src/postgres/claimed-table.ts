@@ -99,18 +99,14 @@ export class ClaimedTable implements TableClaim {
     ];
   }
 
-  get pair(): TableClaim['pair'] {
-    return this.#openPair;
-  }
-
-  get #openPair(): PostgresTablePair {
+  get pair(): PostgresTablePair {
     if (this.#pair === null) throw new MigrationError('INTERNAL', 'The claimed table was used before it was read.');
     return this.#pair;
   }
 
   /** What the swap of its table works with. */
   get swapMember(): SwapMember {
-    const lockedWriter: SwapMember['lockedWriter'] = (session) => this.#openPair.lockedWriter(session);
+    const lockedWriter: SwapMember['lockedWriter'] = (session) => this.pair.lockedWriter(session);
     return { plan: this.#order.plan, claim: this.#claim, lockedWriter };
   }
 

@@ -15,10 +15,11 @@
  */
 
 import { drainTogether } from '../engine/drains.ts';
-import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
+import { assert } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
+import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
@@ -105,7 +106,7 @@ export class TableSwap {
       }
       return outcome;
     } finally {
-      await closeAll(opened, outcome);
+      await closeAttempt(opened, outcome);
     }
   }
 
@@ -154,7 +155,8 @@ export class TableSwap {
       if (lock.kind === 'not-locked') return lock;
       const inTheWay = await this.#fillTransaction(attempt, signal);
       if (inTheWay !== null) return { kind: 'not-locked', blockers: inTheWay };
-      const failure = await commit(sources, locker, options);
+      const statement = { sql: 'COMMIT', session: locker, sessionName: `server process ${locker.pid}`, sources };
+      const failure = await sendSwap(statement, AbortSignal.timeout(options.holdTimeoutMs + commitGraceMs));
       return failure ?? { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
     } finally {
       await rollBack(locker);
@@ -235,37 +237,6 @@ function move(from: TableName, to: TableName): readonly string[] {
   ];
 }
 
-/**
- * Sends the COMMIT. Null when it was done; `unknown` when its reply was lost: the session is then gone. Not abortable: its
- * outcome is wanted more than a quick end. Rejects with what the server said if it refused, or with SWAP_UNKNOWN if the
- * session cannot be shown to be gone.
- */
-async function commit(
-  sources: readonly TableName[],
-  session: OwnedSession,
-  options: CutoverOptions,
-): Promise<Extract<CutoverOutcome, { kind: 'unknown' }> | null> {
-  const limit = AbortSignal.timeout(options.holdTimeoutMs + commitGraceMs);
-  try {
-    await session.execute('COMMIT', limit);
-    return null;
-  } catch (thrown) {
-    const error = asMigrationError(thrown);
-    const isRefused = !limit.aborted && error.code !== 'CONNECTION_LOST' && error.code !== 'SESSION_STUCK';
-    if (isRefused) throw error;
-    try {
-      await session.kill();
-    } catch (cause) {
-      throw new MigrationError(
-        'SWAP_UNKNOWN',
-        `The swap of ${sources.map(nameOf).join(', ')} was sent, its outcome is not known, and its session could not be shown to have ended. Look at server process ${session.pid} and the tables before doing anything.`,
-        { cause },
-      );
-    }
-    return { kind: 'unknown', cause: error };
-  }
-}
-
 /** The schema that the shadow has left. What else is in it keeps it; it does no harm. */
 async function dropEmptied(session: Session, { shadow, source, retired }: Plan, signal: AbortSignal): Promise<void> {
   if (shadow.schema === source.schema || shadow.schema === retired.schema) return;
@@ -285,18 +256,4 @@ async function rollBack(session: OwnedSession): Promise<void> {
   } catch {
     await session.kill();
   }
-}
-
-/**
- * Ends the sessions of an attempt. After a swap a session that cannot be shown to have ended is none that could do harm, and
- * the outcome matters more; after anything else it is an error.
- */
-async function closeAll(sessions: readonly OwnedSession[], outcome: CutoverOutcome | null): Promise<void> {
-  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
-  if (outcome?.kind === 'swapped') return;
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
-}
-
-function nameOf({ schema, table }: TableName): string {
-  return `${schema}.${table}`;
 }
