@@ -14,7 +14,7 @@ import { runWithBackground } from './tasks.ts';
 import type { Verifier } from './verifier.ts';
 
 export interface CutoverParts {
-  readonly cutover: Pick<Cutover, 'attempt' | 'hasSwapped'>;
+  readonly cutover: Pick<Cutover, 'attempt' | 'hasSwapped' | 'prepare'>;
   readonly receiver: ChangeReceiver;
   readonly applier: ChangeApplier;
   readonly lagMeter: LagMeter;
@@ -49,6 +49,7 @@ export class CutoverRunner {
     for (let attempt = 1; ; attempt++) {
       await this.#parts.meet('cutover', signal);
       await this.#awaitRelease(signal);
+      await this.#prepare(signal);
       await this.#awaitSmallLag(signal);
       await this.#parts.meet('attempt', signal);
       const { attemptsMax, lockTimeoutMs } = this.#limits;
@@ -79,6 +80,14 @@ export class CutoverRunner {
       told = hold.by;
       await this.#controls.changed(signal);
     }
+  }
+
+  /** May take long, so that the operator may have come to hold the cutover meanwhile. */
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const { cutover } = this.#parts;
+    if (cutover.prepare === undefined) return;
+    await retry('preparing the cutover', async () => cutover.prepare?.(signal), this.#context, signal);
+    await this.#awaitRelease(signal);
   }
 
   async #attempt(attempt: number, signal: AbortSignal): Promise<AttemptResult> {

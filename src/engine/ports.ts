@@ -278,6 +278,11 @@ export type Drain = (locked: RowWriter, signal: AbortSignal) => Promise<void>;
 /** The swap. */
 export interface Cutover {
   /**
+   * Does what takes long and must have been done before an attempt, such as filling what is swapped along; nobody waits for it.
+   * Called before each attempt; does again only what is out of date. Absent where there is nothing of the kind.
+   */
+  prepare?(signal: AbortSignal): Promise<void>;
+  /**
    * Blocks writers within `lockTimeoutMs` and sees those in flight end, calls `drain` once with a writer that works through
    * the lock, then swaps source and shadow atomically (source becomes retired) and lets writers go on, in the new table.
    * `not-locked`: the lock was not had; nothing happened. `unknown`: the swap was sent and its outcome was not learned (the
