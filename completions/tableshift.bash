@@ -8,6 +8,7 @@ _tableshift() {
   case $previous in
     --strategy) words='auto native shadow' ;;
     --defer-indexes) words='auto always never' ;;
+    --materialized-views) words='refuse recreate' ;;
     --ssl-mode) words='disabled preferred required verify-ca verify-identity' ;;
     --cutover) words='auto manual' ;;
     --output) words='text json' ;;
@@ -22,14 +23,14 @@ _tableshift() {
       ;;
   esac
   [ -n "$words" ] || case $command in
-    plan) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --kill-blockers-after --config --output --no-color --help' ;;
-    migrate) words='--alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
+    plan) words='--alter --table --strategy --key --defer-indexes --materialized-views --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --kill-blockers-after --config --output --no-color --help' ;;
+    migrate) words='--alter --table --strategy --key --defer-indexes --materialized-views --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     resume) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     list) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --soak --output --no-color --help' ;;
     status) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --socket --config --events --soak --output --no-color --help' ;;
     control) words='--socket --output --no-color --help pause unpause cutover postpone abort set' ;;
     cleanup) words='--url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --config --yes --soak --now --output --no-color --help' ;;
-    config) words='check --alter --table --strategy --key --defer-indexes --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
+    config) words='check --alter --table --strategy --key --defer-indexes --materialized-views --url --ask-pass --password-file --defaults-file --ssl-mode --ssl-ca --ssl-cert --ssl-key --workers --apply-workers --chunk-time --chunk-rows-max --checkpoint-interval --no-verify --cutover-lock-timeout --cutover-hold-timeout --cutover-attempts --kill-blockers-after --max-latency --max-running-threads --replicas --max-lag --no-replica-discovery --cutover --cutover-file --throttle-file --throttle-http --throttle-query --max-load --critical-load --max-retained-log --window --window-timezone --cutover-window --socket --http --http-token-file --hooks --webhook --config --report --output --log-level --no-color --help' ;;
     *) words='plan migrate resume list status control cleanup config help --help --version' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

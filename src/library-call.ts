@@ -112,11 +112,13 @@ export async function readAsked({
   table,
   key,
   deferIndexes,
+  materializedViews,
 }: Pick<ServerOptions, 'url'> & TableChange): Promise<AskedRequest> {
   const server = parseServerUrl(url);
   const adapter = await loadAdapter(server.adapter);
   const change = adapter.readChange({ alter, table: table ?? null, database: server.database });
-  return { ...change, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto' } };
+  const recreating = materializedViews === 'recreate' ? { materializedViews } : {};
+  return { ...change, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto', ...recreating } };
 }
 
 /** With the schema of its table. */

@@ -41,6 +41,8 @@ export interface PlanOptions {
   readonly deferIndexes: 'auto' | 'always' | 'never';
   /** Name of the unique index to use as the migration key, or null to choose. */
   readonly key: string | null;
+  /** PostgreSQL: what becomes of materialised views over the table itself; absent: `refuse`. */
+  readonly materializedViews?: 'refuse' | 'recreate';
 }
 
 /** A column whose values are carried over; `source` and `shadow` differ where the ALTER renames it. */

@@ -3,6 +3,7 @@
  * the text of whatever names columns is read.
  */
 
+import type { Plan } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
 import type { CarriedTables } from './carry-over-statements.ts';
 import type { Column, TableDescription } from './catalog.ts';
@@ -32,7 +33,7 @@ export async function dependentStatements(
  */
 export async function withNewColumns<T>(
   session: Session,
-  { source, shadow, plan }: CarriedTables,
+  { source, shadow, plan }: Pick<CarriedTables, 'source' | 'shadow'> & { readonly plan: Pick<Plan, 'source'> },
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {

@@ -14,6 +14,7 @@ import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import { readOuterRelations } from './dependents.ts';
 import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
+import { MaterializedViewTwins, type TwinStatements } from './materialized-view-twins.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
@@ -37,10 +38,18 @@ interface CarryOverStatements {
 /** What the cutover of these plans calls, which swaps all their tables. Each attempt reads anew, and all of it before anything is moved. */
 export function createCarryOver(plans: readonly Plan[]): CarryOver {
   const sources = plans.map(({ source }) => source);
+  const [plan] = plans;
+  const isRecreating = plans.length === 1 && plan?.options.materializedViews === 'recreate';
+  const twins = plan !== undefined && isRecreating ? new MaterializedViewTwins(plan) : null;
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
   return {
-    findOuter: (session, signal) => readOuterRelations(session, sources, signal),
+    async makeReady(session, signal) {
+      await twins?.build(session, signal);
+    },
+    async findOuter(session, signal) {
+      return [...((await twins?.find(session, signal)) ?? []), ...(await readOuterRelations(session, sources, signal))];
+    },
     async findPartners(session, signal) {
       partners = await readPartners(session, sources, signal);
       return partners;
@@ -50,14 +59,23 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       for (const plan of plans) tables.push(await readTables(session, plan, signal));
       const oids = tables.map(({ source }) => source.oid);
       const keys = await readForeignKeys(session, oids, signal);
-      const inTheWay = [...unlockedKeys(keys, oids, partners), ...(await findInTheWay(session, tables, signal))];
-      if (inTheWay.length === 0) statements = await readStatements(session, { tables, keys }, signal);
-      return inTheWay;
+      const made = twins === null ? noTwins : await twins.statements(session, signal);
+      const others = await findInTheWay(session, tables, signal);
+      const inTheWay = [...unlockedKeys(keys, oids, partners), ...made.inTheWay, ...others];
+      if (inTheWay.length > 0) return inTheWay;
+      const read = await readStatements(session, { tables, keys }, signal);
+      statements = {
+        beforeSwap: [...read.beforeSwap, ...made.beforeSwap],
+        afterSwap: [...read.afterSwap, ...made.afterSwap],
+      };
+      return [];
     },
     beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
     afterSwap: (session, signal) => runAll(session, statements.afterSwap, signal),
   };
 }
+
+const noTwins: TwinStatements = { inTheWay: [], beforeSwap: [], afterSwap: [] };
 
 /** One of the tables, and what its shadow still lacks. */
 interface UnfinishedTables extends CarriedTables {
@@ -97,14 +115,14 @@ async function findInTheWay(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const found = new Set<string>();
-  for (const { source, shadow } of tables) {
+  for (const { source, shadow, plan } of tables) {
     const kept = keptColumns(source, shadow);
     const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
     const obstacles = [
       ...(await tableObstacles(session, source, signal)),
       ...(await partitionObstacles(session, { source, altered: shadow }, signal)),
       ...(await foreignKeyObstacles(session, { source, kept }, signal)),
-      ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings }, signal)),
+      ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings, options: plan.options }, signal)),
     ];
     for (const { message } of obstacles) found.add(message.replace(/\.$/, ''));
   }

@@ -130,7 +130,25 @@ export interface TableDescription {
  * that made the table. Takes no lock that anybody notices.
  */
 export async function readTable(session: Session, name: TableName, signal: AbortSignal): Promise<TableDescription | null> {
-  const rows = await session.query(tableStatement(name), signal);
+  return await readRelation(session, name, "'r', 'p', 'f'", signal);
+}
+
+/** The same of a materialised view. */
+export async function readMaterializedView(
+  session: Session,
+  name: TableName,
+  signal: AbortSignal,
+): Promise<TableDescription | null> {
+  return await readRelation(session, name, "'m'", signal);
+}
+
+async function readRelation(
+  session: Session,
+  name: TableName,
+  kinds: string,
+  signal: AbortSignal,
+): Promise<TableDescription | null> {
+  const rows = await session.query(tableStatement(name, kinds), signal);
   const text = rows[0]?.['description'];
   if (text == null) return null;
   const head = JSON.parse(text) as Omit<TableDescription, 'columns' | 'indexes' | 'constraints' | 'statistics' | 'sequences'>;
@@ -146,7 +164,7 @@ export async function readTable(session: Session, name: TableName, signal: Abort
   };
 }
 
-function tableStatement({ schema, table }: TableName): string {
+function tableStatement({ schema, table }: TableName, kinds: string): string {
   return `SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'table', c.relname, 'kind', c.relkind,
       'persistence', c.relpersistence, 'isPartition', c.relispartition, 'isTyped', c.reloftype <> 0,
       'isInherited', EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhrelid, i.inhparent)),
@@ -157,7 +175,7 @@ function tableStatement({ schema, table }: TableName): string {
     ) AS description
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
     LEFT JOIN pg_am AS m ON m.oid = c.relam LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
-    WHERE n.nspname = ${quoteText(schema)} AND c.relname = ${quoteText(table)} AND c.relkind IN ('r', 'p', 'f')`;
+    WHERE n.nspname = ${quoteText(schema)} AND c.relname = ${quoteText(table)} AND c.relkind IN (${kinds})`;
 }
 
 function columnStatement(oid: number): string {

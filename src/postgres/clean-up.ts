@@ -32,6 +32,7 @@ export async function claimToGiveUp(
     throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
   };
   const carryOver = {
+    makeReady: async () => misuse(),
     findOuter: async () => misuse(),
     findPartners: async () => misuse(),
     prepare: async () => misuse(),
@@ -88,6 +89,7 @@ export function settlingCutover(
   { plan, sessions }: { readonly plan: Plan; readonly sessions: SessionPool },
 ): Cutover {
   return {
+    prepare: async (signal) => cutover.prepare?.(signal),
     attempt: (options, drain, signal) => cutover.attempt(options, drain, signal),
     hasSwapped: (signal) => cutover.hasSwapped(signal),
     unsettled: (signal) => cutover.unsettled(signal),

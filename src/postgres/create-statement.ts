@@ -113,14 +113,15 @@ function createTable(source: TableDescription, copy: string): string {
 }
 
 /** How rows are stored. */
-function storageOf(source: TableDescription): string {
+export function storageOf(source: TableDescription): string {
   const options = [...source.options, ...source.toastOptions.map((option) => `toast.${option}`)];
   const parameters = options.length === 0 ? '' : ` WITH (${assignments(options)})`;
   const tablespace = source.tablespace === null ? '' : ` TABLESPACE ${quoteName(source.tablespace)}`;
   return `USING ${quoteName(source.accessMethod)}${parameters}${tablespace}`;
 }
 
-function columnStatements(column: Column, copy: string): readonly string[] {
+/** What a column has that is said once it is there. */
+export function columnStatements(column: Column, copy: string): readonly string[] {
   const alter = `ALTER TABLE ${copy} ALTER COLUMN ${quoteName(column.name)}`;
   return [
     ...(column.statisticsTarget === null ? [] : [`${alter} SET STATISTICS ${column.statisticsTarget}`]),
@@ -144,7 +145,8 @@ function lateNotNull(constraint: Constraint, copy: string): readonly string[] {
   return [`ALTER TABLE ${copy} DROP CONSTRAINT ${quoteName(constraint.name)}`, ...constraintStatements(constraint, copy)];
 }
 
-function statisticsStatements(one: Statistics, copy: string, schema: string): readonly string[] {
+/** Extended statistics on a copy. */
+export function statisticsStatements(one: Statistics, copy: string, schema: string): readonly string[] {
   const name = quoteTable({ schema, table: one.name });
   return [
     `CREATE STATISTICS ${name}${one.middle}${copy}`,

@@ -29,6 +29,10 @@ class TableCutover implements Cutover {
     return this.#swap.attempt(options, [drain], signal);
   }
 
+  prepare(signal: AbortSignal): Promise<void> {
+    return this.#swap.prepare(signal);
+  }
+
   /** The record of the swap says it. Tables that look swapped although no swap is recorded are somebody else's work. */
   async hasSwapped(signal: AbortSignal): Promise<boolean> {
     const { claim, plan } = this.#parts;

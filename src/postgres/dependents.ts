@@ -14,7 +14,7 @@ import type { Session } from './session.ts';
 
 /** A relation that statements lock before the table, for one of its rules leads there. */
 export interface OuterRelation extends TableName {
-  readonly isView: boolean;
+  readonly kind: 'TABLE' | 'VIEW' | 'MATERIALIZED VIEW';
   readonly owner: string;
   /** Of its entry in the catalog; another one once it was altered. */
   readonly version: string;
@@ -89,7 +89,7 @@ export async function readOuterRelations(
       relation: {
         schema: row['nspname'] ?? '',
         table: row['relname'] ?? '',
-        isView: row['is_view'] === 't',
+        kind: row['is_view'] === 't' ? ('VIEW' as const) : ('TABLE' as const),
         owner: row['owner'] ?? '',
         version: row['version'] ?? '',
       },

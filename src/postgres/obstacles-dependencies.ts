@@ -1,8 +1,10 @@
 /** What depends on the table by its identity, so that it would stay with the old one. What is not known here is an obstacle. */
 
+import type { PlanOptions } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { DESCRIBED_DEPENDENT, isRepointed } from './dependents.ts';
+import { materializedViewObstacles } from './materialized-views.ts';
 import { isOnRowType, rowTypeFunctionObstacles } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -16,6 +18,7 @@ export interface DependencyScope {
   readonly kept: readonly (readonly [source: Column, shadow: Column])[];
   /** The oids of the other tables that are swapped together with it: what of theirs is made anew is so on their new tables. */
   readonly siblings: readonly number[];
+  readonly options: Pick<PlanOptions, 'materializedViews'>;
 }
 
 /**
@@ -52,7 +55,8 @@ export async function dependencyObstacles(
        UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
        ${anew.join(' ')}
      )
-     SELECT DISTINCT ${DESCRIBED_DEPENDENT} AS object
+     SELECT DISTINCT ${DESCRIBED_DEPENDENT} AS object, used.class <> 'pg_type'::regclass
+       AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = r.ev_class AND c.relkind = 'm') AS can_be_remade
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
@@ -61,13 +65,19 @@ export async function dependencyObstacles(
      ORDER BY 1`,
     signal,
   );
-  const found: Obstacle[] = rows.map((row) => ({
-    code: 'DEPENDENT_OBJECTS',
-    message: `${name} is used by ${row['object'] ?? ''}, which would stay with the old table.`,
-  }));
+  const isAlone = scope.siblings.length === 0;
+  const isRecreating = scope.options.materializedViews === 'recreate' && isAlone;
+  const found = rows
+    .filter((row) => row['can_be_remade'] === 'f' || !isRecreating)
+    .map((row): Obstacle => {
+      const hint = row['can_be_remade'] === 't' && isAlone ? '; --materialized-views recreate makes it again' : '';
+      const message = `${name} is used by ${row['object'] ?? ''}, which would stay with the old table${hint}.`;
+      return { code: 'DEPENDENT_OBJECTS', message };
+    });
   return [
     ...found,
     ...(await rowTypeFunctionObstacles(session, scope.source, signal)),
+    ...(isRecreating ? await materializedViewObstacles(session, scope, signal) : []),
     ...(await columnObstacles(session, scope, signal)),
     ...(await lostToOthers(session, scope, signal)),
     ...(await ownerObstacles(session, scope, signal)),

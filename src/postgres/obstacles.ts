@@ -4,6 +4,7 @@ import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
+import { materializedQueryObstacles } from './materialized-views.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
@@ -53,13 +54,17 @@ async function obstaclesOfTable(
   const { source, probed } = facts;
   const { kept, definition: altered } = probed;
   const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
+  const scope = { source, altered, kept, siblings, options: plan.options };
+  const dependencies = await dependencyObstacles(session, scope, signal);
+  const isRecreating = plan.options.materializedViews === 'recreate' && siblings.length === 0 && dependencies.length === 0;
   return [
     ...(await privilegeObstacles(session, source, signal)),
     ...(await tableObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),
     ...(await unplacedRowObstacles(session, facts, signal)),
     ...(await foreignKeyObstacles(session, { source, kept }, signal)),
-    ...(await dependencyObstacles(session, { source, altered, kept, siblings }, signal)),
+    ...dependencies,
+    ...(isRecreating ? await materializedQueryObstacles(session, { source, altered }, signal) : []),
     ...(await nameObstacles(session, plan, facts, signal)),
     ...(await migrationObstacles(session, plan, signal)),
   ];

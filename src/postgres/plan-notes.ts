@@ -1,9 +1,10 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
-import type { MigrationKey, TableName } from '../engine/model.ts';
+import type { MigrationKey, PlanOptions, TableName } from '../engine/model.ts';
 import type { Partitioning } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { readDependents } from './dependents.ts';
+import { nameOf, readMaterializedViews } from './materialized-views.ts';
 import { partnersOf, readForeignKeys } from './foreign-keys.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { keepsValues } from './migration-key.ts';
@@ -61,6 +62,22 @@ export async function dependentNotes(
           `The cutover makes these again, for the type of the rows is another; a call that is at work then may fail once: ${remade}.`,
         ]),
   ];
+}
+
+/** What is made again where that is asked for, and how fresh it then is. */
+export async function materializedViewNotes(
+  session: Session,
+  source: TableName,
+  { materializedViews }: PlanOptions,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (materializedViews !== 'recreate') return [];
+  const names = (await readMaterializedViews(session, source, signal)).map(nameOf);
+  return names.length === 0
+    ? []
+    : [
+        `These materialised views are filled anew before the cutover, which takes room for a second copy, and swapped with the table: ${names.join(', ')}. A REFRESH of one meanwhile makes the attempt fail.`,
+      ];
 }
 
 /** What foreign keys tie to the table but its siblings, and that there is something to be done after the swap. */

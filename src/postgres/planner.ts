@@ -7,7 +7,7 @@ import { copyStatements, partitionedCopy } from './create-statement.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
-import { dependentNotes, foreignKeyNotes, planNotes } from './plan-notes.ts';
+import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import { fingerprintOf, plainSchema } from './shadow.ts';
@@ -41,6 +41,7 @@ export async function makePlan(
   const retention = await readLogRetention(session, signal);
   const bound = [
     ...(await dependentNotes(session, learned.source, signal)),
+    ...(await materializedViewNotes(session, learned.source, request.options, signal)),
     ...(await foreignKeyNotes(session, learned.source, options.siblings ?? [], signal)),
   ];
   return {

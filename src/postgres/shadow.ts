@@ -35,7 +35,7 @@ export interface Unfinished {
 export function createShadowBuilder(plan: Plan): ShadowBuilder {
   return {
     create: (session, signal) => inTransaction(session, () => createShadow(session, plan, signal), signal),
-    drop: (session, signal) => dropShadow(session, plan.shadow, signal),
+    drop: (session, signal) => dropShadow(session, plan, signal),
     finish: (session, isGentle, signal) => finishShadow(session, { plan, isGentle }, signal),
   };
 }
@@ -132,7 +132,7 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
   if (source === null) throw changed(plan, 'is gone');
   const { schema } = plan.shadow;
   const shadow = quoteTable(plan.shadow);
-  await dropShadow(session, plan.shadow, signal);
+  await dropShadow(session, plan, signal);
   await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
   for (const statement of await revocations(session, schema, signal)) await session.execute(statement, signal);
   const { definition: altered } = await makeAltered(
@@ -161,16 +161,28 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
 }
 
 /** Never CASCADE: what somebody else made upon the shadow is reported, not dropped. Safe to run twice. */
-async function dropShadow(session: Session, shadow: TableName, signal: AbortSignal): Promise<void> {
+async function dropShadow(session: Session, { shadow, options }: Plan, signal: AbortSignal): Promise<void> {
   const [schema] = await session.query(
     `SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(shadow.schema)}`,
     signal,
   );
   if (schema === undefined) return;
+  if (options.materializedViews === 'recreate') await dropTwins(session, shadow, signal);
   await session.execute(
     `DROP TABLE IF EXISTS ${quoteTable(shadow)}; DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)}`,
     signal,
   );
+}
+
+/** Materialised views that were to take the place of those over the source. */
+async function dropTwins(session: Session, { schema }: TableName, signal: AbortSignal): Promise<void> {
+  const rows = await session.query(
+    `SELECT relname FROM pg_catalog.pg_class WHERE relkind = 'm' AND relnamespace = ${quoteText(quoteName(schema))}::pg_catalog.regnamespace`,
+    signal,
+  );
+  for (const { relname } of rows) {
+    await session.execute(`DROP MATERIALIZED VIEW ${quoteTable({ schema, table: relname ?? '' })}`, signal);
+  }
 }
 
 /**

@@ -34,6 +34,8 @@ import { endOldHolders, findHopelessHolders, lockOrder, type LockRequest, lockSe
 
 /** What belongs to the tables besides their rows, and how it comes to the new ones: in the swap's transaction, under its locks. */
 export interface CarryOver {
+  /** Makes what takes long, before an attempt; nobody waits for it. Safe to repeat. */
+  makeReady(session: Session, signal: AbortSignal): Promise<void>;
   /** The relations to lock before the sources, in this order. Locks nothing. */
   findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
   /** What foreign keys tie to the sources. Locks nothing. */
@@ -85,6 +87,12 @@ export class TableSwap {
   constructor(parts: SwapParts) {
     this.#parts = parts;
     this.#plans = parts.members.map(({ plan }) => plan);
+  }
+
+  /** As `Cutover.prepare`. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    await using session = await this.#openSession([], signal);
+    await this.#parts.carryOver.makeReady(session, signal);
   }
 
   /** As `FamilyClaim.attempt`, and as `Cutover.attempt` where there is one table. */

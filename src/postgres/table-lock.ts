@@ -268,8 +268,9 @@ interface Wanted {
  * partitioned, and then foreign keys to it touch its partitions; and so may a shadow, whose partitions are moved with it.
  */
 function lockStatement({ table, isPartner, isShadow, isGate }: Wanted): string {
-  const isView = 'isView' in table && table.isView;
-  if (isView) return `ALTER VIEW IF EXISTS ${quoteTable(table)} OWNER TO ${quoteName(table.owner)}`;
+  if ('kind' in table && table.kind !== 'TABLE') {
+    return `ALTER ${table.kind} IF EXISTS ${quoteTable(table)} OWNER TO ${quoteName(table.owner)}`;
+  }
   const mode = isGate === true ? 'SHARE ROW EXCLUSIVE' : 'ACCESS EXCLUSIVE';
   return `LOCK TABLE ${isPartner === true || isShadow === true ? '' : 'ONLY '}${quoteTable(table)} IN ${mode} MODE`;
 }

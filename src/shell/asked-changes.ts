@@ -5,10 +5,10 @@ import type { Strategy, TableChange } from '../index.ts';
 import type { OptionsOf } from './options.ts';
 
 /** The options that say what to change. */
-type AskedOptions = Pick<OptionsOf<'plan'>, 'alter' | 'table' | 'key' | 'deferIndexes'>;
+type AskedOptions = Pick<OptionsOf<'plan'>, 'alter' | 'table' | 'key' | 'deferIndexes' | 'materializedViews'>;
 
 /** One change or several, in the order of the command line. Throws BAD_USAGE where they make no pairs. */
-export function pairChanges({ alter, table, key, deferIndexes }: AskedOptions): readonly TableChange[] {
+export function pairChanges({ alter, table, key, deferIndexes, materializedViews }: AskedOptions): readonly TableChange[] {
   if (table.length > 0 && table.length !== alter.length) {
     const pairs = '--table A --alter … --table B --alter …';
     const whole = "--alter 'ALTER TABLE A …' --alter 'ALTER TABLE B …'";
@@ -17,7 +17,7 @@ export function pairChanges({ alter, table, key, deferIndexes }: AskedOptions): 
       `${times('--alter', alter.length)} and ${times('--table', table.length)}. Write one --table for each --alter (${pairs}), or none (${whole}).`,
     );
   }
-  return alter.map((alter, at) => ({ alter, table: table[at] ?? null, key, deferIndexes }));
+  return alter.map((alter, at) => ({ alter, table: table[at] ?? null, key, deferIndexes, materializedViews }));
 }
 
 function times(flag: string, count: number): string {

@@ -115,6 +115,17 @@ export const OPTIONS = {
     group: 'Change',
     commands: CHANGE,
   },
+  materializedViews: {
+    flag: 'materialized-views',
+    environment: 'TABLESHIFT_MATERIALIZED_VIEWS',
+    kind: 'choice',
+    choices: ['refuse', 'recreate'],
+    default: 'refuse',
+    placeholder: 'WAY',
+    help: 'What becomes of materialised views over the table itself on PostgreSQL. recreate: each is made again, filled from the new table before the cutover, and takes its place in the swap. refuse: one is an obstacle.',
+    group: 'Change',
+    commands: CHANGE,
+  },
 
   url: {
     flag: 'url',

@@ -37,7 +37,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
 
   /** The whole way but for the rows of the stream: shadow, copy, indexes, swap. */
   const migrate = async ({ schema, clauses, whileCopied, by = server }: Migrating): Promise<void> => {
-    const plan = await planPostgres({ server: by, schema, clauses });
+    const plan = await planPostgres({ server: by, schema, clauses, options: { materializedViews: 'recreate' } });
     await using claim = await takeClaim(by, { table: plan.source, migration: plan.id }, never);
     const shadow = createShadowBuilder(plan);
     {
@@ -60,6 +60,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
     const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver([plan]) });
     const options = { lockTimeoutMs: 5_000, holdTimeoutMs: 20_000 };
     try {
+      await cutover.prepare?.(never);
       expect(await cutover.attempt(options, async () => undefined, never)).toMatchObject({ kind: 'swapped' });
       await cutover.settle(() => undefined, never);
     } finally {
@@ -106,6 +107,9 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         columns: ['+ added | integer | f | - |  |  | p |  | -1 | 7'],
         dependents: [`+ a | t | default value for column added of table ${schema.name}.t`],
       });
+      expect(
+        ['materialized', 'materializedIndexes', 'materializedStatistics'].map((subject) => before[subject]?.length),
+      ).toEqual([2, 2, 1]);
     } finally {
       await dropSink(schema);
     }

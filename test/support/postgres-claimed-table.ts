@@ -21,6 +21,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 
 /** Nothing belongs to the table but its rows. */
 export const nothingElse: CarryOver = {
+  makeReady: async () => undefined,
   findOuter: async () => [],
   findPartners: async () => ({ children: [], parents: [], between: [] }),
   prepare: async () => [],

@@ -9,7 +9,8 @@ export type Inventory = Readonly<Record<string, readonly string[]>>;
 export async function inventoryOf(application: PostgresApplication, schema: string, table: string): Promise<Inventory> {
   await application.run('SET search_path = pg_catalog');
   const oid = `${pg.escapeLiteral(`${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`)}::regclass`;
-  const queries = { ...ofTable(oid), ...ofParts(oid), ...ofDependencies(oid), ...ofOthers(schema), ...ofSchema(schema) };
+  const others = { ...ofOthers(schema), ...ofMaterializedViews(schema), ...ofSchema(schema) };
+  const queries = { ...ofTable(oid), ...ofParts(oid), ...ofDependencies(oid), ...others };
   const inventory: Record<string, readonly string[]> = {};
   for (const [subject, query] of Object.entries(queries)) {
     inventory[subject] = (await application.run(query)).map((row) => row['line'] ?? '').toSorted();
@@ -120,6 +121,24 @@ function ofOthers(schema: string): Queries {
       FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class WHERE c.relnamespace = ${namespace}`,
     functions: `SELECT concat_ws(' | ', pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner), p.proacl, obj_description(p.oid, 'pg_proc')) AS line
       FROM pg_proc AS p WHERE p.prokind IN ('f', 'p') AND p.pronamespace = ${namespace}`,
+  };
+}
+
+/** What materialised views have of a table, those in the schema beside it too. */
+function ofMaterializedViews(schema: string): Queries {
+  const views = `pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace AND c.relkind = 'm'
+    AND n.nspname IN (${pg.escapeLiteral(schema)}, ${pg.escapeLiteral(`other_${schema}`)})`;
+  return {
+    materialized: `SELECT concat_ws(' | ', c.oid::regclass, m.amname, s.spcname, c.relispopulated, t.reloptions, c.relacl, obj_description(c.oid, 'pg_class'),
+        pg_get_viewdef(c.oid)) AS line
+      FROM ${views} JOIN pg_am AS m ON m.oid = c.relam LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid`,
+    materializedColumns: `SELECT concat_ws(' | ', c.oid::regclass, a.attname, a.attstattarget, a.attstorage, a.attcompression, a.attoptions, a.attacl) AS line
+      FROM ${views} JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0`,
+    materializedIndexes: `SELECT concat_ws(' | ', pg_get_indexdef(i.indexrelid), i.indisclustered, i.indisvalid, x.reloptions, s.spcname, pg_get_userbyid(x.relowner),
+        obj_description(x.oid, 'pg_class'), (SELECT string_agg(a.attnum || ':' || a.attstattarget, ',' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = x.oid)) AS line
+      FROM ${views} JOIN pg_index AS i ON i.indrelid = c.oid JOIN pg_class AS x ON x.oid = i.indexrelid LEFT JOIN pg_tablespace AS s ON s.oid = x.reltablespace`,
+    materializedStatistics: `SELECT concat_ws(' | ', pg_get_statisticsobjdef(e.oid), e.stxstattarget, pg_get_userbyid(e.stxowner), obj_description(e.oid, 'pg_statistic_ext')) AS line
+      FROM ${views} JOIN pg_statistic_ext AS e ON e.stxrelid = c.oid`,
   };
 }
 

@@ -119,6 +119,7 @@ export function strangeSink(schema: string, version: PostgresVersion): readonly 
     `SET ROLE ${three}; GRANT SELECT ON t TO PUBLIC; RESET ROLE; GRANT USAGE ON SEQUENCE "Id Seq" TO ${one} WITH GRANT OPTION; SET ROLE ${one}; GRANT USAGE ON SEQUENCE "Id Seq" TO ${two}; RESET ROLE`,
     `CREATE PUBLICATION "Pub ${schema}" FOR TABLE t ("We ird", u) WHERE (u <> '00000000-0000-0000-0000-000000000000'); CREATE PUBLICATION whole_${schema} FOR TABLES IN SCHEMA ${schema}`,
     `INSERT INTO t (n, m, l, e) VALUES (10, 'ok', 1, 'A'), (11, 'sad', 2, 'B')`,
+    ...materializedViewsOver(schema, { owner, one, two }),
     ...(version < 18
       ? []
       : [
@@ -126,6 +127,27 @@ export function strangeSink(schema: string, version: PostgresVersion): readonly 
           `ALTER TABLE t ADD CONSTRAINT lazy NOT NULL z NOT VALID, ADD CONSTRAINT idle CHECK (n < 0) NOT ENFORCED, ADD CONSTRAINT once UNIQUE (r, s WITHOUT OVERLAPS)`,
           `COMMENT ON CONSTRAINT "ne ver" ON t IS 'never'; COMMENT ON CONSTRAINT lazy ON t IS 'lazy'; COMMENT ON CONSTRAINT idle ON t IS 'idle'; COMMENT ON COLUMN t.x IS 'x'`,
         ]),
+  ];
+}
+
+/** Materialised views over `t`, with all that they can have. */
+function materializedViewsOver(
+  schema: string,
+  { owner, one, two }: Readonly<Record<'owner' | 'one' | 'two', string | undefined>>,
+): readonly string[] {
+  return [
+    `CREATE MATERIALIZED VIEW "Sum med" USING method_${schema} WITH (fillfactor = 80, autovacuum_enabled = false, toast.autovacuum_enabled = false) TABLESPACE space_${schema}
+       AS SELECT m AS "Mo od", e, count(*) AS rows, max(n) AS most, array_agg(u ORDER BY u) AS us FROM t GROUP BY m, e`,
+    `CREATE UNIQUE INDEX "Sum Key" ON "Sum med" ("Mo od", e COLLATE "C" DESC) INCLUDE (rows) WITH (fillfactor = 66) TABLESPACE space_${schema}`,
+    `CREATE INDEX sum_expression ON "Sum med" ((rows + 1), lower(e)) WHERE rows > 0; ALTER INDEX sum_expression ALTER COLUMN 1 SET STATISTICS 88; ALTER MATERIALIZED VIEW "Sum med" CLUSTER ON "Sum Key"`,
+    `CREATE STATISTICS other_${schema}.sum_st (mcv) ON e, rows FROM "Sum med"; ALTER STATISTICS other_${schema}.sum_st SET STATISTICS 44; ALTER STATISTICS other_${schema}.sum_st OWNER TO ${one}`,
+    'ALTER MATERIALIZED VIEW "Sum med" ALTER e SET STATISTICS 66, ALTER rows SET (n_distinct = 3), ALTER e SET STORAGE EXTERNAL, ALTER us SET COMPRESSION pglz, ALTER us SET STORAGE MAIN',
+    ...['MATERIALIZED VIEW "Sum med"', 'COLUMN "Sum med"."Mo od"', 'INDEX "Sum Key"', `STATISTICS other_${schema}.sum_st`].map(
+      (what) => `COMMENT ON ${what} IS 'it''s \\ ${what}'`,
+    ),
+    `ALTER MATERIALIZED VIEW "Sum med" OWNER TO ${owner}; GRANT SELECT ON "Sum med" TO ${one} WITH GRANT OPTION; GRANT SELECT (e) ON "Sum med" TO ${two}; REVOKE DELETE ON "Sum med" FROM ${owner}`,
+    `SET ROLE ${one}; GRANT SELECT ON "Sum med" TO ${two}; GRANT SELECT (rows) ON "Sum med" TO PUBLIC; RESET ROLE`,
+    `CREATE MATERIALIZED VIEW other_${schema}.unfilled (number, "Other") AS SELECT t.id, x.u FROM t JOIN t AS x USING (g) WITH NO DATA`,
   ];
 }
 
