@@ -103,6 +103,7 @@ export class NativeRunner {
 
   async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
     for (const [index, step] of plan.steps.entries()) {
+      signal.throwIfAborted();
       await this.#parts.onStep?.({ step: index + 1, steps: plan.steps.length, sql: step.sql }, signal);
       for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
       this.#stepsDone += 1;

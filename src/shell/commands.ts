@@ -101,24 +101,24 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     'ID',
     ...(hasFamilies ? ['FAMILY'] : []),
     'STATE',
-    'STRATEGY',
     'PHASE',
     'TABLE',
     'STARTED',
     'LAST SAVED',
     'OLD TABLE',
+    'STRATEGY',
     'CHANGE',
   ];
   const rows = records.map((record) => [
     record.id,
     ...(hasFamilies ? [record.plan.family?.id ?? '-'] : []),
     stateText(record),
-    record.plan.strategy,
     record.checkpoint?.phase ?? placeText(record) ?? '-',
     tableText(record.plan.source),
     record.startedAt,
     record.updatedAt,
     record.retired === null ? '-' : soakText(record.retired, values.soakMs),
+    record.plan.strategy,
     oneLine(record.plan.clauses),
   ]);
   surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
@@ -202,8 +202,8 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCom
     ['migration', record.id],
     ['table', tableText(plan.source)],
     ['change', oneLine(plan.clauses)],
-    ['state', stateText(record)],
     ['strategy', plan.strategy],
+    ['state', stateText(record)],
     ...(plan.strategy === 'native'
       ? [
           ['begun last', placeText(record)] as const,

@@ -213,7 +213,7 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-15', 'postgres-18'] as const, 
     expect(blocked[0]?.blockers.join()).toContain(holder.name);
     expect(result).toMatchObject({ id, outcome: 'dropped', dropped: { table: retired.table } });
     expect(await look()).toBeUndefined();
-    expect(await cleanUp({ url, id })).toEqual({ id, outcome: 'nothing-left', dropped: null, ended: [] });
+    expect(await cleanUp({ url, id })).toEqual({ id, strategy: 'shadow', outcome: 'nothing-left', dropped: null, ended: [] });
     expect(await application.run(`SELECT id, c FROM ${schema}.t ORDER BY id`)).toHaveLength(2);
   });
 
@@ -249,7 +249,7 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-15', 'postgres-18'] as const, 
     });
     await Promise.all(going);
     expect(blockers.join()).toContain(holder.name);
-    expect(result).toEqual({ id: plan.id, outcome: 'given-up', dropped: null, ended: [plan.id] });
+    expect(result).toEqual({ id: plan.id, strategy: 'shadow', outcome: 'given-up', dropped: null, ended: [plan.id] });
     const tables = `SELECT table_name AS name FROM information_schema.tables WHERE table_schema IN ('${schema}', '${plan.shadow.schema}') ORDER BY 1`;
     expect(await application.run(tables)).toEqual([{ name: 'a' }, { name: 'b' }, { name: 't' }]);
     expect((await listMigrations({ url })).find(({ id }) => id === plan.id)?.state).toBe('aborted');

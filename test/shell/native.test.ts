@@ -24,7 +24,7 @@ test('the plan shows the statement and why it is cheap, or the clause that is no
   );
   const shadow = await runCli(['plan', ...change('ADD COLUMN first INT, MODIFY id BIGINT NOT NULL, FORCE')], auto);
   expect(shadow.stdout.replaceAll(/\s+/g, ' ')).toMatch(
-    /strategy copy into the shadow .* not native MODIFY id BIGINT NOT NULL: /,
+    /strategy copy into the shadow .* not native MODIFY id BIGINT NOT NULL, FORCE: /,
   );
 });
 
@@ -57,7 +57,7 @@ test('a native change is recorded with its steps, and the hooks are told of them
   expect(gate).toBeLessThan(lines.indexOf(`any native-step-begun ${id}`));
   const list = await runCli(['list', '--url', shop.url]);
   expect(list.stdout).toMatch(
-    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +native +- +shop\\.orders .* ADD COLUMN second INT\n`),
+    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +- +shop\\.orders .* native +ADD COLUMN second INT\n`),
   );
 });
 
@@ -118,6 +118,26 @@ test('a native change that has no lock ends with exit code 5, and says what to d
   expect(schemaFaults('summary', resumed)).toEqual([]);
   const list = lastObject(await runCli(['list', '--url', shop.url, '--output', 'json']));
   expect(schemaFaults('list', list)).toEqual([]);
+});
+
+test('a native change that is killed while it waits for its lock leaves nothing that waits, and is resumed', async () => {
+  await using reader = await shop.openReader();
+  await using run = startCli(
+    ['migrate', ...change('ADD COLUMN killed INT'), '--cutover-lock-timeout', '60s', '--output', 'json'],
+    auto,
+  );
+  const { id } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { id: string };
+  const waiting =
+    "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata%' AND INFO LIKE 'ALTER%killed%'";
+  while ((await shop.sql(waiting))[0]?.length === 0);
+  run.child.kill('SIGKILL');
+  await run.result;
+  const resume = ['resume', id, '--url', shop.url, '--output', 'json', '--cutover-lock-timeout', '1s', '--cutover-attempts'];
+  expect(lastObject(await runCli([...resume, '1']))).toMatchObject({ id, state: 'open', error: { code: 'NATIVE_NOT_LOCKED' } });
+  expect((await shop.sql(waiting))[0]).toEqual([]);
+  await reader[Symbol.asyncDispose]();
+  expect(lastObject(await runCli([...resume, '5']))).toMatchObject({ id, state: 'done', stepsDone: 1 });
+  expect((await runCli(['cleanup', id, '--url', shop.url])).stdout).toContain('has left nothing to drop');
 });
 
 test('the report of a native change has its steps', async () => {

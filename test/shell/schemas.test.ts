@@ -97,7 +97,12 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(text).toMatch(/- attempt 1 swapped; writes were blocked for /);
     expect(text).not.toContain('undefined');
     const list = lastObject(await call('list'));
-    expect(list).toMatchObject({ migrations: [{ id: first.plan.id, state: 'done' }] });
+    expect(list).toMatchObject({
+      migrations: [
+        { id: first.plan.id, state: 'done' },
+        { state: 'done', plan: { strategy: 'native' } },
+      ],
+    });
     expect(faults('list', list)).toEqual([]);
     expect(faults('status', lastObject(await call('status', first.plan.id)))).toEqual([]);
     const leftovers = lastObject(await call('cleanup'));

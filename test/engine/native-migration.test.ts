@@ -1,0 +1,139 @@
+/** A native change as a migration, on a table in memory: what is saved, how it ends, and how it goes on. */
+import { expect, test } from 'vitest';
+import { Controls } from '../../src/engine/controls.ts';
+import { type ErrorCode, MigrationError } from '../../src/engine/errors.ts';
+import type { MigrationEvent } from '../../src/engine/events.ts';
+import type { MigrationId } from '../../src/engine/model.ts';
+import type { NativeChange, NativeClaim, NativeMigration, NativePlace, NativePlan } from '../../src/engine/native-change.ts';
+import { giveUpNative, runNativeMigration } from '../../src/engine/native-migration.ts';
+import { PlanRefusedError } from '../../src/engine/obstacles.ts';
+import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
+import { systemClock } from '../../src/system-clock.ts';
+
+const source = { schema: 'shop', table: 'orders' };
+const never = new AbortController().signal;
+
+/** A table that each of the steps changes once; `fault` is what the step of that name rejects with. */
+class Table {
+  readonly done: string[] = [];
+  readonly events: MigrationEvent[] = [];
+  readonly states: [state: string, failure: string | null][] = [];
+  readonly lost = new AbortController();
+  place: NativePlace | null = null;
+  fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
+
+  /** The steps that are missing; refused where none is, as a server does. */
+  readonly #find = async (): Promise<NativePlan> => {
+    const missing = ['one', 'two'].filter((sql) => !this.done.includes(sql));
+    if (missing.length === 0) throw new PlanRefusedError([{ code: 'INVALID_ALTER', message: 'It is there already.' }]);
+    return planOf(missing);
+  };
+
+  readonly #run: NativeClaim['run'] = async ({ sql }) => {
+    const fault = this.fault?.step === sql ? this.fault : null;
+    if (fault === null || fault.hasHappened) this.done.push(sql);
+    if (fault !== null) throw fault.error;
+    return { kind: 'done' };
+  };
+
+  get claim(): NativeClaim {
+    return {
+      lost: this.lost.signal,
+      checkpoints: {
+        load: async () => this.place,
+        save: async (place) => {
+          this.place = place;
+        },
+        conclude: async (state, failure) => {
+          this.states.push([state, failure]);
+        },
+      },
+      run: this.#run,
+      readDefinition: async () => this.done.join(),
+      discard: async () => ({ kind: 'done' }),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  async migrate(purpose: 'start' | 'resume'): Promise<unknown> {
+    const native: NativeChange = {
+      find: this.#find,
+      run: this.#run,
+      newId: () => plan.id,
+      claim: async () => this.claim,
+      findObstacles: async () => [],
+    };
+    const observer = (event: MigrationEvent): void => {
+      this.events.push(event);
+    };
+    const controls = new Controls(DEFAULT_OPTIONS);
+    return await runNativeMigration(
+      { plan, native, claim: this.claim, purpose, clock: systemClock, controls, observer },
+      never,
+    );
+  }
+}
+
+function planOf(steps: readonly string[]): NativePlan {
+  return { source, alter: 'ADD c', steps: steps.map((sql) => ({ sql, kind: 'brief', reason: 'it is cheap' })) };
+}
+
+const plan: NativeMigration = {
+  ...{ id: 'orders1' as MigrationId, strategy: 'native', source, clauses: 'ADD c' },
+  ...{ options: { deferIndexes: 'auto', key: null }, native: planOf(['one', 'two']) },
+};
+
+const failing = (step: string, code: ErrorCode, hasHappened = false) => ({
+  ...{ step, hasHappened, error: new MigrationError(code, 'It went wrong.') },
+});
+
+test('a place is saved before each step, with the definition from before it, and the end is recorded', async () => {
+  const table = new Table();
+  expect(await table.migrate('start')).toMatchObject({ strategy: 'native', id: 'orders1', steps: 2, attempts: 2 });
+  expect(table.place).toEqual({ step: 2, steps: 2, sql: 'two', definition: 'one' });
+  expect(table.states).toEqual([['done', null]]);
+  expect(table.events.at(-1)).toEqual({ kind: 'finished', id: 'orders1' });
+});
+
+test.each([
+  ['one', 'NO_NATIVE_WAY', 'aborted'],
+  ['two', 'NO_NATIVE_WAY', 'open'],
+  ['one', 'NATIVE_NOT_LOCKED', 'open'],
+  ['one', 'ABORTED', 'open'],
+] as const)('a run whose step %s ends with %s leaves the migration %s', async (step, code, state) => {
+  const table = new Table();
+  table.fault = failing(step, code);
+  await expect(table.migrate('start')).rejects.toMatchObject({ code });
+  expect(table.states).toEqual([[state, `${code}: It went wrong.`]]);
+});
+
+test('a resume does the missing steps, and none where the last one had happened before its run died', async () => {
+  const table = new Table();
+  table.fault = failing('two', 'INTERRUPTED');
+  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  table.fault = failing('two', 'INTERRUPTED', true);
+  await expect(table.migrate('resume')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  expect(await table.migrate('resume')).toMatchObject({ steps: 0 });
+  expect(table.done).toEqual(['one', 'two']);
+  expect(table.events.at(-2)).toMatchObject({ kind: 'noticed', message: expect.stringContaining('had happened') });
+  expect(table.states.at(-1)).toEqual(['done', null]);
+});
+
+test('a change that is given up is done where its last step has happened, and aborted where it has not', async () => {
+  for (const hasHappened of [true, false]) {
+    const table = new Table();
+    table.fault = failing('two', 'INTERRUPTED', hasHappened);
+    await expect(table.migrate('start')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer: () => undefined } };
+    const state = hasHappened ? 'done' : 'aborted';
+    expect(await giveUpNative({ plan, claim: table.claim }, parts, never)).toBe(state);
+    expect(table.states.at(-1)).toEqual([state, null]);
+  }
+});
+
+test('a run whose claim is lost ends without a word in the bookkeeping, which another run may have by now', async () => {
+  const table = new Table();
+  table.lost.abort(new MigrationError('CLAIM_LOST', 'Another run has begun.'));
+  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+  expect(table.states).toEqual([]);
+});
