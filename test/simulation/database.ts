@@ -90,7 +90,9 @@ export class SimulatedDatabase implements Database {
       if (record === null) return [];
       const isRunning = holder?.isAlive ?? false;
       const unsettled = record.state === 'open' ? [...server.unsettled] : [];
-      return [{ ...record, place: null, id: record.plan.id, startedAt: STARTED_AT, updatedAt: STARTED_AT, isRunning, unsettled }];
+      return [
+        { ...record, place: null, id: record.plan.id, startedAt: STARTED_AT, updatedAt: STARTED_AT, isRunning, unsettled },
+      ];
     };
     return await this.#client.call({ name: 'list migrations', isWrite: false, usesTables: false, begin }, signal);
   }

@@ -98,7 +98,7 @@ export class Judge {
           verification.verifiedThrough === null ||
           this.#order.compareNumbers(row.key, keyNumber(verification.verifiedThrough)) > 0);
       const isPending = row.version >= index || this.#spoilt.has(row.key);
-      if (!isClaimed || isPending || (server.committedShadow()?.has(row.key) ?? false)) continue;
+      if (!isClaimed || isPending || server.rowsWith(row.key, server.committedShadow() ?? new Map()).length > 0) continue;
       if (isUnverified && checkpoint.phase !== 'copy') continue;
       this.violate(
         'a checkpoint claimed a row that is not there',
@@ -114,8 +114,9 @@ export class Judge {
     const shadow = server.shadowRowsOrNone();
     if (server.shadow === null) this.violate('a shadow that is not there was swapped in', '');
     for (const row of server.source.truth.values()) {
-      const other = shadow.get(row.key);
+      const [other, twin] = server.rowsWith(row.key, shadow);
       if (other === undefined) this.violate('a row was lost', showRow(row));
+      else if (twin !== undefined) this.violate('a row was swapped in twice', `${showRow(other)}, ${showRow(twin)}`);
       else if (!hasEqualColumns(row, other))
         this.violate('a row is not up to date', `${showRow(row)}, shadow ${showRow(other)}`);
     }
@@ -146,12 +147,13 @@ export class Judge {
   #checkXa(index: number, how: string): void {
     const server = this.#server;
     if (server === null) return;
+    const shadow = server.committedShadow() ?? new Map<number, Row>();
     for (const entry of server.source.log) {
       if (entry.kind !== 'xa-prepare' || entry.index >= index || entry.index < server.streamsBeganAt) continue;
       const end = server.source.endOfXa(entry.index);
-      const isUndone = (row: Row | undefined): boolean => end === undefined || (row !== undefined && row.version < end.index);
+      const isUndone = (rows: readonly Row[]): boolean => end === undefined || rows.some((row) => row.version < end.index);
       const isSplit = end === undefined || (end.kind === 'xa-commit' && end.index >= index);
-      if (isSplit && entry.changes.some((change) => isUndone(server.committedShadow()?.get(keyNumber(change.key))))) {
+      if (isSplit && entry.changes.some((change) => isUndone(server.rowsWith(keyNumber(change.key), shadow)))) {
         this.violate(`a position was ${how} inside an XA transaction`, `${index}, prepared at ${entry.index}`);
       }
     }

@@ -92,6 +92,12 @@ export const ADAPTER_FAULTS: readonly PlantedFault[] = [
     seedsMax: 1000,
   },
   {
+    code: 'KD',
+    what: 'Where the key of the shadow is longer, rows are deleted by the whole of it, as it is now.',
+    bias: { ...plants('KD'), hasLongerKey: true, hasAddedUnique: false, isVerifying: false },
+    seedsMax: 100,
+  },
+  {
     code: 'WR',
     what: 'Rows in the way under an added unique key are displaced, as REPLACE does.',
     bias: { ...plants('WR'), hasAddedUnique: true, hasDuplicates: true, isVerifying: false },

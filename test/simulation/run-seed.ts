@@ -11,7 +11,7 @@ import { engineOptions } from './engine-options.ts';
 import { FamilySimulation } from './family-simulation.ts';
 import { Judge, Violation } from './judge.ts';
 import { SimulatedProcess } from './process.ts';
-import { KeyOrder, keyNumber } from './rows.ts';
+import { KeyOrder, keyNumber, type Row } from './rows.ts';
 import { type Scenario, scenarioOf } from './scenario.ts';
 import { Server } from './server.ts';
 import { SourceTable } from './source-table.ts';
@@ -268,15 +268,17 @@ class Simulation {
     if (plantedRow === 'none' || shadow === null || this.world.counts['rows spoilt'] !== undefined) return;
     const row = this.#chance.some([...shadow.values()]);
     const free = Array.from({ length: keysMax }, (_, key) => key).find(
-      (key) => !shadow.has(key) && !this.#server.source.truth.has(key),
+      (key) => this.#server.rowsWith(key, shadow).length === 0 && !this.#server.source.truth.has(key),
     );
     if (plantedRow === 'invented' && free !== undefined) {
       this.#judge.spoil(free);
-      shadow.set(free, { key: free, spelling: 0, u: 900, u2: 900, v: 0, version: this.#server.source.log.length });
+      const invented: Row = { key: free, spelling: 0, u: 900, u2: 900, v: 0, version: this.#server.source.log.length };
+      shadow.set(this.#server.placeOf(invented), invented);
     } else if (row !== undefined && plantedRow !== 'invented') {
       this.#judge.spoil(row.key);
-      if (plantedRow === 'lost') shadow.delete(row.key);
-      else shadow.set(row.key, { ...row, v: row.v + 7 });
+      const altered = { ...row, v: row.v + 7 };
+      shadow.delete(this.#server.placeOf(row));
+      if (plantedRow === 'altered') shadow.set(this.#server.placeOf(altered), altered);
     } else {
       return;
     }

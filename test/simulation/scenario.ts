@@ -9,6 +9,7 @@ export type AdapterPlant =
   | 'VJ'
   | 'AS'
   | 'RW'
+  | 'KD'
   | 'RM'
   | 'XN'
   | 'XS'
@@ -57,6 +58,8 @@ export interface Scenario {
   /** Whether the engine is told the order of keys. */
   readonly isOrderKnown: boolean;
   readonly hasAddedUnique: boolean;
+  /** Whether the shadow's unique keys have `v` besides, as those of a table that is partitioned by it. */
+  readonly hasLongerKey: boolean;
   /** Whether two rows may have the same value under the added unique key. */
   readonly hasDuplicates: boolean;
   /** Whether writers store values that the new definition can't hold. */
@@ -165,6 +168,7 @@ function tableOf(chance: Chance) {
     hasCollation,
     isOrderKnown: chance.hits(0.75),
     hasAddedUnique,
+    hasLongerKey: false,
     hasDuplicates: hasAddedUnique && chance.hits(0.25),
     hasBadRows: chance.hits(0.04),
     keysPerStatement: chance.between(1, 6),

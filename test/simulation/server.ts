@@ -60,6 +60,9 @@ export class Statement<Result> {
   }
 }
 
+/** More than any value of the further column. */
+const LONGER_KEY_STEP = 1_000_000;
+
 /** What the bookkeeping says about the one migration. */
 export interface SimulatedRecord {
   plan: Plan;
@@ -270,7 +273,18 @@ export class Server {
   }
 
   #isConflict(row: Row, other: Row): boolean {
+    if (this.scenario.hasLongerKey && row.v !== other.v) return false;
     return row.key === other.key || row.u === other.u || (this.scenario.hasAddedUnique && row.u2 === other.u2);
+  }
+
+  /** Under which number the shadow keeps a row: where its unique keys are longer, several rows may have one key. */
+  placeOf(row: Row): number {
+    return this.scenario.hasLongerKey ? row.key * LONGER_KEY_STEP + row.v : row.key;
+  }
+
+  /** Rows of a shadow with this key: one at most, but for a longer key. */
+  rowsWith(key: number, shadow: Table): readonly Row[] {
+    return [...shadow.values()].filter((row) => row.key === key);
   }
 
   /** Inserts all rows or none; says whether they went in. Planted: `WR` displaces rows in the way, `UO` overwrites them in place. */
@@ -283,10 +297,11 @@ export class Server {
     const after = new Map(shadow);
     for (const row of rows) {
       if (!this.fits(row, after)) return false;
-      after.set(row.key, row);
+      after.set(this.placeOf(row), row);
     }
     for (const row of rows) {
-      shadow.set(row.key, { ...row });
+      shadow.set(this.placeOf(row), { ...row });
+      if (this.rowsWith(row.key, shadow).length > 1) this.world.count('rows in two versions');
       this.judge.shadowWritten(row);
     }
     return true;
@@ -312,8 +327,8 @@ export class Server {
   differences(source: Table, shadow: Table): readonly Row[] {
     const differing: Row[] = [];
     for (const row of source.values()) {
-      const other = shadow.get(row.key);
-      if (other === undefined || !hasEqualColumns(row, other)) differing.push(row);
+      const others = this.rowsWith(row.key, shadow);
+      if (others.length !== 1 || !others.every((other) => hasEqualColumns(row, other))) differing.push(row);
     }
     for (const row of shadow.values()) if (!source.has(row.key)) differing.push(row);
     return differing;

@@ -31,8 +31,11 @@ export class SimulatedRowWriter implements RowWriter {
       const seen = server.scenario.dialect === 'postgres' ? new Map(server.shadowRows()) : null;
       return () => {
         const shadow = server.shadowRows();
-        for (const key of keys.map(keyNumber)) {
-          if (seen === null || seen.get(key) === shadow.get(key)) shadow.delete(key);
+        const isByWholeKey = server.scenario.plants.has('KD');
+        for (const row of keys.flatMap((key) => server.rowsWith(keyNumber(key), shadow))) {
+          const place = server.placeOf(row);
+          if (isByWholeKey && server.source.visible.get(row.key)?.v !== row.v) continue;
+          if (seen === null || seen.get(place) === row) shadow.delete(place);
         }
       };
     };
@@ -155,7 +158,8 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
         server.refuseBadRow(rows);
         const shadow = server.shadowRows();
         const isSkipped = (row: Row): boolean =>
-          (existing === 'skip' && shadow.has(row.key)) || (server.scenario.plants.has('WI') && !server.fits(row, shadow));
+          (existing === 'skip' && shadow.has(server.placeOf(row))) ||
+          (server.scenario.plants.has('WI') && !server.fits(row, shadow));
         const wanted = rows.filter((row) => !isSkipped(row));
         if (server.insertAll(wanted, shadow)) return { kind: 'copied', rows: wanted.length };
         server.world.count('chunks collided');

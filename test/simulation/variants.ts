@@ -31,6 +31,11 @@ export const VARIANTS: readonly Variant[] = [
   },
   { code: 'N3', what: 'a unique key added on PostgreSQL', bias: { ...BUSY, dialect: 'postgres', hasAddedUnique: true } },
   {
+    code: 'NK',
+    what: 'a longer key on PostgreSQL, under which two versions of a row do not collide',
+    bias: { ...BUSY, dialect: 'postgres', hasLongerKey: true, hasAddedUnique: false },
+  },
+  {
     code: 'N4',
     what: 'a heartbeat for a barrier, keys equal under the collation, unique values swapped',
     bias: { ...BUSY, isVisibilityOrdered: true, barrier: 'heartbeat', hasCollation: true, hasUniqueSwaps: true },
