@@ -14,7 +14,21 @@ export class SimulatedCutover implements Cutover {
     this.#client = client;
   }
 
+  /** Holds for one attempt. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const { server } = this.#client;
+    if (!server.scenario.hasPreparation) return;
+    const begin = () => () => {
+      server.isPrepared = true;
+      server.world.count('preparations');
+    };
+    await this.#client.call({ name: 'prepare the cutover', isWrite: true, usesTables: false, begin }, signal);
+  }
+
   async attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome> {
+    const { server } = this.#client;
+    if (server.scenario.hasPreparation && !server.isPrepared) server.judge.violate('an attempt was not prepared', '');
+    server.isPrepared = false;
     return await attemptTogether([{ client: this.#client, drain }], options, signal);
   }
 

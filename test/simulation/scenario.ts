@@ -99,6 +99,8 @@ export interface Scenario {
   readonly brokenStreams: number;
   readonly lockTimeouts: number;
   readonly lostSwaps: number;
+  /** Whether something must be done before each attempt of the swap. */
+  readonly hasPreparation: boolean;
   /** What a swap leaves to be done. */
   readonly thingsToSettle: number;
   /** How often one of these cannot be done, until faults are over. */
@@ -209,6 +211,7 @@ function engineOf(chance: Chance) {
     flushIntervalMs: chance.pick([1, 20, 60]),
     pendingKeysMax: chance.pick([3, 1000]),
     holdTimeoutMs: chance.pick([200, 1000, 1000]),
+    hasPreparation: false,
     thingsToSettle: chance.pick([0, 1, 3]),
     refusedSettlements: chance.pick([0, 0, 0.3]),
   };

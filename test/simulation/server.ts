@@ -83,6 +83,8 @@ export class Server {
   /** The shadow's rows as they are while a drain that its session has not committed is under way. */
   shadowBeforeDrain: Table | null = null;
   hasSwapped = false;
+  /** What is swapped along has been filled. */
+  isPrepared = false;
   /** What the swap has left to be done. */
   readonly unsettled = new Set<string>();
   /** The old rows after the swap, until somebody drops them. */

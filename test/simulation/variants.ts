@@ -29,6 +29,11 @@ export const VARIANTS: readonly Variant[] = [
     what: 'two tables that are swapped together',
     bias: { tables: 2, lostSwaps: 0.3, lockTimeouts: 0.3, thingsToSettle: 1 },
   },
+  {
+    code: 'NP',
+    what: 'something to prepare before each attempt of the swap',
+    bias: { hasPreparation: true, lockTimeouts: 0.5, lostSwaps: 0.5, transientFaults: 0.1 },
+  },
   { code: 'N3', what: 'a unique key added on PostgreSQL', bias: { ...BUSY, dialect: 'postgres', hasAddedUnique: true } },
   {
     code: 'NK',
