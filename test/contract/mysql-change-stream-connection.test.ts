@@ -186,12 +186,11 @@ describe.each(streamServers)('on $name', (server) => {
     const { run, open } = world();
     await using proxy = await startProxy(world().server.url);
     const adapter = through(proxy);
-    const { failure, catchUp } = await open({
-      server: adapter,
-      limits: { heartbeatMs: 200 },
-      onReconnect: () => proxy.forgetConnections(),
-    });
+    const config = { ...adapter.config };
+    const { failure, catchUp } = await open({ server: { ...adapter, config }, limits: { heartbeatMs: 200 } });
     await catchUp();
+    // Nobody can be reached until the log is gone.
+    config.port = 1;
     proxy.freeze();
     for (const connection of await dumpConnections()) await run(`KILL ${String(connection)}`);
     while ((await dumpConnections()).length > 0) await run('SELECT SLEEP(0.05)');
@@ -199,6 +198,8 @@ describe.each(streamServers)('on $name', (server) => {
     await run('FLUSH BINARY LOGS');
     await run("INSERT INTO t VALUES (2, '')");
     await purge();
+    proxy.forgetConnections();
+    config.port = adapter.config.port;
     expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
   });
 
