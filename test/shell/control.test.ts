@@ -122,7 +122,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const result = await run.result;
     expect(result.exitCode).toBe(4);
     expect(result.stderr).toBe(
-      `\nerror ABORTED: The operator gave the migration up, asked for by ${userInfo().username} (as the client says).\n  remedy: Nothing to do; the shadow is gone.\n\n`,
+      `\nerror ABORTED: The operator gave the migration up, asked for by ${userInfo().username} (as the client says).\n  remedy: Nothing to do; the shadow is gone.\n`,
     );
     const summary = lastObject(result);
     expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });
