@@ -36,7 +36,10 @@ export async function policyStatements(
   ];
 }
 
-/** Triggers as they are defined, switched on or off as they are. Read before the swap, their text names the source. */
+/**
+ * Triggers as they are defined, switched on or off as they are. Read before the swap, their text names the source. Those that a
+ * partition has from its table come with ATTACH.
+ */
 export async function triggerStatements(
   session: Session,
   { plan, source }: CarriedTables,
@@ -49,7 +52,7 @@ export async function triggerStatements(
          WHEN 'A' THEN format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', ${quoteText(table)}::text, tgname)
          WHEN 'R' THEN format('ALTER TABLE %s ENABLE REPLICA TRIGGER %I', ${quoteText(table)}::text, tgname) END AS state,
        format('COMMENT ON TRIGGER %I ON %s IS ', tgname, ${quoteText(table)}::text) || quote_literal(obj_description(oid, 'pg_trigger')) AS comment
-     FROM pg_trigger WHERE tgrelid = ${source.oid} AND NOT tgisinternal ORDER BY tgname`,
+     FROM pg_trigger WHERE tgrelid = ${source.oid} AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname`,
     signal,
   );
   return rows.flatMap((row) => [row['statement'] ?? '', ...(row['state'] == null ? [] : [row['state']]), ...commentOf(row)]);

@@ -5,7 +5,7 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
+import type { Plan, TableName } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
 import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements } from './carry-over-privileges.ts';
@@ -14,9 +14,11 @@ import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import { readOuterRelations } from './dependents.ts';
 import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
+import { attachStatements, detachStatement, readRoots } from './leaf-partition.ts';
 import { MaterializedViewTwins, type TwinStatements } from './materialized-view-twins.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
+import { leafObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import { readPartitions } from './partitioned-shadow.ts';
@@ -49,6 +51,11 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
     },
     async findOuter(session, signal) {
       return [...((await twins?.find(session, signal)) ?? []), ...(await readOuterRelations(session, sources, signal))];
+    },
+    async findRoots(session, signal) {
+      const roots: TableName[] = [];
+      for (const source of sources) roots.push(...(await readRoots(session, source, signal)));
+      return roots;
     },
     async findPartners(session, signal) {
       partners = await readPartners(session, sources, signal);
@@ -121,6 +128,7 @@ async function findInTheWay(
     const obstacles = [
       ...(await tableObstacles(session, source, signal)),
       ...(await partitionObstacles(session, { source, altered: shadow }, signal)),
+      ...(await leafObstacles(session, source, signal)),
       ...(await foreignKeyObstacles(session, { source, kept }, signal)),
       ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings, options: plan.options }, signal)),
     ];
@@ -152,6 +160,10 @@ async function readStatements(
       const column = sequence.isIdentity ? null : keptColumn(plan, source, sequence.attnum);
       return column === null ? [] : [{ name: nameOf(sequence), column }];
     });
+    if (source.leaf !== undefined) {
+      beforeSwap.push(detachStatement(source.leaf, plan.source));
+      afterSwap.push(attachStatements(source.leaf, plan.source).join('; '));
+    }
     // An owned sequence would go away with the old table.
     beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
     afterSwap.push(

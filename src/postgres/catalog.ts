@@ -4,6 +4,7 @@
  */
 
 import type { TableName } from '../engine/model.ts';
+import { type Leaf, readLeaf } from './leaf-partition.ts';
 import type { Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -101,6 +102,8 @@ export interface TableDescription {
   readonly kind: string;
   readonly persistence: string;
   readonly isPartition: boolean;
+  /** What ties a partition to its table; absent where it is none. */
+  readonly leaf?: Leaf;
   readonly isInherited: boolean;
   readonly isTyped: boolean;
   readonly options: readonly string[];
@@ -151,11 +154,16 @@ async function readRelation(
   const rows = await session.query(tableStatement(name, kinds), signal);
   const text = rows[0]?.['description'];
   if (text == null) return null;
-  const head = JSON.parse(text) as Omit<TableDescription, 'columns' | 'indexes' | 'constraints' | 'statistics' | 'sequences'>;
+  const head = JSON.parse(text) as Omit<
+    TableDescription,
+    'leaf' | 'columns' | 'indexes' | 'constraints' | 'statistics' | 'sequences'
+  >;
   const list = async (statement: string): Promise<readonly unknown[]> =>
     (await session.query(statement, signal)).map((row) => JSON.parse(row['description'] ?? '') as unknown);
+  const leaf = head.isPartition ? await readLeaf(session, head.oid, signal) : null;
   return {
     ...head,
+    ...(leaf === null ? {} : { leaf }),
     columns: (await list(columnStatement(head.oid))) as readonly Column[],
     indexes: (await list(indexStatement(head.oid))) as readonly Index[],
     constraints: (await list(constraintStatement(head.oid))) as readonly Constraint[],

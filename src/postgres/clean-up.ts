@@ -34,6 +34,7 @@ export async function claimToGiveUp(
   const carryOver = {
     makeReady: async () => misuse(),
     findOuter: async () => misuse(),
+    findRoots: async () => misuse(),
     findPartners: async () => misuse(),
     prepare: async () => misuse(),
     beforeSwap: async () => misuse(),

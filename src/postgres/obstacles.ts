@@ -5,6 +5,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
 import { materializedQueryObstacles } from './materialized-views.ts';
+import { leafObstacles, leafTrialObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
@@ -62,12 +63,39 @@ async function obstaclesOfTable(
     ...(await tableObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),
     ...(await unplacedRowObstacles(session, facts, signal)),
+    ...(await leafObstaclesOf(session, facts, siblings, signal)),
     ...(await foreignKeyObstacles(session, { source, kept }, signal)),
     ...dependencies,
     ...(isRecreating ? await materializedQueryObstacles(session, { source, altered }, signal) : []),
     ...(await nameObstacles(session, plan, facts, signal)),
     ...(await migrationObstacles(session, plan, signal)),
   ];
+}
+
+/** The trial says nothing more where the catalog alone forbids it. */
+async function leafObstaclesOf(
+  session: Session,
+  facts: PlanningFacts,
+  siblings: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const { source, reading } = facts;
+  if (source.leaf === undefined) return [];
+  const { schema, table } = source;
+  const name = `${schema}.${table}`;
+  if (siblings.length > 0) {
+    return [
+      {
+        code: 'PARTITIONS',
+        message: `${name} is a partition, and is not swapped together with other tables; change it by itself.`,
+      },
+    ];
+  }
+  if (reading.partitioning !== null) {
+    return [{ code: 'PARTITIONS', message: `${name} is a partition, and gets none of its own; detach it first.` }];
+  }
+  const found = await leafObstacles(session, source, signal);
+  return found.length > 0 ? found : await leafTrialObstacles(session, facts, signal);
 }
 
 /** Names that two of the new tables would have in one schema; what is there already is unique. */

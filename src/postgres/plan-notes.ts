@@ -6,6 +6,7 @@ import type { Column, TableDescription } from './catalog.ts';
 import { readDependents } from './dependents.ts';
 import { nameOf, readMaterializedViews } from './materialized-views.ts';
 import { partnersOf, readForeignKeys } from './foreign-keys.ts';
+import type { Leaf } from './leaf-partition.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { keepsValues } from './migration-key.ts';
 import { readRowTypeFunctions } from './row-type-functions.ts';
@@ -15,6 +16,7 @@ import type { Session } from './session.ts';
 export function planNotes({ source, reading, probed, key }: PlanningFacts): readonly string[] {
   return [
     ...(reading.partitioning === null ? [] : partitionNotes(reading.partitioning, key)),
+    ...(source.leaf === undefined ? [] : [leafNote(source.leaf)]),
     ...probed.kept.flatMap(([column, shadow]) => columnNotes(column, shadow, probed.usings.get(column.name))),
     ...probed.definition.columns.slice(probed.kept.length).flatMap(addedNotes),
     ...(source.replicaIdentity === 'f'
@@ -24,6 +26,10 @@ export function planNotes({ source, reading, probed, key }: PlanningFacts): read
       ? []
       : [`Only the server knows the order of the key (${key.columns.join(', ')}), so changes wait for the chunks in flight.`]),
   ];
+}
+
+function leafNote({ parent: { schema, table } }: Leaf): string {
+  return `The swap detaches the partition from ${schema}.${table} and attaches the new one: statements on all partitions wait for it.`;
 }
 
 function partitionNotes({ method, partitions }: Partitioning, { columns, shadowIndex }: MigrationKey): readonly string[] {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
+import { boundStatement } from './leaf-partition.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { migrationId, tableNames } from './plan-names.ts';
@@ -90,7 +91,9 @@ function shadowStatements({ source, reading, probed }: PlanningFacts, shadow: Ta
   const plain = partitioning === null ? shadow : { schema: plainSchema(schema), table };
   const altered = ownClauses === '' ? [] : [`ALTER TABLE ${quoteTable(plain)} ${ownClauses}`];
   const statements = [...copyStatements(source, plain.schema), ...altered];
-  if (partitioning === null) return statements;
+  if (partitioning === null) {
+    return source.leaf === undefined ? statements : [...statements, boundStatement(source.leaf, quoteTable(shadow))];
+  }
   const copy = partitionedCopy({ ...probed.plain, schema: plain.schema }, schema, partitioning);
   return [
     `CREATE SCHEMA ${quoteName(plain.schema)}`,

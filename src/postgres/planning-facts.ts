@@ -53,18 +53,16 @@ export async function readSource(
 /** Kinds of tables of which not even an empty copy means anything. */
 function kindObstacles(source: TableDescription): readonly Obstacle[] {
   const name = `${source.schema}.${source.table}`;
-  if (source.kind === 'p' || source.isPartition) {
-    const is = source.kind === 'p' ? 'is partitioned' : 'is a partition of another table';
-    const way =
-      'what needs no copy do by itself; for the rest, make another table, or detach a partition, change it and attach it again';
-    return [{ code: 'PARTITIONS', message: `${name} ${is}, and is not copied: ${way}.` }];
+  if (source.kind === 'p') {
+    const way = 'what needs no copy do by itself; for the rest, make another table, or change one partition after another';
+    return [{ code: 'PARTITIONS', message: `${name} is partitioned, and is not copied: ${way}.` }];
   }
   const kinds: readonly (readonly [boolean, string])[] = [
     [source.kind === 'f', 'is a foreign table'],
     [source.persistence === 't', 'is a temporary table'],
     [source.persistence === 'u', 'is unlogged, so that its changes cannot be followed'],
     [source.isTyped, 'is a typed table'],
-    [source.isInherited, 'inherits from another table, or another one from it'],
+    [source.isInherited && !source.isPartition, 'inherits from another table, or another one from it'],
   ];
   const found = kinds
     .filter(([is]) => is)

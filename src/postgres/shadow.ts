@@ -10,6 +10,7 @@ import type { Plan, TableName } from '../engine/model.ts';
 import { type AlterReading, readAlterClauses } from './alter-clauses.ts';
 import { type Index, readTable, type TableDescription } from './catalog.ts';
 import { constraintStatements, copyStatements, indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { boundStatement } from './leaf-partition.ts';
 import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
@@ -147,6 +148,7 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
   const indexes = altered.indexes.filter(({ name }) => plan.deferredIndexes.includes(name));
   const parts = await readPartitionIndexes(session, plan.shadow, signal);
   for (const { name } of indexes) await session.execute(`DROP INDEX ${quoteTable({ schema, table: name })}`, signal);
+  if (source.leaf !== undefined) await session.execute(boundStatement(source.leaf, shadow), signal);
   const late = altered.constraints.filter(({ isValid }) => !isValid);
   for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
   const unfinished: Unfinished = {

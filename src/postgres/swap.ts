@@ -38,6 +38,8 @@ export interface CarryOver {
   makeReady(session: Session, signal: AbortSignal): Promise<void>;
   /** The relations to lock before the sources, in this order. Locks nothing. */
   findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
+  /** The tables of which sources are partitions, in the order to lock them in, before these. Locks nothing. */
+  findRoots(session: Session, signal: AbortSignal): Promise<readonly TableName[]>;
   /** What foreign keys tie to the sources. Locks nothing. */
   findPartners(session: Session, signal: AbortSignal): Promise<Partners>;
   /**
@@ -144,11 +146,14 @@ export class TableSwap {
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {
     const { carryOver, flavour } = this.#parts;
     const { locker, observer, options } = attempt;
-    const sources = this.#plans.map(({ source }) => source);
+    const swapped = this.#plans.map(({ source }) => source);
     const shadows = this.#plans.map(({ shadow }) => shadow);
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
     const outer = await carryOver.findOuter(observer, signal);
-    const order = lockOrder(sources, await carryOver.findPartners(observer, signal), this.#attempts);
+    const roots = await carryOver.findRoots(observer, signal);
+    const sources = [...roots, ...swapped];
+    const tables = lockOrder(swapped, await carryOver.findPartners(observer, signal), this.#attempts);
+    const order = { ...tables, sources: [...roots, ...tables.sources] };
     this.#attempts += 1;
     const request = { locker, inTheWay, flavour, sources, shadows, outer, order, options };
     const hopeless = await findHopelessHolders(request, signal);
@@ -163,7 +168,7 @@ export class TableSwap {
       if (lock.kind === 'not-locked') return lock;
       const inTheWay = await this.#fillTransaction(attempt, signal);
       if (inTheWay !== null) return { kind: 'not-locked', blockers: inTheWay };
-      const statement = { sql: 'COMMIT', session: locker, sessionName: `server process ${locker.pid}`, sources };
+      const statement = { sql: 'COMMIT', session: locker, sessionName: `server process ${locker.pid}`, sources: swapped };
       const failure = await sendSwap(statement, AbortSignal.timeout(options.holdTimeoutMs + commitGraceMs));
       return failure ?? { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
     } finally {

@@ -5,6 +5,8 @@
  *   views      those over the source that are replaced, and tables with rules that lead to it, the outermost first: a statement
  *              that uses one locks it before the source, and would keep it from us while it waited for the source. For transactions
  *              that begin with the source and go on to a view, they take turns: every other time they come last
+ *   roots      of a partition: the table that it belongs to, and its DEFAULT partition, which DETACH and ATTACH lock. Most statements
+ *              lock the table before its partitions, so it comes first; each but the first is waited for as partners are
  *   source     straight to ACCESS EXCLUSIVE, holding nothing else that an application could wait for. From a weaker lock upwards,
  *              a transaction that has read the table and goes on to write it would deadlock with us, and could be the one that dies
  *   partners   the tables that foreign keys tie to the source, waited for a short while. A transaction that writes a row and then
@@ -42,7 +44,7 @@ export interface LockRequest {
   /** Looks around meanwhile. */
   readonly inTheWay: Blockers;
   readonly flavour: Flavour;
-  /** The tables that are swapped together, or the only one. */
+  /** The tables that are swapped together, or the only one; and before it those of which it is a partition. */
   readonly sources: readonly TableName[];
   readonly shadows: readonly TableName[];
   /** Views and tables with rules that lead to the sources, in the order to lock them in. */

@@ -59,12 +59,6 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
 
   test.each<[string, string, string, RegExp]>([
     ['a partitioned table', 'CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id)', 'PARTITIONS', /is partitioned/],
-    [
-      'a partition',
-      'CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE t PARTITION OF p DEFAULT',
-      'PARTITIONS',
-      /is a partition of/,
-    ],
     ['an unlogged table', 'CREATE UNLOGGED TABLE t (id int PRIMARY KEY)', 'UNSUPPORTED_TABLE', /is unlogged/],
     [
       'a table that others inherit from',

@@ -23,6 +23,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 export const nothingElse: CarryOver = {
   makeReady: async () => undefined,
   findOuter: async () => [],
+  findRoots: async () => [],
   findPartners: async () => ({ children: [], parents: [], between: [] }),
   prepare: async () => [],
   beforeSwap: async () => undefined,
