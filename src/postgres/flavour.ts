@@ -17,6 +17,8 @@ export interface Flavour {
   readonly hasTransactionTimeout: boolean;
   /** Constraints of their own for NOT NULL, virtual generated columns (18). */
   readonly hasNotNullConstraints: boolean;
+  /** A publication leaves generated columns out unless it says otherwise, and a replica identity may have none that are left out (18). */
+  readonly leavesGeneratedOut: boolean;
   /** Settings of each session beside those that all servers share, as assignments for SET. */
   readonly sessionSettings: readonly string[];
 }
@@ -40,6 +42,7 @@ export function flavourOf(version: string, versionNumber: number): Flavour {
     hasFailoverSlots: versionNumber >= 17_00_00,
     hasTransactionTimeout: versionNumber >= 17_00_00,
     hasNotNullConstraints: versionNumber >= 18_00_00,
+    leavesGeneratedOut: versionNumber >= 18_00_00,
     sessionSettings: versionNumber >= 17_00_00 ? ['transaction_timeout = 0'] : [],
   };
 }

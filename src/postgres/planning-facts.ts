@@ -66,7 +66,11 @@ function kindObstacles(source: TableDescription): readonly Obstacle[] {
   ];
   const found = kinds
     .filter(([is]) => is)
-    .map(([, what]) => ({ code: 'UNSUPPORTED_TABLE' as const, message: `${name} ${what}.` }));
+    .map(([, what]): Obstacle => ({ code: 'UNSUPPORTED_TABLE', message: `${name} ${what}.` }));
+  if (source.replicaIdentity === 'f' && source.columns.some(({ generated }) => generated === 'v')) {
+    const message = `${name} has REPLICA IDENTITY FULL and a virtual generated column, so that the server refuses every UPDATE and DELETE once its changes are published: ALTER TABLE ${name} REPLICA IDENTITY DEFAULT, or USING INDEX, first.`;
+    found.push({ code: 'NO_REPLICA_IDENTITY', message });
+  }
   const broken = source.indexes.filter(({ isValid }) => !isValid);
   return [
     ...found,

@@ -27,16 +27,25 @@ export interface SlotState {
 /**
  * Creates the publication. Takes SHARE UPDATE EXCLUSIVE on the table for a moment; writers go on. It must come before the slot:
  * a publication made later does not exist for what the slot decodes first. `columns: null` publishes whole rows (needed where
- * the replica identity is FULL).
+ * the replica identity is FULL); with `withGenerated` also stored generated columns, without which the server would refuse updates.
  */
 export async function createPublication(
   session: Session,
-  what: { readonly name: string; readonly table: TableName; readonly columns: readonly string[] | null },
+  what: {
+    readonly name: string;
+    readonly table: TableName;
+    readonly columns: readonly string[] | null;
+    readonly withGenerated?: boolean;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const list = what.columns === null ? '' : ` (${what.columns.map(quoteName).join(', ')})`;
+  const generated = what.withGenerated === true ? ' WITH (publish_generated_columns = stored)' : '';
   await session.execute(`DROP PUBLICATION IF EXISTS ${quoteName(what.name)}`, signal);
-  await session.execute(`CREATE PUBLICATION ${quoteName(what.name)} FOR TABLE ${quoteTable(what.table)}${list}`, signal);
+  await session.execute(
+    `CREATE PUBLICATION ${quoteName(what.name)} FOR TABLE ${quoteTable(what.table)}${list}${generated}`,
+    signal,
+  );
 }
 
 /**

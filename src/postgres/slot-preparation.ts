@@ -51,7 +51,9 @@ export async function prepareSlot(order: SlotOrder, from: string | null, signal:
   }
   await sessions.withSession(async (session) => {
     await dropSlot(session, plan, signal);
-    await createPublication(session, { name, table: plan.source, columns: publishedColumns(plan, source) }, signal);
+    const columns = publishedColumns(plan, source);
+    const withGenerated = columns === null && order.server.flavour.leavesGeneratedOut;
+    await createPublication(session, { name, table: plan.source, columns, withGenerated }, signal);
   }, signal);
   await makeSlot(order, signal);
   return await sessions.withSession(async (session) => {

@@ -1,0 +1,3 @@
+CREATE TABLE t (id int PRIMARY KEY, a int, g int GENERATED ALWAYS AS (a * 2) STORED);
+ALTER TABLE t REPLICA IDENTITY FULL;
+INSERT INTO t (id, a) SELECT n, n FROM generate_series(1, 200) AS n;

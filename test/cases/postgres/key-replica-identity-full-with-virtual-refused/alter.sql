@@ -1,0 +1,1 @@
+ADD b int NOT NULL DEFAULT 3
