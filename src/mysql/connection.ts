@@ -50,18 +50,18 @@ function open(config: ConnectionConfig, signal: AbortSignal): Promise<Connection
     signal.throwIfAborted();
     const driver = createConnection(driverOptions(config));
     const connection = new DriverConnection(driver);
-    const abort = (): void => {
-      connection.destroy();
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    // Stays for the life of the connection: an 'error' event without a listener would end the process.
-    driver.on('error', (error) => {
+    const giveUp = (reason: unknown): void => {
       signal.removeEventListener('abort', abort);
       connection.destroy();
-      reject(error);
-    });
-    driver.on('end', () => connection.destroy());
+      reject(reason);
+    };
+    const abort = (): void => giveUp(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    // Both stay for the life of the connection: an 'error' event without a listener would end the process.
+    driver.on('error', giveUp);
+    // Once the connection is destroyed the driver says nothing more, so this may be all that is heard of a server that dies
+    // while it is connected to.
+    driver.on('end', () => giveUp(lossError()));
     driver.once('connect', () => {
       signal.removeEventListener('abort', abort);
       resolve(connection);

@@ -97,8 +97,8 @@ function codeOf(thrown: unknown): ErrorCode {
 /** OpenSSL's and Node's own codes, and a server that has no TLS although it is required. */
 function isTlsFault(thrown: unknown): boolean {
   const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
-  // A server that dies during the handshake resets the connection, which says nothing about TLS.
-  if (typeof message === 'string' && /\b(ECONNRESET|EPIPE|ETIMEDOUT)\b/.test(message)) return false;
+  // A server that dies during the handshake resets or closes the connection, which says nothing about TLS.
+  if (typeof message === 'string' && /\b(ECONNRESET|EPIPE|ETIMEDOUT)\b|socket disconnected/.test(message)) return false;
   return (
     typeof code === 'string' && /^(HANDSHAKE_|ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|EPROTO)/.test(code)
   );

@@ -143,6 +143,17 @@ describe.each(['mysql', 'mariadb'] as const)('a session on %s', (flavour) => {
     expect(await server.ender.observe(session.identity)).toBe('gone');
   });
 
+  test.each(['cut-before', 'cut-after', 'cut-answer'] as const)(
+    'is not opened when the connection ends while it is made (%s), and says so',
+    async (fate) => {
+      let isArmed = false;
+      await using proxy = await startProxy(url, () => (isArmed ? fate : 'pass'));
+      await using far = await openAdapter(proxy.url);
+      isArmed = true;
+      await expect(far.openSession({}, never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    },
+  );
+
   test('notices by itself that its connection went dead in silence', async () => {
     await using proxy = await startProxy(url);
     await using far = await openAdapter(proxy.url);

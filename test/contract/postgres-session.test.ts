@@ -194,6 +194,17 @@ describe.each(servers)('a session on %s', (name) => {
     expect(await server.ender.observe(session.identity)).toBe('gone');
   });
 
+  test.each(['cut-before', 'cut-after', 'cut-answer'] as const)(
+    'is not opened when the connection ends while it is made (%s), and says so',
+    async (fate) => {
+      let isArmed = false;
+      await using proxy = await startProxy(url, () => (isArmed ? fate : 'pass'));
+      await using far = await openPostgres(proxy.url);
+      isArmed = true;
+      await expect(far.openSession({}, never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    },
+  );
+
   test('does not take a new session with the same process id for the one that was lost', async () => {
     await using session = await server.openSession({}, never);
     const earlier = { pid: session.pid, startedAt: '2020-01-01 00:00:00+00' };
