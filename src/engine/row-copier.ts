@@ -6,7 +6,7 @@ import type { Chunk, Chunker } from './chunker.ts';
 import type { TablePair } from './ports.ts';
 import type { RangesInFlight } from './ranges-in-flight.ts';
 import { retry, type RetryContext } from './retry.ts';
-import type { Throttler } from './throttler.ts';
+import type { Done, Throttler } from './throttler.ts';
 
 /** After a collision this many chunks leave out existing rows from the first try on: rows that changed are often neighbours. */
 const CAREFUL_CHUNKS = 8;
@@ -51,15 +51,14 @@ export class RowCopier {
 
   /** Copies until every range is finished. */
   async run(signal: AbortSignal): Promise<void> {
-    const copyNext = async (inner: AbortSignal): Promise<number | null> => {
+    const copyNext = async (inner: AbortSignal): Promise<Done | null> => {
       const chunk = await this.#parts.chunker.next(inner);
       return chunk === null ? null : await this.#copy(chunk, inner);
     };
     await this.#parts.throttler.work(copyNext, signal);
   }
 
-  /** Resolves with how long the chunk kept the server busy, milliseconds. */
-  async #copy(chunk: Chunk, signal: AbortSignal): Promise<number> {
+  async #copy(chunk: Chunk, signal: AbortSignal): Promise<Done> {
     const { ranges, applier, chunker, size } = this.#parts;
     ranges.register(chunk.range);
     const flush = applier.running;
@@ -83,13 +82,9 @@ export class RowCopier {
       size.observe(chunk.limitRows, rows, durationMs);
     }
     chunker.finish(chunk);
-    this.#context.observer({
-      kind: 'chunk-copied',
-      rows: rows === 'handed over' ? 0 : rows,
-      durationMs,
-      isCollided: rows === 'handed over',
-    });
-    return durationMs;
+    const copied = rows === 'handed over' ? 0 : rows;
+    this.#context.observer({ kind: 'chunk-copied', rows: copied, durationMs, isCollided: rows === 'handed over' });
+    return { rows: copied, busyMs: durationMs };
   }
 
   async #copyRange(chunk: Chunk, signal: AbortSignal): Promise<number | 'handed over'> {

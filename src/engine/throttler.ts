@@ -7,6 +7,7 @@ import { Pace } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
 import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts';
+import { WorkerCount } from './worker-count.ts';
 
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
@@ -39,11 +40,14 @@ export interface ThrottlerParts {
   readonly written: () => RowsWritten;
 }
 
-/**
- * One piece of work, a chunk as a rule: resolves with how long it kept the server busy, milliseconds, or with null when there
- * is no work left.
- */
-export type Work = (signal: AbortSignal) => Promise<number | null>;
+/** What a piece of work, a chunk as a rule, has done, and for how long it kept the server busy. */
+export interface Done {
+  readonly rows: number;
+  readonly busyMs: number;
+}
+
+/** One piece of work; null when there is none left. */
+export type Work = (signal: AbortSignal) => Promise<Done | null>;
 
 /**
  * A pressure of 1 or more stops at once. Below it the pace decides, by fewer workers, smaller chunks, and pauses between them:
@@ -62,6 +66,7 @@ export class Throttler {
   /** What each signal said last beside its pressure, by its name. */
   readonly #told = { warning: new Map<string, string>(), noticed: new Map<string, string>() };
   readonly #pace: Pace;
+  #workerCount: WorkerCount;
   #pacedAt: number;
   #working = 0;
   #stopped: { readonly by: string; readonly since: number } | null = null;
@@ -73,7 +78,9 @@ export class Throttler {
     this.#controls = controls;
     this.#context = context;
     this.#clock = context.clock;
-    this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth);
+    this.#workerCount = new WorkerCount(this.#clock);
+    // One worker alone shows by its first chunks what they cost.
+    this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth && !this.#isCountFound);
     this.#pacedAt = this.#clock.now();
     for (const signal of signals)
       this.#readings.set(signal.name, {
@@ -110,6 +117,7 @@ export class Throttler {
   /** Does piece after piece, some side by side, as the workers and the signals allow, until there is no work left. */
   async work(piece: Work, signal: AbortSignal): Promise<void> {
     const state = { isOver: false };
+    this.#workerCount = new WorkerCount(this.#clock);
     const worker = async (number: number, inner: AbortSignal): Promise<void> => {
       for (;;) {
         while (number >= this.#controls.options.copyWorkers && !state.isOver) await this.#controls.changed(inner);
@@ -133,9 +141,10 @@ export class Throttler {
   async #workOnce(piece: Work, signal: AbortSignal): Promise<boolean> {
     await this.#begin(signal);
     try {
-      const busyMs = await piece(signal);
-      if (busyMs === null) return false;
-      await this.#rest(busyMs, signal);
+      const done = await piece(signal);
+      if (done === null) return false;
+      this.#workerCount.observe(done.rows, this.#workersMax);
+      await this.#rest(done.busyMs, signal);
       return true;
     } finally {
       this.#working -= 1;
@@ -184,6 +193,7 @@ export class Throttler {
         if (before !== undefined) this.#readings.set(one.name, { ...before, failure: messageOf(error) });
       }
       this.#followPressure();
+      if (this.#pace.share < PACE_FULL || this.#strongest().pressure >= 1) this.#workerCount.disturbed();
       this.#changed.notify();
       await this.#clock.sleep(this.#controls.options.throttleIntervalMs, signal);
     }
@@ -237,7 +247,18 @@ export class Throttler {
   }
 
   get #workersWanted(): number {
-    return this.#pace.share * Math.min(WORKERS_MAX, this.#controls.options.copyWorkers);
+    const max = this.#workersMax;
+    return this.#pace.share * (this.#isCountFound ? this.#workerCount.of(max) : max);
+  }
+
+  get #workersMax(): number {
+    return Math.min(WORKERS_MAX, this.#controls.options.copyWorkers);
+  }
+
+  /** With a limit on the application's latency no worker works that brings next to nothing. */
+  get #isCountFound(): boolean {
+    const { latency, isPaceSmooth } = this.#controls.options;
+    return latency !== null && isPaceSmooth;
   }
 
   #strongest(): Strongest {

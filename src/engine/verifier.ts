@@ -9,7 +9,7 @@ import type { KeyRange, RowKey, VerificationProgress } from './model.ts';
 import type { RowWriter, TablePair } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { Condition, runTogether } from './tasks.ts';
-import type { Throttler } from './throttler.ts';
+import type { Done, Throttler } from './throttler.ts';
 
 /** Keys of one range that are judged one by one; a range with more is compared again as a whole. */
 const KEYS_PER_RANGE_MAX = 1000;
@@ -104,7 +104,7 @@ export class Verifier {
 
   async #pass(signal: AbortSignal): Promise<void> {
     const state = { isCompared: false };
-    const verifyNext = async (inner: AbortSignal): Promise<number | null> => {
+    const verifyNext = async (inner: AbortSignal): Promise<Done | null> => {
       while (this.#suspectedKeys > SUSPECTS_MAX) await this.#changed.changed(inner);
       const chunk = await this.#chunker.next(inner);
       return chunk === null ? null : await this.#verify(chunk, inner);
@@ -125,23 +125,23 @@ export class Verifier {
     await runTogether([compare, judge], signal);
   }
 
-  /** Resolves with how long the comparison kept the server busy, milliseconds. */
-  async #verify(chunk: Chunk, signal: AbortSignal): Promise<number> {
+  async #verify(chunk: Chunk, signal: AbortSignal): Promise<Done> {
     const startedAt = this.#context.clock.now();
     const comparison = await this.#compareRange(chunk.range, signal);
     const durationMs = this.#context.clock.now() - startedAt;
     this.#parts.size.observe(chunk.limitRows, comparison.sourceRows, durationMs);
     const compared = { chunk, rows: comparison.sourceRows, durationMs };
+    const done = { rows: comparison.sourceRows, busyMs: durationMs };
     if (comparison.isEqual) {
       this.#finish(compared, true);
-      return durationMs;
+      return done;
     }
     const { differing } = comparison;
     const isFew = differing !== undefined && differing.length <= KEYS_PER_RANGE_MAX;
     const keys = isFew ? differing : await this.#findSuspects(chunk.range, signal);
     this.#suspected = [...this.#suspected, { ...compared, keys }];
     this.#changed.notify();
-    return durationMs;
+    return done;
   }
 
   #finish({ chunk, rows, durationMs }: Omit<Suspected, 'keys'>, isEqual: boolean): void {

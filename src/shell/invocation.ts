@@ -23,6 +23,8 @@ export interface Surroundings extends ReporterTarget {
   readonly environment: Environment;
   readonly stdin: Keyboard['input'];
   readonly stderr: { write(text: string): unknown };
+  /** Lets other processes of this machine go first, as nice(1) counts; without it the caller's process stays as it is. */
+  readonly giveWay?: (nice: number) => void;
 }
 
 /** A command with its options read and its login known. */

@@ -3,6 +3,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { parseCommandLine } from './cli.ts';
 import { runCommand } from './commands.ts';
@@ -22,6 +23,7 @@ const surroundings: Surroundings = {
   stderr: process.stderr,
   now: () => new Date(),
   monotonicMs: () => performance.now(),
+  giveWay,
 };
 
 setMaxListeners(LISTENERS_MAX);
@@ -48,6 +50,15 @@ async function main(args: readonly string[]): Promise<number> {
     const error = asMigrationError(thrown);
     printError(error, isJsonAskedFor(args) ? 'json' : 'text', surroundings);
     return error.exitCode;
+  }
+}
+
+/** Only ever downwards: who started the program may have asked for more. */
+function giveWay(nice: number): void {
+  try {
+    if (getPriority() < nice) setPriority(nice);
+  } catch {
+    // A courtesy, which some sandboxes forbid.
   }
 }
 

@@ -59,6 +59,7 @@ type Start = (run: StartOptions) => Promise<RunResult>;
 
 async function runAndShow(invocation: RunInvocation, start: Start): Promise<number> {
   const { values, surroundings } = invocation;
+  surroundings.giveWay?.(values.nice);
   const { pace, ...limits } = limitsFrom(values);
   const steering = await openSteering(values, pace, surroundings.now);
   if (values.report !== null) await checkReportPath(values.report);

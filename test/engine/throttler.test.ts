@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
-import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
+import { DEFAULT_OPTIONS, type MigrationOptions } from '../../src/engine/options.ts';
 import type { ThrottleSample, ThrottleSignal } from '../../src/engine/ports.ts';
-import { Throttler } from '../../src/engine/throttler.ts';
+import { type Done, Throttler } from '../../src/engine/throttler.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
 const SIGNAL = new AbortController().signal;
-const OPTIONS = { ...DEFAULT_OPTIONS, copyWorkers: 4, throttleIntervalMs: 500, throttleStaleMs: 5000 };
+const OPTIONS: MigrationOptions = {
+  ...DEFAULT_OPTIONS,
+  latency: null,
+  copyWorkers: 4,
+  throttleIntervalMs: 500,
+  throttleStaleMs: 5000,
+};
 
 function setUp(sample: () => ThrottleSample, options = OPTIONS) {
   const clock = new VirtualClock();
@@ -46,10 +52,10 @@ async function isAdmitted(throttler: Throttler): Promise<boolean> {
 async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: number): Promise<number> {
   const controller = new AbortController();
   let pieces = 0;
-  const piece = async (inner: AbortSignal): Promise<number> => {
+  const piece = async (inner: AbortSignal): Promise<Done> => {
     await clock.sleep(100, inner);
     pieces += 1;
-    return 100;
+    return { rows: 10, busyMs: 100 };
   };
   const work = throttler.work(piece, controller.signal).catch(() => {});
   await clock.advance(forMs);
@@ -206,11 +212,11 @@ describe('the throttler', () => {
     await clock.advance(30_000);
     const controller = new AbortController();
     const begun: number[] = [];
-    const piece = async (inner: AbortSignal): Promise<number> => {
+    const piece = async (inner: AbortSignal): Promise<Done> => {
       begun.push(clock.now());
       // As one that waited for a connection that hung.
       await clock.sleep(30_000, inner);
-      return 30_000;
+      return { rows: 10, busyMs: 30_000 };
     };
     const work = throttler.work(piece, controller.signal).catch(() => {});
     await clock.advance(31_000);
@@ -250,6 +256,17 @@ describe('the throttler', () => {
     isOver = false;
     await clock.advance(500);
     expect(await isAdmitted(throttler)).toBe(true);
+    await stop();
+  });
+
+  test('begins with one worker where the latency has a limit, and lets others follow that bring something', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), {
+      ...OPTIONS,
+      latency: DEFAULT_OPTIONS.latency,
+    });
+    const work = shareWorked(throttler, clock, 500);
+    expect(await work).toBe(0.25);
+    expect(await shareWorked(throttler, clock, 60_000)).toBeGreaterThan(0.9);
     await stop();
   });
 
@@ -323,12 +340,12 @@ describe('the throttler', () => {
     });
     const controller = new AbortController();
     let pieces = 0;
-    const piece = async (inner: AbortSignal): Promise<number> => {
+    const piece = async (inner: AbortSignal): Promise<Done> => {
       working += 1;
       await clock.sleep(50, inner);
       working -= 1;
       pieces += 1;
-      return 50;
+      return { rows: 10, busyMs: 50 };
     };
     const work = throttler.work(piece, controller.signal).catch(() => {});
     await clock.advance(60_000);

@@ -1,0 +1,92 @@
+/** How many workers bring anything. More than the server's processors bear only make each other, and the application, wait. */
+
+import type { Clock } from './ports.ts';
+
+/** A rate is known after so long and so many pieces of work. */
+const WINDOW_MS = 500;
+const WINDOW_PIECES = 8;
+/** One more worker stays when it brings at least this share of what each of the others does. */
+const GAIN_MIN = 0.3;
+/** What was found holds for this long before it is looked at again; twice as long each time that it was confirmed. */
+const SETTLED_FIRST_MS = 5_000;
+const SETTLED_MAX_MS = 60_000;
+
+/** Measuring a number of workers, measuring one more than `rate` is known for, or content with what was found. */
+type State =
+  | { readonly kind: 'first' }
+  | { readonly kind: 'one-more'; readonly rate: number }
+  | { readonly kind: 'settled'; readonly untilMs: number };
+
+interface Window {
+  readonly sinceMs: number;
+  readonly pieces: number;
+  readonly rows: number;
+}
+
+/**
+ * Begins with one worker and compares the rows that each number brings in a second with those of one more. Rates are comparable
+ * only while nothing else holds the work back, so whoever knows of that calls `disturbed`.
+ */
+export class WorkerCount {
+  readonly #clock: Clock;
+  #count = 1;
+  #state: State = { kind: 'first' };
+  #window: Window | null = null;
+  /** Pieces to come that began with another number. */
+  #outdated = 0;
+  #settledOn = 0;
+  #settledMs = SETTLED_FIRST_MS;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Workers that may work, at most `max`. */
+  of(max: number): number {
+    return Math.min(this.#count, max);
+  }
+
+  /** What was counted so far says nothing. */
+  disturbed(): void {
+    this.#window = null;
+  }
+
+  /** Takes in a finished piece of so many rows. */
+  observe(rows: number, max: number): void {
+    const now = this.#clock.now();
+    if (this.#outdated > 0) {
+      this.#outdated -= 1;
+    } else if (this.#state.kind === 'settled') {
+      // The server may have got other things to do, so that the last worker no longer pays.
+      if (now >= this.#state.untilMs) this.#try(this.of(max) - 1, { kind: 'first' });
+    } else if (this.#window === null) {
+      this.#window = { sinceMs: now, pieces: 0, rows: 0 };
+    } else {
+      const window = { ...this.#window, pieces: this.#window.pieces + 1, rows: this.#window.rows + rows };
+      this.#window = window;
+      const elapsedMs = now - window.sinceMs;
+      if (elapsedMs >= WINDOW_MS && window.pieces >= WINDOW_PIECES) this.#judge(window.rows / elapsedMs, max);
+    }
+  }
+
+  #judge(rate: number, max: number): void {
+    const others = this.#count - 1;
+    const hasPaid = this.#state.kind !== 'one-more' || rate >= this.#state.rate * (1 + GAIN_MIN / others);
+    if (!hasPaid) this.#settle(others);
+    else if (this.#count >= max) this.#settle(max);
+    else this.#try(this.#count + 1, { kind: 'one-more', rate });
+  }
+
+  #settle(count: number): void {
+    this.#settledMs = count === this.#settledOn ? Math.min(SETTLED_MAX_MS, 2 * this.#settledMs) : SETTLED_FIRST_MS;
+    this.#settledOn = count;
+    this.#try(count, { kind: 'settled', untilMs: this.#clock.now() + this.#settledMs });
+  }
+
+  #try(count: number, state: State): void {
+    this.#outdated = this.#count;
+    this.#count = Math.max(1, count);
+    this.#state = state;
+    this.#window = null;
+  }
+}

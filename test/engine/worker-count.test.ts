@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { WorkerCount } from '../../src/engine/worker-count.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+const PIECE_ROWS = 100;
+
+/** Workers that share a server; resolves with how many worked at the end of each second. */
+async function countsBy(
+  seconds: number,
+  {
+    rowsPerMs,
+    max,
+    count = new WorkerCount(new VirtualClock()),
+    clock,
+  }: {
+    /** Of all workers together, by their number. */
+    readonly rowsPerMs: (workers: number) => number;
+    readonly max: number;
+    readonly count?: WorkerCount;
+    readonly clock: VirtualClock;
+  },
+): Promise<readonly number[]> {
+  const counts: number[] = [];
+  const endMs = clock.now() + seconds * 1000;
+  while (clock.now() < endMs) {
+    // Pieces end evenly spread over time.
+    await clock.advance(PIECE_ROWS / rowsPerMs(count.of(max)));
+    count.observe(PIECE_ROWS, max);
+    counts[Math.floor(clock.now() / 1000)] = count.of(max);
+  }
+  return counts;
+}
+
+function setUp() {
+  const clock = new VirtualClock();
+  return { clock, count: new WorkerCount(clock) };
+}
+
+test('all workers work where each brings as much as the others', async () => {
+  const counts = await countsBy(20, { ...setUp(), max: 4, rowsPerMs: (workers) => 10 * workers });
+  expect(counts[0]).toBeLessThan(4);
+  expect(counts[4]).toBe(4);
+  // One less for a moment, to see whether the last one still pays.
+  expect(counts.slice(4).filter((workers) => workers === 4).length).toBeGreaterThan(12);
+});
+
+test('one worker works where a second brings next to nothing, and is tried ever less often', async () => {
+  const counts = await countsBy(120, { ...setUp(), max: 4, rowsPerMs: (workers) => 10 + workers });
+  expect(Math.max(...counts)).toBe(2);
+  expect(counts.filter((workers) => workers === 2).length).toBeLessThan(8);
+});
+
+test('as many workers work as bring something', async () => {
+  const counts = await countsBy(60, { ...setUp(), max: 8, rowsPerMs: (workers) => 10 * Math.min(3, workers) });
+  expect(counts.slice(5).filter((workers) => workers === 3).length).toBeGreaterThan(40);
+});
+
+test('a worker that has ceased to bring anything goes, and comes again when it does', async () => {
+  const { clock, count } = setUp();
+  const server = { clock, count, max: 2 };
+  await countsBy(10, { ...server, rowsPerMs: (workers) => 10 * workers });
+  expect(count.of(2)).toBe(2);
+  await countsBy(60, { ...server, rowsPerMs: () => 10 });
+  expect(count.of(2)).toBe(1);
+  await countsBy(120, { ...server, rowsPerMs: (workers) => 10 * workers });
+  expect(count.of(2)).toBe(2);
+});
+
+test('what was counted while something else held the work back is no rate', async () => {
+  const { clock, count } = setUp();
+  for (let piece = 0; piece < 100; piece += 1) {
+    await clock.advance(100);
+    count.disturbed();
+    count.observe(PIECE_ROWS, 4);
+  }
+  expect(count.of(4)).toBe(1);
+});
