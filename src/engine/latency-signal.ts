@@ -17,7 +17,8 @@ export class LatencySignal implements ThrottleSignal {
   readonly #stream: ChangeStream;
   readonly #limit: () => LatencyLimit | null;
   readonly #clock: Clock;
-  readonly #recent: number[] = [];
+  /** At first those of the baseline: of the first few alone, one slow commit would be the tail. */
+  #recent: readonly number[] = [];
   #restMs = 0;
 
   /** `limit` is asked at each beat; while it is null there is none. */
@@ -35,14 +36,14 @@ export class LatencySignal implements ThrottleSignal {
       await this.#clock.sleep(BASELINE_PAUSE_MS, signal);
     }
     this.#restMs = quantile(beats, 0.9);
+    this.#recent = beats.slice(-RECENT_BEATS);
   }
 
   /** One heartbeat; the pressure is judged over the last few, so that one slow commit does not stop the copy. */
   async sample(signal: AbortSignal): Promise<ThrottleSample> {
     const limit = this.#limit();
     if (limit === null) return { pressure: 0, detail: 'no limit is set' };
-    this.#recent.push(await this.#beat(signal));
-    if (this.#recent.length > RECENT_BEATS) this.#recent.shift();
+    this.#recent = [...this.#recent, await this.#beat(signal)].slice(-RECENT_BEATS);
     const feltMs = quantile(this.#recent, 0.75);
     const stopMs = Math.max(limit.floorMs, limit.factor * this.#restMs);
     return {
