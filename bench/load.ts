@@ -5,7 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { measureLive } from '../test/support/live-measure.ts';
-import { type Flavour, startServer } from '../test/support/servers.ts';
+import { type Flavour, type Server, startServer } from '../test/support/servers.ts';
+import { startTrafficProcess } from '../test/support/traffic-process.ts';
+import type { TrafficOptions } from '../test/support/traffic.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import type { PeriodReport, TrafficReport } from '../test/support/traffic-record.ts';
 import { commonOptions, commonUsage, readCount, readFlavours, readNamed, readVersion, wordsOf } from './arguments.ts';
@@ -23,6 +25,7 @@ const usage = `npm run bench -- load [option…]
 ${commonUsage}
   --rows N            rows of the table (1,000,000)
   --writes N          write transactions a second (300), about four row changes each
+  --capacity PERCENT  instead: so much of what the same connections can do when they do nothing else, which is measured first
   --rounds N          each variant so many times; medians are shown (3)
   --variant NAME=OPTIONS  options of migrate, such as gentle="--workers 1"; several; "default=" unless given
   --before SECONDS    how long the application is measured alone (10)
@@ -33,6 +36,9 @@ ${stagingUsage}
 const afterMs = 1_000;
 /** The server is warm after this. */
 const warmUpMs = 3_000;
+const capacityMs = 10_000;
+/** More than any server does for few connections. */
+const unreachableRate = 100_000;
 /** The lock is asked for and writers wait within this time around the swap. */
 const aroundSwapMs = { before: 3_000, after: 500 };
 
@@ -72,6 +78,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
       ...stagingOptions,
       rows: { type: 'string', default: '1000000' },
       writes: { type: 'string', default: '300' },
+      capacity: { type: 'string' },
       rounds: { type: 'string', default: '3' },
       variant: { type: 'string', multiple: true, default: ['default='] },
       before: { type: 'string', default: '10' },
@@ -89,6 +96,8 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
   };
   const results: BenchResult[] = [];
   if (values.url !== undefined) {
+    if (values.capacity !== undefined)
+      throw new UsageError('--capacity: on a server of yours say how many --writes there are.');
     if (values.write.length === 0)
       throw new UsageError('--write: say what the application does to the table, such as an UPDATE of one row.');
     await using table = await copyForStaging(values);
@@ -108,9 +117,13 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
   } else {
     const rows = readCount('rows', values.rows, { min: 1, max: 10_000_000 });
     const version = readVersion(values.version);
+    const percent = values.capacity === undefined ? null : readCount('capacity', values.capacity, { min: 1, max: 99 });
     for (const flavour of readFlavours(values.flavour)) {
       const flags = benchFlags(flavour);
-      const measure = (variant: Variant): Promise<Felt> => measurePrivate({ flavour, version, rows, flags }, variant, load);
+      const server = { flavour, version, rows, flags };
+      const capacity = percent === null ? null : await measureCapacity(server);
+      const asked = capacity === null || percent === null ? load : { ...load, writesPerSecond: (capacity * percent) / 100 };
+      const measure = (variant: Variant): Promise<Felt> => measurePrivate(server, variant, asked);
       results.push(
         await measureAll({
           flavour,
@@ -118,9 +131,9 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
           rows,
           variants,
           rounds,
-          load,
+          load: asked,
           measure,
-          settings: { flags: flags.join(' ') },
+          settings: { flags: flags.join(' '), ...(capacity === null ? {} : { capacity: Math.round(capacity) }) },
         }),
       );
     }
@@ -164,7 +177,7 @@ async function measureAll({ flavour, load, measure, rounds, rows, server, settin
   return concluded(
     { bench: 'load', flavour, server, machine },
     {
-      title: `${numberText(rows, 0)} rows, ${load.writesPerSecond} write transactions/s, medians of ${rounds}`,
+      title: `${numberText(rows, 0)} rows, ${numberText(load.writesPerSecond, 0)} write transactions/s, medians of ${rounds}`,
       settings: { rows, rounds, ...load, ...options, ...settings },
       columns: [
         { title: 'seconds', digits: 1 },
@@ -238,10 +251,30 @@ interface PrivateLoad {
   readonly flags: readonly string[];
 }
 
+/** The traffic of all runs, but for its rate. */
+function trafficOn(server: Server, rows: number): Omit<TrafficOptions, 'writesPerSecond'> {
+  return { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows };
+}
+
+/** Transactions a second that the writers get done when the next is always due. */
+async function measureCapacity({ flags, flavour, rows, version }: PrivateLoad): Promise<number> {
+  await using server = await startServer({ flavour, version, extraFlags: flags });
+  await using traffic = await startTrafficProcess({ ...trafficOn(server, rows), writesPerSecond: unreachableRate });
+  await delay(warmUpMs);
+  await traffic.enter('before');
+  const from = performance.now();
+  await delay(capacityMs);
+  const { periods } = await traffic.report();
+  const perSecond = (1_000 * (periods['before']?.writes.count ?? 0)) / (performance.now() - from);
+  if (perSecond === 0) throw new RunFailedError('No write of the application succeeded while its capacity was measured.');
+  console.error(`${flavour}: the application alone gets ${numberText(perSecond, 0)} write transactions/s done`);
+  return perSecond;
+}
+
 /** On a server of its own, with the traffic of the tests, whose ledger knows what every row must be. */
 async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
   await using server = await startServer({ flavour, version, extraFlags: flags });
-  const traffic = { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows, ...load };
+  const traffic = { ...trafficOn(server, rows), ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const measured: Measured[] = [];
   const { report, longestAtCutover, ledger } = await measureLive(
