@@ -41,6 +41,8 @@ export interface Controlled {
 const CHECK_MS_MAX = 5_000;
 /** What takes away a limit, a file or an address. */
 const NONE = 'none';
+/** What gives an option the value back that it has without flag, variable and file. */
+const DEFAULT = 'default';
 
 /** Null: none. */
 type Value = ReturnType<typeof parseOption> | null;
@@ -53,7 +55,7 @@ const PACE = {
   chunkTimeMs: (value) => ({ chunkTargetMs: Number(value) }),
   chunkRowsMax: (value) => ({ chunkRowsMax: Number(value) }),
   checkpointIntervalMs: (value) => ({ checkpointIntervalMs: Number(value) }),
-  maxLatencyMs: (value) => ({ latency: latencyLimit(Number(value)) }),
+  maxLatencyMs: (value) => ({ latency: latencyLimit(value === null ? null : Number(value)) }),
   cutoverLockTimeoutMs: (value, { cutover }) => ({ cutover: { ...cutover, lockTimeoutMs: Number(value) } }),
   cutoverHoldTimeoutMs: (value, { cutover }) => ({ cutover: { ...cutover, holdTimeoutMs: Number(value) } }),
   cutoverAttempts: (value, { cutover }) => ({ cutover: checkCutoverLimits({ ...cutover, attemptsMax: Number(value) }) }),
@@ -125,9 +127,10 @@ async function set(steering: Steering, setting: string, who: string): Promise<Co
   const option = allOptions().find((option) => option.flag === flag && SETTABLE.includes(flag));
   if (option === undefined) return refused(`What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`);
   try {
-    const value = text === NONE && REMOVABLE.has(option.name) ? null : parseOption(option, text, flag);
-    await change(steering, { option, value, flag }, who);
-    return done(`${flag} is ${text} now.`);
+    const isRemoved = text === NONE && REMOVABLE.has(option.name);
+    const wanted = text === DEFAULT ? option.default : isRemoved ? null : text;
+    await change(steering, { option, value: wanted === null ? null : parseOption(option, wanted, flag), flag }, who);
+    return done(text === DEFAULT ? `${flag} has its default again.` : `${flag} is ${text} now.`);
   } catch (error) {
     if (error instanceof MigrationError) return refused(error.code === 'BAD_USAGE' ? error.message : notChecked(flag, error));
     throw error;

@@ -101,6 +101,18 @@ test('a window, a file and an address that are set hold at once, and none takes 
   expect(controls.options.load.max).toEqual({});
 });
 
+test('default gives back what holds without any option', async () => {
+  const { tell, controls } = await openRun();
+  const before = controls.options;
+  for (const [setting] of settings) await tell('set', setting);
+  expect(controls.options.latency).toEqual({ factor: 0, floorMs: 40 });
+  for (const flag of SETTABLE) {
+    expect(await tell('set', `${flag}=default`)).toEqual({ isDone: true, message: `${flag} has its default again.` });
+  }
+  expect(controls.options).toEqual(before);
+  expect([controls.pauses, controls.cutoverHolds]).toEqual([[], []]);
+});
+
 test.each([
   ['workers=0', 'workers must be from 1 to 64, not "0".'],
   ['workers', `What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`],
