@@ -50,6 +50,8 @@ interface Variant {
 interface Load {
   readonly writesPerSecond: number;
   readonly beforeMs: number;
+  /** Write transactions a second that the server can do, where that was measured. */
+  readonly capacity?: number;
 }
 
 /** One run of one variant. */
@@ -121,8 +123,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
     for (const flavour of readFlavours(values.flavour)) {
       const flags = benchFlags(flavour);
       const server = { flavour, version, rows, flags };
-      const capacity = percent === null ? null : await measureCapacity(server);
-      const asked = capacity === null || percent === null ? load : { ...load, writesPerSecond: (capacity * percent) / 100 };
+      const asked = percent === null ? load : await loadTo(percent, server, load);
       const measure = (variant: Variant): Promise<Felt> => measurePrivate(server, variant, asked);
       results.push(
         await measureAll({
@@ -133,7 +134,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
           rounds,
           load: asked,
           measure,
-          settings: { flags: flags.join(' '), ...(capacity === null ? {} : { capacity: Math.round(capacity) }) },
+          settings: { flags: flags.join(' ') },
         }),
       );
     }
@@ -254,6 +255,12 @@ interface PrivateLoad {
 /** The traffic of all runs, but for its rate. */
 function trafficOn(server: Server, rows: number): Omit<TrafficOptions, 'writesPerSecond'> {
   return { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows };
+}
+
+/** The load that takes so much of what the server can do. */
+async function loadTo(percent: number, server: PrivateLoad, load: Load): Promise<Load> {
+  const capacity = Math.round(await measureCapacity(server));
+  return { ...load, capacity, writesPerSecond: (capacity * percent) / 100 };
 }
 
 /** Transactions a second that the writers get done when the next is always due. */

@@ -1,4 +1,5 @@
 /** `npm run bench -- NAME [option…]`: measures one thing on real servers. Each bench says by `--help` what it takes. */
+import { builtProgram } from '../test/support/cli.ts';
 import { RunFailedError, UsageError } from './errors.ts';
 
 interface Bench {
@@ -53,6 +54,8 @@ if (bench === undefined) {
   console.error(`npm run bench -- NAME [option…]\n\n${list.join('\n')}`);
   process.exitCode = 2;
 } else {
+  // Now, and not while an application is measured in this process.
+  if (!args.includes('--help')) builtProgram();
   await bench.run(args).catch((error: unknown) => {
     // An option that parseArgs does not know.
     const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);

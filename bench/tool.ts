@@ -1,13 +1,9 @@
 /** One run of the program as users have it: built, in a process of its own, measured from outside and by its own account. */
-import { builtProgram } from '../test/support/cli.ts';
 import { cleanUp } from '../src/index.ts';
 import { parseServerUrl } from '../src/server-url.ts';
 import { type OutputLine, runTool as runProgram, type ToolOptions } from '../test/support/tableshift-process.ts';
 import { RunFailedError } from './errors.ts';
 import { watchMemory } from './machine.ts';
-
-// Now, and not while an application is measured in this process.
-builtProgram();
 
 /** What a run was. Times in seconds where nothing else is said. */
 export interface ToolRun {
