@@ -193,7 +193,6 @@ export class Throttler {
         if (before !== undefined) this.#readings.set(one.name, { ...before, failure: messageOf(error) });
       }
       this.#followPressure();
-      if (this.#pace.share < PACE_FULL || this.#strongest().pressure >= 1) this.#workerCount.disturbed();
       this.#changed.notify();
       await this.#clock.sleep(this.#controls.options.throttleIntervalMs, signal);
     }
@@ -210,7 +209,9 @@ export class Throttler {
   #followPressure(): void {
     const now = this.#clock.now();
     const { isPaceSmooth } = this.#controls.options;
-    if (isPaceSmooth && this.#controls.pausedBy === null) this.#pace.follow(this.#strongest().pressure, now - this.#pacedAt);
+    const { pressure } = this.#strongest();
+    if (isPaceSmooth && this.#controls.pausedBy === null) this.#pace.follow(pressure, now - this.#pacedAt);
+    if (this.#pace.share < PACE_FULL || pressure >= 1) this.#workerCount.disturbed();
     this.#pacedAt = now;
   }
 

@@ -127,14 +127,18 @@ async function set(steering: Steering, setting: string, who: string): Promise<Co
   const option = allOptions().find((option) => option.flag === flag && SETTABLE.includes(flag));
   if (option === undefined) return refused(`What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`);
   try {
-    const isRemoved = text === NONE && REMOVABLE.has(option.name);
-    const wanted = text === DEFAULT ? option.default : isRemoved ? null : text;
-    await change(steering, { option, value: wanted === null ? null : parseOption(option, wanted, flag), flag }, who);
+    await change(steering, { option, value: readValue(option, text, flag), flag }, who);
     return done(text === DEFAULT ? `${flag} has its default again.` : `${flag} is ${text} now.`);
   } catch (error) {
     if (error instanceof MigrationError) return refused(error.code === 'BAD_USAGE' ? error.message : notChecked(flag, error));
     throw error;
   }
+}
+
+function readValue(option: Option, text: string, flag: string): Value {
+  if (text === NONE && REMOVABLE.has(option.name)) return null;
+  const wanted = text === DEFAULT ? option.default : text;
+  return wanted === null ? null : parseOption(option, wanted, flag);
 }
 
 interface Setting {

@@ -264,8 +264,7 @@ describe('the throttler', () => {
       ...OPTIONS,
       latency: DEFAULT_OPTIONS.latency,
     });
-    const work = shareWorked(throttler, clock, 500);
-    expect(await work).toBe(0.25);
+    expect(await shareWorked(throttler, clock, 500)).toBe(0.25);
     expect(await shareWorked(throttler, clock, 60_000)).toBeGreaterThan(0.9);
     await stop();
   });

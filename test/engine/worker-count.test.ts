@@ -10,13 +10,13 @@ async function countsBy(
   {
     rowsPerMs,
     max,
-    count = new WorkerCount(new VirtualClock()),
+    count,
     clock,
   }: {
     /** Of all workers together, by their number. */
     readonly rowsPerMs: (workers: number) => number;
     readonly max: number;
-    readonly count?: WorkerCount;
+    readonly count: WorkerCount;
     readonly clock: VirtualClock;
   },
 ): Promise<readonly number[]> {
