@@ -6,13 +6,14 @@ import type { Plan } from '../engine/model.ts';
 import type { CopyResult, RowWriter, TablePair } from '../engine/ports.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
+import { atOnce, type InsertTurn, insertTurns } from './insert-turns.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { compareKeysFor } from './row-key-order.ts';
 import type { KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
-import { createRowWriter, insertChecked, keysPerStatement } from './row-writer.ts';
+import { createRowWriter, insertChecked, type InsertResult, keysPerStatement } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
 import { createShadow, dropShadow, finishShadow, withOneThread } from './shadow.ts';
 
@@ -46,14 +47,15 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       `The table ${plan.source.schema}.${plan.source.table} does not exist any more; give this migration up.`,
     );
   }
+  const insertTurn = await insertTurns(sessions, signal);
   const shadow = new ShadowLayout(options, source);
   const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
   const size = keysPerStatement(source, keyColumns);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter({ layout, withSession, keysPerStatement: size }),
-    ...rangeMembers(layout, withSession),
+    ...createRowWriter({ layout, withSession, insertTurn, keysPerStatement: size }),
+    ...rangeMembers(layout, withSession, insertTurn),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     describeKey: (key) => describeKey(keyColumns, key),
     async prepareWriter(session, signal) {
@@ -61,6 +63,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       return createRowWriter({
         layout: () => Promise.resolve(pair),
         withSession: (work) => work(session),
+        insertTurn: atOnce,
         keysPerStatement: size,
       });
     },
@@ -91,6 +94,7 @@ type RangeMembers = Pick<
 function rangeMembers(
   layout: (signal: AbortSignal) => Promise<PairLayout>,
   withSession: SessionPool['withSession'],
+  insertTurn: InsertTurn,
 ): RangeMembers {
   const on = async <Result>(
     work: (session: Session, pair: PairLayout) => Promise<Result>,
@@ -110,12 +114,14 @@ function rangeMembers(
         const [row] = await session.query(statements.findChunkEnd(pair, after, limitRows), signal);
         return row === undefined ? null : keyFromRow(pair.key, row);
       }, signal),
-    copyRange: (range, existing, signal) =>
-      on(async (session, pair): Promise<CopyResult> => {
-        const sql = existing === 'skip' ? statements.copyMissing(pair, range) : statements.copyRange(pair, range);
-        const result = await insertChecked(session, pair, { sql, listed: { range } }, signal);
-        return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
-      }, signal),
+    copyRange: async (range, existing, signal): Promise<CopyResult> => {
+      const pair = await layout(signal);
+      const sql = existing === 'skip' ? statements.copyMissing(pair, range) : statements.copyRange(pair, range);
+      const insert = (session: Session): Promise<InsertResult> =>
+        insertChecked(session, pair, { sql, listed: { range } }, signal);
+      const result = await insertTurn(pair, () => withSession(insert, signal), signal);
+      return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
+    },
     findSourceKeys: (range, signal) =>
       on(async (session, pair) => {
         const rows = await session.query(statements.findSourceKeys(pair, range), signal);

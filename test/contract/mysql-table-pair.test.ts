@@ -92,6 +92,30 @@ describe.each(['mysql', 'mariadb'] as const)('a pair on %s', (flavour) => {
       expect(await t.pair.copyRange(everything, 'skip', never)).toEqual({ kind: 'collided' });
     });
 
+    test('meets another copy under a unique key without a deadlock, also where the counter of the table is locked', async () => {
+      await using t = await open(
+        [
+          'CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, u VARCHAR(9) NOT NULL, UNIQUE (u))',
+          "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')",
+        ],
+        'ADD x INT',
+      );
+      await using other = await openApplication(url);
+      await other.run(`USE ${t.schema.name}`);
+      await other.run('BEGIN');
+      await other.run("INSERT INTO t_ts_new VALUES (9, 'b', 0)");
+      // Has the first row in, and the counter where that is locked, and waits for the row above.
+      const first = t.pair.copyRange({ after: null, through: key(3) }, 'collide', never);
+      const waiting = `SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'INSERT INTO \`${t.schema.name}\`.\`t_ts_new\`%'`;
+      while ((await t.application.run(waiting)).length < 1);
+      await t.application.run("UPDATE t SET u = 'z' WHERE id = 3");
+      await t.application.run("UPDATE t SET u = 'c' WHERE id = 4");
+      const second = t.pair.copyRange({ after: key(3), through: null }, 'collide', never);
+      for (let round = 0; round < 20; round++) await t.application.run(waiting);
+      await other.run('ROLLBACK');
+      expect((await Promise.all([first, second])).map(({ kind }) => kind).toSorted()).toEqual(['collided', 'copied']);
+    });
+
     test('takes no lock on the source, and waits for none', async () => {
       await using t = await open(
         ['CREATE TABLE t (id INT PRIMARY KEY, a INT, u INT)', 'INSERT INTO t VALUES (1, 1, 1), (2, 2, 2)'],
