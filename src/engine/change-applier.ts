@@ -10,6 +10,11 @@ import type { RangesInFlight } from './ranges-in-flight.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { type Condition, forEachParallel } from './tasks.ts';
 
+/**
+ * So many statements' worth of keys are flushed at once; fewer wait for more, for at most the flush interval. Each of a backlog's hot
+ * keys is then written a few times a second, not whenever one statement is full of them.
+ */
+const FULL_STATEMENTS = 4;
 /** Rounds in a row in which a part still collides and nothing new is found in its way, before the migration stops. */
 const FRUITLESS_ROUNDS_MAX = 25;
 
@@ -319,9 +324,9 @@ export class ChangeApplier {
     return this.#demandedNumber > this.#finishedNumber;
   }
 
-  /** Waits out the flush interval, unless somebody demands a flush or a whole statement's worth has come since the last one. */
+  /** Waits out the flush interval, unless somebody demands a flush or some statements' worth has come since the last one. */
   async #rest(signal: AbortSignal): Promise<void> {
-    const isFull = (): boolean => this.#receiver.map.size - this.#keysHeldBack >= this.#pair.keysPerStatement;
+    const isFull = (): boolean => this.#receiver.map.size - this.#keysHeldBack >= FULL_STATEMENTS * this.#pair.keysPerStatement;
     const isWanted = (): boolean => this.#isUrgent() || isFull();
     await this.#changed.becomesWithin(isWanted, this.#options.flushIntervalMs, this.#context.clock, signal);
   }
