@@ -4,22 +4,27 @@ import { assert } from './errors.ts';
 import type { Drain, RowWriter } from './ports.ts';
 import { runTogether, Turnstile } from './tasks.ts';
 
+/** Work on the session that holds the locks. */
+type SessionWork = (signal: AbortSignal) => Promise<void>;
+
 /**
  * Begins all drains in one tick, so that their fences are placed at once and nobody waits for another's, and resolves when all are
- * done. Their writers, one for each, work through one session: calls take turns, each of them whole. When a drain fails the
- * others are aborted; this rejects with the first failure when all have ended.
+ * done. Their writers, one for each, work through one session: calls take turns, each of them whole. `first` has the first turn,
+ * while the drains receive what is still on its way. When one fails the others are aborted; this rejects with the first failure
+ * when all have ended.
  */
 export async function drainTogether(
   drains: readonly Drain[],
   writers: readonly RowWriter[],
   signal: AbortSignal,
+  first: SessionWork = async () => {},
 ): Promise<void> {
   assert(drains.length === writers.length, 'each table is drained by a function of its own');
   const session = new Turnstile();
   const tasks = writers.map((writer, place) => async (inner: AbortSignal): Promise<void> => {
     await drains[place]?.(inTurns(writer, session), inner);
   });
-  await runTogether(tasks, signal);
+  await runTogether([(inner) => session.run(() => first(inner), inner), ...tasks], signal);
 }
 
 function inTurns(writer: RowWriter, session: Turnstile): RowWriter {

@@ -61,16 +61,19 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       partners = await readPartners(session, sources, signal);
       return partners;
     },
+    async readAhead(session, signal) {
+      const read = await readAll(session, plans, signal);
+      await findInTheWay(session, read.tables, signal);
+      await readStatements(session, { ...read, readBound: readBoundAsNow }, signal);
+    },
     async prepare(session, signal) {
-      const tables: UnfinishedTables[] = [];
-      for (const plan of plans) tables.push(await readTables(session, plan, signal));
+      const { tables, keys } = await readAll(session, plans, signal);
       const oids = tables.map(({ source }) => source.oid);
-      const keys = await readForeignKeys(session, oids, signal);
       const made = twins === null ? noTwins : await twins.statements(session, signal);
       const others = await findInTheWay(session, tables, signal);
       const inTheWay = [...unlockedKeys(keys, oids, partners), ...made.inTheWay, ...others];
       if (inTheWay.length > 0) return inTheWay;
-      const read = await readStatements(session, { tables, keys }, signal);
+      const read = await readStatements(session, { tables, keys, readBound }, signal);
       statements = {
         beforeSwap: [...read.beforeSwap, ...made.beforeSwap],
         afterSwap: [...read.afterSwap, ...made.afterSwap],
@@ -87,6 +90,19 @@ const noTwins: TwinStatements = { inTheWay: [], beforeSwap: [], afterSwap: [] };
 /** One of the tables, and what its shadow still lacks. */
 interface UnfinishedTables extends CarriedTables {
   readonly unfinished: Unfinished;
+}
+
+/** What a cutover is about. */
+interface ReadTables {
+  readonly tables: readonly UnfinishedTables[];
+  readonly keys: readonly ForeignKey[];
+}
+
+async function readAll(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<ReadTables> {
+  const tables: UnfinishedTables[] = [];
+  for (const plan of plans) tables.push(await readTables(session, plan, signal));
+  const oids = tables.map(({ source }) => source.oid);
+  return { tables, keys: await readForeignKeys(session, oids, signal) };
 }
 
 /** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
@@ -137,10 +153,10 @@ async function findInTheWay(
   return [...found];
 }
 
-/** All tables are locked and in their places. Writes nothing that stays. */
+/** All tables are in their places. Writes nothing that stays. */
 async function readStatements(
   session: Session,
-  { tables, keys }: { readonly tables: readonly UnfinishedTables[]; readonly keys: readonly ForeignKey[] },
+  { tables, keys, readBound }: ReadTables & { readonly readBound: typeof readBoundAsNow },
   signal: AbortSignal,
 ): Promise<CarryOverStatements> {
   const bound = await readBound(session, tables, signal);
@@ -181,21 +197,28 @@ async function readStatements(
   };
 }
 
-/** What names columns in its text, as that is when all of the tables have their new ones. */
+/** What names columns in its text. Reads only. */
+async function readBoundAsNow(
+  session: Session,
+  tables: readonly CarriedTables[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const statements: string[] = [];
+  for (const one of tables) {
+    statements.push(
+      ...(await policyStatements(session, one, signal)),
+      ...(await triggerStatements(session, one, signal)),
+      ...(await ruleStatements(session, one, signal)),
+      ...(await publicationStatements(session, one, signal)),
+    );
+  }
+  const sources = tables.map(({ source }) => source);
+  return [...statements, ...(await dependentStatements(session, sources, signal))];
+}
+
+/** The same, as it is when all of the tables have their new columns. All tables are locked. */
 async function readBound(session: Session, tables: readonly CarriedTables[], signal: AbortSignal): Promise<readonly string[]> {
-  const read = async (): Promise<readonly string[]> => {
-    const statements: string[] = [];
-    for (const one of tables) {
-      statements.push(
-        ...(await policyStatements(session, one, signal)),
-        ...(await triggerStatements(session, one, signal)),
-        ...(await ruleStatements(session, one, signal)),
-        ...(await publicationStatements(session, one, signal)),
-      );
-    }
-    const sources = tables.map(({ source }) => source);
-    return [...statements, ...(await dependentStatements(session, sources, signal))];
-  };
+  const read = (): Promise<readonly string[]> => readBoundAsNow(session, tables, signal);
   const within = (work: typeof read, one: CarriedTables): typeof read => {
     return () => withNewColumns(session, one, work, signal);
   };

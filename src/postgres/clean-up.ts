@@ -36,6 +36,7 @@ export async function claimToGiveUp(
     findOuter: async () => misuse(),
     findRoots: async () => misuse(),
     findPartners: async () => misuse(),
+    readAhead: async () => misuse(),
     prepare: async () => misuse(),
     beforeSwap: async () => misuse(),
     afterSwap: async () => misuse(),

@@ -58,6 +58,25 @@ describe('drains of tables that are locked together', () => {
     await drained;
   });
 
+  test('wait with their writing for what has the first turn, and write nothing when that fails', async () => {
+    const { seen, end, drains, writers } = lockedTables();
+    const looked = new Condition();
+    let isOver = false;
+    const look = async (signal: AbortSignal): Promise<void> => {
+      while (!isOver) await looked.changed(signal);
+      throw late;
+    };
+    const drained = drainTogether(drains, writers, never, look);
+    const outcome = drained.catch((error: unknown) => error);
+    await end('a places its fence');
+    await end('b places its fence');
+    expect(seen).toEqual(['a places its fence', 'b places its fence']);
+    isOver = true;
+    looked.notify();
+    expect(await outcome).toBe(late);
+    expect(seen).toEqual(['a places its fence', 'b places its fence']);
+  });
+
   test('end when one of them fails, and of those that waited for their turn nothing is sent', async () => {
     const { seen, end, drains, writers } = lockedTables();
     let fail = (): void => undefined;

@@ -25,6 +25,7 @@ export const nothingElse: CarryOver = {
   findOuter: async () => [],
   findRoots: async () => [],
   findPartners: async () => ({ children: [], parents: [], between: [] }),
+  readAhead: async () => undefined,
   prepare: async () => [],
   beforeSwap: async () => undefined,
   afterSwap: async () => undefined,
