@@ -45,7 +45,7 @@ export interface CarryOver {
   findPartners(session: Session, signal: AbortSignal): Promise<Partners>;
   /**
    * Reads what `prepare` will read, to no other end than that this session does it faster then: a new one has to learn the catalog,
-   * which takes twice as long. Locks nothing.
+   * which takes twice as long. Holds no lock when it is done.
    */
   readAhead(session: Session, signal: AbortSignal): Promise<void>;
   /**
@@ -221,7 +221,7 @@ export class TableSwap {
     return [];
   }
 
-  /** Whatever fails here fails under the locks too, where it is known to be no change of somebody else's on its way. */
+  /** What fails here is read again under the locks, and may have been a change of somebody else's on its way. */
   async #readAhead(locker: OwnedSession, signal: AbortSignal): Promise<void> {
     try {
       await this.#parts.carryOver.readAhead(locker, signal);
