@@ -49,6 +49,8 @@ export class BatchCollector {
   #isBegun = false;
   #brought = 0;
   #fence: Fence | null = null;
+  /** Of the transaction that is coming in: passed once that has ended, so that a fence is never ahead of the position. */
+  #openFence: Fence | null = null;
   #isMoved = false;
 
   constructor(scope: BatchScope, start: Position, onTransaction: OnTransaction) {
@@ -118,7 +120,7 @@ export class BatchCollector {
       case 'truncate':
         throw this.#changedError('was truncated');
       case 'message':
-        this.#passFence(message.prefix, message.content);
+        this.#openFence = this.#fenceOf(message.prefix, message.content) ?? this.#openFence;
         return;
       case 'other':
         return;
@@ -141,6 +143,7 @@ export class BatchCollector {
     this.#open = cut ?? { xid, reach: positionAt(finalLsn), collected: 0, lastKey: null };
     this.#isBegun = true;
     this.#brought = 0;
+    this.#openFence = null;
   }
 
   #commit(endLsn: Lsn): void {
@@ -152,6 +155,8 @@ export class BatchCollector {
       );
     }
     this.#position = positionAt(endLsn);
+    this.#fence = this.#openFence ?? this.#fence;
+    this.#openFence = null;
     this.#open = null;
     this.#isBegun = false;
     this.#isMoved = true;
@@ -224,12 +229,10 @@ export class BatchCollector {
     this.#relations.set(relation.id, ordinals);
   }
 
-  #passFence(prefix: string, content: string): void {
-    if (prefix !== this.#scope.fencePrefix) return;
+  /** Null for a message of somebody else, or of another run. */
+  #fenceOf(prefix: string, content: string): Fence | null {
     const [run, number] = content.split(':');
-    if (run !== this.#scope.run) return;
-    this.#fence = Number(number) as Fence;
-    this.#isMoved = true;
+    return prefix === this.#scope.fencePrefix && run === this.#scope.run ? (Number(number) as Fence) : null;
   }
 
   #changedError(what: string): MigrationError {
