@@ -2,10 +2,7 @@
 
 import { assert } from './errors.ts';
 import type { Drain, RowWriter } from './ports.ts';
-import { runTogether, Turnstile } from './tasks.ts';
-
-/** Work on the session that holds the locks. */
-type SessionWork = (signal: AbortSignal) => Promise<void>;
+import { runTogether, type Task, Turnstile } from './tasks.ts';
 
 /**
  * Begins all drains in one tick, so that their fences are placed at once and nobody waits for another's, and resolves when all are
@@ -17,7 +14,7 @@ export async function drainTogether(
   drains: readonly Drain[],
   writers: readonly RowWriter[],
   signal: AbortSignal,
-  first: SessionWork = async () => {},
+  first: Task = async () => {},
 ): Promise<void> {
   assert(drains.length === writers.length, 'each table is drained by a function of its own');
   const session = new Turnstile();

@@ -7,24 +7,28 @@
 
 import { Turnstile } from '../engine/tasks.ts';
 import type { PairLayout } from './pair-layout.ts';
-import type { SessionPool } from './session.ts';
+import type { Session, SessionPool } from './session.ts';
 
 /** From this mode on the counter is not locked. */
 const INTERLEAVED = 2;
 
-/** Runs an insert into the shadow of this layout, behind those that the server would make it wait for. */
-export type InsertTurn = <Result>(layout: PairLayout, insert: () => Promise<Result>, signal: AbortSignal) => Promise<Result>;
+/** Runs an insert into the shadow of this layout on a session. */
+export type WithInsertSession = <Result>(
+  layout: PairLayout,
+  insert: (session: Session) => Promise<Result>,
+  signal: AbortSignal,
+) => Promise<Result>;
 
-/** Where nothing else inserts into the shadow. */
-export const atOnce: InsertTurn = (_layout, insert) => insert();
-
-/** Asks the server for its mode. */
-export async function insertTurns(sessions: SessionPool, signal: AbortSignal): Promise<InsertTurn> {
+/** Sessions of the pool, each behind the inserts for which the server would make it wait. Asks the server for its mode. */
+export async function insertSessions(sessions: SessionPool, signal: AbortSignal): Promise<WithInsertSession> {
   const rows = await sessions.withSession(
     (session) => session.query('SELECT @@innodb_autoinc_lock_mode AS mode', signal),
     signal,
   );
-  if (Number(rows[0]?.['mode']) >= INTERLEAVED) return atOnce;
+  if (Number(rows[0]?.['mode']) >= INTERLEAVED) return (_layout, insert, inner) => sessions.withSession(insert, inner);
   const turnstile = new Turnstile();
-  return (layout, insert, inner) => (layout.shadow.autoIncrement === null ? insert() : turnstile.run(insert, inner));
+  return (layout, insert, inner) => {
+    const atOnce = (): ReturnType<typeof insert> => sessions.withSession(insert, inner);
+    return layout.shadow.autoIncrement === null ? atOnce() : turnstile.run(atOnce, inner);
+  };
 }

@@ -4,7 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { RowWriter } from '../engine/ports.ts';
 import type { TableDescription } from './catalog.ts';
 import { explainCollision } from './collision.ts';
-import type { InsertTurn } from './insert-turns.ts';
+import type { WithInsertSession } from './insert-turns.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differingRows } from './row-comparison.ts';
 import type { KeyColumn } from './row-key.ts';
@@ -37,7 +37,7 @@ export function keysPerStatement(source: TableDescription, key: readonly KeyColu
 export interface WriterParts {
   readonly layout: (signal: AbortSignal) => Promise<PairLayout>;
   readonly withSession: WithSession;
-  readonly insertTurn: InsertTurn;
+  readonly withInsertSession: WithInsertSession;
   readonly keysPerStatement: number;
 }
 
@@ -45,7 +45,7 @@ export interface WriterParts {
  * A writer whose every call runs on one session of `withSession`. The session must be at autocommit = 1; table locks that it
  * holds are kept.
  */
-export function createRowWriter({ layout, withSession, insertTurn, keysPerStatement }: WriterParts): RowWriter {
+export function createRowWriter({ layout, withSession, withInsertSession, keysPerStatement }: WriterParts): RowWriter {
   return {
     keysPerStatement,
     async deleteRows(keys, signal) {
@@ -58,8 +58,7 @@ export function createRowWriter({ layout, withSession, insertTurn, keysPerStatem
       const pair = await layout(signal);
       const insert = (session: Session): Promise<InsertResult> =>
         insertChecked(session, pair, { sql: insertRows(pair, keys), listed: { keys } }, signal);
-      const result = await insertTurn(pair, () => withSession(insert, signal), signal);
-      return result === 'collided' ? 'collided' : 'inserted';
+      return (await withInsertSession(pair, insert, signal)) === 'collided' ? 'collided' : 'inserted';
     },
     async explainCollision(keys, signal) {
       const pair = await layout(signal);

@@ -6,7 +6,7 @@ import type { Plan } from '../engine/model.ts';
 import type { CopyResult, RowWriter, TablePair } from '../engine/ports.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
-import { atOnce, type InsertTurn, insertTurns } from './insert-turns.ts';
+import { insertSessions, type WithInsertSession } from './insert-turns.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
@@ -47,15 +47,15 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       `The table ${plan.source.schema}.${plan.source.table} does not exist any more; give this migration up.`,
     );
   }
-  const insertTurn = await insertTurns(sessions, signal);
+  const withInsertSession = await insertSessions(sessions, signal);
   const shadow = new ShadowLayout(options, source);
   const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
   const size = keysPerStatement(source, keyColumns);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter({ layout, withSession, insertTurn, keysPerStatement: size }),
-    ...rangeMembers(layout, withSession, insertTurn),
+    ...createRowWriter({ layout, withSession, withInsertSession, keysPerStatement: size }),
+    ...rangeMembers(layout, withSession, withInsertSession),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     describeKey: (key) => describeKey(keyColumns, key),
     async prepareWriter(session, signal) {
@@ -63,7 +63,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       return createRowWriter({
         layout: () => Promise.resolve(pair),
         withSession: (work) => work(session),
-        insertTurn: atOnce,
+        withInsertSession: (_pair, insert) => insert(session),
         keysPerStatement: size,
       });
     },
@@ -94,7 +94,7 @@ type RangeMembers = Pick<
 function rangeMembers(
   layout: (signal: AbortSignal) => Promise<PairLayout>,
   withSession: SessionPool['withSession'],
-  insertTurn: InsertTurn,
+  withInsertSession: WithInsertSession,
 ): RangeMembers {
   const on = async <Result>(
     work: (session: Session, pair: PairLayout) => Promise<Result>,
@@ -119,7 +119,7 @@ function rangeMembers(
       const sql = existing === 'skip' ? statements.copyMissing(pair, range) : statements.copyRange(pair, range);
       const insert = (session: Session): Promise<InsertResult> =>
         insertChecked(session, pair, { sql, listed: { range } }, signal);
-      const result = await insertTurn(pair, () => withSession(insert, signal), signal);
+      const result = await withInsertSession(pair, insert, signal);
       return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
     },
     findSourceKeys: (range, signal) =>

@@ -44,11 +44,22 @@ function findMysql(log: string): readonly Deadlock[] {
   const texts = log.matchAll(/Transactions deadlock detected[^]*?WE ROLL BACK TRANSACTION/g);
   return [...texts].map(([text]) => ({
     text,
-    statements: text
-      .split(/\*\*\* \(\d+\) TRANSACTION:/)
-      .slice(1)
-      .map((part) => /^(?:MySQL|MariaDB) thread id .*\n(.*)/m.exec(part)?.[1] ?? ''),
+    statements: mysqlStatements(text),
   }));
+}
+
+function mysqlStatements(text: string): readonly string[] {
+  return text
+    .split(/\*\*\* \(\d+\) TRANSACTION:/)
+    .slice(1)
+    .map((part) => /^(?:MySQL|MariaDB) thread id .*\n(.*)/m.exec(part)?.[1] ?? '');
+}
+
+/** Whether all that met in a deadlock of InnoDB, as `readDeadlocks` shows it, were inserting into the shadow of this table. */
+export function isBetweenCopies(text: string, { schema, table }: { readonly schema: string; readonly table: string }): boolean {
+  const statements = mysqlStatements(text);
+  const insert = `INSERT INTO \`${schema}\`.\`${table}_ts_new\` `;
+  return statements.length > 1 && statements.every((statement) => statement.startsWith(insert));
 }
 
 /** The detail has `Process 9691: ` and the statement for each; lines that go on begin with a tab. */
