@@ -46,9 +46,10 @@ function hashed(fields: string): string {
   return `pg_catalog.hash_record_extended(ROW(${fields}), 0)`;
 }
 
-type Kind = 'binary' | 'text' | 'rest';
+/** How much of a value the server can take as bytes. */
+export type Kind = 'binary' | 'text' | 'rest';
 
-function kindOf({ shadowType }: CarriedColumn): Kind {
+export function kindOf({ shadowType }: CarriedColumn): Kind {
   const type = shadowType.replace(/ ?\([\d,-]+\)/, '');
   if (binaryTypes.has(type)) return 'binary';
   return textTypes.has(type) ? 'text' : 'rest';

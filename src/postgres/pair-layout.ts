@@ -98,14 +98,16 @@ async function readColumnTypes(
     `SELECT a.attname::text AS name, a.attnum::text AS attnum, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, ` +
       `(WITH RECURSIVE d(oid) AS (SELECT a.atttypid UNION ALL SELECT y.typbasetype FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
       `WHERE y.typtype = 'd') SELECT pg_catalog.format_type(d.oid, -1) FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
-      `WHERE y.typtype <> 'd') AS "literalType" FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass ` +
+      `WHERE y.typtype <> 'd') AS "literalType", CASE WHEN coalesce(l.collisdeterministic, true) THEN a.attcollation::text END AS collation ` +
+      `FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE a.attrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass ` +
       `AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     signal,
   );
   return new Map(
     rows.map((row) => {
       const name = row['name'] ?? '';
-      return [name, { name, attnum: Number(row['attnum']), type: row['type'] ?? '', literalType: row['literalType'] ?? '' }];
+      const [type, literalType] = [row['type'] ?? '', row['literalType'] ?? ''];
+      return [name, { name, attnum: Number(row['attnum']), type, literalType, collation: row['collation'] ?? null }];
     }),
   );
 }

@@ -21,6 +21,8 @@ export interface ComparedColumn extends KeyColumn {
   /** That of a literal: without length and precision, which would cut it off, and that under a domain, whose checks may be newer. */
   readonly literalType: string;
   readonly operators: KeyOperators;
+  /** Number of its collation, `0` without one; null where that takes different texts for equal. */
+  readonly collation: string | null;
 }
 
 /** As SQL: `<`, or `OPERATOR(public.<)` where the type comes from an extension, for sessions search no schema of users. */

@@ -4,8 +4,7 @@
  */
 
 import type { KeyRange, RowKey, TableName } from '../engine/model.ts';
-import { shadowRowHash, sourceRowHash } from './checksum.ts';
-import type { CarriedColumn, PairLayout } from './pair-layout.ts';
+import type { PairLayout } from './pair-layout.ts';
 import { type ComparedColumn, type KeyColumn, keyLiterals, type KeyOperators, keyTextExpression } from './row-key.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
@@ -105,42 +104,6 @@ export function greatestShadowKeyStatement(layout: PairLayout): string {
     .map((column) => `${column} DESC`)
     .join(', ');
   return `SELECT ${keyTexts(layout.shadowKey)} FROM ${layout.shadowRows} ORDER BY ${order} LIMIT 1`;
-}
-
-/**
- * Count and checksum of both tables in one statement, hence one snapshot. The checksum is the sum of 64-bit hashes of the rows,
- * and so free of their order.
- */
-export function compareStatement(layout: PairLayout, range: KeyRange): string {
-  const side = (rows: string): string =>
-    `(SELECT count(*)::text || ':' || coalesce(sum(r.row_hash), 0)::text FROM (${rows}) AS r)`;
-  const source = `SELECT ${sourceRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
-  const shadow = `SELECT ${shadowRowHash(layout.columns)} AS row_hash FROM ${layout.shadowRows} WHERE ${rangeCondition(layout.shadowKey, range)}`;
-  return `SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;
-}
-
-/** Keys whose rows are missing in one table or unequal, in one snapshot. Keys are those of the source, or else of the shadow. */
-export function differencesStatement(
-  layout: PairLayout,
-  conditions: { readonly source: string; readonly shadow: string },
-  limitRows: number,
-): string {
-  const numbers = layout.key.map((_, index) => index);
-  const source = `SELECT ${keyTexts(layout.key)}, ${sourceRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.source)} WHERE ${conditions.source}`;
-  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(layout.columns)} AS row_text FROM ${layout.shadowRows} WHERE ${conditions.shadow}`;
-  return (
-    `SELECT ${numbers.map((n) => `coalesce(s.k${n}, t.k${n}) AS k${n}`).join(', ')} FROM (${source}) AS s ` +
-    `FULL JOIN (${shadow}) AS t ON ${numbers.map((n) => `s.k${n} = t.k${n}`).join(' AND ')} ` +
-    `WHERE s.row_text IS DISTINCT FROM t.row_text LIMIT ${limitRows}`
-  );
-}
-
-function sourceRowText(columns: readonly CarriedColumn[]): string {
-  return `ROW(${columns.map(({ expression, shadowType }) => `(${expression})::${shadowType}`).join(', ')})::text`;
-}
-
-function shadowRowText(columns: readonly CarriedColumn[]): string {
-  return `ROW(${columns.map(({ shadow }) => shadow).join(', ')})::text`;
 }
 
 /** A bare name would mean the text that is selected under it: a column may be called `k0`. */

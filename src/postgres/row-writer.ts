@@ -5,8 +5,9 @@ import type { RowKey } from '../engine/model.ts';
 import type { RowWriter } from '../engine/ports.ts';
 import { explainCollision } from './collision.ts';
 import type { PairLayout } from './pair-layout.ts';
+import { differencesStatement } from './row-comparison.ts';
 import { keysFromRows } from './row-key.ts';
-import { deleteStatement, differencesStatement, insertStatement, keysCondition } from './row-statements.ts';
+import { deleteStatement, insertStatement, keysCondition } from './row-statements.ts';
 import type { Session } from './session.ts';
 import { unconvertibleRow } from './unconvertible.ts';
 

@@ -1,14 +1,13 @@
 /** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
 
 import type { Plan, RowKey } from '../engine/model.ts';
-import type { RangeComparison, RowWriter, TablePair } from '../engine/ports.ts';
+import type { RowWriter, TablePair } from '../engine/ports.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
+import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows } from './row-key.ts';
 import { compareKeysFor } from './row-key-order.ts';
 import {
   chunkEndStatement,
-  compareStatement,
-  differencesStatement,
   greatestShadowKeyStatement,
   insertStatement,
   rangeCondition,
@@ -92,22 +91,15 @@ export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: 
       return keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), signal));
     },
     async compareRange(range, signal) {
-      const [row] = await query(compareStatement(await layout.read(signal), range), signal);
-      return comparison(row?.['source'] ?? '', row?.['shadow'] ?? '');
+      const pair = await layout.read(signal);
+      return await sessions.withSession((session) => compareRange(session, pair, range, signal), signal);
     },
     async findDifferences(range, limitRows, signal) {
       const pair = await layout.read(signal);
-      const conditions = { source: rangeCondition(pair.key, range), shadow: rangeCondition(pair.shadowKey, range) };
-      return keysFromRows(pair.key, await query(differencesStatement(pair, conditions, limitRows), signal));
+      return await sessions.withSession((session) => findDifferences(session, pair, { range, limitRows }, signal), signal);
     },
     describeKey: (key) => describeKey(keyColumns, key),
   };
-}
-
-/** `count:checksum` of both sides. */
-function comparison(source: string, shadow: string): RangeComparison {
-  const rows = (side: string): number => Number(side.slice(0, side.indexOf(':')));
-  return { isEqual: source === shadow, sourceRows: rows(source), shadowRows: rows(shadow) };
 }
 
 /** The layout is read when it is first needed, and again after the shadow was made anew. */

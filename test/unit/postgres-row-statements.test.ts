@@ -20,7 +20,7 @@ const citext: KeyOperators = {
 };
 
 function column(name: string, type: string, operators = own): ComparedColumn {
-  return { name, attnum: 1, type, literalType: type, operators };
+  return { name, attnum: 1, type, literalType: type, operators, collation: '0' };
 }
 
 const key = (text: string): RowKey => text as RowKey;
