@@ -94,6 +94,11 @@ export function rowHash(text: string, flavour: Flavour): string {
   }
 }
 
+/** Whether the hashes of both sides cost less than looking each row of one up in the other. */
+export function isHashCheap(flavour: Flavour): boolean {
+  return hashKind(flavour) !== 'half-sha2';
+}
+
 /** Aggregate that makes one number of row hashes, in any order. */
 export function combineHashes(hash: string, flavour: Flavour): string {
   return hashKind(flavour) === 'sha2' ? `HEX(BIT_XOR(UNHEX(${hash})))` : `BIT_XOR(${hash})`;

@@ -9,7 +9,7 @@ import type { Flavour } from './flavour.ts';
 import { insertSessions, type WithInsertSession } from './insert-turns.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
-import { compareRange, findDifferences } from './row-comparison.ts';
+import { compareRange, findDifferences, RecentDifferences } from './row-comparison.ts';
 import { compareKeysFor } from './row-key-order.ts';
 import type { KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
@@ -103,6 +103,7 @@ function rangeMembers(
     const pair = await layout(signal);
     return await withSession((session) => work(session, pair), signal);
   };
+  const lately = new RecentDifferences();
   return {
     greatestShadowKey: (signal) =>
       on(async (session, pair) => {
@@ -127,7 +128,13 @@ function rangeMembers(
         const rows = await session.query(statements.findSourceKeys(pair, range), signal);
         return rows.map((row) => keyFromRow(pair.key, row));
       }, signal),
-    compareRange: (range, signal) => on((session, pair) => compareRange(session, pair, range, signal), signal),
+    compareRange: (range, signal) =>
+      on(async (session, pair) => {
+        const { isLikely } = lately;
+        const comparison = await compareRange(session, pair, { range, isDifferenceLikely: isLikely }, signal);
+        lately.observe(comparison);
+        return comparison;
+      }, signal),
     findDifferences: (range, limitRows, signal) =>
       on((session, pair) => findDifferences(session, pair, { range, limitRows }, signal), signal),
   };
