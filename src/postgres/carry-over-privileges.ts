@@ -1,7 +1,7 @@
 /** Carrying over who may do what: the owner, and the grants of the table, its columns and its identity sequences. */
 
 import type { CarriedTables } from './carry-over-statements.ts';
-import type { TableDescription } from './catalog.ts';
+import { relationOid, type TableDescription } from './catalog.ts';
 import { readPartitions } from './partitioned-shadow.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -40,10 +40,13 @@ interface CarriedObject {
 function carriedObjects(tables: CarriedTables): readonly CarriedObject[] {
   const { plan, source, shadow } = tables;
   const table = { name: `TABLE ${quoteTable(plan.source)}`, source: `${source.oid}`, shadow: `${shadow.oid}` };
-  const oid = (name: string): string => `${quoteText(name)}::regclass`;
   return [
     table,
-    ...identityPairs(tables).map(({ from, now, to }) => ({ name: `SEQUENCE ${to}`, source: oid(from), shadow: oid(now) })),
+    ...identityPairs(tables).map(({ from, now, to }) => ({
+      name: `SEQUENCE ${to}`,
+      source: relationOid(from),
+      shadow: relationOid(now),
+    })),
   ];
 }
 

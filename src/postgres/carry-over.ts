@@ -22,6 +22,7 @@ import { leafObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import { readPartitions } from './partitioned-shadow.ts';
+import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
@@ -45,6 +46,7 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
   const twins = plan !== undefined && isRecreating ? new MaterializedViewTwins(plan) : null;
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
+  let rehearsal: { readonly of: Session; readonly reads: Rehearsal } | null = null;
   return {
     async makeReady(session, signal) {
       await twins?.build(session, signal);
@@ -62,11 +64,14 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       return partners;
     },
     async readAhead(session, signal) {
-      const read = await readAll(session, plans, signal);
-      await findInTheWay(session, read.tables, signal);
-      await readStatements(session, { ...read, readBound: readBoundAsNow }, signal);
+      const reads = new Rehearsal(session);
+      const read = await readAll(reads.noting, plans, signal);
+      await findInTheWay(reads.noting, read.tables, signal);
+      await readStatements(reads.noting, { ...read, readBound: readBoundAsNow }, signal);
+      rehearsal = { of: session, reads };
     },
-    async prepare(session, signal) {
+    async prepare(locker, signal) {
+      const session = rehearsal?.of === locker ? await rehearsal.reads.replay(signal) : locker;
       const { tables, keys } = await readAll(session, plans, signal);
       const oids = tables.map(({ source }) => source.oid);
       const made = twins === null ? noTwins : await twins.statements(session, signal);

@@ -264,7 +264,12 @@ function sequenceStatement(oid: number): string {
       AND d.deptype IN ('a', 'i') ORDER BY d.refobjsubid, c.relname`;
 }
 
-/** The table as an expression for catalog functions. */
+/** The table as an expression for catalog functions. By way of text it is looked up whenever a prepared statement is executed. */
 export function tableOid(name: TableName): string {
-  return `${quoteText(quoteTable(name))}::pg_catalog.regclass`;
+  return relationOid(quoteTable(name));
+}
+
+/** The same of a quoted name. */
+export function relationOid(name: string): string {
+  return `${quoteText(name)}::pg_catalog.text::pg_catalog.regclass`;
 }

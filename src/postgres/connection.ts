@@ -9,6 +9,8 @@ import type { Row } from './session.ts';
 /** What a statement gave. `rows` is empty for a statement that returns none. */
 export interface Reply {
   readonly rows: readonly Row[];
+  /** The rows of each statement, where several were sent. */
+  readonly each: readonly (readonly Row[])[];
   readonly affectedRows: number;
   /** What the server said about it, from the level that client_min_messages sets: `DEBUG: rewriting table "t"`. */
   readonly notices: readonly string[];
@@ -209,6 +211,7 @@ function lossError(): Error {
 
 /** Several statements give several results. */
 function replyFrom(result: pg.QueryResult | readonly pg.QueryResult[], notices: readonly string[]): Reply {
-  const last = Array.isArray(result) ? (result.at(-1) as pg.QueryResult | undefined) : (result as pg.QueryResult);
-  return { rows: (last?.rows ?? []) as readonly Row[], affectedRows: last?.rowCount ?? 0, notices };
+  const results = Array.isArray(result) ? (result as readonly pg.QueryResult[]) : [result as pg.QueryResult];
+  const each = results.map(({ rows }) => rows as readonly Row[]);
+  return { rows: each.at(-1) ?? [], each, affectedRows: results.at(-1)?.rowCount ?? 0, notices };
 }

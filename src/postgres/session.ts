@@ -31,6 +31,8 @@ export interface Session extends AsyncDisposable {
    * the statement by another connection and waits until it has ended, or ends the session and sees it gone.
    */
   query(sql: string, signal: AbortSignal): Promise<readonly Row[]>;
+  /** Runs statements that return rows, sent together as one transaction, and gives the rows of each. */
+  queryEach(statements: readonly string[], signal: AbortSignal): Promise<readonly (readonly Row[])[]>;
   /** Runs a statement that returns no rows. `notices`: what the server said beside, each as `LEVEL: text`. */
   execute(sql: string, signal: AbortSignal): Promise<{ readonly affectedRows: number; readonly notices: readonly string[] }>;
 }
@@ -176,6 +178,10 @@ class PostgresSession implements OwnedSession {
 
   async query(sql: string, signal: AbortSignal): Promise<readonly Row[]> {
     return (await this.#watched.run(sql, signal)).rows;
+  }
+
+  async queryEach(statements: readonly string[], signal: AbortSignal): Promise<readonly (readonly Row[])[]> {
+    return (await this.#watched.run(statements.join('; '), signal)).each;
   }
 
   async execute(

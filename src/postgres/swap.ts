@@ -44,8 +44,8 @@ export interface CarryOver {
   /** What foreign keys tie to the sources. Locks nothing. */
   findPartners(session: Session, signal: AbortSignal): Promise<Partners>;
   /**
-   * Reads what `prepare` will read, to no other end than that this session does it faster then: a new one has to learn the catalog,
-   * which takes twice as long. Holds no lock when it is done.
+   * Reads what `prepare` will read, to no other end than that this session does it faster then (rehearsal.ts). Holds no lock when it
+   * is done.
    */
   readAhead(session: Session, signal: AbortSignal): Promise<void>;
   /**
