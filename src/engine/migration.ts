@@ -14,8 +14,8 @@ import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
-import type { ChangeStream, Clock, TableClaim, ThrottleSignal } from './ports.ts';
-import { ProgressMeter } from './progress.ts';
+import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
+import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
 import { retry, type RetryContext } from './retry.ts';
@@ -213,11 +213,12 @@ class Migration {
   readonly #lagMeter: LagMeter;
   readonly #checkpointer: Checkpointer;
   readonly #progress: ProgressMeter;
+  #keySpan: KeySpan | null = null;
   #phase: Phase;
   #isCopyComplete: boolean;
 
   constructor(run: MigrationRun, stream: ChangeStream, checkpoint: Checkpoint | null, startedAt: number) {
-    const { claim, clock, observer, plan, controls } = run;
+    const { claim, clock, observer, controls } = run;
     const { options } = controls;
     const { pair } = claim;
     const context = { clock, observer };
@@ -256,7 +257,7 @@ class Migration {
     this.#verifier = new Verifier(verification, checkpoint?.verification ?? NOTHING_VERIFIED, context);
     this.#lagMeter = new LagMeter(this.#receiver, applier, clock);
     this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);
-    this.#progress = new ProgressMeter(clock, startedAt, plan.estimate.rows);
+    this.#progress = new ProgressMeter(clock, startedAt);
   }
 
   /** Resolves when the tables are swapped. */
@@ -302,6 +303,9 @@ class Migration {
     await retry('waiting for visibility', () => stream.awaitVisible(stream.start, signal), this.#context, signal);
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#latency.calibrate(signal), this.#context, signal);
+    const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
+    if (!this.#isCopyComplete)
+      this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
     if (this.#resumedFrom === null) {
       this.#phase = enter('prepare', 'copy');
       await this.#checkpointer.save(signal);
@@ -422,11 +426,11 @@ class Migration {
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
-    const { claim, seat = ALONE } = this.#run;
+    const { claim, plan, seat = ALONE } = this.#run;
     const retention = new RetentionWatch(claim.findLogRetention?.bind(claim), this.#context);
     for (;;) {
       await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
-      const progress = this.#progress.measure({
+      const counters: Counters = {
         phase: this.#phase,
         rowsCopied: this.#copier.rowsCopied,
         rowsVerified: this.#verifier.progress.rowsCompared,
@@ -439,7 +443,9 @@ class Migration {
         pace: this.#throttler.pace,
         slowedBy: this.#throttler.slowedBy,
         waitingFor: seat.waitingFor,
-      });
+      };
+      const copied = { rows: counters.rowsCopied, through: this.#chunker.finishedThrough, span: this.#keySpan };
+      const progress = this.#progress.measure(counters, estimateRows(plan.estimate.rows, copied));
       this.#context.observer({ kind: 'progress', progress });
       await retention.look(progress.etaMs, signal);
     }

@@ -211,6 +211,8 @@ export interface TablePair extends RowWriter {
   greatestShadowKey(signal: AbortSignal): Promise<RowKey | null>;
   /** Present only where it is provably the server's own order; negative, zero, positive. */
   readonly compareKeys?: (a: RowKey, b: RowKey) => number;
+  /** Present only where a key is one whole number: the first and the last of the source, or null when it is empty. For estimates. */
+  readonly readKeySpan?: (signal: AbortSignal) => Promise<KeySpan | null>;
   /** Key of the `limitRows`-th row behind `after` in key order, or null when fewer are left. */
   findChunkEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null>;
   /**
@@ -227,6 +229,13 @@ export interface TablePair extends RowWriter {
   findDifferences(range: KeyRange, limitRows: number, signal: AbortSignal): Promise<readonly RowKey[]>;
   /** The key as an operator reads it: `id = 42`. */
   describeKey(key: RowKey): string;
+}
+
+/** Keys as numbers, which may be rounded. */
+export interface KeySpan {
+  readonly first: number;
+  readonly last: number;
+  readonly valueOf: (key: RowKey) => number;
 }
 
 export type CopyResult = { readonly kind: 'copied'; readonly rows: number } | { readonly kind: 'collided' };

@@ -61,6 +61,12 @@ export function findChunkEnd(layout: PairLayout, after: RowKey | null, limitRows
   return `${selectKeys(layout, { after, through: null })} LIMIT 1 OFFSET ${limitRows - 1}`;
 }
 
+/** The first and the last key of the source, of one column: columns first, last. Looks at both ends of the index. */
+export function keyEnds(layout: PairLayout): string {
+  const name = quoteName(layout.key[0]?.column.name ?? '');
+  return `SELECT MIN(${name}) AS first, MAX(${name}) AS last ${from(layout, 'source')}`;
+}
+
 /** All keys of the source in the range, in key order. */
 export function findSourceKeys(layout: PairLayout, range: KeyRange): string {
   return selectKeys(layout, range);

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
-import type { CopyResult, RowWriter, TablePair } from '../engine/ports.ts';
+import type { CopyResult, KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { insertSessions, type WithInsertSession } from './insert-turns.ts';
@@ -51,12 +51,16 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   const shadow = new ShadowLayout(options, source);
   const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
+  const isOneNumber = keyColumns.length === 1 && keyColumns[0]?.kind === 'integer';
   const size = keysPerStatement(source, keyColumns);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
     ...createRowWriter({ layout, withSession, withInsertSession, keysPerStatement: size }),
     ...rangeMembers(layout, withSession, withInsertSession),
     ...(compareKeys === undefined ? {} : { compareKeys }),
+    ...(isOneNumber
+      ? { readKeySpan: (signal) => withSession(async (session) => readKeySpan(session, await layout(signal), signal), signal) }
+      : {}),
     describeKey: (key) => describeKey(keyColumns, key),
     async prepareWriter(session, signal) {
       const pair = await layout(signal);
@@ -84,6 +88,12 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       );
     },
   };
+}
+
+async function readKeySpan(session: Session, layout: PairLayout, signal: AbortSignal): Promise<KeySpan | null> {
+  const [row] = await session.query(statements.keyEnds(layout), signal);
+  if (row?.['first'] == null) return null;
+  return { first: Number(row['first']), last: Number(row['last']), valueOf: Number };
 }
 
 type RangeMembers = Pick<

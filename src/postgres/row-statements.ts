@@ -95,6 +95,12 @@ export function chunkEndStatement(layout: PairLayout, after: RowKey | null, limi
   );
 }
 
+/** The first and the last key, of one column: columns first, last. Looks at both ends of the index. */
+export function keyEndsStatement(layout: PairLayout): string {
+  const name = quoteName(layout.key[0]?.name ?? '');
+  return `SELECT min(${name})::text AS first, max(${name})::text AS last FROM ONLY ${quoteTable(layout.source)}`;
+}
+
 export function sourceKeysStatement(layout: PairLayout, range: KeyRange): string {
   return `SELECT ${keyTexts(layout.key)} FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
 }

@@ -1,14 +1,15 @@
 /** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
 
 import type { Plan, RowKey } from '../engine/model.ts';
-import type { RowWriter, TablePair } from '../engine/ports.ts';
+import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows } from './row-key.ts';
-import { compareKeysFor } from './row-key-order.ts';
+import { compareKeysFor, isWholeNumber } from './row-key-order.ts';
 import {
   chunkEndStatement,
   greatestShadowKeyStatement,
+  keyEndsStatement,
   insertStatement,
   rangeCondition,
   sourceKeysStatement,
@@ -45,10 +46,16 @@ export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: 
   const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
   const query = (statement: string, signal: AbortSignal) =>
     sessions.withSession((session) => session.query(statement, signal), signal);
+  const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> => {
+    const [row] = await query(keyEndsStatement(await layout.read(signal)), signal);
+    if (row?.['first'] == null) return null;
+    return { first: Number(row['first']), last: Number(row['last']), valueOf: (key) => Number(key.slice(1, -1)) };
+  };
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
     ...createRowWriter(layout.read, place),
     ...(compareKeys === undefined ? {} : { compareKeys }),
+    ...(isWholeNumber(keyColumns) ? { readKeySpan } : {}),
     lockedWriter(session) {
       // Another session would wait for the locks that this one holds.
       const read = (signal: AbortSignal): Promise<PairLayout> => layout.readBy((work) => work(session), signal);

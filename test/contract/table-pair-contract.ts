@@ -59,6 +59,16 @@ export function describeTablePairContract(open: OpenFixture): void {
       expect(await claim.pair.greatestShadowKey(never)).toBe(f.key(10));
     });
 
+    test('the first and the last key of the source are known as numbers, and none where it is empty', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      const span = await claim.pair.readKeySpan?.(never);
+      expect(span).toMatchObject({ first: 1, last: 10 });
+      expect(span?.valueOf(f.key(5))).toBe(5);
+      await f.write(...[1, 2, 3, 5, 9, 10].map(remove));
+      expect(await claim.pair.readKeySpan?.(never)).toBeNull();
+    });
+
     test('a chunk ends at the row that the limit says, and nowhere where fewer are left', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);

@@ -1,7 +1,7 @@
 /** Source and shadow on the simulated server. Every member is one statement, with one snapshot taken when it begins. */
 
 import type { KeyRange, RowKey } from '../../src/engine/model.ts';
-import type { CollisionCause, CopyResult, RangeComparison, RowWriter, TablePair } from '../../src/engine/ports.ts';
+import type { CollisionCause, CopyResult, KeySpan, RangeComparison, RowWriter, TablePair } from '../../src/engine/ports.ts';
 import type { Client } from './client.ts';
 import { type KeyOrder, keyNumber, keyOf, type Row, type Table } from './rows.ts';
 
@@ -139,6 +139,16 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
       return () => (last === undefined ? null : keyOf(last));
     };
     return await this.send({ name: 'greatest shadow key', isWrite: false, begin }, signal);
+  }
+
+  async readKeySpan(signal: AbortSignal): Promise<KeySpan | null> {
+    const { server } = this.client;
+    const begin = () => {
+      const keys = [...server.sourceRows().values()].map(({ key }) => key);
+      const span = { first: Math.min(...keys), last: Math.max(...keys), valueOf: keyNumber };
+      return () => (keys.length === 0 ? null : span);
+    };
+    return await this.send({ name: 'key span', isWrite: false, begin }, signal);
   }
 
   async findChunkEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null> {
