@@ -94,7 +94,7 @@ function joinStatement(layout: PairLayout, range: KeyRange): string {
 
 /** Types whose own `=` holds for the same bytes only. Of texts, under "C"; of char(n), while both are of one length. */
 const exactTypes =
-  /^(?:smallint|integer|bigint|oid|boolean|uuid|date|bytea|text|character varying.*|character\(\d+\)|(?:time|timestamp)(?:\(\d\))? without time zone|timestamp(?:\(\d\))? with time zone)$/;
+  /^(?:smallint|integer|bigint|oid|boolean|uuid|date|bytea|text|character varying(?:\(\d+\))?|character\(\d+\)|(?:time|timestamp)(?:\(\d\))? without time zone|timestamp(?:\(\d\))? with time zone)$/;
 
 /** Condition on the values `c0`, `c1`, … of a row of each side: by their own operator, else by their bytes, else by their text. */
 function valuesDiffer(columns: readonly CarriedColumn[]): string {

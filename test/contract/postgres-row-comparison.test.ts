@@ -22,6 +22,7 @@ const different: readonly (readonly [type: string, one: string, other: string])[
   ['text', `'a'`, `'a '`],
   ['text', `repeat('x', 100000)`, `repeat('x', 99999) || 'y'`],
   ['text COLLATE {schema}.careless', `'straße'`, `'STRASSE'`],
+  ['character varying(20)[] COLLATE {schema}.careless', `'{straße}'`, `'{STRASSE}'`],
   ['character varying(20)', `'ä'`, `'a' || U&'\\0308'`],
   ['character(4)', `'a'`, `'b'`],
   ['bpchar', `'a'`, `'a '`],
