@@ -151,7 +151,7 @@ export const ADAPTER_FAULTS: readonly PlantedFault[] = [
   {
     code: 'CD',
     what: 'The lock is had while transactions are still in flight.',
-    bias: { ...plants('CD'), transactionsMax: 200, writerPauseMs: 5, isVerifying: false },
+    bias: { ...plants('CD'), transactionsMax: 200, writerPauseMs: 5, isVerifying: false, hasXa: true, visibilityLagMs: 60 },
     seedsMax: 300,
   },
   {
