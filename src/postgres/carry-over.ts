@@ -46,7 +46,7 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
   const twins = plan !== undefined && isRecreating ? new MaterializedViewTwins(plan) : null;
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
-  let rehearsal: { readonly of: Session; readonly reads: Rehearsal } | null = null;
+  let rehearsal: Rehearsal | null = null;
   return {
     async makeReady(session, signal) {
       await twins?.build(session, signal);
@@ -68,10 +68,10 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       const read = await readAll(reads.noting, plans, signal);
       await findInTheWay(reads.noting, read.tables, signal);
       await readStatements(reads.noting, { ...read, readBound: readBoundAsNow }, signal);
-      rehearsal = { of: session, reads };
+      rehearsal = reads;
     },
     async prepare(locker, signal) {
-      const session = rehearsal?.of === locker ? await rehearsal.reads.replay(signal) : locker;
+      const session = rehearsal?.session === locker ? await rehearsal.replay(signal) : locker;
       const { tables, keys } = await readAll(session, plans, signal);
       const oids = tables.map(({ source }) => source.oid);
       const made = twins === null ? noTwins : await twins.statements(session, signal);

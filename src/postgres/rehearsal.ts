@@ -13,24 +13,24 @@ import type { Row, Session } from './session.ts';
 
 /** What one session has rehearsed. */
 export class Rehearsal {
-  readonly #session: Session;
+  readonly session: Session;
   /** Names of the prepared statements by their text, in the order in which they were asked for. */
   readonly #prepared = new Map<string, string>();
 
   constructor(session: Session) {
-    this.#session = session;
+    this.session = session;
   }
 
   /** The session, as it notes what it is asked. Each statement must be one that can be prepared. */
   get noting(): Session {
-    return new WrappedSession(this.#session, async (sql, signal) => {
+    return new WrappedSession(this.session, async (sql, signal) => {
       const known = this.#prepared.get(sql);
       const name = known ?? `tableshift_read_${this.#prepared.size}`;
       if (known === undefined) {
-        await this.#session.execute(`PREPARE ${name} AS ${sql}`, signal);
+        await this.session.execute(`PREPARE ${name} AS ${sql}`, signal);
         this.#prepared.set(sql, name);
       }
-      return await this.#session.query(`EXECUTE ${name}`, signal);
+      return await this.session.query(`EXECUTE ${name}`, signal);
     });
   }
 
@@ -40,20 +40,20 @@ export class Rehearsal {
    */
   async replay(signal: AbortSignal): Promise<Session> {
     const executions = [...this.#prepared.values()].map((name) => `EXECUTE ${name}`);
-    if (executions.length === 0) return this.#session;
+    if (executions.length === 0) return this.session;
     let answers: ReadonlyMap<string, readonly Row[]>;
     try {
-      const [, ...results] = await this.#session.queryEach([`SAVEPOINT ${savepoint}`, ...executions], signal);
+      const [, ...results] = await this.session.queryEach([`SAVEPOINT ${savepoint}`, ...executions], signal);
       answers = new Map([...this.#prepared.keys()].map((sql, place) => [sql, results[place] ?? []]));
     } catch (error) {
-      if (this.#session.transaction !== 'failed') throw error;
-      await this.#session.execute(`ROLLBACK TO SAVEPOINT ${savepoint}`, signal);
-      return this.#session;
+      if (this.session.transaction !== 'failed') throw error;
+      await this.session.execute(`ROLLBACK TO SAVEPOINT ${savepoint}`, signal);
+      return this.session;
     }
     let isCurrent = true;
     return new WrappedSession(
-      this.#session,
-      async (sql, inner) => (isCurrent ? answers.get(sql) : undefined) ?? (await this.#session.query(sql, inner)),
+      this.session,
+      async (sql, inner) => (isCurrent ? answers.get(sql) : undefined) ?? (await this.session.query(sql, inner)),
       () => {
         isCurrent = false;
       },

@@ -11,6 +11,7 @@ import type { RangeComparison } from '../engine/ports.ts';
 import { kindOf, shadowRowHash, sourceRowHash } from './checksum.ts';
 import type { CarriedColumn, PairLayout } from './pair-layout.ts';
 import { type ComparedColumn, keysFromRows, rowKey } from './row-key.ts';
+import { integerTypes } from './row-key-order.ts';
 import { keyTexts, rangeCondition } from './row-statements.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -46,15 +47,13 @@ export async function findDifferences(
   return keysFromRows(layout.key, await session.query(differencesStatement(layout, conditions, limitRows), signal));
 }
 
-const integers: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint']);
-
 /** Whether `=` between the keys of both tables is that of their unique indexes, and different spellings are never equal. */
 function areKeysJoined({ key, shadowKey }: PairLayout): boolean {
   return key.every((column, part) => {
     const other = shadowKey[part];
     if (other === undefined || column.operators.equal !== '=' || other.operators.equal !== '=') return false;
     const isSameType =
-      column.literalType === other.literalType || (integers.has(column.literalType) && integers.has(other.literalType));
+      column.literalType === other.literalType || (integerTypes.has(column.literalType) && integerTypes.has(other.literalType));
     return isSameType && column.collation !== null && column.collation === other.collation;
   });
 }

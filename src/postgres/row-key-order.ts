@@ -3,19 +3,20 @@
 import type { RowKey } from '../engine/model.ts';
 import type { KeyColumn } from './row-key.ts';
 
-const integers: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint']);
+/** As `format_type` writes them. */
+export const integerTypes: ReadonlySet<string> = new Set(['smallint', 'integer', 'bigint']);
 /** Their text is lower-case hexadecimal of a fixed form, or of bytes in order, so that letters compare as the bytes do. */
 const byText: ReadonlySet<string> = new Set(['uuid', 'bytea']);
 
 export function isWholeNumber(key: readonly KeyColumn[]): boolean {
-  return key.length === 1 && integers.has(key[0]?.type ?? '');
+  return key.length === 1 && integerTypes.has(key[0]?.type ?? '');
 }
 
 /** A comparison for keys of one column of an integer type, uuid or bytea; undefined for any other key. */
 export function compareKeysFor(key: readonly KeyColumn[]): ((a: RowKey, b: RowKey) => number) | undefined {
   const [only] = key;
   if (only === undefined || key.length !== 1) return undefined;
-  if (integers.has(only.type)) return compareIntegers;
+  if (integerTypes.has(only.type)) return compareIntegers;
   return byText.has(only.type) ? compareTexts : undefined;
 }
 
