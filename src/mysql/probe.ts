@@ -76,11 +76,16 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
   };
 }
 
-/** The definition of a column without AUTO_INCREMENT, which would need a key. */
+/**
+ * The definition of a column without AUTO_INCREMENT, which would need a key, and then without INVISIBLE, which MariaDB refuses
+ * for a column that has no value of its own.
+ */
 function definitionOf(column: Column): string {
   if (!column.isAutoIncrement) return column.definition;
-  const token = tokenise(column.definition).find(({ kind, value }) => kind === 'word' && value === 'AUTO_INCREMENT');
-  return token === undefined ? column.definition : column.definition.slice(0, token.start) + column.definition.slice(token.end);
+  return tokenise(column.definition)
+    .filter(({ kind, value }) => kind === 'word' && (value === 'AUTO_INCREMENT' || value === 'INVISIBLE'))
+    .toReversed()
+    .reduce((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), column.definition);
 }
 
 /** The CHECK constraints without their names, which are unique in a schema. */
