@@ -12,7 +12,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { asGrantor, type Grant, inOrder } from './carry-over-privileges.ts';
-import { readMaterializedView, readTable, type TableDescription } from './catalog.ts';
+import { readMaterializedView, readTable, tableOid, type TableDescription } from './catalog.ts';
 import {
   columnStatements,
   indexMarks,
@@ -117,7 +117,7 @@ export class MaterializedViewTwins {
     try {
       const create = `CREATE MATERIALIZED VIEW ${quoteTable(twin)} ${storageOf(description)} AS ${read.query.replace(/;\s*$/, '')} WITH NO DATA`;
       await withPath(session, [shadow.schema, source.schema], () => session.execute(create, signal), signal);
-      const isOfSource = await readsFrom(session, oidOf(twin), oidOf(source), signal);
+      const isOfSource = await readsFrom(session, tableOid(twin), tableOid(source), signal);
       assert(!isOfSource, 'a twin reads the shadow, not the source');
       for (const statement of this.#ownerStatements(view, twin)) await session.execute(statement, signal);
       if (view.isPopulated) await fill(session, twin, signal);
@@ -216,7 +216,7 @@ async function grantStatements(
   const [row] = await session.query(
     `SELECT format('REVOKE ALL ON %s FROM %I', ${name}::text, pg_get_userbyid(v.relowner))
        || coalesce((SELECT ', ' || string_agg(DISTINCT ${grantee}, ', ') FROM aclexplode(t.relacl) AS a WHERE a.grantee <> v.relowner), '') AS statement
-     FROM pg_class AS v, pg_class AS t WHERE v.oid = ${view.oid} AND t.oid = ${oidOf(twin)} AND (v.relacl IS NOT NULL OR t.relacl IS NOT NULL)`,
+     FROM pg_class AS v, pg_class AS t WHERE v.oid = ${view.oid} AND t.oid = ${tableOid(twin)} AND (v.relacl IS NOT NULL OR t.relacl IS NOT NULL)`,
     signal,
   );
   const rows = await session.query(
@@ -241,8 +241,4 @@ async function grantStatements(
     ...(row === undefined ? [] : [row['statement'] ?? '']),
     ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor)),
   ];
-}
-
-function oidOf(name: TableName): string {
-  return `${quoteText(quoteTable(name))}::pg_catalog.regclass`;
 }

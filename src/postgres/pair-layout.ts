@@ -2,6 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
+import { tableOid } from './catalog.ts';
 import type { ComparedColumn, KeyOperators } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -67,10 +68,7 @@ export async function readPairLayout(session: Session, plan: Plan, signal: Abort
 
 /** Those that inherit from a plain shadow would be somebody else's. */
 async function readShadowRows(session: Session, shadow: TableName, signal: AbortSignal): Promise<string> {
-  const [row] = await session.query(
-    `SELECT relkind FROM pg_catalog.pg_class WHERE oid = ${quoteText(quoteTable(shadow))}::pg_catalog.regclass`,
-    signal,
-  );
+  const [row] = await session.query(`SELECT relkind FROM pg_catalog.pg_class WHERE oid = ${tableOid(shadow)}`, signal);
   return row?.['relkind'] === 'p' ? quoteTable(shadow) : `ONLY ${quoteTable(shadow)}`;
 }
 
@@ -83,7 +81,7 @@ async function readIndexColumns(
   const rows = await session.query(
     `SELECT a.attname AS name FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ` +
       `CROSS JOIN generate_series(0, i.indnkeyatts - 1) n JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] ` +
-      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND c.relname = ${quoteText(index)} ORDER BY n`,
+      `WHERE i.indrelid = ${tableOid(table)} AND c.relname = ${quoteText(index)} ORDER BY n`,
     signal,
   );
   return rows.map((row) => quoteName(row['name'] ?? ''));
@@ -99,7 +97,7 @@ async function readColumnTypes(
       `(WITH RECURSIVE d(oid) AS (SELECT a.atttypid UNION ALL SELECT y.typbasetype FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
       `WHERE y.typtype = 'd') SELECT pg_catalog.format_type(d.oid, -1) FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
       `WHERE y.typtype <> 'd') AS "literalType", CASE WHEN coalesce(l.collisdeterministic, true) THEN a.attcollation::text END AS collation ` +
-      `FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE a.attrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass ` +
+      `FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE a.attrelid = ${tableOid(table)} ` +
       `AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     signal,
   );
@@ -134,7 +132,7 @@ async function readOperators(
       `JOIN pg_catalog.pg_opclass k ON k.oid = i.indclass[n] JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily ` +
       `AND m.amoplefttype = k.opcintype AND m.amoprighttype = k.opcintype AND m.amoppurpose = 's' ` +
       `JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace ` +
-      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND c.relname = ${quoteText(index)} GROUP BY n ORDER BY n`,
+      `WHERE i.indrelid = ${tableOid(table)} AND c.relname = ${quoteText(index)} GROUP BY n ORDER BY n`,
     signal,
   );
   // A B-tree numbers its strategies so.
@@ -177,7 +175,7 @@ async function readUniques(session: Session, table: TableName, signal: AbortSign
       `NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS "areNullsDistinct" ` +
       `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ` +
       `LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype = 'x' ` +
-      `WHERE i.indrelid = ${quoteText(quoteTable(table))}::pg_catalog.regclass AND (i.indisunique OR i.indisexclusion) ORDER BY 1`,
+      `WHERE i.indrelid = ${tableOid(table)} AND (i.indisunique OR i.indisexclusion) ORDER BY 1`,
     signal,
   );
   return rows.map((row) => {

@@ -23,6 +23,7 @@ import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
+import { tableOid } from './catalog.ts';
 import type { Claim } from './claim.ts';
 import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
@@ -271,7 +272,7 @@ async function prepareRetiredSchema(session: Session, { schema }: TableName, sig
  * record makes it fail when it has been done before.
  */
 async function swap(session: Session, { id, source, shadow, retired }: Plan, signal: AbortSignal): Promise<void> {
-  const oid = (table: TableName): string => `${quoteText(quoteTable(table))}::pg_catalog.regclass::pg_catalog.oid`;
+  const oid = (table: TableName): string => `${tableOid(table)}::pg_catalog.oid`;
   const [oids] = await session.query(`SELECT ${oid(source)} AS source, ${oid(shadow)} AS shadow`, signal);
   const record = swapRecord(id, { source: Number(oids?.['source']), shadow: Number(oids?.['shadow']) });
   await session.execute([record, ...move(source, retired), ...move(shadow, source)].join('; '), signal);
