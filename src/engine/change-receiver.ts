@@ -30,6 +30,7 @@ export class ChangeReceiver {
   #reach: Position;
   #fence: Fence | null = null;
   #picks = 0;
+  #changedAt: number;
   #isSuspended = false;
 
   constructor(stream: ChangeStream, options: ReceiverOptions, context: RetryContext) {
@@ -38,6 +39,7 @@ export class ChangeReceiver {
     this.#context = context;
     this.#received = stream.start;
     this.#reach = stream.start;
+    this.#changedAt = context.clock.now();
   }
 
   /** Behind the last wholly received transaction. */
@@ -50,6 +52,11 @@ export class ChangeReceiver {
     return this.#reach;
   }
 
+  /** For how long no change of the table has been received, milliseconds. */
+  get quietMs(): number {
+    return this.#context.clock.now() - this.#changedAt;
+  }
+
   /** Counts a pick of the applier and says its number; changes that come in later are told apart by it. */
   countPick(): number {
     return ++this.#picks;
@@ -59,6 +66,7 @@ export class ChangeReceiver {
   async pull(signal: AbortSignal): Promise<void> {
     try {
       for await (const batch of this.stream.batches(signal)) {
+        if (batch.changes.length > 0) this.#changedAt = this.#context.clock.now();
         for (const change of batch.changes) {
           this.map.add(change, batch.resumeFrom);
           if (this.#watched.has(change.key)) this.#watched.set(change.key, this.#picks);

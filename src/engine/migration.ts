@@ -4,6 +4,7 @@ import { ChangeApplier } from './change-applier.ts';
 import { ChangeReceiver } from './change-receiver.ts';
 import { Checkpointer, type Snapshot } from './checkpointer.ts';
 import { ChunkSize } from './chunk-size.ts';
+import { chunkTimeMs } from './chunk-time.ts';
 import { Chunker } from './chunker.ts';
 import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
@@ -238,7 +239,12 @@ class Migration {
     });
     this.#throttler = new Throttler({ signals, written }, controls, context);
     const size = {
-      targetMs: () => options.chunkTargetMs * this.#throttler.chunkShare,
+      targetMs: () =>
+        chunkTimeMs({
+          targetMs: options.chunkTargetMs,
+          share: this.#throttler.chunkShare,
+          quietMs: this.#receiver.quietMs,
+        }),
       rowsMin: Math.min(100, options.chunkRowsFirst),
       rowsMax: () => options.chunkRowsMax,
       rowsFirst: options.chunkRowsFirst,

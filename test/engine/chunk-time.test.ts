@@ -1,0 +1,20 @@
+import { describe, expect, test } from 'vitest';
+import { chunkTimeMs, QUIET_AFTER_MS } from '../../src/engine/chunk-time.ts';
+
+const written = { targetMs: 25, share: 1, quietMs: QUIET_AFTER_MS - 1 };
+const quiet = { ...written, quietMs: QUIET_AFTER_MS };
+
+describe('a chunk', () => {
+  test('takes its time while the table is written', () => {
+    expect(chunkTimeMs(written)).toBe(25);
+  });
+
+  test('takes longer when the table has not been written for a second', () => {
+    expect(chunkTimeMs(quiet)).toBe(100);
+  });
+
+  test('takes what the signals leave, and no longer then, although the table is not written', () => {
+    expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(10);
+    expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(10);
+  });
+});
