@@ -41,11 +41,12 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
   const row = quoteName(`${prefix}_row`);
   const plain = quoteName(`${prefix}_plain`);
   const keys = layout.key.map((_, place) => quoteName(`${prefix}_key_${place}`));
+  const filled = new Set(layout.columns.map(({ shadow }) => shadow.name));
   const elements = [
     `${row} INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`,
     `${plain} TEXT CHARACTER SET ascii`,
     ...keys.map((key) => `${key} TEXT CHARACTER SET ascii`),
-    ...layout.shadow.columns.map((column) => `${quoteName(column.name)} ${definitionOf(column)}`),
+    ...layout.shadow.columns.map((column) => `${quoteName(column.name)} ${definitionOf(column, filled.has(column.name))}`),
     ...checksOf(layout.shadow.createStatement),
     ...layout.shadow.indexes.filter(hasExpression).map(plainIndex),
   ];
@@ -77,13 +78,15 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
 }
 
 /**
- * The definition of a column without AUTO_INCREMENT, which would need a key, and then without INVISIBLE, which MariaDB refuses
- * for a column that has no value of its own.
+ * The definition of a column without AUTO_INCREMENT, which would need a key; without INVISIBLE, which MariaDB refuses for a column
+ * that has no value of its own; and without NOT NULL where the source has no value for it. Two such rows never collide: NULL is
+ * what the server's own numbers may be taken for.
  */
-function definitionOf(column: Column): string {
+function definitionOf(column: Column, isFilled: boolean): string {
   if (!column.isAutoIncrement) return column.definition;
+  const left = isFilled ? ['AUTO_INCREMENT', 'INVISIBLE'] : ['AUTO_INCREMENT', 'INVISIBLE', 'NOT', 'NULL'];
   return tokenise(column.definition)
-    .filter(({ kind, value }) => kind === 'word' && (value === 'AUTO_INCREMENT' || value === 'INVISIBLE'))
+    .filter(({ kind, value }) => kind === 'word' && left.includes(value))
     .toReversed()
     .reduce((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), column.definition);
 }

@@ -1,5 +1,6 @@
 /** That comparing rows sees every value as the shadow holds it: nothing false is reported, and no single change is overlooked. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RowKey } from '../../src/engine/model.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
 import { layoutOf } from '../../src/mysql/pair-layout.ts';
 import type { Server } from '../../src/mysql/server.ts';
@@ -237,5 +238,20 @@ describe.each(['mysql', 'mariadb'] as const)('comparing on %s', (flavour) => {
     await t.pair.copyRange({ after: null, through: null }, 'collide', never);
     await t.application.run('UPDATE t_ts_new SET a = 3.5 WHERE id = 2');
     expect(await t.pair.findDifferences({ after: null, through: null }, 100, never)).toEqual(['2']);
+  });
+
+  test('makes its probe of a table with a new column that the server counts', async () => {
+    await using t = await openPair({
+      server,
+      url,
+      before: ['CREATE TABLE t (id INT PRIMARY KEY, a DOUBLE)', 'INSERT INTO t VALUES (1, 1.5), (2, 2.5)'],
+      clauses: 'MODIFY a FLOAT, ADD COLUMN n INT NOT NULL AUTO_INCREMENT, ADD UNIQUE KEY by_n (n)',
+    });
+    await t.pair.copyRange({ after: null, through: null }, 'collide', never);
+    await t.application.run('UPDATE t_ts_new SET a = 3.5 WHERE id = 2');
+    expect(await t.pair.findDifferences({ after: null, through: null }, 100, never)).toEqual(['2']);
+    const one = '1' as RowKey;
+    expect(await t.pair.insertRows([one], never)).toBe('collided');
+    expect(await t.pair.explainCollision([one], never)).toEqual({ kind: 'in-the-way', keys: ['1'] });
   });
 });
