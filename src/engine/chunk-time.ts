@@ -1,11 +1,11 @@
 /** How long a chunk should take. */
 
+import { PACE_FULL } from './pace.ts';
+
 /** The table counts as not written when no change of it has come for so long. */
 export const QUIET_AFTER_MS = 1000;
 /** What a chunk takes then, as a multiple of its usual time: enough that its round trips and its commit cost next to nothing. */
 const QUIET_FACTOR = 4;
-/** At a lesser pace someone else needs the server, so chunks stay short. */
-const SHARE_FULL = 0.95;
 
 export interface ChunkTimeParts {
   /** What a chunk should take at full pace while the table is written, milliseconds. */
@@ -18,8 +18,9 @@ export interface ChunkTimeParts {
 
 /**
  * Milliseconds that the next chunk should take. The commit of a chunk keeps other commits waiting, and its rows can't be changed in
- * the shadow until then, so what is short for an application that writes may be longer where none does.
+ * the shadow until then, so what is short for an application that writes may be longer where none does. At less
+ * than full pace someone else needs the server, and chunks stay short.
  */
 export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
-  return targetMs * share * (quietMs >= QUIET_AFTER_MS && share >= SHARE_FULL ? QUIET_FACTOR : 1);
+  return targetMs * share * (quietMs >= QUIET_AFTER_MS && share >= PACE_FULL ? QUIET_FACTOR : 1);
 }

@@ -1,5 +1,8 @@
 /** How hard copying and verifying may work, from how much pressure there is: a controller, not a switch. */
 
+/** A share from here on counts as full: nothing that anybody would ask about holds the work back. */
+export const PACE_FULL = 0.95;
+
 /** The pressure that the controller aims at: near the stop point, yet with room for what comes by surprise. */
 const AIM = 0.75;
 /** Above this pressure the pace gives way at once, down to nothing at the stop point. */

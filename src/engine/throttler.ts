@@ -3,7 +3,7 @@
 import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
 import { LagForecast, type RowsWritten } from './lag-forecast.ts';
-import { Pace } from './pace.ts';
+import { Pace, PACE_FULL } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
 import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts';
@@ -11,8 +11,6 @@ import { WorkerCount } from './worker-count.ts';
 
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
-/** A pace from here on is none that an operator would ask about. */
-const PACE_FULL = 0.95;
 /** More only wait for each other on any server. */
 const WORKERS_MAX = 24;
 

@@ -84,9 +84,9 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
  */
 function definitionOf(column: Column, isFilled: boolean): string {
   if (!column.isAutoIncrement) return column.definition;
-  const left = isFilled ? ['AUTO_INCREMENT', 'INVISIBLE'] : ['AUTO_INCREMENT', 'INVISIBLE', 'NOT', 'NULL'];
+  const leftOut = isFilled ? ['AUTO_INCREMENT', 'INVISIBLE'] : ['AUTO_INCREMENT', 'INVISIBLE', 'NOT', 'NULL'];
   return tokenise(column.definition)
-    .filter(({ kind, value }) => kind === 'word' && left.includes(value))
+    .filter(({ kind, value }) => kind === 'word' && leftOut.includes(value))
     .toReversed()
     .reduce((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), column.definition);
 }
