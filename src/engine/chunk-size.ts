@@ -33,6 +33,11 @@ export class ChunkSize {
     return Math.round(clamp(inTime, rowsMin, rowsMax()));
   }
 
+  /** At most so many, whatever their speed. */
+  get rowsMax(): number {
+    return this.#options.rowsMax();
+  }
+
   /** Takes in a finished chunk that asked for `limitRows` and processed `rows` in `durationMs`. */
   observe(limitRows: number, rows: number, durationMs: number): void {
     if (rows === 0) return;

@@ -250,7 +250,8 @@ class Migration {
       rowsFirst: options.chunkRowsFirst,
     };
     this.#copySize = new ChunkSize(size);
-    this.#chunker = new Chunker(pair, this.#copySize, checkpoint?.copiedThrough ?? null, context);
+    const keySpan = (): KeySpan | null => this.#keySpan;
+    this.#chunker = new Chunker({ pair, size: this.#copySize, keySpan }, checkpoint?.copiedThrough ?? null, context);
     const { applier, ranges, throttler, chunker } = {
       applier: this.#applier,
       ranges: this.#ranges,
@@ -259,7 +260,7 @@ class Migration {
     };
     const parts = { pair, chunker, size: this.#copySize, ranges, applier, throttler };
     this.#copier = new RowCopier(parts, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
-    const verification = { pair, receiver: this.#receiver, applier, throttler, size: new ChunkSize(size) };
+    const verification = { pair, receiver: this.#receiver, applier, throttler, size: new ChunkSize(size), keySpan };
     this.#verifier = new Verifier(verification, checkpoint?.verification ?? NOTHING_VERIFIED, context);
     this.#lagMeter = new LagMeter(this.#receiver, applier, clock);
     this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);
@@ -310,7 +311,7 @@ class Migration {
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#latency.calibrate(signal), this.#context, signal);
     const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
-    if (!this.#isCopyComplete)
+    if (!this.#isCopyComplete || this.#phase === 'verify')
       this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
     if (this.#resumedFrom === null) {
       this.#phase = enter('prepare', 'copy');

@@ -211,7 +211,7 @@ export interface TablePair extends RowWriter {
   greatestShadowKey(signal: AbortSignal): Promise<RowKey | null>;
   /** Present only where it is provably the server's own order; negative, zero, positive. */
   readonly compareKeys?: (a: RowKey, b: RowKey) => number;
-  /** Present only where a key is one whole number: the first and the last of the source, or null when it is empty. For estimates. */
+  /** Present only where a key is one whole number, in the order of numbers: those of the source, or null when it is empty. */
   readonly readKeySpan?: (signal: AbortSignal) => Promise<KeySpan | null>;
   /** Key of the `limitRows`-th row behind `after` in key order, or null when fewer are left. */
   findChunkEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null>;
@@ -231,11 +231,13 @@ export interface TablePair extends RowWriter {
   describeKey(key: RowKey): string;
 }
 
-/** Keys as numbers, which may be rounded. */
+/** The keys of a source as numbers, from that of its first row to that of its last. */
 export interface KeySpan {
-  readonly first: number;
-  readonly last: number;
-  readonly valueOf: (key: RowKey) => number;
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly valueOf: (key: RowKey) => bigint;
+  /** The key with this value, which is up to `last`; whether or not a row has it. */
+  readonly keyAt: (value: bigint) => RowKey;
 }
 
 export type CopyResult = { readonly kind: 'copied'; readonly rows: number } | { readonly kind: 'collided' };

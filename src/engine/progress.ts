@@ -20,9 +20,9 @@ export function estimateRows(
   byServer: number,
   { rows, through, span }: { readonly rows: number; readonly through: RowKey | null; readonly span: KeySpan | null },
 ): number {
-  const width = span === null ? 0 : span.last - span.first;
+  const width = span === null ? 0 : Number(span.last - span.first);
   if (through === null || span === null || width <= 0) return Math.max(byServer, rows);
-  const share = Math.min(1, Math.max(0, (span.valueOf(through) - span.first) / width));
+  const share = Math.min(1, Math.max(0, Number(span.valueOf(through) - span.first) / width));
   const weight = Math.min(1, share / TELLING_SHARE);
   const bySpan = share === 0 ? byServer : rows / share;
   return Math.round(rows + (1 - share) * (weight * bySpan + (1 - weight) * byServer));

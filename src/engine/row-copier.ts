@@ -44,7 +44,7 @@ export class RowCopier {
     return this.#rowsCopied;
   }
 
-  /** At most so many are being copied. */
+  /** About so many are being copied. */
   get rowsUnderWay(): number {
     return this.#rowsUnderWay;
   }
@@ -81,7 +81,7 @@ export class RowCopier {
       this.#rowsCopied += rows;
       size.observe(chunk.limitRows, rows, durationMs);
     }
-    chunker.finish(chunk);
+    chunker.finish(chunk, rows === 'handed over' ? null : rows);
     const copied = rows === 'handed over' ? 0 : rows;
     this.#context.observer({ kind: 'chunk-copied', rows: copied, durationMs, isCollided: rows === 'handed over' });
     return { rows: copied, busyMs: durationMs };

@@ -2,11 +2,10 @@
 
 import type { ChangeApplier } from './change-applier.ts';
 import type { ChangeReceiver } from './change-receiver.ts';
-import type { ChunkSize } from './chunk-size.ts';
-import { type Chunk, Chunker } from './chunker.ts';
+import { type Chunk, Chunker, type ChunkerParts } from './chunker.ts';
 import { MigrationError } from './errors.ts';
 import type { KeyRange, RowKey, VerificationProgress } from './model.ts';
-import type { RowWriter, TablePair } from './ports.ts';
+import type { RowWriter } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { Condition, runTogether } from './tasks.ts';
 import type { Done, Throttler } from './throttler.ts';
@@ -22,12 +21,10 @@ const SUSPECTS_MAX = 2 * KEYS_PER_RANGE_MAX;
 /** Whole passes, the last of which must find nothing. */
 const PASSES_MAX = 4;
 
-export interface VerifierParts {
-  readonly pair: TablePair;
+export interface VerifierParts extends ChunkerParts {
   readonly receiver: ChangeReceiver;
   readonly applier: ChangeApplier;
   readonly throttler: Throttler;
-  readonly size: ChunkSize;
 }
 
 export const NOTHING_VERIFIED: VerificationProgress = {
@@ -67,7 +64,7 @@ export class Verifier {
     this.#parts = parts;
     this.#context = context;
     this.#progress = progress;
-    this.#chunker = new Chunker(parts.pair, parts.size, progress.verifiedThrough, context);
+    this.#chunker = new Chunker(parts, progress.verifiedThrough, context);
   }
 
   get progress(): VerificationProgress {
@@ -88,7 +85,7 @@ export class Verifier {
         throw this.#differenceError(`${repairedInPass} rows differed again in pass ${pass}, after repair`);
       this.#progress = { ...NOTHING_VERIFIED, pass: pass + 1, repairedTotal };
       this.#open.clear();
-      this.#chunker = new Chunker(this.#parts.pair, this.#parts.size, null, this.#context);
+      this.#chunker = new Chunker(this.#parts, null, this.#context);
     }
   }
 
@@ -145,7 +142,7 @@ export class Verifier {
   }
 
   #finish({ chunk, rows, durationMs }: Omit<Suspected, 'keys'>, isEqual: boolean): void {
-    this.#chunker.finish(chunk);
+    this.#chunker.finish(chunk, rows);
     this.#progress = { ...this.#progress, rowsCompared: this.#progress.rowsCompared + rows };
     this.#context.observer({ kind: 'range-verified', rows, durationMs, isEqual });
   }

@@ -11,7 +11,7 @@ import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences, RecentDifferences } from './row-comparison.ts';
 import { compareKeysFor } from './row-key-order.ts';
-import type { KeyColumn } from './row-key.ts';
+import { rowKey, type KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
 import { createRowWriter, insertChecked, type InsertResult, keysPerStatement } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -93,7 +93,12 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
 async function readKeySpan(session: Session, layout: PairLayout, signal: AbortSignal): Promise<KeySpan | null> {
   const [row] = await session.query(statements.keyEnds(layout), signal);
   if (row?.['first'] == null) return null;
-  return { first: Number(row['first']), last: Number(row['last']), valueOf: Number };
+  return {
+    first: BigInt(row['first']),
+    last: BigInt(row['last'] ?? row['first']),
+    valueOf: BigInt,
+    keyAt: (value) => rowKey([String(value)]),
+  };
 }
 
 type RangeMembers = Pick<

@@ -4,7 +4,7 @@ import type { Plan, RowKey } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
-import { describeKey, type KeyColumn, keysFromRows } from './row-key.ts';
+import { describeKey, type KeyColumn, keysFromRows, rowKey } from './row-key.ts';
 import { compareKeysFor, isWholeNumber } from './row-key-order.ts';
 import {
   chunkEndStatement,
@@ -49,7 +49,12 @@ export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: 
   const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> => {
     const [row] = await query(keyEndsStatement(await layout.read(signal)), signal);
     if (row?.['first'] == null) return null;
-    return { first: Number(row['first']), last: Number(row['last']), valueOf: (key) => Number(key.slice(1, -1)) };
+    return {
+      first: BigInt(row['first']),
+      last: BigInt(row['last'] ?? row['first']),
+      valueOf: (key) => BigInt(key.slice(1, -1)),
+      keyAt: (value) => rowKey([String(value)]),
+    };
   };
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {

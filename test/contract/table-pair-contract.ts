@@ -63,8 +63,9 @@ export function describeTablePairContract(open: OpenFixture): void {
       await using f = await open();
       await using claim = await claimWithShadow(f);
       const span = await claim.pair.readKeySpan?.(never);
-      expect(span).toMatchObject({ first: 1, last: 10 });
-      expect(span?.valueOf(f.key(5))).toBe(5);
+      expect(span).toMatchObject({ first: 1n, last: 10n });
+      expect(span?.valueOf(f.key(5))).toBe(5n);
+      expect(span?.keyAt(5n)).toBe(f.key(5));
       await f.write(...[1, 2, 3, 5, 9, 10].map(remove));
       expect(await claim.pair.readKeySpan?.(never)).toBeNull();
     });

@@ -4,7 +4,7 @@ import type { RowKey } from '../../src/engine/model.ts';
 import type { KeySpan } from '../../src/engine/ports.ts';
 import { type Counters, estimateRows, ProgressMeter } from '../../src/engine/progress.ts';
 
-const span: KeySpan = { first: 1, last: 1_001, valueOf: Number };
+const span: KeySpan = { first: 1n, last: 1_001n, valueOf: BigInt, keyAt: (value) => `${value}` as RowKey };
 const through = (key: number): RowKey => `${key}` as RowKey;
 
 describe('the number of rows', () => {
@@ -12,7 +12,7 @@ describe('the number of rows', () => {
     expect(estimateRows(2_200, { rows: 0, through: null, span })).toBe(2_200);
     expect(estimateRows(2_200, { rows: 0, through: through(1), span })).toBe(2_200);
     expect(estimateRows(0, { rows: 700, through: through(900), span: null })).toBe(700);
-    expect(estimateRows(2_200, { rows: 5, through: through(1), span: { ...span, last: 1 } })).toBe(2_200);
+    expect(estimateRows(2_200, { rows: 5, through: through(1), span: { ...span, last: 1n } })).toBe(2_200);
   });
 
   test('follows the keys as they are copied, whatever the server had said', () => {

@@ -377,5 +377,6 @@ function asMigrationError(thrown: unknown): MigrationError {
 }
 
 function show(result: unknown): string {
-  return result === undefined ? 'done' : JSON.stringify(result);
+  const asText = (_name: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+  return result === undefined ? 'done' : JSON.stringify(result, asText);
 }

@@ -43,6 +43,7 @@ describe('the simulation', () => {
       'blockers ended',
       'broken streams',
       'changes under a chunk in flight',
+      'chunk ends computed',
       'chunks collided',
       'chunks handed over',
       'claim lost',

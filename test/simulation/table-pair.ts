@@ -3,7 +3,7 @@
 import type { KeyRange, RowKey } from '../../src/engine/model.ts';
 import type { CollisionCause, CopyResult, KeySpan, RangeComparison, RowWriter, TablePair } from '../../src/engine/ports.ts';
 import type { Client } from './client.ts';
-import { type KeyOrder, keyNumber, keyOf, type Row, type Table } from './rows.ts';
+import { type KeyOrder, keyNumber, keyOf, type Row, rowKey, type Table } from './rows.ts';
 
 /** Sends a statement: over a working session, or over the one that holds the cutover's lock. */
 export type Send = Client['call'];
@@ -143,10 +143,15 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
 
   async readKeySpan(signal: AbortSignal): Promise<KeySpan | null> {
     const { server } = this.client;
-    const begin = () => {
-      const keys = [...server.sourceRows().values()].map(({ key }) => key);
-      const span = { first: Math.min(...keys), last: Math.max(...keys), valueOf: keyNumber };
-      return () => (keys.length === 0 ? null : span);
+    const begin = (): (() => KeySpan | null) => {
+      const keys = [...server.sourceRows().values()].map(({ key }) => key).sort((a, b) => a - b);
+      const [first, last] = [keys[0], keys.at(-1)];
+      if (!server.scenario.isOrderKnown || first === undefined || last === undefined) return () => null;
+      const keyAt = (value: bigint): RowKey => {
+        server.world.count('chunk ends computed');
+        return rowKey(Number(value), 0);
+      };
+      return () => ({ first: BigInt(first), last: BigInt(last), valueOf: (key) => BigInt(keyNumber(key)), keyAt });
     };
     return await this.send({ name: 'key span', isWrite: false, begin }, signal);
   }
