@@ -45,6 +45,11 @@ export function keepsDistinct(source: Column, shadow: Column, conversion: Conver
   return isKept && source.collation === shadow.collation && source.charset === shadow.charset;
 }
 
+/** The server takes each value as it is, or rejects it; it never takes one with no more than a note. */
+export function isWithoutNotes(source: Column, shadow: Column): boolean {
+  return isSameType(source, shadow) || (typeFamily(source) === 'integer' && typeFamily(shadow) === 'integer');
+}
+
 /** Families of types that are converted alike; null for a type that is not known here. */
 export function typeFamily(column: Column): Family | null {
   return families[column.dataType] ?? null;

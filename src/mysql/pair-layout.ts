@@ -4,11 +4,14 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
+import { isWithoutNotes } from './conversions.ts';
+import { isWord } from './create-statement.ts';
 import type { Flavour } from './flavour.ts';
 import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
 import type { TextCollation } from './key-collation.ts';
 import type { KeyPart, Side } from './key-parts.ts';
 import type { KeyColumn } from './row-key.ts';
+import { tokenise } from './sql-tokens.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
 /** A column whose values are carried over. */
@@ -43,6 +46,11 @@ export interface PairLayout {
   readonly mark: string;
   /** Both tables' rows can be compared by expressions alone, without a probe table. */
   readonly isComparable: boolean;
+  /**
+   * All columns of the shadow come from the source, the server takes each value as it is or rejects it, and computes nothing from it. So
+   * an insert need not be looked at before it is committed.
+   */
+  readonly isWithoutNotes: boolean;
 }
 
 /** Both tables, as the catalog has them, and the plan for them. */
@@ -98,6 +106,10 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
     freePrefix: freePrefix([...source.columns, ...shadow.columns]),
     mark,
     isComparable: columns.every((column) => column.asShadow !== null),
+    isWithoutNotes:
+      columns.length === shadow.columns.length &&
+      columns.every((column) => isWithoutNotes(column.source, column.shadow)) &&
+      !isComputing(shadow),
   };
 }
 
@@ -145,6 +157,12 @@ function textOfRow(layout: PairLayout, valueOf: ValueOf): string {
     isNullable: column.source.isNullable || column.shadow.isNullable,
   }));
   return rowText(values, layout.mark);
+}
+
+/** Whether the server evaluates expressions over the values that it stores, besides those of generated columns. */
+function isComputing({ isPartitioned, indexes, createStatement }: TableDescription): boolean {
+  const isOverExpression = indexes.some((index) => index.parts.some((part) => part.expression !== null));
+  return isPartitioned || isOverExpression || tokenise(createStatement).some((token) => isWord(token, 'CHECK'));
 }
 
 function textOf({ charset, collation }: Column): TextCollation {

@@ -84,8 +84,8 @@ export interface CheckedInsert {
  * Runs an `INSERT … SELECT` and commits it only when the server had nothing to say about the values. All of it happens or
  * nothing. Rejects with ROW_NOT_CONVERTIBLE, naming the row.
  *
- * Locks the new rows of the shadow until the end. `SET autocommit = 0` begins the transaction and `= 1` commits it, because
- * START TRANSACTION would let go of LOCK TABLES.
+ * Locks the new rows of the shadow until the end. Where the server could have something to say of a value that it takes,
+ * `SET autocommit = 0` begins a transaction and `= 1` commits it, because START TRANSACTION would let go of LOCK TABLES.
  */
 export async function insertChecked(
   session: Session,
@@ -93,19 +93,20 @@ export async function insertChecked(
   { sql, listed }: CheckedInsert,
   signal: AbortSignal,
 ): Promise<InsertResult> {
+  const isAtOnce = layout.isWithoutNotes;
   let said: string | null;
   let cause: unknown;
   try {
-    await session.execute('SET autocommit = 0', signal);
+    if (!isAtOnce) await session.execute('SET autocommit = 0', signal);
     const { affectedRows, warnings } = await session.execute(sql, signal);
     said = await valueWarning(session, warnings, signal);
     if (said === null) {
-      await session.execute('SET autocommit = 1', signal);
+      if (!isAtOnce) await session.execute('SET autocommit = 1', signal);
       return { rows: affectedRows };
     }
-    await restoreSession(session, rollBack);
+    if (!isAtOnce) await restoreSession(session, rollBack);
   } catch (error) {
-    await restoreSession(session, rollBack);
+    if (!isAtOnce) await restoreSession(session, rollBack);
     if (!(error instanceof MigrationError)) throw error;
     if (error.code === 'DUPLICATE_KEY') return 'collided';
     if (error.code !== 'ROW_NOT_CONVERTIBLE') throw error;

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readTable, type Column } from '../../src/mysql/catalog.ts';
-import { judgeConversion, typeFamily, type ConversionSetting } from '../../src/mysql/conversions.ts';
+import { isWithoutNotes, judgeConversion, typeFamily, type ConversionSetting } from '../../src/mysql/conversions.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import type { Session } from '../../src/mysql/session.ts';
 import { valueWarning } from '../../src/mysql/unconvertible.ts';
@@ -119,6 +119,29 @@ describe.each(['mysql', 'mariadb'] as const)('a conversion on %s', (flavour) => 
     expect(wrong).toEqual([]);
     expect(judged).toBeGreaterThan(400);
   });
+
+  test('that is said to give no notes gives none: each value is taken or rejected', async () => {
+    await using schema = await createSchema(url);
+    await using session = await server.openSession({}, never);
+    const columns = await prepare(schema, session);
+    const noted: string[] = [];
+    const outcomes = { taken: 0, rejected: 0 };
+    for (const [place, [from, values]] of all.entries()) {
+      for (const [target, [to]] of all.entries()) {
+        const [source, shadow] = [columns[place], columns[target]];
+        if (source === undefined || shadow === undefined || !isWithoutNotes(source, shadow)) continue;
+        await fill(session, { from, to, values });
+        for (const id of values.keys()) {
+          const outcome = await copyOne(session, id);
+          if (outcome === 'noted') noted.push(`${values[id]} of ${from} to ${to}`);
+          else outcomes[outcome] += 1;
+        }
+      }
+    }
+    expect(noted).toEqual([]);
+    expect(outcomes.taken).toBeGreaterThan(100);
+    expect(outcomes.rejected).toBeGreaterThan(5);
+  });
 });
 
 interface Pair {
@@ -133,16 +156,23 @@ interface Pair {
   readonly equality: string;
 }
 
-/** Copies each value by itself from s to d, alters the same values in n, and says which are not as they should be. */
-async function faultsOf(session: Session, { from, to, values, isKept, isOpaque, equality }: Pair): Promise<readonly string[]> {
-  const options = 'CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci';
-  await session.execute('DROP TEMPORARY TABLE IF EXISTS s, d, n', never);
+/** Makes the tables s, with the values, and d. */
+async function fill(session: Session, { from, to, values }: Pick<Pair, 'from' | 'to' | 'values'>): Promise<void> {
+  await session.execute('DROP TEMPORARY TABLE IF EXISTS s, d', never);
   await session.execute(`CREATE TEMPORARY TABLE s (id INT PRIMARY KEY, v ${from}) ${options}`, never);
   await session.execute(`CREATE TEMPORARY TABLE d (id INT PRIMARY KEY, v ${to}) ${options}`, never);
-  await session.execute(`CREATE TEMPORARY TABLE n (id INT PRIMARY KEY, v ${from}) ${options}`, never);
   await session.execute(`INSERT INTO s VALUES ${values.map((value, id) => `(${id}, ${value})`).join(', ')}`, never);
+}
+
+const options = 'CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci';
+
+/** Copies each value by itself from s to d, alters the same values in n, and says which are not as they should be. */
+async function faultsOf(session: Session, { from, to, values, isKept, isOpaque, equality }: Pair): Promise<readonly string[]> {
+  await fill(session, { from, to, values });
+  await session.execute('DROP TEMPORARY TABLE IF EXISTS n', never);
+  await session.execute(`CREATE TEMPORARY TABLE n (id INT PRIMARY KEY, v ${from}) ${options}`, never);
   for (const id of values.keys()) {
-    if (!(await isCopied(session, id))) continue;
+    if ((await copyOne(session, id)) !== 'taken') continue;
     await session.execute(`INSERT INTO n SELECT id, v FROM s WHERE id = ${id}`, never);
   }
   const pair = `${from} to ${to}`;
@@ -163,15 +193,15 @@ async function faultsOf(session: Session, { from, to, values, isKept, isOpaque, 
     .map((row) => `${pair}: ${values[Number(row['id'])]} became ${row['copied']}, and ${row['altered']} by the ALTER`);
 }
 
-/** Copies one value from s to d; false where the server rejects it or warns, which stops a migration. */
-async function isCopied(session: Session, id: number): Promise<boolean> {
+/** Copies one value from s to d. `noted`: the server took it and warned, which stops a migration; it is taken out again. */
+async function copyOne(session: Session, id: number): Promise<'taken' | 'noted' | 'rejected'> {
   try {
     const { warnings } = await session.execute(`INSERT INTO d SELECT id, v FROM s WHERE id = ${id}`, never);
-    if ((await valueWarning(session, warnings, never)) === null) return true;
+    if ((await valueWarning(session, warnings, never)) === null) return 'taken';
     await session.execute(`DELETE FROM d WHERE id = ${id}`, never);
-    return false;
+    return 'noted';
   } catch {
-    return false;
+    return 'rejected';
   }
 }
 
