@@ -4,8 +4,8 @@ import { PACE_FULL } from './pace.ts';
 
 /** The table counts as not written when no change of it has come for so long. */
 export const QUIET_AFTER_MS = 1000;
-/** What a chunk takes then, as a multiple of its usual time: enough that its round trips and its commit cost next to nothing. */
-const QUIET_FACTOR = 4;
+/** What a chunk takes then, at least, milliseconds: enough that its round trip and its commit cost next to nothing. */
+const QUIET_MS = 100;
 
 export interface ChunkTimeParts {
   /** What a chunk should take at full pace while the table is written, milliseconds. */
@@ -22,5 +22,6 @@ export interface ChunkTimeParts {
  * than full pace someone else needs the server, and chunks stay short.
  */
 export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
-  return targetMs * share * (quietMs >= QUIET_AFTER_MS && share >= PACE_FULL ? QUIET_FACTOR : 1);
+  const isQuiet = quietMs >= QUIET_AFTER_MS && share >= PACE_FULL;
+  return share * (isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs);
 }

@@ -252,7 +252,7 @@ export const OPTIONS = {
     max: 10_000,
     default: formatDurationMs(DEFAULT_OPTIONS.chunkTargetMs),
     placeholder: 'TIME',
-    help: 'How long copying one chunk should take, and four times that while nobody writes the table; the number of rows follows.',
+    help: 'How long copying one chunk should take, and 100ms at least while nobody writes the table; the number of rows follows.',
     group: 'Copying',
     commands: RUN,
   },

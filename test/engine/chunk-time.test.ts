@@ -13,6 +13,10 @@ describe('a chunk', () => {
     expect(chunkTimeMs(quiet)).toBe(100);
   });
 
+  test('takes no longer than it is told to where that is long anyway', () => {
+    expect(chunkTimeMs({ ...quiet, targetMs: 250 })).toBe(250);
+  });
+
   test('takes what the signals leave, and no longer then, although the table is not written', () => {
     expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(10);
     expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(10);
