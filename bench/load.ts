@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { measureLive } from '../test/support/live-measure.ts';
+import { deadlockFlags, readDeadlocks } from '../test/support/server-deadlocks.ts';
 import { type Flavour, type Server, startServer } from '../test/support/servers.ts';
 import { startTrafficProcess } from '../test/support/traffic-process.ts';
 import type { TrafficOptions } from '../test/support/traffic.ts';
@@ -280,7 +281,7 @@ async function measureCapacity({ flags, flavour, rows, version }: PrivateLoad): 
 
 /** On a server of its own, with the traffic of the tests, whose ledger knows what every row must be. */
 async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
-  await using server = await startServer({ flavour, version, extraFlags: flags });
+  await using server = await startServer({ flavour, version, extraFlags: [...flags, ...deadlockFlags[flavour]] });
   const traffic = { ...trafficOn(server, rows), ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const measured: Measured[] = [];
@@ -301,6 +302,12 @@ async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, va
   );
   const [first] = measured;
   if (first === undefined) throw new Error('Nothing was migrated.');
+  if (report.failed > 0) {
+    const { application, mixed } = readDeadlocks({ flavour, logFile: server.logFile });
+    console.error(
+      `${report.failed} transactions failed: ${JSON.stringify(report.errors)}; deadlocks of the application alone: ${application.length}, with others: ${mixed.length}`,
+    );
+  }
   return feltBy(variant, first, { report, longestMs: longestAtCutover?.ms ?? 0, differences: ledger.differences.length });
 }
 
