@@ -1,0 +1,1 @@
+MODIFY n BIGINT

@@ -1,0 +1,1 @@
+ALTER COLUMN n TYPE bigint
