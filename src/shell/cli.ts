@@ -222,6 +222,11 @@ function givenFlags(command: Command, name: CommandName): GivenFlags {
 function usageMessage(error: CommanderError): string {
   if (error.code === 'commander.help')
     return 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.';
+  // Mostly the words of a change without quotes.
+  const [, command] = /^error: too many arguments for '(plan|migrate)'/.exec(error.message) ?? [];
+  if (command !== undefined) {
+    return `${command} takes only options: the change goes behind --alter, in quotes, the table into it or behind --table.`;
+  }
   const message = error.message.replace(/^error: /, '').replace(/=[^']*'/, "'");
   const [first = '', ...rest] = message.split('\n');
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`.replace(/\.?$/, '.');

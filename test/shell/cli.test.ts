@@ -34,6 +34,10 @@ describe('the command line', () => {
     [['plan', '--chunk-time', '1s'], "Unknown option '--chunk-time'."],
     [['migrate', '--wrokers', '1'], "Unknown option '--wrokers'. (Did you mean --workers?)"],
     [['list', 'x'], "Too many arguments for 'list'. Expected 0 arguments but got 1."],
+    [
+      ['plan', '--alter', 'ADD', 'COLUMN', 'x', 'INT'],
+      'plan takes only options: the change goes behind --alter, in quotes, the table into it or behind --table.',
+    ],
     [['plan', '--alter'], "Option '--alter <SQL>' argument missing."],
   ])('%j is bad usage', (args, message) => {
     expect(() => parse(...args)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
