@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { measureLive } from '../test/support/live-measure.ts';
+import { type LiveMeasurement, measureLive } from '../test/support/live-measure.ts';
 import { deadlockFlags, readDeadlocks } from '../test/support/server-deadlocks.ts';
 import { type Flavour, type Server, startServer } from '../test/support/servers.ts';
 import { startTrafficProcess } from '../test/support/traffic-process.ts';
@@ -68,9 +68,17 @@ interface Felt extends CpuSeconds {
   readonly before: PeriodReport['writes'];
   readonly during: PeriodReport['writes'];
   readonly longestAtCutoverMs: number;
+  readonly phases: readonly FeltPhase[];
   readonly failed: number;
   /** Rows that are not as the application left them; null where only the tool's own verification looked. */
   readonly differences: number | null;
+}
+
+/** What the application felt of one phase of the run. */
+interface FeltPhase {
+  readonly phase: string;
+  readonly seconds: number;
+  readonly p99: number;
 }
 
 export async function benchLoad(args: readonly string[]): Promise<void> {
@@ -202,6 +210,7 @@ async function measureAll({ flavour, load, measure, rounds, rows, server, settin
         { title: 'others CPU s', digits: 1 },
       ],
       lines,
+      notes: variants.map(({ name }) => phasesText(name, medianOf(name, runs))),
       charts: [
         {
           kind: 'bars',
@@ -219,9 +228,21 @@ async function measureAll({ flavour, load, measure, rounds, rows, server, settin
   );
 }
 
+function medianOf(variant: string, runs: readonly Felt[]): Felt {
+  return medianBy(
+    runs.filter((run) => run.variant === variant),
+    ({ before, during }) => during.p99 / before.p99,
+  );
+}
+
+function phasesText(variant: string, { phases }: Felt): string {
+  const texts = phases.map(({ p99, phase, seconds }) => `${phase} ${numberText(p99, 1)} ms (${numberText(seconds, 1)} s)`);
+  return `${variant}: p99 while the run was at: ${texts.join(', ')}`;
+}
+
 function lineOf(variant: string, runs: readonly Felt[]): Line {
   const ours = runs.filter((run) => run.variant === variant);
-  const run = medianBy(ours, ({ before, during }) => during.p99 / before.p99);
+  const run = medianOf(variant, runs);
   const { before, children, during, server } = run;
   const sum = (valueOf: (run: Felt) => number): number => ours.reduce((total, run) => total + valueOf(run), 0);
   const isCompared = run.differences !== null;
@@ -285,7 +306,7 @@ async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, va
   const traffic = { ...trafficOn(server, rows), ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const measured: Measured[] = [];
-  const { report, longestAtCutover, ledger } = await measureLive(
+  const { report, longestAtCutover, ledger, writesBetween } = await measureLive(
     {
       traffic,
       beforeMs: load.beforeMs,
@@ -308,7 +329,8 @@ async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, va
       `${report.failed} transactions failed: ${JSON.stringify(report.errors)}; deadlocks of the application alone: ${application.length}, with others: ${mixed.length}`,
     );
   }
-  return feltBy(variant, first, { report, longestMs: longestAtCutover?.ms ?? 0, differences: ledger.differences.length });
+  const longestMs = longestAtCutover?.ms ?? 0;
+  return feltBy(variant, first, { report, writesBetween, longestMs, differences: ledger.differences.length });
 }
 
 /** On a copy of somebody's table, with writes of theirs. */
@@ -327,13 +349,36 @@ async function measureStaged(table: BenchTable, statements: readonly string[], v
   const report = await writes.stop();
   const longest = writes.record.longestBetween(run.swappedMs - aroundSwapMs.before, run.swappedMs + aroundSwapMs.after);
   await dropRetired(table.url, run.id);
-  return feltBy(variant, { run, cpu, serverMib: null }, { report, longestMs: longest?.ms ?? 0, differences: null });
+  const { record } = writes;
+  const writesBetween: WritesBetween = (fromMs, throughMs) => record.writesBetween(fromMs, throughMs);
+  return feltBy(
+    variant,
+    { run, cpu, serverMib: null },
+    { report, writesBetween, longestMs: longest?.ms ?? 0, differences: null },
+  );
+}
+
+type WritesBetween = LiveMeasurement['writesBetween'];
+
+/** From the beginning of each phase to that of the next. */
+function feltPhases({ lines }: ToolRun, writesBetween: WritesBetween): readonly FeltPhase[] {
+  const entered = lines.filter(({ kind }) => kind === 'phase-entered');
+  return entered.slice(0, -1).map((line, place) => {
+    const [fromMs, throughMs] = [line, entered[place + 1] ?? line].map(({ time }) => Date.parse(String(time)));
+    const [from, through] = [fromMs ?? 0, throughMs ?? 0];
+    return { phase: String(line['phase']), seconds: (through - from) / 1000, p99: writesBetween(from, through).p99 };
+  });
 }
 
 function feltBy(
   variant: Variant,
   { cpu, run, serverMib }: Measured,
-  seen: { readonly report: TrafficReport; readonly longestMs: number; readonly differences: number | null },
+  seen: {
+    readonly report: TrafficReport;
+    readonly writesBetween: WritesBetween;
+    readonly longestMs: number;
+    readonly differences: number | null;
+  },
 ): Felt {
   const { before, during } = seen.report.periods;
   if (before === undefined || during === undefined || before.writes.count === 0) {
@@ -347,6 +392,7 @@ function feltBy(
     before: before.writes,
     during: during.writes,
     longestAtCutoverMs: seen.longestMs,
+    phases: feltPhases(run, seen.writesBetween),
     failed: seen.report.failed,
     differences: seen.differences,
   };

@@ -1,6 +1,7 @@
 /** What an application feels of a migration: traffic before, during and after it, and the ledger at the end. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareWithLedger, type LedgerComparison } from './ledger.ts';
+import type { LatencySummary } from './latency.ts';
 import { prepareTraffic, startTraffic, type TrafficOptions } from './traffic.ts';
 import type { SlowStatement, TrafficReport } from './traffic-record.ts';
 import type { TrafficTables } from './traffic-table.ts';
@@ -12,6 +13,8 @@ export interface LiveMeasurement {
   /** The longest statement of the application around the swap; null when nothing was swapped. */
   readonly longestAtCutover: SlowStatement | null;
   readonly ledger: LedgerComparison;
+  /** The application's transactions that were acknowledged in this time, as `Date.now()` counts. */
+  readonly writesBetween: (fromMs: number, throughMs: number) => LatencySummary;
 }
 
 /** How to measure. */
@@ -53,5 +56,10 @@ export async function measureLive(options: LiveMeasure, signal: AbortSignal): Pr
   onStage('compare');
   const ledger = await compareWithLedger(load.url, tables, traffic.ledger);
   const around = swappedMs === null ? null : ([swappedMs - cutoverBeforeMs, swappedMs + cutoverAfterMs] as const);
-  return { report, longestAtCutover: around === null ? null : traffic.longestBetween(...around), ledger };
+  return {
+    report,
+    longestAtCutover: around === null ? null : traffic.longestBetween(...around),
+    ledger,
+    writesBetween: (fromMs, throughMs) => traffic.writesBetween(fromMs, throughMs),
+  };
 }

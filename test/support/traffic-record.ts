@@ -66,6 +66,8 @@ interface Period {
 export class TrafficRecord {
   /** By the number of the slot in which it was answered. */
   readonly #longest = new Map<number, SlowStatement>();
+  /** Of transactions, by the number of the slot in which they were acknowledged. */
+  readonly #latencies = new Map<number, number[]>();
   readonly #periods: Period[] = [];
   readonly #stalls: { fromMs: number; throughMs: number }[] = [];
   readonly #errors = new Map<string, number>();
@@ -99,7 +101,12 @@ export class TrafficRecord {
   write(arrivedMs: number): void {
     this.#acknowledged += 1;
     for (const { count, resolve } of this.#awaited) if (count === this.#acknowledged) resolve();
-    this.#period.writes.record(performance.now() - arrivedMs);
+    const now = performance.now();
+    this.#period.writes.record(now - arrivedMs);
+    const slot = slotOf(now);
+    const latencies = this.#latencies.get(slot) ?? [];
+    this.#latencies.set(slot, latencies);
+    latencies.push(now - arrivedMs);
   }
 
   read(arrivedMs: number): void {
@@ -114,7 +121,7 @@ export class TrafficRecord {
     const answeredMs = now + performance.timeOrigin;
     const slow = { ms: Math.round(ms * 10) / 10, sql: sql.slice(0, statementTextMax), sentMs: Math.round(answeredMs - ms) };
     if (ms > (period.longest?.ms ?? 0)) period.longest = slow;
-    const slot = Math.floor(answeredMs / slotMs);
+    const slot = slotOf(now);
     if (ms > (this.#longest.get(slot)?.ms ?? 0)) this.#longest.set(slot, slow);
     if (ms > stallMs) this.#stall(slow.sentMs, Math.round(answeredMs));
   }
@@ -125,6 +132,15 @@ export class TrafficRecord {
       ([slot]) => slot >= Math.floor(fromMs / slotMs) && slot <= Math.floor(throughMs / slotMs),
     );
     return inside.map(([, slow]) => slow).sort((a, b) => b.ms - a.ms)[0] ?? null;
+  }
+
+  /** The transactions that were acknowledged in this time, as `Date.now()` counts, to a tenth of a second. */
+  writesBetween(fromMs: number, throughMs: number): LatencySummary {
+    const histogram = new LatencyHistogram();
+    for (let slot = Math.floor(fromMs / slotMs); slot < Math.floor(throughMs / slotMs); slot += 1) {
+      for (const ms of this.#latencies.get(slot) ?? []) histogram.record(ms);
+    }
+    return histogram.summary();
   }
 
   #stall(fromMs: number, throughMs: number): void {
@@ -186,4 +202,9 @@ export class TrafficRecord {
     if (last === undefined) throw new Error('There is no period.');
     return last;
   }
+}
+
+/** The slot of a time, as `performance.now()` counts. */
+function slotOf(now: number): number {
+  return Math.floor((now + performance.timeOrigin) / slotMs);
 }

@@ -7,6 +7,7 @@ import { Ledger } from './ledger.ts';
 import { seededRandom } from './random.ts';
 import { withApplication } from './traffic-dialect.ts';
 import { runReader } from './traffic-reader.ts';
+import type { LatencySummary } from './latency.ts';
 import { type SlowStatement, TrafficRecord, type TrafficReport } from './traffic-record.ts';
 import { trafficTables, type TrafficTables } from './traffic-table.ts';
 import { TrafficWriter } from './traffic-writer.ts';
@@ -39,6 +40,8 @@ export interface Traffic extends AsyncDisposable {
   acknowledged(count: number): Promise<void>;
   /** The longest statement that was answered in this time, as `Date.now()` counts. */
   longestBetween(fromMs: number, throughMs: number): SlowStatement | null;
+  /** The transactions that were acknowledged in this time, as `Date.now()` counts. */
+  writesBetween(fromMs: number, throughMs: number): LatencySummary;
   /** No arrivals from now on; resolves when those before are served and every outcome is known. */
   stop(): Promise<TrafficReport>;
 }
@@ -86,6 +89,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     report: () => record.report(),
     acknowledged: (count) => record.acknowledged(count),
     longestBetween: (fromMs, throughMs) => record.longestBetween(fromMs, throughMs),
+    writesBetween: (fromMs, throughMs) => record.writesBetween(fromMs, throughMs),
     stop,
     async [Symbol.asyncDispose]() {
       await stop().catch(() => undefined);
