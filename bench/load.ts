@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { type LiveMeasurement, measureLive } from '../test/support/live-measure.ts';
 import { deadlockFlags, readDeadlocks } from '../test/support/server-deadlocks.ts';
 import { type Flavour, type Server, startServer } from '../test/support/servers.ts';
+import type { OutputLine } from '../test/support/tableshift-process.ts';
 import { startTrafficProcess } from '../test/support/traffic-process.ts';
 import type { TrafficOptions } from '../test/support/traffic.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
@@ -363,10 +364,12 @@ type WritesBetween = LiveMeasurement['writesBetween'];
 /** From the beginning of each phase to that of the next. */
 function feltPhases({ lines }: ToolRun, writesBetween: WritesBetween): readonly FeltPhase[] {
   const entered = lines.filter(({ kind }) => kind === 'phase-entered');
-  return entered.slice(0, -1).map((line, place) => {
-    const [fromMs, throughMs] = [line, entered[place + 1] ?? line].map(({ time }) => Date.parse(String(time)));
-    const [from, through] = [fromMs ?? 0, throughMs ?? 0];
-    return { phase: String(line['phase']), seconds: (through - from) / 1000, p99: writesBetween(from, through).p99 };
+  const at = (line: OutputLine): number => Date.parse(String(line['time']));
+  return entered.flatMap((line, place) => {
+    const next = entered[place + 1];
+    if (next === undefined) return [];
+    const [from, through] = [at(line), at(next)];
+    return [{ phase: String(line['phase']), seconds: (through - from) / 1000, p99: writesBetween(from, through).p99 }];
   });
 }
 

@@ -18,8 +18,8 @@ export interface ChunkTimeParts {
 
 /**
  * Milliseconds that the next chunk should take. The commit of a chunk keeps other commits waiting, and its rows can't be changed in
- * the shadow until then, so what is short for an application that writes may be longer where none does. At less
- * than full pace someone else needs the server, and chunks stay short.
+ * the shadow until then, so what is short for an application that writes may be longer where none does. At less than full pace someone
+ * else needs the server, and chunks stay short.
  */
 export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
   const isQuiet = quietMs >= QUIET_AFTER_MS && share >= PACE_FULL;

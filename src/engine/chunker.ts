@@ -82,7 +82,7 @@ export class Chunker {
     });
   }
 
-  /** Takes note that a range is done. `rows`: how many it had; null where that is not known. */
+  /** Takes note that a range is done. `rows`: how many it had at least; null where nobody counted them. */
   finish(chunk: Chunk, rows: number | null): void {
     this.#observeDensity(chunk.range, rows);
     this.#finished.set(chunk.number, chunk.range);
@@ -95,6 +95,7 @@ export class Chunker {
       else this.#prefixThrough = range.through;
     }
   }
+
   async #findEnd(after: RowKey | null, limitRows: number, signal: AbortSignal): Promise<RowKey | null> {
     const find = (): Promise<RowKey | null> => this.#pair.findChunkEnd(after, limitRows, signal);
     return await retry('finding the end of a chunk', find, this.#context, signal);

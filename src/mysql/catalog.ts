@@ -71,6 +71,8 @@ export interface TableDescription {
   readonly isSystemVersioned: boolean;
   /** The table itself refers to others, or to itself. */
   readonly hasForeignKeys: boolean;
+  /** CHECK constraints, of the table or of a column. */
+  readonly hasChecks: boolean;
   /** Next value, or null where the table has no AUTO_INCREMENT column. */
   readonly autoIncrement: bigint | null;
   /** SHOW CREATE TABLE. */
@@ -208,6 +210,7 @@ async function readDefinition(session: Session, name: TableName, signal: AbortSi
     isPartitioned: parsed.isPartitioned,
     isSystemVersioned: parsed.isSystemVersioned,
     hasForeignKeys: parsed.hasForeignKeys,
+    hasChecks: parsed.hasChecks,
     autoIncrement: columns.some((column) => column.isAutoIncrement) ? (parsed.autoIncrement ?? 1n) : null,
     createStatement,
     tableOptions: parsed.options,

@@ -17,6 +17,8 @@ export interface CreateStatement {
   readonly isPartitioned: boolean;
   readonly isSystemVersioned: boolean;
   readonly hasForeignKeys: boolean;
+  /** Also those in the definition of a column (MariaDB). */
+  readonly hasChecks: boolean;
 }
 
 /** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
@@ -45,6 +47,7 @@ export function readCreateStatement(sql: string): CreateStatement {
     isPartitioned: hasWords(options, 'PARTITION', 'BY'),
     isSystemVersioned: hasWords(options, 'SYSTEM', 'VERSIONING'),
     hasForeignKeys: elements.some((element) => hasWords(element, 'FOREIGN', 'KEY')),
+    hasChecks: elements.some((element) => hasWords(element, 'CHECK')),
   };
 }
 

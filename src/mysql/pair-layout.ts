@@ -5,13 +5,11 @@ import type { Plan } from '../engine/model.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
 import { isWithoutNotes } from './conversions.ts';
-import { isWord } from './create-statement.ts';
 import type { Flavour } from './flavour.ts';
 import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
 import type { TextCollation } from './key-collation.ts';
 import type { KeyPart, Side } from './key-parts.ts';
 import type { KeyColumn } from './row-key.ts';
-import { tokenise } from './sql-tokens.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
 /** A column whose values are carried over. */
@@ -160,9 +158,8 @@ function textOfRow(layout: PairLayout, valueOf: ValueOf): string {
 }
 
 /** Whether the server evaluates expressions over the values that it stores, besides those of generated columns. */
-function isComputing({ isPartitioned, indexes, createStatement }: TableDescription): boolean {
-  const isOverExpression = indexes.some((index) => index.parts.some((part) => part.expression !== null));
-  return isPartitioned || isOverExpression || tokenise(createStatement).some((token) => isWord(token, 'CHECK'));
+function isComputing({ hasChecks, indexes, isPartitioned }: TableDescription): boolean {
+  return hasChecks || isPartitioned || indexes.some((index) => index.parts.some((part) => part.expression !== null));
 }
 
 function textOf({ charset, collation }: Column): TextCollation {

@@ -92,10 +92,10 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
 
 async function readKeySpan(session: Session, layout: PairLayout, signal: AbortSignal): Promise<KeySpan | null> {
   const [row] = await session.query(statements.keyEnds(layout), signal);
-  if (row?.['first'] == null) return null;
+  if (row?.['first'] == null || row['last'] == null) return null;
   return {
     first: BigInt(row['first']),
-    last: BigInt(row['last'] ?? row['first']),
+    last: BigInt(row['last']),
     valueOf: BigInt,
     keyAt: (value) => rowKey([String(value)]),
   };

@@ -48,10 +48,10 @@ export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: 
     sessions.withSession((session) => session.query(statement, signal), signal);
   const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> => {
     const [row] = await query(keyEndsStatement(await layout.read(signal)), signal);
-    if (row?.['first'] == null) return null;
+    if (row?.['first'] == null || row['last'] == null) return null;
     return {
       first: BigInt(row['first']),
-      last: BigInt(row['last'] ?? row['first']),
+      last: BigInt(row['last']),
       valueOf: (key) => BigInt(key.slice(1, -1)),
       keyAt: (value) => rowKey([String(value)]),
     };

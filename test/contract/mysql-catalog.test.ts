@@ -90,6 +90,17 @@ describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
     });
   });
 
+  test('knows CHECK constraints of the table and of a column, and takes nothing else for one', async () => {
+    await using schema = await withTable(
+      'CREATE TABLE t (id INT PRIMARY KEY, CONSTRAINT c CHECK (id > 0))',
+      'CREATE TABLE c (id INT PRIMARY KEY CHECK (id > 0))',
+      "CREATE TABLE n (id INT PRIMARY KEY COMMENT 'CHECK', `CHECK` INT, KEY `check` (`CHECK`)) CHECKSUM = 1",
+    );
+    expect(await read(schema)).toMatchObject({ hasChecks: true });
+    expect(await read(schema, 'c')).toMatchObject({ hasChecks: true });
+    expect(await read(schema, 'n')).toMatchObject({ hasChecks: false });
+  });
+
   test('reads names and comments with any letters', async () => {
     await using schema = await withTable("CREATE TABLE `t` (`a``b` INT PRIMARY KEY COMMENT 'x\\ny'')', `größe (` INT)");
     const columns = await columnsOf(schema);
