@@ -19,7 +19,7 @@ import { type BenchResult, concluded, type Line, numberText, publish } from './r
 import { startStagedWrites } from './staged-writes.ts';
 import { copyForStaging, stagingOptions, stagingUsage } from './staging.ts';
 import { medianBy } from './statistics.ts';
-import { benchFlags, type BenchTable, nameOf, serverText } from './table.ts';
+import { benchFlags, type BenchTable, nameOf, runIn, serverText } from './table.ts';
 import { dropRetired, migrateByTool, type ToolRun } from './tool.ts';
 
 const usage = `npm run bench -- load [option…]
@@ -289,6 +289,7 @@ async function loadTo(percent: number, server: PrivateLoad, load: Load): Promise
 /** Transactions a second that the writers get done when the next is always due. */
 async function measureCapacity({ flags, flavour, rows, version }: PrivateLoad): Promise<number> {
   await using server = await startServer({ flavour, version, extraFlags: flags });
+  if (flavour === 'postgres') await fillLog(server.url, rows);
   await using traffic = await startTrafficProcess({ ...trafficOn(server, rows), writesPerSecond: unreachableRate });
   await delay(warmUpMs);
   await traffic.enter('before');
@@ -301,9 +302,27 @@ async function measureCapacity({ flags, flavour, rows, version }: PrivateLoad): 
   return perSecond;
 }
 
+/** What a row of the traffic's tables leaves in the log until the end of a run, at most: filled, copied, with its indexes. */
+const loggedBytesPerRow = 1_024;
+
+/**
+ * Lets PostgreSQL make the files of its log that a run will need. A server that has been at work has them: it takes them again after a
+ * checkpoint. A new one makes them one by one, 16 MiB full of zeros each, while all commits wait.
+ */
+async function fillLog(url: string, rows: number): Promise<void> {
+  const messages = Math.ceil((rows * loggedBytesPerRow) / 2 ** 24);
+  await runIn(url, null, [
+    `SELECT count(pg_logical_emit_message(false, '', repeat('x', ${2 ** 24}))) FROM generate_series(1, ${messages})`,
+    'CHECKPOINT',
+    'SELECT pg_switch_wal()',
+    'CHECKPOINT',
+  ]);
+}
+
 /** On a server of its own, with the traffic of the tests, whose ledger knows what every row must be. */
 async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
   await using server = await startServer({ flavour, version, extraFlags: [...flags, ...deadlockFlags[flavour]] });
+  if (flavour === 'postgres') await fillLog(server.url, rows);
   const traffic = { ...trafficOn(server, rows), ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const measured: Measured[] = [];

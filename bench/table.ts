@@ -60,6 +60,7 @@ export function benchFlags(flavour: Flavour, poolMib = 1024): readonly string[] 
       return [
         `--shared-buffers=${poolMib}MB`,
         '--max-wal-size=4GB',
+        '--min-wal-size=4GB',
         '--maintenance-work-mem=256MB',
         '--autovacuum=off',
         '--max-connections=100',

@@ -50,7 +50,7 @@ export interface MigrationOptions {
 export const DEFAULT_OPTIONS: MigrationOptions = {
   copyWorkers: 2,
   applyWorkers: 2,
-  chunkTargetMs: 15,
+  chunkTargetMs: 10,
   chunkRowsMax: 50_000,
   chunkRowsFirst: 1000,
   flushIntervalMs: 200,

@@ -7,6 +7,7 @@ import { copyStatements, partitionedCopy } from './create-statement.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
+import { newSegmentNotes } from './new-segments.ts';
 import { migrationId, tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
@@ -44,6 +45,7 @@ export async function makePlan(
     ...(await dependentNotes(session, learned.source, signal)),
     ...(await materializedViewNotes(session, learned.source, request.options, signal)),
     ...(await foreignKeyNotes(session, learned.source, options.siblings ?? [], signal)),
+    ...(await newSegmentNotes(session, plan.estimate, signal)),
   ];
   return {
     ...plan,

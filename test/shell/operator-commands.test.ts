@@ -46,7 +46,7 @@ test('cutover lets go what --cutover manual holds, and says who else holds', asy
 const settings: readonly (readonly [setting: string, name: string, before: unknown, after: unknown])[] = [
   ['workers=7', 'copyWorkers', 2, 7],
   ['apply-workers=3', 'applyWorkers', 2, 3],
-  ['chunk-time=1s', 'chunkTargetMs', 15, 1_000],
+  ['chunk-time=1s', 'chunkTargetMs', 10, 1_000],
   ['chunk-rows-max=500', 'chunkRowsMax', 50_000, 500],
   ['checkpoint-interval=2s', 'checkpointIntervalMs', 5_000, 2_000],
   ['max-latency=40ms', 'latency.floorMs', 10, 40],
