@@ -36,6 +36,8 @@ export interface ThrottlerParts {
   readonly signals: readonly ThrottleSignal[];
   /** What replicas have to write too. */
   readonly written: () => RowsWritten;
+  /** Whether an application writes the table at present. */
+  readonly isTableWritten: () => boolean;
 }
 
 /** What a piece of work, a chunk as a rule, has done, and for how long it kept the server busy. */
@@ -54,6 +56,7 @@ export type Work = (signal: AbortSignal) => Promise<Done | null>;
 export class Throttler {
   readonly #signals: readonly ThrottleSignal[];
   readonly #written: () => RowsWritten;
+  readonly #isTableWritten: () => boolean;
   readonly #controls: Controls;
   readonly #context: RetryContext;
   readonly #clock: Clock;
@@ -70,13 +73,14 @@ export class Throttler {
   #stopped: { readonly by: string; readonly since: number } | null = null;
 
   constructor(parts: ThrottlerParts, controls: Controls, context: RetryContext) {
-    const { signals, written } = parts;
+    const { signals, written, isTableWritten } = parts;
     this.#signals = signals;
     this.#written = written;
+    this.#isTableWritten = isTableWritten;
     this.#controls = controls;
     this.#context = context;
     this.#clock = context.clock;
-    this.#workerCount = new WorkerCount(this.#clock);
+    this.#workerCount = new WorkerCount(this.#clock, this.#isTableWritten);
     // One worker alone shows by its first chunks what they cost.
     this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth && !this.#isCountFound);
     this.#pacedAt = this.#clock.now();
@@ -115,7 +119,7 @@ export class Throttler {
   /** Does piece after piece, some side by side, as the workers and the signals allow, until there is no work left. */
   async work(piece: Work, signal: AbortSignal): Promise<void> {
     const state = { isOver: false };
-    this.#workerCount = new WorkerCount(this.#clock);
+    this.#workerCount = new WorkerCount(this.#clock, this.#isTableWritten);
     const worker = async (number: number, inner: AbortSignal): Promise<void> => {
       for (;;) {
         while (number >= this.#controls.options.copyWorkers && !state.isOver) await this.#controls.changed(inner);

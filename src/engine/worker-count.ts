@@ -5,8 +5,8 @@ import type { Clock } from './ports.ts';
 /** A rate is known after so long and so many pieces of work. */
 const WINDOW_MS = 500;
 const WINDOW_PIECES = 8;
-/** One more worker stays when it brings at least this share of what each of the others does. */
-const GAIN_MIN = 0.3;
+/** One more worker stays when it brings at least this share of what each of the others does: more where an application feels it. */
+const GAIN_MIN = { quiet: 0.3, written: 0.6 };
 /** What was found holds for this long before it is looked at again; twice as long each time that it was confirmed. */
 const SETTLED_FIRST_MS = 5_000;
 const SETTLED_MAX_MS = 60_000;
@@ -29,6 +29,7 @@ interface Window {
  */
 export class WorkerCount {
   readonly #clock: Clock;
+  readonly #isTableWritten: () => boolean;
   #count = 1;
   #state: State = { kind: 'first' };
   #window: Window | null = null;
@@ -37,8 +38,9 @@ export class WorkerCount {
   #settledOn = 0;
   #settledMs = SETTLED_FIRST_MS;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, isTableWritten: () => boolean) {
     this.#clock = clock;
+    this.#isTableWritten = isTableWritten;
   }
 
   /** Workers that may work, at most `max`. */
@@ -71,7 +73,8 @@ export class WorkerCount {
 
   #judge(rate: number, max: number): void {
     const others = this.#count - 1;
-    const hasPaid = this.#state.kind !== 'one-more' || rate >= this.#state.rate * (1 + GAIN_MIN / others);
+    const gainMin = this.#isTableWritten() ? GAIN_MIN.written : GAIN_MIN.quiet;
+    const hasPaid = this.#state.kind !== 'one-more' || rate >= this.#state.rate * (1 + gainMin / others);
     if (!hasPaid) this.#settle(others);
     else if (this.#count >= max) this.#settle(max);
     else this.#try(this.#count + 1, { kind: 'one-more', rate });

@@ -20,10 +20,14 @@ function setUp(sample: () => ThrottleSample, options = OPTIONS) {
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, controls, {
-    clock,
-    observer: (event) => events.push(event),
-  });
+  const throttler = new Throttler(
+    { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
+    controls,
+    {
+      clock,
+      observer: (event) => events.push(event),
+    },
+  );
   const controller = new AbortController();
   const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
   const stop = async (): Promise<void> => {
@@ -66,10 +70,14 @@ async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: num
 
 describe('the throttler', () => {
   test('admits at once without signals', async () => {
-    const throttler = new Throttler({ signals: [], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
-      clock: new VirtualClock(),
-      observer: () => {},
-    });
+    const throttler = new Throttler(
+      { signals: [], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
+      new Controls(OPTIONS),
+      {
+        clock: new VirtualClock(),
+        observer: () => {},
+      },
+    );
     expect(await isAdmitted(throttler)).toBe(true);
   });
 
@@ -81,7 +89,11 @@ describe('the throttler', () => {
       { name: 'silent', sample: async () => Promise.reject(new Error('nobody there')) },
     ];
     const context = { clock, observer: (event: MigrationEvent) => events.push(event) };
-    const throttler = new Throttler({ signals, written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), context);
+    const throttler = new Throttler(
+      { signals, written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
+      new Controls(OPTIONS),
+      context,
+    );
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     expect(await isAdmitted(throttler)).toBe(false);
@@ -158,10 +170,14 @@ describe('the throttler', () => {
         return { pressure: 0, detail: 'calm' };
       },
     };
-    const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
-      clock,
-      observer: () => {},
-    });
+    const throttler = new Throttler(
+      { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
+      new Controls(OPTIONS),
+      {
+        clock,
+        observer: () => {},
+      },
+    );
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     await clock.advance(6000);
@@ -319,10 +335,14 @@ describe('the throttler', () => {
       name: 'load',
       sample: async () => ({ pressure: 2, detail: '900 threads', isCritical: true }),
     };
-    const throttler = new Throttler({ signals: [signal], written: () => ({ done: 0, underWay: 0 }) }, new Controls(OPTIONS), {
-      clock,
-      observer: () => {},
-    });
+    const throttler = new Throttler(
+      { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
+      new Controls(OPTIONS),
+      {
+        clock,
+        observer: () => {},
+      },
+    );
     await expect(throttler.sampleContinuously(SIGNAL)).rejects.toMatchObject({
       code: 'CRITICAL_LOAD',
       message: 'The server is over a critical limit (load: 900 threads), so the run ended; nothing is lost.',

@@ -31,9 +31,9 @@ async function countsBy(
   return counts;
 }
 
-function setUp() {
+function setUp({ isTableWritten = false } = {}) {
   const clock = new VirtualClock();
-  return { clock, count: new WorkerCount(clock) };
+  return { clock, count: new WorkerCount(clock, () => isTableWritten) };
 }
 
 test('all workers work where each brings as much as the others', async () => {
@@ -49,6 +49,23 @@ test('one worker works where a second brings next to nothing, and is tried ever 
   expect(Math.max(...counts)).toBe(2);
   expect(counts.filter((workers) => workers === 2).length).toBeLessThan(8);
 });
+
+test.each([
+  [true, 0.5, 1],
+  [true, 0.7, 2],
+  [false, 0.2, 1],
+  [false, 0.5, 2],
+])(
+  'while the table is written (%s) a second worker that brings %d of the first makes %d',
+  async (isTableWritten, gain, expected) => {
+    const counts = await countsBy(60, {
+      ...setUp({ isTableWritten }),
+      max: 2,
+      rowsPerMs: (workers) => 10 * (1 + gain * (workers - 1)),
+    });
+    expect(counts.filter((workers) => workers === expected).length).toBeGreaterThan(45);
+  },
+);
 
 test('as many workers work as bring something', async () => {
   const counts = await countsBy(60, { ...setUp(), max: 8, rowsPerMs: (workers) => 10 * Math.min(3, workers) });
