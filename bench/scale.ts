@@ -1,13 +1,13 @@
 /**
- * How the cost of a whole migration grows with the table: time per row, memory and processor time of the tool, for narrow and wide
- * rows. Each size has a server of its own, whose memory for pages is always the same share of the table.
+ * How the cost of a whole migration grows with the table: time per row beside that of the server's own ALTER, memory and processor time
+ * of the tool, for narrow and wide rows. Each size has a server of its own, whose memory for pages is always the same share of the table.
  */
 import { parseArgs } from 'node:util';
 import type { Flavour } from '../test/support/servers.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
 import { UsageError } from './errors.ts';
-import { type Run, runAlternating, toolContender } from './contenders.ts';
+import { nativeContender, type Run, runAlternating, toolContender } from './contenders.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type CurveChart, type Line, publish } from './result.ts';
 import { medianBy, ratio } from './statistics.ts';
@@ -45,6 +45,8 @@ interface Size {
   readonly poolMib: number;
   readonly tableMib: number;
   readonly run: Run;
+  /** The server's own ALTER, in the same rounds. */
+  readonly native: Run;
 }
 
 interface Task {
@@ -110,6 +112,8 @@ async function measureAll(task: Task, asked: readonly Shape[], rowCounts: readon
         { title: 'seconds', digits: 1 },
         { title: 'µs/row', digits: 2 },
         { title: '× smallest', digits: 2 },
+        { title: 'native s', digits: 1 },
+        { title: 'its × smallest', digits: 2 },
         { title: 'server CPU s', digits: 1 },
         { title: 'tool CPU s', digits: 2 },
         { title: 'tool % of server', digits: 1 },
@@ -131,8 +135,15 @@ async function measure(task: Task, shape: Shape, rows: number, servers: Set<stri
   await table.restore();
   const tableMib = await sizeMib(flavour, table.url);
   console.error(`${shape.name}, ${rows} rows`);
-  const { runs } = await runAlternating(table, [toolContender(table, { name: 'TableShift', options })], rounds);
-  return { shape: shape.name, rows, poolMib, tableMib, run: medianBy(runs, ({ seconds }) => seconds) };
+  const natives = table.natives.filter(({ isReference }) => isReference).map((native) => nativeContender(table, native));
+  const ours = toolContender(table, { name: 'TableShift', options });
+  const { runs } = await runAlternating(table, [...natives, ours], rounds);
+  const medianOf = (isOurs: boolean): Run =>
+    medianBy(
+      runs.filter(({ contender }) => (contender === ours.name) === isOurs),
+      ({ seconds }) => seconds,
+    );
+  return { shape: shape.name, rows, poolMib, tableMib, run: medianOf(true), native: medianOf(false) };
 }
 
 /** What the server thinks that the table takes with its indexes. */
@@ -149,15 +160,20 @@ function microsecondsPerRow({ rows, run }: Size): number {
   return (run.seconds * 1_000_000) / rows;
 }
 
+function nativeMicrosecondsPerRow({ rows, native }: Size): number {
+  return (native.seconds * 1_000_000) / rows;
+}
+
 function lineOf(size: Size, all: readonly Size[]): Line {
-  const { poolMib, rows, run, shape, tableMib } = size;
-  const [smallest] = all.filter((other) => other.shape === shape).sort((a, b) => a.rows - b.rows);
+  const { native, poolMib, rows, run, shape, tableMib } = size;
+  const [smallest = size] = all.filter((other) => other.shape === shape).sort((a, b) => a.rows - b.rows);
   const perRow = microsecondsPerRow(size);
   const share = run.server === null ? null : (100 * run.children) / run.server;
   return {
     name: `${shape}, ${rows.toLocaleString('en')} rows`,
     cells: [
-      ...[tableMib, poolMib, run.seconds, perRow, smallest === undefined ? null : ratio(perRow, microsecondsPerRow(smallest))],
+      ...[tableMib, poolMib, run.seconds, perRow, ratio(perRow, microsecondsPerRow(smallest))],
+      ...[native.seconds, ratio(nativeMicrosecondsPerRow(size), nativeMicrosecondsPerRow(smallest))],
       ...[run.server, run.children, share, run.peakMib, run.foreign],
     ],
   };
