@@ -59,11 +59,11 @@ describe('the value of an option', () => {
   test('comes from the flag first, then from the environment, then from the table', () => {
     expect(migrateOptions({ chunkTimeMs: '1s' }, { TABLESHIFT_CHUNK_TIME: '2s' }).chunkTimeMs).toBe(1_000);
     expect(migrateOptions({}, { TABLESHIFT_CHUNK_TIME: '2s' }).chunkTimeMs).toBe(2_000);
-    expect(migrateOptions({}).chunkTimeMs).toBe(15);
+    expect(migrateOptions({}).chunkTimeMs).toBe(10);
   });
 
   test('is not taken from an empty variable', () => {
-    expect(migrateOptions({}, { TABLESHIFT_CHUNK_TIME: '' }).chunkTimeMs).toBe(15);
+    expect(migrateOptions({}, { TABLESHIFT_CHUNK_TIME: '' }).chunkTimeMs).toBe(10);
   });
 
   test('is null where there is neither a value nor a default', () => {
