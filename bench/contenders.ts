@@ -169,7 +169,7 @@ function withRuns(contenders: readonly Contender[], runs: readonly Run[]): reado
   return contenders.filter(({ name }) => runs.some(({ contender }) => contender === name));
 }
 
-function medianRun(runs: readonly Run[], name: string): Run {
+export function medianRun(runs: readonly Run[], name: string): Run {
   return medianBy(
     runs.filter(({ contender }) => contender === name),
     ({ seconds }) => seconds,

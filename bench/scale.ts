@@ -7,10 +7,10 @@ import type { Flavour } from '../test/support/servers.ts';
 import type { PostgresVersion } from '../test/support/postgres-software.ts';
 import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
 import { UsageError } from './errors.ts';
-import { nativeContender, type Run, runAlternating, toolContender } from './contenders.ts';
+import { medianRun, nativeContender, type Run, runAlternating, toolContender } from './contenders.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type CurveChart, type Line, publish } from './result.ts';
-import { medianBy, ratio } from './statistics.ts';
+import { ratio } from './statistics.ts';
 import { NARROW, SYSBENCH, type TableShape, WIDE } from './table-shapes.ts';
 import { createPrivateTable, runIn, serverText } from './table.ts';
 
@@ -135,15 +135,12 @@ async function measure(task: Task, shape: Shape, rows: number, servers: Set<stri
   await table.restore();
   const tableMib = await sizeMib(flavour, table.url);
   console.error(`${shape.name}, ${rows} rows`);
-  const natives = table.natives.filter(({ isReference }) => isReference).map((native) => nativeContender(table, native));
+  const reference = table.natives.find(({ isReference }) => isReference);
+  if (reference === undefined) throw new Error(`The shape ${shape.name} has no native ALTER.`);
+  const native = nativeContender(table, reference);
   const ours = toolContender(table, { name: 'TableShift', options });
-  const { runs } = await runAlternating(table, [...natives, ours], rounds);
-  const medianOf = (isOurs: boolean): Run =>
-    medianBy(
-      runs.filter(({ contender }) => (contender === ours.name) === isOurs),
-      ({ seconds }) => seconds,
-    );
-  return { shape: shape.name, rows, poolMib, tableMib, run: medianOf(true), native: medianOf(false) };
+  const { runs } = await runAlternating(table, [native, ours], rounds);
+  return { shape: shape.name, rows, poolMib, tableMib, run: medianRun(runs, ours.name), native: medianRun(runs, native.name) };
 }
 
 /** What the server thinks that the table takes with its indexes. */
@@ -156,31 +153,32 @@ async function sizeMib(flavour: Flavour, url: string): Promise<number> {
   return Number(row?.['bytes']) / 2 ** 20;
 }
 
-function microsecondsPerRow({ rows, run }: Size): number {
-  return (run.seconds * 1_000_000) / rows;
-}
-
-function nativeMicrosecondsPerRow({ rows, native }: Size): number {
-  return (native.seconds * 1_000_000) / rows;
+function microsecondsPerRow({ rows }: Size, { seconds }: Run): number {
+  return (seconds * 1_000_000) / rows;
 }
 
 function lineOf(size: Size, all: readonly Size[]): Line {
   const { native, poolMib, rows, run, shape, tableMib } = size;
   const [smallest = size] = all.filter((other) => other.shape === shape).sort((a, b) => a.rows - b.rows);
-  const perRow = microsecondsPerRow(size);
+  const perRow = microsecondsPerRow(size, run);
   const share = run.server === null ? null : (100 * run.children) / run.server;
   return {
     name: `${shape}, ${rows.toLocaleString('en')} rows`,
     cells: [
-      ...[tableMib, poolMib, run.seconds, perRow, ratio(perRow, microsecondsPerRow(smallest))],
-      ...[native.seconds, ratio(nativeMicrosecondsPerRow(size), nativeMicrosecondsPerRow(smallest))],
+      ...[tableMib, poolMib, run.seconds, perRow, ratio(perRow, microsecondsPerRow(smallest, smallest.run))],
+      ...[native.seconds, ratio(microsecondsPerRow(size, native), microsecondsPerRow(smallest, smallest.native))],
       ...[run.server, run.children, share, run.peakMib, run.foreign],
     ],
   };
 }
 
 function timeChart(sizes: readonly Size[]): CurveChart {
-  return { ...curves(sizes, microsecondsPerRow), name: 'time', title: 'Time per row', unit: 'µs/row' };
+  return {
+    ...curves(sizes, (size) => microsecondsPerRow(size, size.run)),
+    name: 'time',
+    title: 'Time per row',
+    unit: 'µs/row',
+  };
 }
 
 function memoryChart(sizes: readonly Size[]): CurveChart {

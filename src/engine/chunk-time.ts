@@ -22,6 +22,11 @@ export interface ChunkTimeParts {
  * else needs the server, and chunks stay short.
  */
 export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
-  const isQuiet = quietMs >= QUIET_AFTER_MS && share >= PACE_FULL;
+  const isQuiet = !isWritten(quietMs) && share >= PACE_FULL;
   return share * (isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs);
+}
+
+/** Whether a table counts as written of which no change has come for so long, milliseconds. */
+export function isWritten(quietMs: number): boolean {
+  return quietMs < QUIET_AFTER_MS;
 }

@@ -4,7 +4,7 @@ import { ChangeApplier } from './change-applier.ts';
 import { ChangeReceiver } from './change-receiver.ts';
 import { Checkpointer, type Snapshot } from './checkpointer.ts';
 import { ChunkSize } from './chunk-size.ts';
-import { chunkTimeMs, QUIET_AFTER_MS } from './chunk-time.ts';
+import { chunkTimeMs, isWritten } from './chunk-time.ts';
 import { Chunker } from './chunker.ts';
 import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
@@ -237,7 +237,7 @@ class Migration {
       done: this.#copier.rowsCopied + this.#applier.keysApplied,
       underWay: this.#copier.rowsUnderWay,
     });
-    const isTableWritten = (): boolean => this.#receiver.quietMs < QUIET_AFTER_MS;
+    const isTableWritten = (): boolean => isWritten(this.#receiver.quietMs);
     this.#throttler = new Throttler({ signals, written, isTableWritten }, controls, context);
     const size = {
       targetMs: () =>

@@ -5,8 +5,6 @@ import { never, openPostgres, openPostgresApplication, type PostgresApplication 
 import { type Server, startServer } from '../support/servers.ts';
 
 const MIB = 1024 ** 2;
-const noted = (readyMib: number) =>
-  expect.stringContaining(`Copying writes some 300 MiB of log, and the server has files for ${readyMib} MiB of it at hand`);
 
 describe.each([15, 18] as const)('the files of the log on PostgreSQL %i', (version) => {
   let server: Server;
@@ -25,14 +23,16 @@ describe.each([15, 18] as const)('the files of the log on PostgreSQL %i', (versi
     await server[Symbol.asyncDispose]();
   });
 
-  const notesFor = async (mib: number, role: string, settings: readonly string[] = []): Promise<readonly string[]> => {
+  const notesFor = async (mib: number, role: string): Promise<readonly string[]> => {
     await using reached = await openPostgres(server.url.replace(/\/\/[^@/]*@/, `//${role}@`));
-    await using session = await reached.openSession({ settings }, never);
+    await using session = await reached.openSession({}, never);
     return await newSegmentNotes(session, { dataBytes: (mib - 1) * MIB, indexBytes: MIB }, never);
   };
 
   test('a new server has none at hand, and one that has been at work those that a checkpoint left over', async () => {
-    await expect(notesFor(300, 'watcher')).resolves.toEqual([noted(0)]);
+    await expect(notesFor(300, 'watcher')).resolves.toEqual([
+      expect.stringContaining('Copying writes some 300 MiB of log, and the server has files for 0 MiB of it at hand'),
+    ]);
     await application.run("SELECT pg_logical_emit_message(false, '', repeat('x', 16777216)) FROM generate_series(1, 10)");
     await application.run('CHECKPOINT');
     await application.run('SELECT pg_switch_wal()');

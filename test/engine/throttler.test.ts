@@ -15,19 +15,18 @@ const OPTIONS: MigrationOptions = {
   throttleStaleMs: 5000,
 };
 
+/** No rows of ours for replicas, while an application writes the table. */
+const NOTHING_WRITTEN_BY_US = { written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true };
+
 function setUp(sample: () => ThrottleSample, options = OPTIONS) {
   const clock = new VirtualClock();
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler(
-    { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
-    controls,
-    {
-      clock,
-      observer: (event) => events.push(event),
-    },
-  );
+  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US }, controls, {
+    clock,
+    observer: (event) => events.push(event),
+  });
   const controller = new AbortController();
   const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
   const stop = async (): Promise<void> => {
@@ -70,14 +69,10 @@ async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: num
 
 describe('the throttler', () => {
   test('admits at once without signals', async () => {
-    const throttler = new Throttler(
-      { signals: [], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
-      new Controls(OPTIONS),
-      {
-        clock: new VirtualClock(),
-        observer: () => {},
-      },
-    );
+    const throttler = new Throttler({ signals: [], ...NOTHING_WRITTEN_BY_US }, new Controls(OPTIONS), {
+      clock: new VirtualClock(),
+      observer: () => {},
+    });
     expect(await isAdmitted(throttler)).toBe(true);
   });
 
@@ -89,11 +84,7 @@ describe('the throttler', () => {
       { name: 'silent', sample: async () => Promise.reject(new Error('nobody there')) },
     ];
     const context = { clock, observer: (event: MigrationEvent) => events.push(event) };
-    const throttler = new Throttler(
-      { signals, written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
-      new Controls(OPTIONS),
-      context,
-    );
+    const throttler = new Throttler({ signals, ...NOTHING_WRITTEN_BY_US }, new Controls(OPTIONS), context);
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     expect(await isAdmitted(throttler)).toBe(false);
@@ -170,14 +161,10 @@ describe('the throttler', () => {
         return { pressure: 0, detail: 'calm' };
       },
     };
-    const throttler = new Throttler(
-      { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
-      new Controls(OPTIONS),
-      {
-        clock,
-        observer: () => {},
-      },
-    );
+    const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US }, new Controls(OPTIONS), {
+      clock,
+      observer: () => {},
+    });
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     await clock.advance(6000);
@@ -335,14 +322,10 @@ describe('the throttler', () => {
       name: 'load',
       sample: async () => ({ pressure: 2, detail: '900 threads', isCritical: true }),
     };
-    const throttler = new Throttler(
-      { signals: [signal], written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true },
-      new Controls(OPTIONS),
-      {
-        clock,
-        observer: () => {},
-      },
-    );
+    const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US }, new Controls(OPTIONS), {
+      clock,
+      observer: () => {},
+    });
     await expect(throttler.sampleContinuously(SIGNAL)).rejects.toMatchObject({
       code: 'CRITICAL_LOAD',
       message: 'The server is over a critical limit (load: 900 threads), so the run ended; nothing is lost.',
