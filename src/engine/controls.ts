@@ -12,6 +12,7 @@ export type ChangeableOptions = Pick<
   | 'applyWorkers'
   | 'chunkTargetMs'
   | 'chunkRowsMax'
+  | 'niceRatio'
   | 'flushIntervalMs'
   | 'checkpointIntervalMs'
   | 'latency'

@@ -30,6 +30,8 @@ export interface MigrationOptions {
   readonly chunkTargetMs: number;
   readonly chunkRowsMax: number;
   readonly chunkRowsFirst: number;
+  /** After each chunk its worker rests so many times as long as it took; null: as `nice-ratio.ts` says. */
+  readonly niceRatio: number | null;
   readonly flushIntervalMs: number;
   readonly pendingKeysMax: number;
   readonly fenceTimeoutMs: number;
@@ -53,6 +55,7 @@ export const DEFAULT_OPTIONS: MigrationOptions = {
   chunkTargetMs: 10,
   chunkRowsMax: 50_000,
   chunkRowsFirst: 1000,
+  niceRatio: null,
   flushIntervalMs: 200,
   pendingKeysMax: 1_000_000,
   fenceTimeoutMs: 60_000,

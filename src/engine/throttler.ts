@@ -3,6 +3,7 @@
 import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
 import { LagForecast, type RowsWritten } from './lag-forecast.ts';
+import { niceRatio } from './nice-ratio.ts';
 import { Pace, PACE_FULL } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
@@ -154,12 +155,13 @@ export class Throttler {
     }
   }
 
-  /** As long as the pace asks for that holds meanwhile: a piece may have taken long because nothing answered, and that is over. */
+  /** As long as what holds meanwhile asks for: a piece may have taken long because nothing answered, and that is over. */
   async #rest(busyMs: number, signal: AbortSignal): Promise<void> {
     const began = this.#clock.now();
     for (;;) {
       const wanted = this.#workersWanted;
-      const leftMs = busyMs * (Math.ceil(wanted) / wanted - 1) - (this.#clock.now() - began);
+      const ratio = Math.max(Math.ceil(wanted) / wanted - 1, this.#niceRatio);
+      const leftMs = busyMs * ratio - (this.#clock.now() - began);
       if (leftMs < 1) return;
       await this.#clock.sleep(Math.min(leftMs, this.#controls.options.throttleIntervalMs), signal);
     }
@@ -256,6 +258,11 @@ export class Throttler {
 
   get #workersMax(): number {
     return Math.min(WORKERS_MAX, this.#controls.options.copyWorkers);
+  }
+
+  get #niceRatio(): number {
+    const { latency, niceRatio: asked } = this.#controls.options;
+    return niceRatio({ asked, isGentle: latency !== null, isTableWritten: this.#isTableWritten() });
   }
 
   /** With a limit on the application's latency no worker works that brings next to nothing. */

@@ -46,6 +46,8 @@ interface LiveOptions extends SteeringSettings {
   readonly applyWorkers: number;
   readonly chunkTimeMs: number;
   readonly chunkRowsMax: number;
+  /** A worker rests so many times as long as its chunk took; null: 0.5 while somebody writes the table and there is a limit on its latency. */
+  readonly niceRatio: number | null;
   readonly checkpointIntervalMs: number;
   readonly maxLatency: LatencyLimit | null;
   readonly maxRunningThreads: number;
@@ -95,6 +97,7 @@ export function liveStatus(
       applyWorkers: options.applyWorkers,
       chunkTimeMs: options.chunkTargetMs,
       chunkRowsMax: options.chunkRowsMax,
+      niceRatio: options.niceRatio,
       checkpointIntervalMs: options.checkpointIntervalMs,
       maxLatency: options.latency,
       maxRunningThreads: options.load.runningThreadsMax,

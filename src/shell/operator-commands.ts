@@ -54,6 +54,7 @@ const PACE = {
   applyWorkers: (value) => ({ applyWorkers: Number(value) }),
   chunkTimeMs: (value) => ({ chunkTargetMs: Number(value) }),
   chunkRowsMax: (value) => ({ chunkRowsMax: Number(value) }),
+  niceRatio: (value) => ({ niceRatio: value === null ? null : Number(value) }),
   checkpointIntervalMs: (value) => ({ checkpointIntervalMs: Number(value) }),
   maxLatencyMs: (value) => ({ latency: latencyLimit(value === null ? null : Number(value)) }),
   cutoverLockTimeoutMs: (value, { cutover }) => ({ cutover: { ...cutover, lockTimeoutMs: Number(value) } }),

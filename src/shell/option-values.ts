@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { ConfigValues } from './config-file.ts';
 import { allOptions, flagOf, type CommandName, type Option, type OptionName, type OptionsOf, optionsOf } from './options.ts';
-import { formatBytes, formatDurationMs, parseBytes, parseCount, parseDurationMs } from './units.ts';
+import { formatBytes, formatDurationMs, parseBytes, parseCount, parseRatio, parseDurationMs } from './units.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -105,6 +105,8 @@ export function parseOption(option: Option, text: string, origin: string): strin
       return parseSwitch(text, origin);
     case 'count':
       return parseFigure(option, { text, origin, parse: parseCount, format: String, example: 'a whole number' });
+    case 'ratio':
+      return parseFigure(option, { text, origin, parse: parseRatio, format: String, example: 'a number such as 0.5' });
     case 'duration':
       return parseFigure(option, {
         text,

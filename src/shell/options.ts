@@ -5,6 +5,7 @@
 
 import { DEFAULT_OPTIONS } from '../engine/options.ts';
 import { CLEAN_UP_OPTIONS } from './clean-up-options.ts';
+import { COPYING_OPTIONS } from './copying-options.ts';
 import { STEERING_OPTIONS } from './steering-options.ts';
 import { formatDurationMs } from './units.ts';
 
@@ -35,7 +36,7 @@ export interface OptionRow {
   readonly environment: string;
   /** A variable by convention of all tools, not ours: if it is set and not empty, a switch is off. */
   readonly offWhenSet?: string;
-  readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'duration' | 'size';
+  readonly kind: 'text' | 'choice' | 'switch' | 'count' | 'ratio' | 'duration' | 'size';
   /** The flag may be given several times, and its values are joined with commas. */
   readonly isList?: true;
   /** The flag may be given several times, for several tables; its values stay apart. A file may have a list, a variable gives one. */
@@ -220,78 +221,7 @@ export const OPTIONS = {
     commands: ON_SERVER,
   },
 
-  workers: {
-    flag: 'workers',
-    environment: 'TABLESHIFT_WORKERS',
-    kind: 'count',
-    min: 1,
-    max: 64,
-    default: String(DEFAULT_OPTIONS.copyWorkers),
-    placeholder: 'N',
-    help: 'Chunks that are copied, and later verified, at the same time, at most; with --max-latency as many as bring something.',
-    group: 'Copying',
-    commands: RUN,
-  },
-  applyWorkers: {
-    flag: 'apply-workers',
-    environment: 'TABLESHIFT_APPLY_WORKERS',
-    kind: 'count',
-    min: 1,
-    max: 64,
-    default: String(DEFAULT_OPTIONS.applyWorkers),
-    placeholder: 'N',
-    help: 'Statements that bring changed rows up to date at the same time.',
-    group: 'Copying',
-    commands: RUN,
-  },
-  chunkTimeMs: {
-    flag: 'chunk-time',
-    environment: 'TABLESHIFT_CHUNK_TIME',
-    kind: 'duration',
-    min: 10,
-    max: 10_000,
-    default: formatDurationMs(DEFAULT_OPTIONS.chunkTargetMs),
-    placeholder: 'TIME',
-    help: 'How long copying one chunk should take, and 100ms at least while nobody writes the table; the number of rows follows.',
-    group: 'Copying',
-    commands: RUN,
-  },
-  chunkRowsMax: {
-    flag: 'chunk-rows-max',
-    environment: 'TABLESHIFT_CHUNK_ROWS_MAX',
-    kind: 'count',
-    min: 10,
-    max: 1_000_000,
-    default: String(DEFAULT_OPTIONS.chunkRowsMax),
-    placeholder: 'N',
-    help: 'Never more rows than this in a chunk, which bounds the size of a transaction.',
-    group: 'Copying',
-    commands: RUN,
-  },
-  nice: {
-    flag: 'nice',
-    environment: 'TABLESHIFT_NICE',
-    kind: 'count',
-    min: 0,
-    max: 19,
-    default: '10',
-    placeholder: 'N',
-    help: 'How far the program gives way to others on its machine, as nice(1) counts: 0 is not at all.',
-    group: 'Copying',
-    commands: RUN,
-  },
-  checkpointIntervalMs: {
-    flag: 'checkpoint-interval',
-    environment: 'TABLESHIFT_CHECKPOINT_INTERVAL',
-    kind: 'duration',
-    min: 100,
-    max: 600_000,
-    default: formatDurationMs(DEFAULT_OPTIONS.checkpointIntervalMs),
-    placeholder: 'TIME',
-    help: 'How often progress is saved, hence how much work is done again after a crash.',
-    group: 'Copying',
-    commands: RUN,
-  },
+  ...COPYING_OPTIONS,
 
   verify: {
     flag: 'verify',
@@ -458,7 +388,7 @@ export type Option = OptionRow & { readonly name: OptionName };
 
 type PlainValue<Row extends OptionRow> = Row['kind'] extends 'switch'
   ? boolean
-  : Row['kind'] extends 'count' | 'duration' | 'size'
+  : Row['kind'] extends 'count' | 'ratio' | 'duration' | 'size'
     ? number
     : Row extends { readonly choices: readonly (infer Choice)[] }
       ? Choice

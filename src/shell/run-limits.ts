@@ -66,6 +66,7 @@ function paceFrom(values: RunValues): MigrationOptions {
     chunkTargetMs: values.chunkTimeMs,
     chunkRowsMax: values.chunkRowsMax,
     chunkRowsFirst: Math.min(DEFAULT_OPTIONS.chunkRowsFirst, values.chunkRowsMax),
+    niceRatio: values.niceRatio,
     checkpointIntervalMs: values.checkpointIntervalMs,
     isVerifying: values.verify,
     latency: latencyLimit(values.maxLatencyMs),

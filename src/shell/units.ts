@@ -41,6 +41,11 @@ export function parseCount(text: string): number | null {
   return /^\d{1,15}$/.test(text.trim()) ? Number(text) : null;
 }
 
+/** A number with at most three decimals, `null` where the text is none. */
+export function parseRatio(text: string): number | null {
+  return /^\d{1,9}(?:\.\d{1,3})?$/.test(text.trim()) ? Number(text) : null;
+}
+
 /** A time span for reading, with two units at most: `0.4 s`, `12 s`, `3 m 05 s`, `2 h 07 m`, `4 d 03 h`. */
 export function readableDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;

@@ -18,12 +18,12 @@ const OPTIONS: MigrationOptions = {
 /** No rows of ours for replicas, while an application writes the table. */
 const NOTHING_WRITTEN_BY_US = { written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true };
 
-function setUp(sample: () => ThrottleSample, options = OPTIONS) {
+function setUp(sample: () => ThrottleSample, options = OPTIONS, isTableWritten = () => true) {
   const clock = new VirtualClock();
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US }, controls, {
+  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US, isTableWritten }, controls, {
     clock,
     observer: (event) => events.push(event),
   });
@@ -266,9 +266,35 @@ describe('the throttler', () => {
     const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), {
       ...OPTIONS,
       latency: DEFAULT_OPTIONS.latency,
+      niceRatio: 0,
     });
     expect(await shareWorked(throttler, clock, 500)).toBe(0.25);
     expect(await shareWorked(throttler, clock, 60_000)).toBeGreaterThan(0.9);
+    await stop();
+  });
+
+  test('rests after each piece as the operator asks, in no time less when that is taken back', async () => {
+    const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), { ...OPTIONS, niceRatio: 3 });
+    await clock.advance(10_000);
+    expect(await shareWorked(throttler, clock, 40_000)).toBe(0.25);
+    controls.change({ niceRatio: 0 }, 'operator');
+    expect(await shareWorked(throttler, clock, 10_000)).toBe(1);
+    await stop();
+  });
+
+  test('rests half as long as it works while the table is written, where the latency has a limit', async () => {
+    let isWritten = true;
+    const gentle = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
+    const { clock, throttler, stop } = setUp(
+      () => ({ pressure: 0, detail: 'calm' }),
+      gentle,
+      () => isWritten,
+    );
+    await clock.advance(10_000);
+    // Of the four workers that `shareWorked` counts with there is one.
+    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(2 / 3 / 4, 2);
+    isWritten = false;
+    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(1 / 4, 2);
     await stop();
   });
 

@@ -48,6 +48,7 @@ const settings: readonly (readonly [setting: string, name: string, before: unkno
   ['apply-workers=3', 'applyWorkers', 2, 3],
   ['chunk-time=1s', 'chunkTargetMs', 10, 1_000],
   ['chunk-rows-max=500', 'chunkRowsMax', 50_000, 500],
+  ['nice-ratio=1.5', 'niceRatio', null, 1.5],
   ['checkpoint-interval=2s', 'checkpointIntervalMs', 5_000, 2_000],
   ['max-latency=40ms', 'latency.floorMs', 10, 40],
   ['cutover-lock-timeout=3s', 'cutover.lockTimeoutMs', 2_000, 3_000],

@@ -5,6 +5,7 @@ import {
   formatDurationMs,
   parseBytes,
   parseCount,
+  parseRatio,
   parseDurationMs,
   readableBytes,
   readableCount,
@@ -86,6 +87,13 @@ describe('durations', () => {
 });
 
 describe('figures', () => {
+  test('that are ratios may have a few decimals', () => {
+    expect(['0', '1', '0.5', '100.125', '', '-1', '.5', '1.', '1e3', '50%'].map(parseRatio)).toEqual([
+      ...[0, 1, 0.5, 100.125],
+      ...Array.from({ length: 6 }, () => null),
+    ]);
+  });
+
   test('that count have digits only', () => {
     expect(['4', '0', '50000', '', '-1', '1.5', '1e3', '4x', '9999999999999999'].map(parseCount)).toEqual([
       4,

@@ -1,0 +1,95 @@
+/** The part of the options table about the work itself: how much at a time, and how much rest. */
+
+import { DEFAULT_OPTIONS } from '../engine/options.ts';
+import type { OptionRow } from './options.ts';
+import { formatDurationMs } from './units.ts';
+
+const RUN = ['migrate', 'resume'] as const;
+
+/** Rows of the table; options.ts puts them into their place. */
+export const COPYING_OPTIONS = {
+  workers: {
+    flag: 'workers',
+    environment: 'TABLESHIFT_WORKERS',
+    kind: 'count',
+    min: 1,
+    max: 64,
+    default: String(DEFAULT_OPTIONS.copyWorkers),
+    placeholder: 'N',
+    help: 'Chunks that are copied, and later verified, at the same time, at most; with --max-latency as many as bring something.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  applyWorkers: {
+    flag: 'apply-workers',
+    environment: 'TABLESHIFT_APPLY_WORKERS',
+    kind: 'count',
+    min: 1,
+    max: 64,
+    default: String(DEFAULT_OPTIONS.applyWorkers),
+    placeholder: 'N',
+    help: 'Statements that bring changed rows up to date at the same time.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  chunkTimeMs: {
+    flag: 'chunk-time',
+    environment: 'TABLESHIFT_CHUNK_TIME',
+    kind: 'duration',
+    min: 10,
+    max: 10_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.chunkTargetMs),
+    placeholder: 'TIME',
+    help: 'How long copying one chunk should take, and 100ms at least while nobody writes the table; the number of rows follows.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  chunkRowsMax: {
+    flag: 'chunk-rows-max',
+    environment: 'TABLESHIFT_CHUNK_ROWS_MAX',
+    kind: 'count',
+    min: 10,
+    max: 1_000_000,
+    default: String(DEFAULT_OPTIONS.chunkRowsMax),
+    placeholder: 'N',
+    help: 'Never more rows than this in a chunk, which bounds the size of a transaction.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  niceRatio: {
+    flag: 'nice-ratio',
+    environment: 'TABLESHIFT_NICE_RATIO',
+    kind: 'ratio',
+    min: 0,
+    max: 100,
+    default: null,
+    placeholder: 'RATIO',
+    help: 'After each chunk its worker rests so many times as long as the chunk took. The default is 0.5 while somebody writes the table, and otherwise, or with --max-latency 0, none.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  nice: {
+    flag: 'nice',
+    environment: 'TABLESHIFT_NICE',
+    kind: 'count',
+    min: 0,
+    max: 19,
+    default: '10',
+    placeholder: 'N',
+    help: 'How far the program gives way to others on its machine, as nice(1) counts: 0 is not at all.',
+    group: 'Copying',
+    commands: RUN,
+  },
+  checkpointIntervalMs: {
+    flag: 'checkpoint-interval',
+    environment: 'TABLESHIFT_CHECKPOINT_INTERVAL',
+    kind: 'duration',
+    min: 100,
+    max: 600_000,
+    default: formatDurationMs(DEFAULT_OPTIONS.checkpointIntervalMs),
+    placeholder: 'TIME',
+    help: 'How often progress is saved, hence how much work is done again after a crash.',
+    group: 'Copying',
+    commands: RUN,
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;
