@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import { openServerAt, type Server } from '../../src/mysql/server.ts';
+import { dropSchema } from './drop-schema.ts';
 import { applicationConnection } from './traffic-mysql.ts';
 
 /** A signal that never aborts. */
@@ -68,7 +69,7 @@ export async function createSchema(url: string): Promise<TestSchema> {
     async [Symbol.asyncDispose]() {
       // A lock that a failed test left behind must not keep the whole run waiting.
       await application.run('SET lock_wait_timeout = 5');
-      await application.run(`DROP DATABASE ${name}`);
+      await dropSchema((sql) => application.run(sql), name);
       await application[Symbol.asyncDispose]();
     },
   };

@@ -7,6 +7,7 @@ import mysql from 'mysql2/promise';
 import { cleanUp } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
 import { type CaseMigration, migrateDuringWrites, withoutValues } from './case-runner.ts';
+import { dropSchema } from './drop-schema.ts';
 import { readTable, type TableContent } from './table-content.ts';
 
 /** How a migration came out. */
@@ -63,7 +64,7 @@ export class CaseRun implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const connection = await this.#connect();
-    for (const schema of [this.#schema, this.#nativeSchema]) await connection.query(`DROP DATABASE IF EXISTS ${quote(schema)}`);
+    for (const schema of [this.#schema, this.#nativeSchema]) await dropSchema((sql) => connection.query(sql), schema);
     await Promise.all(this.#connections.map((open) => open.end()));
   }
 
