@@ -1,5 +1,6 @@
 /** Dropping a schema on MySQL or MariaDB. */
 import { serverErrno } from '../../src/mysql/errors.ts';
+import { quoteName } from '../../src/mysql/statements.ts';
 
 /** ER_DB_DROP_RMDIR: the directory is not empty. */
 const directoryInUse = 1010;
@@ -11,7 +12,7 @@ const directoryInUse = 1010;
 export async function dropSchema(run: (sql: string) => Promise<unknown>, name: string): Promise<void> {
   for (;;) {
     try {
-      await run(`DROP DATABASE IF EXISTS \`${name}\``);
+      await run(`DROP DATABASE IF EXISTS ${quoteName(name)}`);
       return;
     } catch (error) {
       if (serverErrno(error) !== directoryInUse) throw error;
