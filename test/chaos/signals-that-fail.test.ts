@@ -32,8 +32,14 @@ const figuresMax = statedMs / DEFAULT_OPTIONS.progressIntervalMs + 2;
 const stopMsMax = isTimed ? statedMs + 1_500 : Number.POSITIVE_INFINITY;
 const lagMsMax = isTimed ? 1_000 : Number.POSITIVE_INFINITY;
 
-/** Long enough for all faults, in chunks that are small enough for a stop to be felt at once. */
-const slowly = ['--workers', '1', '--chunk-rows-max', '10', '--chunk-time', '10ms', '--max-latency', '0', '--max-lag', '1h'];
+/**
+ * Long enough for all faults, however fast the machine: in chunks that are small enough for a stop to be felt at once, with rests
+ * between them.
+ */
+const slowly = [
+  ...['--workers', '1', '--chunk-rows-max', '10', '--chunk-time', '10ms', '--nice-ratio', '20'],
+  ...['--max-latency', '0', '--max-lag', '1h'],
+];
 const rows = isTimed ? 200_000 : 100_000;
 
 /** Something that a run asks, and how it goes wrong. Each fault resolves with how to mend it. */
@@ -144,13 +150,15 @@ class RunLines {
   readonly #came = new Condition();
   readonly #ended = new AbortController();
 
-  constructor({ child }: CliProcess) {
+  constructor({ child, result }: CliProcess) {
     if (child.stdout === null) throw new Error('The program has no output to read.');
     createInterface({ input: child.stdout }).on('line', (text) => {
       this.#lines.push(JSON.parse(text) as OutputLine);
       this.#came.notify();
     });
-    child.once('close', () => this.#ended.abort(new Error('The run ended.')));
+    void result.then(({ exitCode, stderr }) => {
+      this.#ended.abort(new Error(`The run ended with ${exitCode}: ${stderr}${JSON.stringify(this.#lines.at(-1))}`));
+    });
   }
 
   /** How many have come. */
