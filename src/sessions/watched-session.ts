@@ -42,14 +42,24 @@ const silenceMs = 5_000;
 /** A cancellation ends most statements in milliseconds; one that is committing or rolling back takes longer. */
 const cancelLimitMs = 10_000;
 const endLimitMs = 2_000;
-/** One for all: a new error for each statement is a good part of what a statement costs here. */
-const statementOver = new Error('the statement is over');
+
+/** The statement that runs now. */
+interface Running {
+  /** Since when nothing is known of it, by `performance.now()`. */
+  unseenSince: number;
+  /** How often in a row the server did not know of it. */
+  idleSeen: number;
+}
 
 /** See above. One statement at a time. */
 export class WatchedSession<Reply> implements AsyncDisposable {
   readonly #driver: SessionDriver<Reply>;
   #isBusy = false;
   #isGone = false;
+  /** Null while no statement runs, and while one is being cancelled. */
+  #running: Running | null = null;
+  /** One timer for all statements: one for each is a good part of what a short statement costs here. */
+  #isWatching = false;
 
   constructor(driver: SessionDriver<Reply>) {
     this.#driver = driver;
@@ -65,15 +75,11 @@ export class WatchedSession<Reply> implements AsyncDisposable {
     assert(!this.#isBusy, 'a session runs one statement at a time');
     this.#isBusy = true;
     const statement = this.#driver.run(sql);
-    const settled = statement.then(
-      () => true,
-      () => true,
-    );
-    // Of this statement only: signals that AbortSignal.any makes of a long-lived one pile up in its memory (Node 20).
-    const watch = new AbortController();
-    const stopWatching = (): void => watch.abort(statementOver);
-    signal.addEventListener('abort', stopWatching, { once: true });
-    const watching = this.#watch(settled, signal, watch.signal);
+    const cancelling: Promise<void>[] = [];
+    const cancel = (): void => void cancelling.push(this.#cancel(statement));
+    signal.addEventListener('abort', cancel, { once: true });
+    this.#running = { unseenSince: performance.now(), idleSeen: 0 };
+    if (!this.#isWatching) this.#lookAfter(silenceMs);
     try {
       const reply = await statement;
       signal.throwIfAborted();
@@ -83,10 +89,10 @@ export class WatchedSession<Reply> implements AsyncDisposable {
       signal.throwIfAborted();
       throw this.#driver.translate(error, `The statement "${summary(sql)}"`);
     } finally {
-      signal.removeEventListener('abort', stopWatching);
-      stopWatching();
-      // A cancellation that is under way must not hit the next statement.
-      await watching;
+      signal.removeEventListener('abort', cancel);
+      this.#running = null;
+      // It must not hit the next statement.
+      await Promise.all(cancelling);
       this.#isBusy = false;
     }
   }
@@ -108,20 +114,37 @@ export class WatchedSession<Reply> implements AsyncDisposable {
     await this.#driver.endSession();
   }
 
-  /**
-   * Ends the statement when the signal aborts, and closes the connection when the server no longer knows of the statement.
-   * `over` aborts with the signal, and when the statement has settled.
-   */
-  async #watch(settled: Promise<boolean>, signal: AbortSignal, over: AbortSignal): Promise<void> {
-    let idleSeen = 0;
-    while (!over.aborted) {
-      if (!(await hasPassed(silenceMs, over))) break;
-      const state = await this.#driver.observe().catch(() => 'gone' as const);
-      // Once may be the reply just being on its way.
-      idleSeen = state === 'idle' ? idleSeen + 1 : 0;
-      if (state === 'gone' || idleSeen > 1) return this.#driver.destroy();
+  #lookAfter(ms: number): void {
+    this.#isWatching = true;
+    // A session that nobody uses keeps no process alive.
+    setTimeout(() => void this.#look(), ms).unref();
+  }
+
+  /** Closes the connection when the server no longer knows of the statement. Never rejects. */
+  async #look(): Promise<void> {
+    const running = this.#running;
+    if (running === null) {
+      this.#isWatching = false;
+      return;
     }
-    if (!signal.aborted) return;
+    const leftMs = running.unseenSince + silenceMs - performance.now();
+    if (leftMs > 0) return this.#lookAfter(leftMs);
+    const state = await this.#driver.observe().catch(() => 'gone' as const);
+    this.#lookAfter(silenceMs);
+    running.unseenSince = performance.now();
+    // Once may be the reply just being on its way.
+    running.idleSeen = state === 'idle' ? running.idleSeen + 1 : 0;
+    const isLost = state === 'gone' || running.idleSeen > 1;
+    if (isLost && this.#running === running) this.#driver.destroy();
+  }
+
+  /** Ends the statement, or closes the connection where that cannot be done in time. Never rejects. */
+  async #cancel(statement: Promise<unknown>): Promise<void> {
+    this.#running = null;
+    const settled = statement.then(
+      () => true,
+      () => true,
+    );
     try {
       await this.#driver.cancel();
       const limit = new AbortController();
