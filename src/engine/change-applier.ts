@@ -93,7 +93,8 @@ export class ChangeApplier {
 
   /** Resolves once that flush has passed its barrier (rule 3: that flush, not whichever runs). */
   async barrierPassed(flush: RunningFlush, signal: AbortSignal): Promise<void> {
-    while (!flush.hasPassedBarrier) await this.#changed.changed(signal);
+    const hasPassed = (): boolean => flush.hasPassedBarrier;
+    while (!hasPassed()) await this.#changed.becomes(hasPassed, signal);
   }
 
   /** Hands keys over to be read again, in this tick. They are in the shadow once a flush picked after this has finished. */
@@ -107,14 +108,16 @@ export class ChangeApplier {
     const number = (this.#running?.number ?? this.#finishedNumber) + 1;
     this.#demandedNumber = Math.max(this.#demandedNumber, number);
     this.#changed.notify();
-    while (this.#finishedNumber < number) await this.#changed.changed(signal);
+    const hasFinished = (): boolean => this.#finishedNumber >= number;
+    while (!hasFinished()) await this.#changed.becomes(hasFinished, signal);
     return number;
   }
 
   /** Flushes whenever something is there, until the signal aborts. */
   async flushContinuously(signal: AbortSignal): Promise<void> {
+    const isWanted = (): boolean => !this.#isHeld && this.#hasWork();
     for (;;) {
-      while (this.#isHeld || !this.#hasWork()) await this.#changed.changed(signal);
+      while (!isWanted()) await this.#changed.becomes(isWanted, signal);
       await this.#flushOnce(this.#pair, signal);
       if (!this.#isUrgent()) await this.#rest(signal);
     }
@@ -124,7 +127,8 @@ export class ChangeApplier {
   async hold(signal: AbortSignal): Promise<void> {
     this.#isHeld = true;
     this.#changed.notify();
-    while (this.#running !== null) await this.#changed.changed(signal);
+    const isIdle = (): boolean => this.#running === null;
+    while (!isIdle()) await this.#changed.becomes(isIdle, signal);
   }
 
   /** Goes on after a cutover attempt that did not swap: what its drain wrote may have been undone with it. */

@@ -5,46 +5,45 @@ import type { Clock } from './ports.ts';
 
 interface Waiter {
   readonly signal: AbortSignal;
+  readonly isSo: () => boolean;
   readonly wake: () => void;
   readonly giveUp: (reason: Error) => void;
 }
 
+const always = (): boolean => true;
+
 /**
- * Something that several tasks wait for. After `changed` resolves the waiter looks at the state again, in the same tick, in a
- * loop: what it waited for may have gone again meanwhile.
+ * Something that several tasks wait for. After `changed` or `becomes` resolves the waiter looks at the state again, in the same
+ * tick, in a loop: what it waited for may have gone again meanwhile.
  */
 export class Condition {
   readonly #waiters = new Set<Waiter>();
   /** One a signal, however many wait with it: hosts warn of a signal with many listeners. */
   readonly #listeners = new Map<AbortSignal, () => void>();
 
-  /** Wakes everybody who waits now. */
+  /** Wakes everybody who waits now for any change, or for what is so now. */
   notify(): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const [signal, onAbort] of this.#listeners) signal.removeEventListener('abort', onAbort);
-    this.#listeners.clear();
-    for (const { wake } of waiters) wake();
+    const woken = [...this.#waiters].filter(({ isSo }) => isSo());
+    for (const waiter of woken) this.#waiters.delete(waiter);
+    if (woken.length > 0) this.#forgetListeners();
+    for (const { wake } of woken) wake();
   }
 
   /** Resolves at the next `notify`; rejects with the signal's reason. */
-  async changed(signal: AbortSignal): Promise<void> {
+  changed(signal: AbortSignal): Promise<void> {
+    return this.becomes(always, signal);
+  }
+
+  /** Resolves at the next `notify` at which `isSo`: others need not wake for what does not concern them. */
+  async becomes(isSo: () => boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await new Promise<void>((wake, giveUp) => {
-      this.#waiters.add({ signal, wake, giveUp });
+      this.#waiters.add({ signal, isSo, wake, giveUp });
       if (this.#listeners.has(signal)) return;
       const onAbort = (): void => this.#abandon(signal);
       this.#listeners.set(signal, onAbort);
       signal.addEventListener('abort', onAbort, { once: true });
     });
-  }
-
-  #abandon(signal: AbortSignal): void {
-    this.#listeners.delete(signal);
-    for (const waiter of [...this.#waiters].filter((one) => one.signal === signal)) {
-      this.#waiters.delete(waiter);
-      waiter.giveUp(asError(signal.reason));
-    }
   }
 
   /** Resolves at the next `notify` or after `ms`, whichever is first. */
@@ -55,9 +54,27 @@ export class Condition {
   /** Resolves when `isSo`, which is asked now and at each `notify`, or after `ms`. */
   async becomesWithin(isSo: () => boolean, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
     const becomes = async (inner: AbortSignal): Promise<void> => {
-      while (!isSo()) await this.changed(inner);
+      while (!isSo()) await this.becomes(isSo, inner);
     };
-    await raceWithTime({ ms, clock }, becomes, signal);
+    if (!isSo()) await raceWithTime({ ms, clock }, becomes, signal);
+  }
+
+  /** Those of signals with which nobody waits any more. */
+  #forgetListeners(): void {
+    const waited = new Set([...this.#waiters].map(({ signal }) => signal));
+    for (const [signal, onAbort] of this.#listeners) {
+      if (waited.has(signal)) continue;
+      signal.removeEventListener('abort', onAbort);
+      this.#listeners.delete(signal);
+    }
+  }
+
+  #abandon(signal: AbortSignal): void {
+    this.#listeners.delete(signal);
+    for (const waiter of [...this.#waiters].filter((one) => one.signal === signal)) {
+      this.#waiters.delete(waiter);
+      waiter.giveUp(asError(signal.reason));
+    }
   }
 }
 
@@ -150,11 +167,23 @@ export async function withinTime<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
-  const limit = async (inner: AbortSignal): Promise<void> => {
-    await clock.sleep(ms, inner);
-    throw new MigrationError('STATEMENT_TIMEOUT', lateMessage);
-  };
-  return await runWithBackground(work, [limit], signal);
+  const own = new AbortController();
+  const over = new AbortController();
+  const stop = followSignal(signal, own);
+  const limiting = clock.sleep(ms, over.signal).then(
+    () => own.abort(new MigrationError('STATEMENT_TIMEOUT', lateMessage)),
+    () => undefined,
+  );
+  try {
+    return await work(own.signal);
+  } catch (reason) {
+    // What work says of its own end is that it was aborted; why, the signal knows.
+    throw own.signal.aborted ? asError(own.signal.reason) : reason;
+  } finally {
+    over.abort(workIsOver);
+    await limiting;
+    stop();
+  }
 }
 
 /** Works through `items` with at most `workers` at a time; the first failure ends it. */

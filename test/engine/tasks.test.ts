@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { Condition, forEachParallel, runTogether, runWithBackground, Turnstile } from '../../src/engine/tasks.ts';
+import { Condition, forEachParallel, runTogether, runWithBackground, Turnstile, withinTime } from '../../src/engine/tasks.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -18,6 +18,29 @@ describe('a condition', () => {
     });
     await settle();
     expect(isAwake).toBe(false);
+  });
+
+  test('lets those sleep on for whom nothing has changed', async () => {
+    const condition = new Condition();
+    const state = { level: 0, looked: 0 };
+    const isHigh = (): boolean => {
+      state.looked += 1;
+      return state.level > 1;
+    };
+    let isAwake = false;
+    const waiting = condition.becomes(isHigh, SIGNAL).then(() => {
+      isAwake = true;
+    });
+    const anyChange = condition.changed(SIGNAL);
+    state.level = 1;
+    condition.notify();
+    await anyChange;
+    await settle();
+    expect({ isAwake, looked: state.looked }).toEqual({ isAwake: false, looked: 1 });
+    state.level = 2;
+    condition.notify();
+    await waiting;
+    expect(isAwake).toBe(true);
   });
 
   test('lets a waiter go when its time is over', async () => {
@@ -55,6 +78,34 @@ describe('many who wait for a condition with one signal', () => {
     expect(await Promise.all(waiting)).toEqual(['Error: enough', 'Error: enough']);
     condition.notify();
     await other;
+  });
+});
+
+describe('work within a time', () => {
+  const limitOf = (clock: VirtualClock) => ({ ms: 100, clock, lateMessage: 'too late' });
+
+  test('gives what it gives, and what it fails with', async () => {
+    const limit = limitOf(new VirtualClock());
+    expect(await withinTime(limit, () => Promise.resolve(42), SIGNAL)).toBe(42);
+    await expect(withinTime(limit, () => Promise.reject(new Error('broken')), SIGNAL)).rejects.toThrow('broken');
+  });
+
+  test('is ended when the time is over, and that is what is told', async () => {
+    const clock = new VirtualClock();
+    const waiting = expect(withinTime(limitOf(clock), untilAborted, SIGNAL)).rejects.toMatchObject({
+      code: 'STATEMENT_TIMEOUT',
+      message: 'too late',
+    });
+    await clock.advance(100);
+    await waiting;
+  });
+
+  test('is ended by the signal, with its reason', async () => {
+    const controller = new AbortController();
+    const waiting = expect(withinTime(limitOf(new VirtualClock()), untilAborted, controller.signal)).rejects.toThrow('enough');
+    controller.abort(new Error('enough'));
+    await waiting;
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
   });
 });
 
