@@ -7,6 +7,13 @@ import type { ChangeStream, Clock } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { Condition } from './tasks.ts';
 
+/**
+ * Batches that are small are pulled after a rest: whoever waits for a change waits for the next flush anyway, and each batch wakes
+ * the process. So many changes in one batch are no small one: a backlog is read without rests.
+ */
+const REST_MS = 50;
+const REST_CHANGES_MAX = 500;
+
 export interface ReceiverOptions {
   /** Keys waiting to be applied beyond which nothing more is pulled from the stream. The bound on our memory. */
   readonly pendingKeysMax: number;
@@ -32,6 +39,8 @@ export class ChangeReceiver {
   #picks = 0;
   #changedAt: number;
   #isSuspended = false;
+  /** Those who wait for a fence. */
+  #fencesAwaited = 0;
 
   constructor(stream: ChangeStream, options: ReceiverOptions, context: RetryContext) {
     this.stream = stream;
@@ -76,6 +85,7 @@ export class ChangeReceiver {
         this.#fence = batch.fence;
         this.progressed.notify();
         while (this.map.size >= this.#options.pendingKeysMax || this.#isSuspended) await this.progressed.changed(signal);
+        if (batch.changes.length <= REST_CHANGES_MAX) await this.#rest(signal);
       }
     } catch (error) {
       // Between drain and the outcome of the swap our own RENAME comes by; it counts only if the swap did not happen.
@@ -99,8 +109,14 @@ export class ChangeReceiver {
 
   /** Places a fence and waits until everything committed before this call has been received. */
   async passFence(signal: AbortSignal): Promise<void> {
-    const fence = await retry('placing a fence', () => this.stream.placeFence(signal), this.#context, signal);
-    await this.#awaitFence(fence, this.#context.clock, signal);
+    this.#fencesAwaited += 1;
+    this.progressed.notify();
+    try {
+      const fence = await retry('placing a fence', () => this.stream.placeFence(signal), this.#context, signal);
+      await this.#awaitFence(fence, this.#context.clock, signal);
+    } finally {
+      this.#fencesAwaited -= 1;
+    }
   }
 
   /** Begins to note when changes of these keys come in. */
@@ -115,6 +131,12 @@ export class ChangeReceiver {
   /** Whether a change of this watched key came in after the pick with that number had been taken. */
   hasChangedSincePick(key: RowKey, pick: number): boolean {
     return (this.#watched.get(key) ?? Number.POSITIVE_INFINITY) >= pick;
+  }
+
+  /** Unless somebody waits for a fence. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const isAwaited = (): boolean => this.#fencesAwaited > 0;
+    await this.progressed.becomesWithin(isAwaited, REST_MS, this.#context.clock, signal);
   }
 
   async #awaitFence(fence: Fence, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -90,6 +90,20 @@ export class LogFeed {
     this.#dump?.resume();
   }
 
+  /** How many packets have come over the present connection. */
+  get packets(): number {
+    return this.#dump?.packets ?? 0;
+  }
+
+  /** Looks away for a moment. Unlike a pause it is nobody's wish that nothing comes. */
+  rest(): void {
+    if (!this.#isPaused) this.#dump?.pause();
+  }
+
+  wake(): void {
+    if (!this.#isPaused) this.#dump?.resume();
+  }
+
   /** Closes the connection for good; `failed` is not called any more. */
   async close(): Promise<void> {
     this.#closing.abort(new MigrationError('INTERRUPTED', 'The change stream was closed.'));

@@ -6,6 +6,7 @@
  *
  *   reading ──queue full──▶ paused ──half empty──▶ reading
  *   reading, paused ──connection lost or silent──▶ reconnecting ──first event──▶ reading
+ *   reading ──nobody asks, nothing comes──▶ resting ──somebody asks──▶ reading     (../sessions/reading-rest.ts)
  *   any ──anything that could miss a change, attempts used up──▶ failed: `batches` hands out what is left, then rejects
  */
 
@@ -20,6 +21,7 @@ import { BinlogReader } from './binlog-reader.ts';
 import { findStart, type StreamStart } from './binlog-start.ts';
 import type { LoggedStatement } from './binlog-statement.ts';
 import { Visibility } from './binlog-visibility.ts';
+import { ReadingRest } from '../sessions/reading-rest.ts';
 import type { Column } from './catalog.ts';
 import { LogPosition } from './position.ts';
 import type { KeyColumn } from './row-key.ts';
@@ -90,6 +92,7 @@ class BinlogChangeStream implements ChangeStream {
   readonly #queue: BatchQueue;
   readonly #reader: BinlogReader;
   readonly #feed: LogFeed;
+  readonly #rest: ReadingRest;
   readonly #visibility: Visibility;
   #distantWrites: LoggedStatement[] = [];
   #failure: MigrationError | null = null;
@@ -126,6 +129,11 @@ class BinlogChangeStream implements ChangeStream {
         failed: (error) => this.#fail(error),
       },
     );
+    this.#rest = new ReadingRest({
+      received: () => this.#feed.packets,
+      pause: () => this.#feed.rest(),
+      resume: () => this.#feed.wake(),
+    });
     this.#visibility = new Visibility({
       sessions,
       clock,
@@ -148,13 +156,17 @@ class BinlogChangeStream implements ChangeStream {
         await this.#judgeDistantWrites(signal);
         const batch = this.#queue.take();
         this.#goOn();
-        if (batch !== null) yield batch;
-        else if (this.#failure !== null) throw this.#failure;
+        if (batch !== null) {
+          this.#rest.begin();
+          yield batch;
+          this.#rest.end();
+        } else if (this.#failure !== null) throw this.#failure;
         else if (!signal.aborted && !this.#isClosed) await this.#queue.wait();
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      this.#rest.end();
       signal.removeEventListener('abort', wake);
     }
   }

@@ -10,6 +10,7 @@ import type { Fence, Position } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream } from '../engine/ports.ts';
 import { Condition } from '../engine/tasks.ts';
 import { hasPassed } from '../sessions/pause.ts';
+import { ReadingRest } from '../sessions/reading-rest.ts';
 import { BatchCollector, type BatchScope } from './change-batches.ts';
 import { parseMessage } from './pgoutput.ts';
 import { type Lsn, lsnOf, parseLsn, positionAt } from './position.ts';
@@ -83,6 +84,11 @@ class WalStream implements ChangeStream {
   readonly #barrier: VisibilityBarrier;
   readonly #news = new Condition();
   readonly #run = randomUUID();
+  readonly #rest = new ReadingRest({
+    received: () => this.#feed?.frames ?? 0,
+    pause: () => this.#feed?.rest(),
+    resume: () => this.#feed?.wake(),
+  });
   readonly #closed = new AbortController();
   #feed: ReplicationFeed | null = null;
   #formerPid: number | null = null;
@@ -151,6 +157,8 @@ class WalStream implements ChangeStream {
     } catch (error) {
       // Reading ends when it is aborted; that is no failure.
       if (!signal.aborted) throw error;
+    } finally {
+      this.#rest.end();
     }
   }
 
@@ -161,7 +169,9 @@ class WalStream implements ChangeStream {
       if (this.#collector.hasNews) {
         const batch = this.#collector.take();
         this.#feed?.resume();
+        this.#rest.begin();
         yield batch;
+        this.#rest.end();
       } else if (this.#failure !== null) {
         await this.#reconnect(this.#failure, signal);
       }

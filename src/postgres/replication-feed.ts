@@ -73,6 +73,7 @@ export class ReplicationFeed {
   #probingSince: number | null = null;
   /** As the order of a position. */
   #received: number;
+  #frames = 0;
   #hasHeard = true;
   #heardAt = performance.now();
   #requests: number[] = [];
@@ -142,6 +143,20 @@ export class ReplicationFeed {
     this.#connection.resume();
   }
 
+  /** How many frames have come. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Looks away for a moment, too short for the server to mind. */
+  rest(): void {
+    if (!this.#isPaused && !this.#isOver) this.#connection.pause();
+  }
+
+  wake(): void {
+    if (!this.#isPaused && !this.#isOver) this.#connection.resume();
+  }
+
   sendStatus(isReplyRequested = false): void {
     if (!this.#isOver) this.#connection.send(statusUpdate(BigInt(this.#received), this.#receiver.flushed(), isReplyRequested));
   }
@@ -172,6 +187,7 @@ export class ReplicationFeed {
   /** Called by the driver for each frame; whatever goes wrong is told to the receiver, never thrown to the driver. */
   #onFrame(bytes: Buffer): void {
     if (this.#isOver) return;
+    this.#frames += 1;
     this.#hasHeard = true;
     try {
       const kind = frameKind(bytes);

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { ChangeReceiver } from '../../src/engine/change-receiver.ts';
-import type { Change, Position, RowKey } from '../../src/engine/model.ts';
+import type { Change, Fence, Position, RowKey } from '../../src/engine/model.ts';
 import type { ChangeBatch, ChangeStream } from '../../src/engine/ports.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
+const SIGNAL = new AbortController().signal;
 const START: Position = { order: 0, token: 'start' };
 
-function batchOf(changes: readonly Change[]): ChangeBatch {
-  return { changes, position: START, resumeFrom: START, reach: START, fence: null };
+function batchOf(changes: readonly Change[], fence: Fence | null): ChangeBatch {
+  return { changes, position: START, resumeFrom: START, reach: START, fence };
 }
 
 /** A stream that gives what it is given. */
@@ -15,29 +16,70 @@ class GivenStream implements ChangeStream {
   readonly start = START;
   give: (changes: readonly Change[]) => void = () => {};
 
+  asked = 0;
+  fence: Fence | null = null;
+
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     while (!signal.aborted) {
+      this.asked += 1;
       yield batchOf(
         await new Promise<readonly Change[]>((resolve) => {
           this.give = resolve;
         }),
+        this.fence,
       );
     }
   }
 
-  async placeFence(): Promise<never> {
-    throw new Error('nobody asks for a fence here');
+  async placeFence(): Promise<Fence> {
+    this.fence = 1 as Fence;
+    return this.fence;
   }
   async awaitVisible(): Promise<void> {}
   async acknowledge(): Promise<void> {}
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-test('knows for how long no change has come, whatever else comes by', async () => {
+const changesOf = (count: number): readonly Change[] =>
+  Array.from({ length: count }, (_, number) => ({ kind: 'upsert', key: String(number) as RowKey }));
+
+function receiving(): { readonly clock: VirtualClock; readonly stream: GivenStream; readonly receiver: ChangeReceiver } {
   const clock = new VirtualClock();
   const stream = new GivenStream();
-  const receiver = new ChangeReceiver(stream, { pendingKeysMax: 10, fenceTimeoutMs: 1000 }, { clock, observer: () => {} });
-  void receiver.pull(new AbortController().signal);
+  const limits = { pendingKeysMax: 10_000, fenceTimeoutMs: 1000 };
+  const receiver = new ChangeReceiver(stream, limits, { clock, observer: () => {} });
+  void receiver.pull(SIGNAL);
+  return { clock, stream, receiver };
+}
+
+test('rests after a few changes before it asks for more, and not while there is a backlog', async () => {
+  const { clock, stream } = receiving();
+  await settle();
+  stream.give(changesOf(5_000));
+  await settle();
+  expect(stream.asked).toBe(2);
+  stream.give(changesOf(3));
+  await settle();
+  expect(stream.asked).toBe(2);
+  await clock.advance(50);
+  expect(stream.asked).toBe(3);
+});
+
+test('asks at once while somebody waits for a fence', async () => {
+  const { stream, receiver } = receiving();
+  await settle();
+  stream.give(changesOf(1));
+  await settle();
+  expect(stream.asked).toBe(1);
+  const passed = receiver.passFence(SIGNAL);
+  await settle();
+  expect(stream.asked).toBe(2);
+  stream.give([]);
+  await expect(passed).resolves.toBeUndefined();
+});
+
+test('knows for how long no change has come, whatever else comes by', async () => {
+  const { clock, stream, receiver } = receiving();
   await clock.advance(700);
   stream.give([]);
   await clock.advance(300);
