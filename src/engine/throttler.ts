@@ -198,7 +198,9 @@ export class Throttler {
       }
       this.#followPressure();
       this.#changed.notify();
-      await this.#clock.sleep(this.#controls.options.throttleIntervalMs, signal);
+      // All at the same beat: each waking of the process costs more than the question.
+      const { throttleIntervalMs } = this.#controls.options;
+      await this.#clock.sleep(throttleIntervalMs - (this.#clock.now() % throttleIntervalMs), signal);
     }
   }
 

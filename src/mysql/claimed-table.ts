@@ -140,7 +140,7 @@ export class ClaimedTable implements TableClaim {
     const watched = { pool: this.#service, server, plan, clock: systemClock };
     const log = { flavour: server.flavour, limit: () => limits().retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
     this.throttleSignals = [
-      runningThreads(limited),
+      runningThreads(limited, systemClock),
       lockWaiters(watched),
       retainedLog({ ...watched, ...log }),
       freeDisk(watched),

@@ -14,8 +14,8 @@ import type { Server } from './server.ts';
 import type { Row, Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 
-/** A chunk takes about as long. */
-const ASK_EACH_MS = 500;
+/** Who comes to wait is noticed soon enough, and being asked costs the server something. */
+const ASK_EACH_MS = 1_000;
 /** Characters of a statement that are shown. */
 const STATEMENT_LENGTH = 120;
 

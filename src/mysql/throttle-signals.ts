@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
+import { askSeldom } from '../sessions/spaced-signal.ts';
 import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -14,20 +15,27 @@ interface Limited {
   readonly limits: () => LoadLimits;
 }
 
+/** To count what runs, the server looks through all of its status variables. */
+const ASK_EACH_MS = 1_000;
+
 /** Pressure by the number of statements that are running, our own included. */
-export function runningThreads({ pool, limits }: Limited): ThrottleSignal {
-  return {
-    name: 'running threads',
-    async sample(signal) {
-      const rows = await pool.withSession(
-        (session) => session.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", signal),
-        signal,
-      );
-      const limit = limits().runningThreadsMax;
-      const running = Number(rows[0]?.['Value'] ?? 0);
-      return { pressure: running / limit, detail: `${running} threads are running, the limit is ${limit}` };
+export function runningThreads({ pool, limits }: Limited, clock: Clock): ThrottleSignal {
+  return askSeldom(
+    {
+      name: 'running threads',
+      async sample(signal) {
+        const rows = await pool.withSession(
+          (session) => session.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", signal),
+          signal,
+        );
+        const limit = limits().runningThreadsMax;
+        const running = Number(rows[0]?.['Value'] ?? 0);
+        return { pressure: running / limit, detail: `${running} threads are running, the limit is ${limit}` };
+      },
     },
-  };
+    ASK_EACH_MS,
+    clock,
+  );
 }
 
 /** What the operator asked to look at, each kind a signal of its own. */

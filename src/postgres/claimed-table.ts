@@ -89,9 +89,9 @@ export class ClaimedTable implements TableClaim {
     const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
     this.#replicas = urls.map((url) => replicaLag({ ...lag, url, login: options }));
     this.throttleSignals = [
-      activeSessions(limited),
+      activeSessions(limited, systemClock),
       standbyLag(limited),
-      indexBuild(this.#service, plan),
+      indexBuild(this.#service, plan, systemClock),
       lockWaiters(this.#service, plan, systemClock),
       retainedLog({ pool: this.#service, plan, limit: () => limits().retainedLogBytesMax, clock: systemClock }),
       ...operatorLimits(limited, { searchPath: server.searchPath, clock: systemClock }),

@@ -11,8 +11,8 @@ import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 
-/** A chunk takes about as long. */
-const ASK_EACH_MS = 500;
+/** Who comes to wait is noticed soon enough, and being asked costs the server something. */
+const ASK_EACH_MS = 1_000;
 
 /** A stop while somebody waits for us. A role that may not look at other sessions (without pg_monitor) sees nobody wait. */
 export function lockWaiters(pool: SessionPool, plan: Plan, clock: Clock): ThrottleSignal {

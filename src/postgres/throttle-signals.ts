@@ -5,6 +5,7 @@ import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
+import { askSeldom } from '../sessions/spaced-signal.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -16,26 +17,33 @@ interface Limited {
   readonly limits: () => LoadLimits;
 }
 
+/** To answer, the server looks through all of its sessions. */
+const ASK_EACH_MS = 1_000;
+
 /** Pressure by the number of sessions that are at work, our own included. What other databases of the server do counts too. */
-export function activeSessions({ pool, limits }: Limited): ThrottleSignal {
-  return {
-    name: 'active sessions',
-    async sample(signal) {
-      // Who may not see what others do sees of their sessions that they are there, but not their state.
-      const rows = await pool.withSession(
-        (session) =>
-          session.query(
-            `SELECT count(*) AS active FROM pg_catalog.pg_stat_activity
+export function activeSessions({ pool, limits }: Limited, clock: Clock): ThrottleSignal {
+  return askSeldom(
+    {
+      name: 'active sessions',
+      async sample(signal) {
+        // Who may not see what others do sees of their sessions that they are there, but not their state.
+        const rows = await pool.withSession(
+          (session) =>
+            session.query(
+              `SELECT count(*) AS active FROM pg_catalog.pg_stat_activity
              WHERE state = 'active' AND backend_type = 'client backend'`,
-            signal,
-          ),
-        signal,
-      );
-      const limit = limits().runningThreadsMax;
-      const active = Number(rows[0]?.['active'] ?? 0);
-      return { pressure: active / limit, detail: `${active} sessions are active, the limit is ${limit}` };
+              signal,
+            ),
+          signal,
+        );
+        const limit = limits().runningThreadsMax;
+        const active = Number(rows[0]?.['active'] ?? 0);
+        return { pressure: active / limit, detail: `${active} sessions are active, the limit is ${limit}` };
+      },
     },
-  };
+    ASK_EACH_MS,
+    clock,
+  );
 }
 
 /**
@@ -71,24 +79,28 @@ export function standbyLag({ pool, limits }: Limited): ThrottleSignal {
  * Not a load, but a wait of ours that has no end of its own: building an index beside writers waits for every transaction of
  * the database that is older, and the operator should know for which.
  */
-export function indexBuild(pool: SessionPool, plan: Plan): ThrottleSignal {
-  return {
-    name: 'index build',
-    async sample(signal) {
-      const [awaited] = await pool.withSession(
-        (session) =>
-          session.query(
-            `SELECT ${sessionColumns} FROM pg_catalog.pg_stat_progress_create_index AS p
+export function indexBuild(pool: SessionPool, plan: Plan, clock: Clock): ThrottleSignal {
+  return askSeldom(
+    {
+      name: 'index build',
+      async sample(signal) {
+        const [awaited] = await pool.withSession(
+          (session) =>
+            session.query(
+              `SELECT ${sessionColumns} FROM pg_catalog.pg_stat_progress_create_index AS p
              JOIN pg_catalog.pg_stat_activity AS ours ON ours.pid = p.pid JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.current_locker_pid
              WHERE ours.application_name = ${quoteText(`tableshift ${plan.id}`)} AND p.phase LIKE 'waiting for %'`,
-            signal,
-          ),
-        signal,
-      );
-      if (awaited === undefined) return { pressure: 0, detail: 'no index build waits' };
-      return { pressure: 1, detail: `building an index waits for ${describeSession(awaited)}` };
+              signal,
+            ),
+          signal,
+        );
+        if (awaited === undefined) return { pressure: 0, detail: 'no index build waits' };
+        return { pressure: 1, detail: `building an index waits for ${describeSession(awaited)}` };
+      },
     },
-  };
+    ASK_EACH_MS,
+    clock,
+  );
 }
 
 /** What an operator may limit, and the SQL that gives it, over the sessions of clients. Our own are counted but for the oldest transaction. */

@@ -2,14 +2,15 @@
 
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 
-/** The same signal, asked every `eachMs` at most. That must be less than the time after which an answer is stale. */
+/** The same signal, asked about every `eachMs`. That must be less than the time after which an answer is stale. */
 export function askSeldom(one: ThrottleSignal, eachMs: number, clock: Clock): ThrottleSignal {
-  let askedAtMs: number | null = null;
+  let isAsked = false;
   return {
     name: one.name,
     async sample(signal) {
-      if (askedAtMs !== null) await clock.sleep(Math.max(0, askedAtMs + eachMs - clock.now()), signal);
-      askedAtMs = clock.now();
+      // At the same beat as others: each waking of the process costs more than the question.
+      if (isAsked) await clock.sleep(eachMs - (clock.now() % eachMs), signal);
+      isAsked = true;
       return await one.sample(signal);
     },
   };

@@ -9,6 +9,7 @@ import { clientConfig } from '../../src/postgres/connection.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { claimPostgresTable } from '../support/postgres-claimed-table.ts';
 import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -85,7 +86,7 @@ describe('a throttle signal of PostgreSQL', () => {
     await using busy = await openPostgresApplication(sharedServer('postgres-18'));
     await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
     const working = busy.run('SELECT pg_sleep(30)').catch(() => undefined);
-    const signal = activeSessions({ pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, runningThreadsMax: 2 }) });
+    const signal = activeSessions({ pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, runningThreadsMax: 2 }) }, systemClock);
     await expect.poll(async () => (await signal.sample(never)).pressure).toBeGreaterThanOrEqual(1);
     await pool.withSession((session) => session.query(`SELECT pg_terminate_backend(${busy.pid})`, never), never);
     await working;
