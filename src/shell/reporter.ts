@@ -21,8 +21,7 @@ export interface Reporter {
 /** How to report. */
 export interface ReporterOptions {
   readonly output: 'text' | 'json';
-  /** Null: `info` for text, `debug` for JSON. */
-  readonly level: Level | null;
+  readonly level: Level;
   readonly hasColours: boolean;
   /** Null: a native change, which has no figures for a live view. */
   readonly plan: Plan | null;
@@ -42,7 +41,7 @@ const PROGRESS_LINE_MS = 10_000;
 
 /** The reporter for this output. */
 export function createReporter(options: ReporterOptions, target: ReporterTarget): Reporter {
-  const level = options.level ?? (options.output === 'json' ? 'debug' : 'info');
+  const { level } = options;
   if (options.output === 'json') return new JsonReporter(level, target);
   const { plan } = options;
   if (target.stdout.isTTY === true && plan !== null) return liveReporter(level, { ...options, plan }, target);

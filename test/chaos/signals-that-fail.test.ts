@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Condition } from '../../src/engine/tasks.ts';
 import { DEFAULT_OPTIONS, type Progress } from '../../src/index.ts';
 import { openApplication } from '../support/adapter-server.ts';
-import { type CliProcess, startCli } from '../support/cli.ts';
+import { type CliProcess, startCli, showingAll } from '../support/cli.ts';
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { runSql } from '../support/server-process.ts';
 import { type Flavour, type Server, startServer } from '../support/servers.ts';
@@ -93,11 +93,14 @@ describe.each([
       'a replica': replicaSource(replica, proxy),
     };
     const run = use(
-      startCli([
-        ...['migrate', '--url', server.url, '--table', `chaos.${table}`, '--alter', changes[flavour], ...slowly],
-        ...['--output', 'json', '--throttle-http', check.url, '--replicas', proxy.url],
-        ...['--throttle-query', 'SELECT stop FROM chaos.brake'],
-      ]),
+      startCli(
+        [
+          ...['migrate', '--url', server.url, '--table', `chaos.${table}`, '--alter', changes[flavour], ...slowly],
+          ...['--output', 'json', '--throttle-http', check.url, '--replicas', proxy.url],
+          ...['--throttle-query', 'SELECT stop FROM chaos.brake'],
+        ],
+        showingAll,
+      ),
     );
     lines = new RunLines(run);
     await lines.next(0, (line) => line.kind === 'chunk-copied');

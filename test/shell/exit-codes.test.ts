@@ -1,6 +1,6 @@
 /** Exit codes that say: do not swap, and look before acting. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { lastObject, runCli, startCli, showingAll } from '../support/cli.ts';
 import type { Flavour } from '../support/servers.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
@@ -49,7 +49,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   });
 
   test('7: somebody’s table has the name that the old table would get, and the tables are not swapped', async () => {
-    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly]);
+    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly], showingAll);
     const line = await run.lineMatching(/"kind":"plan"/);
     const { plan } = JSON.parse(line) as { plan: { id: string; retired: { table: string } } };
     await run.lineMatching(/"chunk-copied"/);

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CliEnvironment, runCli, startCli } from '../support/cli.ts';
+import { type CliEnvironment, runCli, startCli, showingAll } from '../support/cli.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /** Has what shells, URLs and option files treat specially. */
@@ -119,10 +119,13 @@ test('a password in a URL that cannot be read is not shown', async () => {
 });
 
 test('the command that resumes has no password in it, and works with one from elsewhere', async () => {
-  await using run = startCli([
-    ...['migrate', '--url', urlOf(`mover:${encoded}`), '--table', 'orders', '--alter', 'ADD COLUMN late INT'],
-    ...['--output', 'json', '--workers', '1', '--chunk-rows-max', '10'],
-  ]);
+  await using run = startCli(
+    [
+      ...['migrate', '--url', urlOf(`mover:${encoded}`), '--table', 'orders', '--alter', 'ADD COLUMN late INT'],
+      ...['--output', 'json', '--workers', '1', '--chunk-rows-max', '10'],
+    ],
+    showingAll,
+  );
   await run.lineMatching(/"chunk-copied"/);
   run.child.kill('SIGINT');
   const { stderr } = await run.result;

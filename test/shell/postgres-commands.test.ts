@@ -1,6 +1,6 @@
 /** The whole command line on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { lastObject, runCli, startCli, showingAll } from '../support/cli.ts';
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { openPostgresShop, type PostgresShop } from '../support/postgres-shop.ts';
 
@@ -114,7 +114,10 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
 
   test('a signal ends the run with a checkpoint, and the command that it prints finishes the migration', async () => {
     const before = await shop.content();
-    await using run = startCli([...migrateArgs('ALTER TABLE public.orders ADD second int'), '--output', 'json', ...slowly]);
+    await using run = startCli(
+      [...migrateArgs('ALTER TABLE public.orders ADD second int'), '--output', 'json', ...slowly],
+      showingAll,
+    );
     await run.lineMatching(/"checkpoint-saved"/);
     await run.lineMatching(/"chunk-copied"/);
     run.child.kill('SIGINT');
@@ -140,7 +143,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
 
   test('a run that was killed is resumed from its checkpoint, with what was written meanwhile', async () => {
     await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
-    await using run = startCli([...migrateArgs('ALTER TABLE orders ADD third int'), '--output', 'json', ...slowly]);
+    await using run = startCli([...migrateArgs('ALTER TABLE orders ADD third int'), '--output', 'json', ...slowly], showingAll);
     await run.lineMatching(/"checkpoint-saved"/);
     await run.lineMatching(/"chunk-copied"/);
     run.child.kill('SIGKILL');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { lastObject, runCli, startCli, showingAll } from '../support/cli.ts';
 import type { Flavour } from '../support/servers.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
@@ -129,7 +129,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
   test('a signal ends the run with a checkpoint, and the command that it prints finishes the migration', async () => {
     const before = await rowsAndColumns();
     const alter = 'ALTER TABLE shop.orders ADD COLUMN second INT';
-    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly]);
+    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly], showingAll);
     await run.lineMatching(/"checkpoint-saved"/);
     await run.lineMatching(/"chunk-copied"/);
     run.child.kill('SIGINT');
@@ -160,7 +160,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     const before = await rowsAndColumns();
     const alter = 'ALTER TABLE shop.orders DROP COLUMN second';
     await using reader = await shop.openReader();
-    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly]);
+    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly], showingAll);
     const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
     await run.lineMatching(/"chunk-copied"/);
 

@@ -25,6 +25,9 @@ export interface CliProcess extends AsyncDisposable {
 /** Environment of the program: nothing of ours but the shadow's way, which tests are about unless they say otherwise, and no home. */
 export type CliEnvironment = Readonly<Record<string, string>>;
 
+/** For tests that wait for an event of the most frequent kind. */
+export const showingAll: CliEnvironment = { TABLESHIFT_LOG_LEVEL: 'debug' };
+
 /** Builds of sources that are no longer current go after so long: until then a test may still be running on one. */
 const staleAfterMs = 3_600_000;
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { builtProgram } from './cli.ts';
+import { builtProgram, showingAll } from './cli.ts';
 
 /** One line of `--output json`. */
 export type OutputLine = Readonly<Record<string, unknown>> & { readonly kind: string };
@@ -33,9 +33,10 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** Runs a command with `--output json` and comes back when its process has ended. */
 export async function runTool(args: readonly string[], options: ToolOptions = {}): Promise<ToolRun> {
+  const isWatched = options.kill !== undefined || options.onLine !== undefined;
   const child = spawn(process.execPath, [builtProgram(), ...args, '--output', 'json'], {
     cwd: root,
-    env: { TABLESHIFT_STRATEGY: 'shadow', ...process.env },
+    env: { TABLESHIFT_STRATEGY: 'shadow', ...(isWatched ? showingAll : {}), ...process.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'close');
