@@ -6,6 +6,8 @@ import { PACE_FULL } from './pace.ts';
 export const QUIET_AFTER_MS = 1000;
 /** What a chunk takes then, at least, milliseconds: enough that its round trip and its commit cost next to nothing. */
 const QUIET_MS = 100;
+/** The work around a chunk does not get shorter with it, so that below this a lower pace is made by longer rests alone. */
+const SHORTEST_MS = 5;
 
 export interface ChunkTimeParts {
   /** What a chunk should take at full pace while the table is written, milliseconds. */
@@ -23,7 +25,8 @@ export interface ChunkTimeParts {
  */
 export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
   const isQuiet = !isWritten(quietMs) && share >= PACE_FULL;
-  return share * (isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs);
+  const usualMs = isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs;
+  return Math.max(share * usualMs, Math.min(usualMs, SHORTEST_MS));
 }
 
 /** Whether a table counts as written of which no change has come for so long, milliseconds. */

@@ -21,4 +21,9 @@ describe('a chunk', () => {
     expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(10);
     expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(10);
   });
+
+  test('is not made so short by a low pace that the work around it is most of the cost', () => {
+    expect(chunkTimeMs({ ...written, share: 0.02 })).toBe(5);
+    expect(chunkTimeMs({ ...written, targetMs: 3, share: 0.02 })).toBe(3);
+  });
 });
