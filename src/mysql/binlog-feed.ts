@@ -100,6 +100,7 @@ export class LogFeed {
     if (!this.#isPaused) this.#dump?.pause();
   }
 
+  /** Ends a rest; a pause goes on. */
   wake(): void {
     if (!this.#isPaused) this.#dump?.resume();
   }

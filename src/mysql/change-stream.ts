@@ -13,6 +13,7 @@
 import { asMigrationError, type MigrationError } from '../engine/errors.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, Clock } from '../engine/ports.ts';
+import { ReadingRest } from '../sessions/reading-rest.ts';
 import { BatchQueue, type BatchLimits } from './binlog-batches.ts';
 import { checkDistantWrites } from './binlog-distant-write.ts';
 import { LogFeed, type FeedLimits, type Reconnect } from './binlog-feed.ts';
@@ -21,7 +22,6 @@ import { BinlogReader } from './binlog-reader.ts';
 import { findStart, type StreamStart } from './binlog-start.ts';
 import type { LoggedStatement } from './binlog-statement.ts';
 import { Visibility } from './binlog-visibility.ts';
-import { ReadingRest } from '../sessions/reading-rest.ts';
 import type { Column } from './catalog.ts';
 import { LogPosition } from './position.ts';
 import type { KeyColumn } from './row-key.ts';

@@ -153,6 +153,7 @@ export class ReplicationFeed {
     if (!this.#isPaused && !this.#isOver) this.#connection.pause();
   }
 
+  /** Ends a rest; a pause goes on. */
   wake(): void {
     if (!this.#isPaused && !this.#isOver) this.#connection.resume();
   }

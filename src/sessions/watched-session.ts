@@ -58,7 +58,7 @@ export class WatchedSession<Reply> implements AsyncDisposable {
   #isGone = false;
   /** Null while no statement runs, and while one is being cancelled. */
   #running: Running | null = null;
-  /** One timer for all statements: one for each is a good part of what a short statement costs here. */
+  /** Whether the timer runs. It is one for all statements: one for each is a good part of what a short statement costs here. */
   #isWatching = false;
 
   constructor(driver: SessionDriver<Reply>) {

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Condition } from '../../src/engine/tasks.ts';
 import { DEFAULT_OPTIONS, type Progress } from '../../src/index.ts';
 import { openApplication } from '../support/adapter-server.ts';
-import { type CliProcess, startCli, showingAll } from '../support/cli.ts';
+import { type CliProcess, showingAll, startCli } from '../support/cli.ts';
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { runSql } from '../support/server-process.ts';
 import { type Flavour, type Server, startServer } from '../support/servers.ts';

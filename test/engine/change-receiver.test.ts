@@ -15,7 +15,7 @@ function batchOf(changes: readonly Change[], fence: Fence | null): ChangeBatch {
 class GivenStream implements ChangeStream {
   readonly start = START;
   give: (changes: readonly Change[]) => void = () => {};
-
+  /** How often it was asked for a batch. */
   asked = 0;
   fence: Fence | null = null;
 

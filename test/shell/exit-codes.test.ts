@@ -1,6 +1,6 @@
 /** Exit codes that say: do not swap, and look before acting. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lastObject, runCli, startCli, showingAll } from '../support/cli.ts';
+import { lastObject, runCli, showingAll, startCli } from '../support/cli.ts';
 import type { Flavour } from '../support/servers.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CliEnvironment, runCli, startCli, showingAll } from '../support/cli.ts';
+import { type CliEnvironment, runCli, showingAll, startCli } from '../support/cli.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 /** Has what shells, URLs and option files treat specially. */

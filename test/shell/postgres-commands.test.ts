@@ -1,6 +1,6 @@
 /** The whole command line on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lastObject, runCli, startCli, showingAll } from '../support/cli.ts';
+import { lastObject, runCli, showingAll, startCli } from '../support/cli.ts';
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { openPostgresShop, type PostgresShop } from '../support/postgres-shop.ts';
 
