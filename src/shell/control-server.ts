@@ -82,7 +82,10 @@ function createControlServer(handler: ControlHandler, token: string | null): Ser
       }
       const who = token === null ? whoIsAtTheSocket(request) : `somebody over HTTP from ${request.socket.remoteAddress ?? ''}`;
       readBody(request).then(
-        (body) => respond({ request, body, handler, who }, response),
+        (body) =>
+          respond({ request, body, handler, who }, response).catch((error: unknown) =>
+            answer(response, 500, { error: messageOf(error) }),
+          ),
         () => answer(response, 413, { error: 'The request is too long.' }),
       );
     },

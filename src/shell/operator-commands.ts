@@ -1,8 +1,10 @@
 /** What an operator can tell a run while it goes on, from wherever the command comes. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { messageOf, MigrationError } from '../engine/errors.ts';
 import type { ChangeableOptions } from '../engine/controls.ts';
 import type { LoadLimits } from '../engine/load.ts';
+import { withinTime } from '../engine/tasks.ts';
+import { systemClock } from '../system-clock.ts';
 import { parseOption } from './option-values.ts';
 import { allOptions, type Option, type OptionName } from './options.ts';
 import { checkCutoverLimits, checkSelect, latencyLimit, parseFigures } from './run-limits.ts';
@@ -131,8 +133,9 @@ async function set(steering: Steering, setting: string, who: string): Promise<Co
     await change(steering, { option, value: readValue(option, text, flag), flag }, who);
     return done(text === DEFAULT ? `${flag} has its default again.` : `${flag} is ${text} now.`);
   } catch (error) {
-    if (error instanceof MigrationError) return refused(error.code === 'BAD_USAGE' ? error.message : notChecked(flag, error));
-    throw error;
+    // Whatever it is: a setting that cannot be checked must not end the run.
+    const isMisused = error instanceof MigrationError && error.code === 'BAD_USAGE';
+    return refused(isMisused ? error.message : notChecked(flag, messageOf(error)));
   }
 }
 
@@ -155,7 +158,10 @@ async function change(steering: Steering, { option, value, flag }: Setting, who:
   const load: Changes<LoadLimits> = LOAD;
   if (isSteering(name)) return await steering.change(name, textOf(value), { who, origin: flag });
   const loadChange = load[name]?.(value, controls.options);
-  if (loadChange !== undefined) return await controls.changeLoad(loadChange, who, AbortSignal.timeout(CHECK_MS_MAX));
+  if (loadChange !== undefined) {
+    const limit = { ms: CHECK_MS_MAX, clock: systemClock, lateMessage: `it gave no answer within ${CHECK_MS_MAX / 1000} s` };
+    return await withinTime(limit, (signal) => controls.changeLoad(loadChange, who, signal), new AbortController().signal);
+  }
   const paceChange = pace[name]?.(value, controls.options);
   if (paceChange !== undefined) controls.change(paceChange, who);
 }
@@ -168,7 +174,7 @@ function textOf(value: Value): string | null {
   return value === null ? null : String(value);
 }
 
-function notChecked(flag: string, { message }: MigrationError): string {
+function notChecked(flag: string, message: string): string {
   return `${flag} is as it was, for the server could not be asked about it: ${message}`;
 }
 

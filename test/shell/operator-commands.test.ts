@@ -115,7 +115,7 @@ test('default gives back what holds without any option', async () => {
 });
 
 test.each([
-  ['workers=0', 'workers must be from 1 to 64, not "0".'],
+  ['workers=0', 'workers must be from 1 to 24, not "0".'],
   ['workers', `What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`],
   ['url=mysql://evil/', `What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`],
   ['chunk-time=', 'chunk-time is empty.'],
@@ -143,6 +143,14 @@ test('a limit that the server cannot be asked about is not set, and the answer s
   expect(await tell('set', 'max-load=Threads_running=25')).toEqual({ isDone: false, message });
   expect(controls.options).toEqual(DEFAULT_OPTIONS);
   expect(events).toEqual([]);
+});
+
+test('a check that ends in a way that nobody foresaw is an answer too, and not the end of the run', async () => {
+  const { tell, controls } = await openRun();
+  controls.checkLoadBy(() => Promise.reject(new TypeError('fetch failed')));
+  const message = 'max-load is as it was, for the server could not be asked about it: fetch failed';
+  expect(await tell('set', 'max-load=Threads_running=25')).toEqual({ isDone: false, message });
+  expect(controls.options).toEqual(DEFAULT_OPTIONS);
 });
 
 test('abort ends the run, and tells by whom', async () => {
