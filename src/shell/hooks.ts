@@ -14,13 +14,10 @@ const HOOK_MS_MAX = 60_000;
 const SHOWN_BYTES = 500;
 /** After its end, its last words are waited for. */
 const OUTPUT_WITHIN_MS = 500;
-/** What a hook has no business with. */
+/** What a hook has no business with: passwords and tokens, and addresses that may hold one. */
 const SECRETS: ReadonlySet<string> = new Set([
-  'TABLESHIFT_PASSWORD',
-  'TABLESHIFT_HTTP_TOKEN',
-  'TABLESHIFT_URL',
-  'PGPASSWORD',
-  'MYSQL_PWD',
+  ...['TABLESHIFT_PASSWORD', 'TABLESHIFT_HTTP_TOKEN', 'PGPASSWORD', 'MYSQL_PWD'],
+  ...['TABLESHIFT_URL', 'TABLESHIFT_REPLICAS', 'TABLESHIFT_THROTTLE_HTTP', 'TABLESHIFT_WEBHOOK'],
 ]);
 
 /** Executables by the name of the notice. */
@@ -31,8 +28,8 @@ export const HOOK_NAMES = [
   ...['any', 'started', 'ended', 'before-cutover'],
   ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
   ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],
-  ...['cutover-attempt', 'cutover-failed', 'blocker-ended', 'swapped', 'finished', 'warning'],
-  ...['native-step-begun', 'native-step-done', 'native-step-blocked'],
+  ...['cutover-attempt', 'cutover-failed', 'blocker-ended', 'swapped', 'settling', 'settled', 'drop-blocked', 'finished'],
+  ...['native-step-begun', 'native-step-done', 'native-step-blocked', 'warning', 'noticed'],
 ] as const satisfies readonly (MigrationEvent['kind'] | (typeof OWN_NOTICES)[number] | 'any')[];
 
 /**

@@ -31,7 +31,15 @@ describe('a hook', () => {
   test('is told in its environment and on its standard input, and has no password', async () => {
     const out = join(folder, 'out');
     const path = makeHook('swapped', `env | grep -E '^TABLESHIFT|^PG|^KEPT' | sort > ${out}; cat >> ${out}`);
-    const environment = { TABLESHIFT_PASSWORD: 'geheim', PGPASSWORD: 'geheim', KEPT: 'yes', PATH: process.env['PATH'] ?? '' };
+    const secrets = [
+      'TABLESHIFT_PASSWORD',
+      'TABLESHIFT_REPLICAS',
+      'TABLESHIFT_THROTTLE_HTTP',
+      'TABLESHIFT_WEBHOOK',
+      'PGPASSWORD',
+    ];
+    const hidden = Object.fromEntries(secrets.map((name) => [name, 'geheim']));
+    const environment = { ...hidden, KEPT: 'yes', PATH: process.env['PATH'] ?? '' };
     await runHook(path, noticeOfName('swapped'), environment, never);
     expect(readFileSync(out, 'utf8').split('\n')).toEqual([
       'KEPT=yes',
