@@ -4,7 +4,7 @@ import { MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
 import type { Clock } from './ports.ts';
 
-const ATTEMPTS_MAX = 10;
+const ATTEMPTS_MAX = 16;
 const PAUSE_FIRST_MS = 100;
 const PAUSE_MAX_MS = 15_000;
 
@@ -15,8 +15,8 @@ export interface RetryContext {
 }
 
 /**
- * Runs `operation` until it succeeds, at most ten times, about a minute in all: long enough for a server to restart. Only
- * transient errors are tried again. `attempt` counts from 1.
+ * Runs `operation` until it succeeds, at most 16 times, in one to two minutes: long enough for a server to restart, and not longer than a
+ * claim is waited for. Only transient errors are tried again. `attempt` counts from 1.
  */
 export async function retry<Result>(
   what: string,
