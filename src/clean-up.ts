@@ -47,7 +47,7 @@ export interface CleanUpResult {
  * unfinished one that turns out to have swapped is marked done and keeps its old table.
  */
 export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   const { soakMs = DEFAULT_SOAK_MS, isNow = false, observer = (): void => undefined } = options;
   const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer } };
   await using database = await openDatabase(options, signal);

@@ -63,7 +63,7 @@ export interface PlanResult {
 
 /** Decides how the change would be carried out and finds every obstacle. Changes nothing. */
 export async function planMigration(options: ChangeOptions & Pick<RunOptions, 'pace'>): Promise<PlanResult> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
@@ -91,7 +91,7 @@ export async function migrate(options: ChangeOptions & RunOptions & { readonly s
 export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult>;
 export async function migrate(asked: ChangeOptions & RunOptions): Promise<ChangeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
@@ -122,7 +122,7 @@ export async function resumeMigration(
   asked: ServerOptions & RunOptions & { readonly id?: string | null },
 ): Promise<ResumeResult | NativeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   await using database = await open(options, signal);
   const records = findToResume(await database.listMigrations(signal), options.id ?? null);
   const [first] = records;
@@ -137,7 +137,7 @@ export async function resumeMigration(
 
 /** The migrations that are recorded on the server, newest first. */
 export async function listMigrations(options: ServerOptions): Promise<readonly MigrationRecord[]> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   await using database = await open(options, signal);
   return await database.listMigrations(signal);
 }
@@ -156,7 +156,7 @@ export interface RecordedEvent {
 export async function listEvents(
   options: ServerOptions & { readonly id: MigrationId; readonly eventsMax: number },
 ): Promise<readonly RecordedEvent[]> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   await using database = await open(options, signal);
   const records = await database.eventLog.read(options.id, options.eventsMax, signal);
   return records.map(({ time, kind, details }) => ({ time, kind, details: JSON.parse(details) as object }));
@@ -164,7 +164,7 @@ export async function listEvents(
 
 /** The old tables that finished migrations kept and that still exist. */
 export async function listRetiredTables(options: ServerOptions): Promise<readonly RetiredTable[]> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   await using database = await open(options, signal);
   return await database.retiredTables.find(signal);
 }

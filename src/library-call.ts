@@ -129,8 +129,11 @@ export async function requestOf(database: OpenDatabase, asked: AskedRequest, sig
   return { ...asked, table: { schema, table } };
 }
 
-/** The caller's signal with a reason that says what it means here: whatever a caller aborts with, it interrupts the run. */
-export function signalOf({ signal }: ServerOptions): AbortSignal {
+/**
+ * The caller's signal with a reason that says what it means here: whatever a caller aborts with, it interrupts the run. To be disposed when
+ * the call has ended, for a caller may have one signal for all of them.
+ */
+export function signalOf({ signal }: ServerOptions): AbortSignal & Disposable {
   const own = new AbortController();
   const onAbort = (): void => {
     const reason: unknown = signal?.reason;
@@ -139,5 +142,5 @@ export function signalOf({ signal }: ServerOptions): AbortSignal {
   };
   if (signal?.aborted === true) onAbort();
   else signal?.addEventListener('abort', onAbort, { once: true });
-  return own.signal;
+  return Object.assign(own.signal, { [Symbol.dispose]: () => signal?.removeEventListener('abort', onAbort) });
 }
