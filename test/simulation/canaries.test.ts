@@ -1,6 +1,6 @@
 /** The judge is only worth something if it sees what is wrong: each planted fault has to show within its seeds. */
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCanary } from './canary.ts';
@@ -28,6 +28,16 @@ describe('the simulation catches', () => {
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter((code) => !planted.includes(code))).toEqual([]);
   });
+});
+
+test('each sentence of the contract that the page on correctness quotes is tested', () => {
+  const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
+  const quoted = [...read('../../docs/correctness.md').matchAll(/«([^»]+)»/g)].map(([, sentence]) => sentence ?? '');
+  const folder = '../contract';
+  const contracts = readdirSync(join(import.meta.dirname, folder)).filter((name) => name.endsWith('-contract.ts'));
+  const tested = contracts.map((name) => read(`${folder}/${name}`)).join('\n');
+  expect(quoted.length).toBeGreaterThan(4);
+  expect(quoted.filter((sentence) => !tested.includes(`'${sentence}'`))).toEqual([]);
 });
 
 /** The faults that the algorithm was first tried against, as variants of it. */
