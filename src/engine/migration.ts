@@ -273,6 +273,9 @@ class Migration {
     const { controls, observer, seat } = this.#run;
     const { options } = controls;
     if (seat === undefined) controls.announceTo(observer);
+    this.#receiver.stream.watchReconnects?.(({ attempt, cause: { code, message } }) => {
+      observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
+    });
     await this.#begin(signal);
     const background = [
       (inner: AbortSignal) => this.#receiver.pull(inner),

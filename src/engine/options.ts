@@ -2,6 +2,9 @@
 
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from './load.ts';
 
+/** Workers that copy and compare. On any server more would only wait for each other. */
+export const COPY_WORKERS_MAX = 24;
+
 export interface LatencyLimit {
   /** Stop point relative to the baseline. */
   readonly factor: number;

@@ -267,7 +267,19 @@ export interface ChangeStream extends AsyncDisposable {
   awaitVisible(reach: Position, signal: AbortSignal): Promise<void>;
   /** Tells the server that everything up to here is durable here. Never ahead of what was applied. */
   acknowledge(position: Position, signal: AbortSignal): Promise<void>;
+  /** From now on `told` hears of each attempt to have a lost connection again. Absent where there is none to lose. */
+  watchReconnects?(told: OnReconnect): void;
 }
+
+/** The connection that reads the log was lost, and will be tried again. */
+export interface Reconnect {
+  /** Counts from 1, in a row. */
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly cause: MigrationError;
+}
+
+export type OnReconnect = (reconnect: Reconnect) => void;
 
 /** Several whole transactions, or a part of a large one. */
 export interface ChangeBatch {

@@ -4,16 +4,16 @@ import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
 import { LagForecast, type RowsWritten } from './lag-forecast.ts';
 import { niceRatio } from './nice-ratio.ts';
+import { COPY_WORKERS_MAX } from './options.ts';
 import { Pace, PACE_FULL } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 import type { RetryContext } from './retry.ts';
+import { untilBeat } from './spaced-signal.ts';
 import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts';
 import { WorkerCount } from './worker-count.ts';
 
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
-/** More only wait for each other on any server. */
-const WORKERS_MAX = 24;
 
 interface Reading {
   /** The revision of the limits that the answer is about; null until the first: nobody knows yet what the signal would say. */
@@ -130,7 +130,7 @@ export class Throttler {
       this.#controls.wake();
     };
     await runTogether(
-      Array.from({ length: WORKERS_MAX }, (_, number) => async (inner: AbortSignal) => await worker(number, inner)),
+      Array.from({ length: COPY_WORKERS_MAX }, (_, number) => async (inner: AbortSignal) => await worker(number, inner)),
       signal,
     );
   }
@@ -198,9 +198,7 @@ export class Throttler {
       }
       this.#followPressure();
       this.#changed.notify();
-      // All at the same beat: each waking of the process costs more than the question.
-      const { throttleIntervalMs } = this.#controls.options;
-      await this.#clock.sleep(throttleIntervalMs - (this.#clock.now() % throttleIntervalMs), signal);
+      await this.#clock.sleep(untilBeat(this.#clock.now(), this.#controls.options.throttleIntervalMs), signal);
     }
   }
 
@@ -259,7 +257,7 @@ export class Throttler {
   }
 
   get #workersMax(): number {
-    return Math.min(WORKERS_MAX, this.#controls.options.copyWorkers);
+    return Math.min(COPY_WORKERS_MAX, this.#controls.options.copyWorkers);
   }
 
   get #niceRatio(): number {

@@ -1,17 +1,10 @@
 /** Keeps the log coming: connects, notices a dead peer, connects again where it stopped, a bounded number of times. */
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
-import type { Clock } from '../engine/ports.ts';
+import type { Clock, OnReconnect } from '../engine/ports.ts';
 import { openDump, type Dump } from './binlog-connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import type { LogPlace } from './position.ts';
-
-/** The connection was lost and will be tried again. */
-export interface Reconnect {
-  readonly attempt: number;
-  readonly delayMs: number;
-  readonly cause: MigrationError;
-}
 
 export interface FeedLimits {
   /** The server says something at least this often; after three times that in silence the connection counts as dead. */
@@ -26,7 +19,7 @@ export interface FeedOptions {
   readonly config: ConnectionConfig;
   readonly clock: Clock;
   readonly limits: FeedLimits;
-  readonly onReconnect: (reconnect: Reconnect) => void;
+  readonly onReconnect: OnReconnect;
 }
 
 /** Who is fed. */

@@ -12,11 +12,11 @@
 
 import { asMigrationError, type MigrationError } from '../engine/errors.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
-import type { ChangeBatch, ChangeStream, Clock } from '../engine/ports.ts';
+import type { ChangeBatch, ChangeStream, Clock, OnReconnect } from '../engine/ports.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
 import { BatchQueue, type BatchLimits } from './binlog-batches.ts';
 import { checkDistantWrites } from './binlog-distant-write.ts';
-import { LogFeed, type FeedLimits, type Reconnect } from './binlog-feed.ts';
+import { LogFeed, type FeedLimits } from './binlog-feed.ts';
 import { Fences } from './binlog-fences.ts';
 import { BinlogReader } from './binlog-reader.ts';
 import { findStart, type StreamStart } from './binlog-start.ts';
@@ -44,7 +44,6 @@ export interface ChangeStreamOptions {
   /** A comment in the statement that swaps the tables; nothing behind that statement is delivered. Null: there is none. */
   readonly ownMark: string | null;
   readonly clock: Clock;
-  readonly onReconnect?: (reconnect: Reconnect) => void;
   /** Told of each place from which a resume would now begin. */
   readonly onAcknowledge?: (position: LogPosition) => void;
   readonly limits?: Partial<StreamLimits>;
@@ -60,7 +59,7 @@ const defaultLimits: StreamLimits = {
   changesMax: 5_000,
   bytesMax: 8 * 1024 * 1024,
   heartbeatMs: 5_000,
-  // With delays that double from a quarter of a second to ten seconds: some three minutes, enough for a server to restart.
+  // With delays that double from a quarter of a second to ten seconds: about two minutes, enough for a server to restart.
   reconnectsMax: 20,
   writeTimeoutSeconds: 28_800,
   visibilityTimeoutMs: 60_000,
@@ -97,6 +96,7 @@ class BinlogChangeStream implements ChangeStream {
   #distantWrites: LoggedStatement[] = [];
   #failure: MigrationError | null = null;
   #isPaused = false;
+  #onReconnect: OnReconnect | null = null;
   #isClosed = false;
 
   constructor(options: ChangeStreamOptions, start: StreamStart) {
@@ -118,7 +118,7 @@ class BinlogChangeStream implements ChangeStream {
       onDistantWrite: (statement) => this.#distantWrites.push(statement),
     });
     this.#feed = new LogFeed(
-      { config: server.config, clock, limits, onReconnect: options.onReconnect ?? (() => {}) },
+      { config: server.config, clock, limits, onReconnect: (reconnect) => this.#onReconnect?.(reconnect) },
       {
         restart: () => {
           this.#isPaused = false;
@@ -180,6 +180,10 @@ class BinlogChangeStream implements ChangeStream {
   }
 
   /** The server keeps its log by age and size, not by what its readers have seen. */
+  watchReconnects(told: OnReconnect): void {
+    this.#onReconnect = told;
+  }
+
   acknowledge(position: Position): Promise<void> {
     if (position instanceof LogPosition) this.#options.onAcknowledge?.(position);
     return Promise.resolve();

@@ -1,6 +1,7 @@
 /** Tables under migration as the engine works with them: claimed, recorded, and read. */
 
 import { MigrationError } from '../engine/errors.ts';
+import { COPY_WORKERS_MAX } from '../engine/options.ts';
 import { DEFAULT_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
@@ -35,8 +36,6 @@ import type { Session, SessionPool } from './session.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { operatorLimits, runningThreads } from './throttle-signals.ts';
 
-/** Sessions that copy, compare and write rows. More workers than that only wait for each other. */
-const workingSessionsMax = 24;
 /** Fences, barriers, checkpoints and samples never wait behind copying. */
 const serviceSessionsMax = 8;
 
@@ -117,7 +116,7 @@ export class ClaimedTable implements TableClaim {
     const open = (signal: AbortSignal): ReturnType<Claim['openSession']> => claim.openSession({}, signal);
     this.#order = order;
     this.#claim = claim;
-    this.#working = createSessionPool({ sizeMax: workingSessionsMax, open });
+    this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
     this.checkpoints = createCheckpointStore(this.#service, plan.id);

@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { sendSwap } from '../sessions/swap-attempt.ts';
+import { timeLimit } from '../sessions/pause.ts';
 import type { SwapResult } from './cutover-attempt.ts';
 import { serverErrno } from './errors.ts';
 import { nameOf } from './foreign-keys.ts';
@@ -39,7 +40,8 @@ export function swapMark({ id, family }: Plan): string {
 
 /** How long a step of the swap may take. The swap is not abortable: its outcome is wanted more than a quick end. */
 export function swapLimit(options: CutoverOptions): AbortSignal {
-  return AbortSignal.timeout(options.lockTimeoutMs + graceMs);
+  const ms = options.lockTimeoutMs + graceMs;
+  return timeLimit(ms, `The server did not answer a step of the swap within ${ms / 1000} s.`);
 }
 
 /**

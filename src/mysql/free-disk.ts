@@ -3,7 +3,7 @@
 import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { type Disk, readDisk, SPACE_FACTOR } from './obstacles-disk.ts';
 import type { SessionPool } from './session.ts';
 

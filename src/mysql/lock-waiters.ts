@@ -7,7 +7,7 @@
 
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { claimName } from './claim.ts';
 import { serverErrno } from './errors.ts';
 import type { Server } from './server.ts';

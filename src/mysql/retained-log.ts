@@ -5,7 +5,7 @@
 
 import { mebibytes } from '../engine/load.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import type { Flavour } from './flavour.ts';
 import { readLogRetention } from './log-retention.ts';
 import type { LogPosition } from './position.ts';

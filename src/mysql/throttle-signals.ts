@@ -4,7 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import type { Fence, Position } from '../engine/model.ts';
-import type { ChangeBatch, ChangeStream } from '../engine/ports.ts';
+import type { ChangeBatch, ChangeStream, OnReconnect } from '../engine/ports.ts';
 import { Condition } from '../engine/tasks.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
@@ -20,13 +20,6 @@ import type { SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
 import { VisibilityBarrier } from './visibility.ts';
 
-/** The connection was lost and will be tried again. */
-export interface Reconnect {
-  readonly attempt: number;
-  readonly delayMs: number;
-  readonly cause: MigrationError;
-}
-
 export interface ChangeStreamOptions extends Omit<FeedOptions, 'limits'> {
   /** For fences and the barrier. */
   readonly sessions: SessionPool;
@@ -35,7 +28,6 @@ export interface ChangeStreamOptions extends Omit<FeedOptions, 'limits'> {
   readonly keyColumns: readonly string[];
   /** Where to begin: the slot's consistent point, or the checkpoint's token. */
   readonly from: string;
-  readonly onReconnect?: (reconnect: Reconnect) => void;
   readonly limits?: Partial<StreamLimits>;
   /** Rejects with SOURCE_CHANGED if someone altered the source; asked every few seconds, and `batches` rejects with it then. */
   readonly checkSource?: (signal: AbortSignal) => Promise<void>;
@@ -95,6 +87,7 @@ class WalStream implements ChangeStream {
   #failure: MigrationError | null = null;
   #acknowledged: Lsn;
   #fences = 0;
+  #onReconnect: OnReconnect | null = null;
   #attempts = 0;
   #connectedAt = 0;
   #connectedBehind: Position;
@@ -190,6 +183,10 @@ class WalStream implements ChangeStream {
     await this.#barrier.awaitVisible(reach.order, signal);
   }
 
+  watchReconnects(told: OnReconnect): void {
+    this.#onReconnect = told;
+  }
+
   async acknowledge(position: Position, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const lsn = lsnOf(position);
@@ -242,7 +239,7 @@ class WalStream implements ChangeStream {
     while (this.#attempts < this.#limits.reconnectsMax) {
       const delayMs = Math.min(reconnectPauseMaxMs, reconnectPauseMs * 2 ** this.#attempts);
       this.#attempts += 1;
-      this.#options.onReconnect?.({ attempt: this.#attempts, delayMs, cause: last });
+      this.#onReconnect?.({ attempt: this.#attempts, delayMs, cause: last });
       await delay(delayMs, undefined, { signal });
       try {
         await this.connect(signal);

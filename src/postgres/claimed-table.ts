@@ -1,6 +1,7 @@
 /** A claimed table: its pair, its change stream, its cutover, and the sessions that they work with. */
 
 import { MigrationError } from '../engine/errors.ts';
+import { COPY_WORKERS_MAX } from '../engine/options.ts';
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../engine/ports.ts';
@@ -50,8 +51,6 @@ interface ClaimOrder extends ClaimContext {
   readonly plan: Plan;
 }
 
-/** Sessions that copy, compare and write rows. More workers than that only wait for each other. */
-const workingSessionsMax = 24;
 /** Fences, barriers, checkpoints and samples never wait behind copying. */
 const serviceSessionsMax = 8;
 
@@ -76,7 +75,7 @@ export class ClaimedTable implements TableClaim {
     const open = (signal: AbortSignal): ReturnType<Claim['openSession']> => claim.openSession({}, signal);
     this.#order = order;
     this.#claim = claim;
-    this.#working = createSessionPool({ sizeMax: workingSessionsMax, open });
+    this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
     const store = createCheckpointStore(this.#service, plan.id);

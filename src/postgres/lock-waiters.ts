@@ -6,7 +6,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';

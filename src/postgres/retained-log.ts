@@ -6,7 +6,7 @@
 import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { slotLimit } from './log-retention.ts';
 import { slotName } from './replication-slot.ts';
 import type { Session, SessionPool } from './session.ts';

@@ -21,6 +21,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
+import { timeLimit } from '../sessions/pause.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
 import { tableOid } from './catalog.ts';
@@ -177,7 +178,9 @@ export class TableSwap {
       const inTheWay = await this.#fillTransaction(attempt, signal);
       if (inTheWay !== null) return { kind: 'not-locked', blockers: inTheWay };
       const statement = { sql: 'COMMIT', session: locker, sessionName: `server process ${locker.pid}`, sources: swapped };
-      const failure = await sendSwap(statement, AbortSignal.timeout(options.holdTimeoutMs + commitGraceMs));
+      const limitMs = options.holdTimeoutMs + commitGraceMs;
+      const limit = timeLimit(limitMs, `The server did not answer the COMMIT of the swap within ${limitMs / 1000} s.`);
+      const failure = await sendSwap(statement, limit);
       return failure ?? { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
     } finally {
       await rollBack(locker);

@@ -5,7 +5,7 @@ import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
-import { askSeldom } from '../sessions/spaced-signal.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { Server } from './server.ts';
 import type { Session, SessionPool } from './session.ts';

@@ -3,6 +3,7 @@
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import { judgeAnswer } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
+import { timeLimit } from './pause.ts';
 
 /** It is asked this often at most, and has this long to answer. */
 const ASK_EACH_MS = 1_000;
@@ -24,7 +25,7 @@ export function operatorQuery(query: () => string | null, ask: AskQuery, clock: 
       askedAtMs = clock.now();
       const sql = query();
       if (sql === null) return { pressure: 0, detail: 'no query is set' };
-      const [row] = await ask(sql, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]));
+      const [row] = await ask(sql, AbortSignal.any([signal, answerLimit()]));
       return judgeAnswer(row === undefined ? undefined : (Object.values(row)[0] ?? null));
     },
   };
@@ -33,9 +34,13 @@ export function operatorQuery(query: () => string | null, ask: AskQuery, clock: 
 /** Asks once. Rejects with BAD_USAGE where the server gives no answer in time. */
 export async function checkQuery(sql: string, ask: AskQuery, signal: AbortSignal): Promise<void> {
   try {
-    await ask(sql, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]));
+    await ask(sql, AbortSignal.any([signal, answerLimit()]));
   } catch (cause) {
     signal.throwIfAborted();
     throw new MigrationError('BAD_USAGE', `The server does not answer the query: ${messageOf(cause)}`, { cause });
   }
+}
+
+function answerLimit(): AbortSignal {
+  return timeLimit(ANSWER_WITHIN_MS, `The query of --throttle-query gave no answer within ${ANSWER_WITHIN_MS / 1000} s.`);
 }

@@ -1,5 +1,7 @@
 /** Waiting in real time, for polls and time limits of the adapters. */
 
+import { MigrationError } from '../engine/errors.ts';
+
 /** True after `ms`, false as soon as the signal aborts. Never rejects. */
 export async function hasPassed(ms: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
@@ -14,4 +16,11 @@ export async function hasPassed(ms: number, signal: AbortSignal): Promise<boolea
     const timer = setTimeout(() => end(true), ms);
     signal.addEventListener('abort', cutShort, { once: true });
   });
+}
+
+/** Aborts after `ms` with STATEMENT_TIMEOUT and this sentence. It does not keep the process alive. */
+export function timeLimit(ms: number, sentence: string): AbortSignal {
+  const limit = new AbortController();
+  setTimeout(() => limit.abort(new MigrationError('STATEMENT_TIMEOUT', sentence)), ms).unref();
+  return limit.signal;
 }

@@ -1,6 +1,6 @@
 /** The part of the options table about the work itself: how much at a time, and how much rest. */
 
-import { DEFAULT_OPTIONS } from '../engine/options.ts';
+import { COPY_WORKERS_MAX, DEFAULT_OPTIONS } from '../engine/options.ts';
 import type { OptionRow } from './options.ts';
 import { formatDurationMs } from './units.ts';
 
@@ -13,7 +13,7 @@ export const COPYING_OPTIONS = {
     environment: 'TABLESHIFT_WORKERS',
     kind: 'count',
     min: 1,
-    max: 64,
+    max: COPY_WORKERS_MAX,
     default: String(DEFAULT_OPTIONS.copyWorkers),
     placeholder: 'N',
     help: 'Chunks that are copied, and later verified, at the same time, at most; with --max-latency as many as bring something.',

@@ -1,6 +1,6 @@
 /** The connection behind the change stream: lost, silent, refused, paused; and a log that is gone. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Reconnect } from '../../src/mysql/binlog-feed.ts';
+import type { Reconnect } from '../../src/engine/ports.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { openAdapter } from '../support/adapter-server.ts';
 import { streamServers, useStreamWorld } from '../support/stream-world.ts';

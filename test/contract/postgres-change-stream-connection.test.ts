@@ -1,7 +1,7 @@
 /** The connection behind the change stream: lost, silent, refused, paused; a slot that is gone, taken or ahead. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { never, openPostgres } from '../support/postgres-adapter.ts';
-import type { Reconnect } from '../../src/postgres/change-stream.ts';
+import type { Reconnect } from '../../src/engine/ports.ts';
 import type { ConnectionConfig } from '../../src/postgres/connection-config.ts';
 import { changeText } from '../support/stream-collected.ts';
 import { postgresStreamVersions, usePostgresStreamWorld } from '../support/stream-postgres.ts';

@@ -73,7 +73,7 @@ test('the program ends with 0 or 2, and says the same to people and programs', a
   expect(bad.exitCode).toBe(2);
   expect(lastObject(bad)).toMatchObject({
     ...{ kind: 'config', exitCode: 2 },
-    problems: [`"workers" of the configuration file must be from 1 to 64, not "400" (${path}, line 1).`],
+    problems: [`"workers" of the configuration file must be from 1 to 24, not "400" (${path}, line 1).`],
   });
   expect(await runCli(['config', 'mend'])).toMatchObject({ exitCode: 2 });
 });

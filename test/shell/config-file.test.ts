@@ -88,7 +88,7 @@ test.each([
   ],
   ['{"password": "geheim"}', /config\.json has "password", which is no option that can stand there/],
   ['{"workers": {}}', /has a value for "workers" that is neither text, number, true or false, in line 1\.$/],
-  ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 64, not "0"\.$/],
+  ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 24, not "0"\.$/],
   ['[1]', /config\.json is not a JSON object\.$/],
   ['workers: 4', /config\.json is not a JSON object\.$/],
 ])('%j is refused by name', async (text, message) => {

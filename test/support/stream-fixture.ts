@@ -1,4 +1,5 @@
 /** What tests and benches of the change stream need: the adapter on a server, sessions of it, and the table for its fences. */
+import type { OnReconnect } from '../../src/engine/ports.ts';
 import { loggedColumns } from '../../src/mysql/binlog-column.ts';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
@@ -18,6 +19,7 @@ export interface FixtureStream extends Partial<ChangeStreamOptions> {
   readonly schema: string;
   readonly table: string;
   readonly keyColumns: readonly string[];
+  readonly onReconnect?: OnReconnect;
 }
 
 export interface StreamFixture extends AsyncDisposable {
@@ -45,7 +47,7 @@ export async function openStreamFixture(url: string, schema: string): Promise<St
     server,
     session,
     keyOf: async (schema, table, columns) => keyColumns(await describe(schema, table), columns),
-    async open({ keyColumns: names, schema: tableSchema, table, ...more }) {
+    async open({ keyColumns: names, schema: tableSchema, table, onReconnect, ...more }) {
       const description = await describe(tableSchema, table);
       const stream = await openChangeStream(
         {
@@ -62,6 +64,7 @@ export async function openStreamFixture(url: string, schema: string): Promise<St
         },
         never,
       );
+      if (onReconnect !== undefined) stream.watchReconnects?.(onReconnect);
       const collected = collect(stream);
       streams.push(collected);
       return collected;

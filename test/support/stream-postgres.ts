@@ -6,7 +6,7 @@ import { ReplicationConnection } from '../../src/postgres/replication-connection
 import { createPublication, createSlot } from '../../src/postgres/replication-slot.ts';
 import type { Server as Adapter } from '../../src/postgres/server.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
-import type { ChangeStream } from '../../src/engine/ports.ts';
+import type { ChangeStream, OnReconnect } from '../../src/engine/ports.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from './postgres-adapter.ts';
 import { startServer, type PostgresVersion, type Server } from './servers.ts';
 import { collect, type CollectedStream } from './stream-collected.ts';
@@ -22,6 +22,7 @@ export interface PostgresStream extends Partial<Omit<ChangeStreamOptions, 'sourc
   readonly columns?: readonly string[] | null;
   /** Whether standbys may keep a copy of the slot (PostgreSQL 17 and later). */
   readonly hasFailover?: boolean;
+  readonly onReconnect?: OnReconnect;
 }
 
 /** A stream, and the slot and the publication (of the same name) that it reads. They stay when it is closed. */
@@ -47,8 +48,10 @@ export async function openPostgresStreamFixture(url: string, schema: string): Pr
   const streams: CollectedStream[] = [];
   const slots: string[] = [];
 
-  const openOn = async (options: ChangeStreamOptions): Promise<SlottedStream> => {
-    const collected = collect(await openChangeStream(options, never));
+  const openOn = async (options: ChangeStreamOptions, onReconnect?: OnReconnect): Promise<SlottedStream> => {
+    const stream = await openChangeStream(options, never);
+    if (onReconnect !== undefined) stream.watchReconnects?.(onReconnect);
+    const collected = collect(stream);
     streams.push(collected);
     const reopen: SlottedStream['reopen'] = (from, more) => openOn({ ...options, from, ...more });
     return { ...collected, slot: options.slot, reopen };
@@ -67,7 +70,7 @@ export async function openPostgresStreamFixture(url: string, schema: string): Pr
 
   return {
     adapter,
-    async open({ table, keyColumns, columns = keyColumns, hasFailover = false, ...more }) {
+    async open({ table, keyColumns, columns = keyColumns, hasFailover = false, onReconnect, ...more }) {
       const slot = `stream_${randomUUID().slice(0, 8)}`;
       slots.push(slot);
       const source = { schema, table };
@@ -81,16 +84,9 @@ export async function openPostgresStreamFixture(url: string, schema: string): Pr
           session.query(`SELECT confirmed_flush_lsn AS lsn FROM pg_replication_slots WHERE slot_name = '${slot}'`, never),
         never,
       );
-      return await openOn({
-        config: adapter.config,
-        sessions,
-        slot,
-        publication: slot,
-        source,
-        keyColumns,
-        from: row?.['lsn'] ?? '',
-        ...more,
-      });
+      const from = row?.['lsn'] ?? '';
+      const options = { config: adapter.config, sessions, slot, publication: slot, source, keyColumns, from, ...more };
+      return await openOn(options, onReconnect);
     },
     clear,
     async [Symbol.asyncDispose]() {
