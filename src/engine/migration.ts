@@ -8,7 +8,7 @@ import { chunkTimeMs, isWritten } from './chunk-time.ts';
 import { Chunker } from './chunker.ts';
 import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
-import { asMigrationError, MigrationError } from './errors.ts';
+import { asRunError, MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
 import type { Seat } from './family.ts';
 import type { RowsWritten } from './lag-forecast.ts';
@@ -19,11 +19,13 @@ import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from '.
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
-import { retry, type RetryContext } from './retry.ts';
+import { awaitingLocks, retry, type RetryContext } from './retry.ts';
 import { RowCopier } from './row-copier.ts';
 import { settle } from './settlement.ts';
+import { askSeldom } from './spaced-signal.ts';
 import { followSignal, runWithBackground } from './tasks.ts';
 import { Throttler } from './throttler.ts';
+import { TransactionTimeSignal } from './transaction-time.ts';
 import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
 
 /** Limit on what is still done after an abort: the last checkpoint. */
@@ -92,7 +94,7 @@ export async function runMigration(run: MigrationRun, signal: AbortSignal): Prom
   try {
     return await runClaimed(run, either.signal);
   } catch (error) {
-    throw asMigrationError(error);
+    throw asRunError(error);
   } finally {
     for (const stop of stopFollowing) stop();
   }
@@ -177,12 +179,12 @@ async function sayFarewell(
   { reason, last }: { readonly reason: unknown; readonly last: Checkpoint | null },
 ): Promise<void> {
   if (lost.aborted) return;
-  const { code, message } = asMigrationError(reason);
+  const failure = asRunError(reason);
   const limit = new AbortController();
   const stopFollowing = followSignal(lost, limit);
   const farewell = async (): Promise<void> => {
     if (last !== null) await checkpoints.save(last, limit.signal);
-    await checkpoints.conclude('open', `${code}: ${message}`, limit.signal);
+    await checkpoints.conclude('open', failure, limit.signal);
     limit.abort(new MigrationError('INTERRUPTED', 'The farewell is over.'));
   };
   const timer = clock
@@ -197,6 +199,9 @@ export function hasPerhapsSwapped(phase: Phase): boolean {
   return phase === 'cutover' || phase === 'clean-up' || phase === 'done';
 }
 
+/** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
+const TRANSACTIONS_EACH_MS = 1000;
+
 /** The parts of one run, wired. */
 class Migration {
   readonly #run: MigrationRun;
@@ -207,6 +212,7 @@ class Migration {
   readonly #applier: ChangeApplier;
   readonly #throttler: Throttler;
   readonly #latency: LatencySignal;
+  #transactions: TransactionTimeSignal | null = null;
   readonly #copySize: ChunkSize;
   readonly #chunker: Chunker;
   readonly #copier: RowCopier;
@@ -232,7 +238,14 @@ class Migration {
     this.#receiver = new ChangeReceiver(stream, options, context);
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
     this.#latency = new LatencySignal(stream, () => options.latency, clock);
-    const signals = [...claim.throttleSignals, ...run.signals, this.#latency];
+    const readTransactions = claim.readTransactions?.bind(claim);
+    if (readTransactions !== undefined) {
+      const isLimited = (): boolean => options.latency !== null;
+      const share = (): number => this.#throttler.pace;
+      this.#transactions = new TransactionTimeSignal({ read: readTransactions, isLimited, share, clock });
+    }
+    const transactions = this.#transactions === null ? [] : [askSeldom(this.#transactions, TRANSACTIONS_EACH_MS, clock)];
+    const signals = [...claim.throttleSignals, ...run.signals, this.#latency, ...transactions];
     const written = (): RowsWritten => ({
       done: this.#copier.rowsCopied + this.#applier.keysApplied,
       underWay: this.#copier.rowsUnderWay,
@@ -276,6 +289,7 @@ class Migration {
     this.#receiver.stream.watchReconnects?.(({ attempt, cause: { code, message } }) => {
       observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
     });
+    this.#receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
     await this.#begin(signal);
     const background = [
       (inner: AbortSignal) => this.#receiver.pull(inner),
@@ -309,11 +323,11 @@ class Migration {
     const { stream } = this.#receiver;
     if (this.#resumedFrom === null) {
       this.#context.observer({ kind: 'phase-entered', phase: 'prepare' });
-      await retry('creating the shadow', () => pair.createShadow(signal), this.#context, signal);
+      await retry('creating the shadow', () => pair.createShadow(signal), awaitingLocks(this.#context), signal);
     }
     await retry('waiting for visibility', () => stream.awaitVisible(stream.start, signal), this.#context, signal);
     if (this.#run.controls.options.latency !== null)
-      await retry('measuring the latency at rest', () => this.#latency.calibrate(signal), this.#context, signal);
+      await retry('measuring the latency at rest', () => this.#measureRest(signal), this.#context, signal);
     const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
     if (!this.#isCopyComplete || this.#phase === 'verify')
       this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
@@ -325,6 +339,12 @@ class Migration {
     }
     this.#context.observer({ kind: 'resumed', phase: this.#phase, rowsCopied: this.#copier.rowsCopied });
     await this.#restoreWatermark(signal);
+  }
+
+  /** What the application feels before anything is copied. */
+  async #measureRest(signal: AbortSignal): Promise<void> {
+    await this.#transactions?.begin(signal);
+    await this.#latency.calibrate(signal);
   }
 
   /** How far the predecessor had come, also beyond its checkpoint (rule 9). */
@@ -376,7 +396,7 @@ class Migration {
     if (this.#phase === 'finish-shadow') {
       // It is heavy work too, but once begun it goes on: half an index is worth nothing.
       while (controls.pausedBy !== null) await controls.changed(signal);
-      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
+      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), awaitingLocks(this.#context), signal);
       await this.#advance('finish-shadow', 'catch-up', signal);
     }
   }

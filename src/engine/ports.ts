@@ -11,7 +11,7 @@
  *    an adapter never repeats a statement by itself.
  */
 
-import type { MigrationError } from './errors.ts';
+import type { MigrationError, RunFailure } from './errors.ts';
 import type { LoadLimits } from './load.ts';
 import type { NativeChange, NativePlace, RecordedPlan, StepOutcome } from './native-change.ts';
 import type { Obstacle } from './obstacles.ts';
@@ -96,7 +96,10 @@ export interface MigrationRecord {
 
 /** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */
 export interface EventLog {
-  /** Appends in this order, with the time of the server; makes the log where there is none. Locks rows of the log alone. Repeated, the entries are there twice. */
+  /**
+   * Appends in this order, each with the time of the server at which it happened; makes the log where there is none. Locks rows of the log alone. Repeated,
+   * the entries are there twice.
+   */
   append(id: MigrationId, entries: readonly LogEntry[], signal: AbortSignal): Promise<void>;
   /** The newest, the oldest of them first; none where there is no log. */
   read(id: MigrationId, entriesMax: number, signal: AbortSignal): Promise<readonly LogRecord[]>;
@@ -106,9 +109,11 @@ export interface LogEntry {
   readonly kind: string;
   /** A JSON object. */
   readonly details: string;
+  /** How long ago it happened. */
+  readonly ageMs: number;
 }
 
-export interface LogRecord extends LogEntry {
+export interface LogRecord extends Omit<LogEntry, 'ageMs'> {
   /** Server time, ISO 8601 in UTC. */
   readonly time: string;
 }
@@ -163,6 +168,11 @@ export interface TableClaim extends AsyncDisposable {
   readonly cutover: Cutover;
   readonly checkpoints: CheckpointStore;
   readonly throttleSignals: readonly ThrottleSignal[];
+  /**
+   * What the sessions of others have done, of any database, without those of this program. Absent where the server never tells; empty where
+   * it does not tell at present, or not to us.
+   */
+  readTransactions?(signal: AbortSignal): Promise<readonly SessionTransactions[]>;
   /** For how long the server keeps log that a resume needs, milliseconds; null: without a limit. Absent where it waits for us. */
   findLogRetention?(signal: AbortSignal): Promise<number | null>;
   /**
@@ -269,6 +279,8 @@ export interface ChangeStream extends AsyncDisposable {
   acknowledge(position: Position, signal: AbortSignal): Promise<void>;
   /** From now on `told` hears of each attempt to have a lost connection again. Absent where there is none to lose. */
   watchReconnects?(told: OnReconnect): void;
+  /** `told` hears of each thing that the server warns of, once, also of those before this call. Absent where it warns of nothing. */
+  watchWarnings?(told: (message: string) => void): void;
 }
 
 /** The connection that reads the log was lost, and will be tried again. */
@@ -349,7 +361,7 @@ export interface CheckpointStore<Saved = Checkpoint> {
   /** Durable when it resolves. */
   save(saved: Saved, signal: AbortSignal): Promise<void>;
   /** Marks the migration `done` or `aborted`, or keeps it `open` with the failure that ended the run. */
-  conclude(state: MigrationState, failure: string | null, signal: AbortSignal): Promise<void>;
+  conclude(state: MigrationState, failure: RunFailure | null, signal: AbortSignal): Promise<void>;
 }
 
 /** One reason to slow down. */
@@ -367,10 +379,25 @@ export interface ThrottleSample {
   readonly lag?: { readonly ms: number; readonly limitMs: number };
   /** So much that the run shall end, resumably, rather than wait. */
   readonly isCritical?: boolean;
-  /** What the operator should look at although it is no reason to stop, or more than that: a sentence, told once for as long as it stays the same. */
+  /**
+   * What the operator should look at although it is no reason to stop, or more than that: a sentence, told once for as long as it
+   * stays the same.
+   */
   readonly warning?: string;
-  /** What the operator may like to know, such as what was found and is looked at: a sentence, told once for as long as it stays the same. */
+  /**
+   * What the operator may like to know, such as what was found and is looked at: a sentence, told once for as long as it stays
+   * the same.
+   */
   readonly notice?: string;
+}
+
+/** Transactions that one session has ended since it was opened. */
+export interface SessionTransactions {
+  /** Names the session for as long as it lives. */
+  readonly id: string;
+  readonly count: number;
+  /** From their begin to their end, all together, milliseconds. */
+  readonly busyMs: number;
 }
 
 /** Time and chance, so that the simulator can own both. */

@@ -7,13 +7,13 @@ import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { checkResume, checkStart } from '../engine/record-check.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { dropStandIns } from './carry-over-triggers.ts';
 import { keyColumns, readTable, type TableDescription } from './catalog.ts';
-import { openChangeStream } from './change-stream.ts';
+import { type LoggedChanges, openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim, type Claim } from './claim.ts';
 import type { CutoverParts } from './cutover-attempt.ts';
@@ -33,8 +33,10 @@ import { retainedLog } from './retained-log.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
+import { checkSource } from './source-watch.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { operatorLimits, runningThreads } from './throttle-signals.ts';
+import { transactionTimes } from './transaction-times.ts';
 
 /** Fences, barriers, checkpoints and samples never wait behind copying. */
 const serviceSessionsMax = 8;
@@ -102,6 +104,7 @@ export class ClaimedTable implements TableClaim {
   readonly cutoverParts: CutoverParts;
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
+  readonly readTransactions: NonNullable<TableClaim['readTransactions']>;
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
   readonly #working: SessionPool;
@@ -109,6 +112,7 @@ export class ClaimedTable implements TableClaim {
   readonly #replicas: readonly (ThrottleSignal & AsyncDisposable)[];
   #source: TableDescription | null = null;
   #pair: LockablePair | null = null;
+  #stream: LoggedChanges | null = null;
   #acknowledged: LogPosition | null = null;
 
   constructor(order: ClaimOrder, claim: Claim) {
@@ -125,6 +129,7 @@ export class ClaimedTable implements TableClaim {
       plan,
       claim,
       prepareWriter: (session, signal) => this.pair.prepareWriter(session, signal),
+      undecided: () => this.#stream?.undecided() ?? [],
     };
     this.cutover = createCutover(this.cutoverParts);
     const { urls = [], isFinding = false } = options.replicas ?? {};
@@ -138,6 +143,7 @@ export class ClaimedTable implements TableClaim {
     const limited = { pool: this.#service, limits };
     const watched = { pool: this.#service, server, plan, clock: systemClock };
     const log = { flavour: server.flavour, limit: () => limits().retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
+    this.readTransactions = transactionTimes(this.#service);
     this.throttleSignals = [
       runningThreads(limited, systemClock),
       lockWaiters(watched),
@@ -179,7 +185,7 @@ export class ClaimedTable implements TableClaim {
 
   async openChangeStream(from: string | null, signal: AbortSignal): ReturnType<TableClaim['openChangeStream']> {
     const { plan, server } = this.#order;
-    return await openChangeStream(
+    const stream = await openChangeStream(
       {
         server,
         sessions: this.#service,
@@ -196,6 +202,14 @@ export class ClaimedTable implements TableClaim {
       },
       signal,
     );
+    try {
+      await this.#service.withSession((session) => checkSource(session, plan, signal), signal);
+      this.#stream = stream;
+      return stream;
+    } catch (error) {
+      await stream[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -47,6 +47,8 @@ export interface OptionRow {
   /** As one would write it; null: none. `isRequired` rows have none. */
   readonly default: string | null;
   readonly isRequired?: true;
+  /** Commands that can do without what is required. */
+  readonly optionalFor?: readonly CommandName[];
   readonly placeholder: string;
   /** One or two sentences. */
   readonly help: string;
@@ -80,7 +82,7 @@ export const OPTIONS = {
     default: null,
     isRepeated: true,
     placeholder: '[SCHEMA.]NAME',
-    help: 'The table to change, where --alter has only clauses. Without a schema, it is in the database of --url, on PostgreSQL where the search path finds it. With several, the first --alter is for the first --table, and so on.',
+    help: 'The table to change, where --alter has only clauses. Without a schema, it is in the database of --url, on PostgreSQL where the search path finds it. PostgreSQL folds the name to lower case as in SQL: double quotes keep capitals. With several, the first --alter is for the first --table, and so on.',
     group: 'Change',
     commands: CHANGE,
   },
@@ -134,6 +136,7 @@ export const OPTIONS = {
     kind: 'text',
     default: null,
     isRequired: true,
+    optionalFor: ['status'],
     placeholder: 'URL',
     help: 'The server that holds the table: mysql://user@host:3306/database, mariadb://… or postgres://user@host:5432/database. Never a proxy or a pooler, never a replica. What postgres:// leaves open comes from the PG* variables.',
     group: 'Connection',
@@ -291,7 +294,7 @@ export const OPTIONS = {
     max: 60_000,
     default: null,
     placeholder: 'TIME',
-    help: 'Copying and verifying rest while a small write of ours takes longer than this. The default is twice what it took before the copy, at least 10ms; 0 is no limit.',
+    help: 'Copying and verifying rest while a small write of ours takes longer than this. The default is twice what it took before the copy, at least 10ms; 0 is no limit. With a limit the transactions of others are watched too, where performance_schema counts them.',
     group: 'Load',
     commands: RUN,
   },
