@@ -84,7 +84,10 @@ export interface Plan {
   readonly addedUniques: readonly string[];
   /** Secondary indexes that are built after the copy. */
   readonly deferredIndexes: readonly string[];
-  /** Foreign keys of the source, and of others to it, that the swap carries over. Absent: there are none, or the adapter reads them later. */
+  /**
+   * Foreign keys of the source, and of others to it, that the swap carries over. Absent: there are none, or the adapter reads
+   * them later.
+   */
   readonly foreignKeys?: readonly CarriedForeignKey[];
   /** Absent where the table is swapped alone. */
   readonly family?: Family;
@@ -186,4 +189,6 @@ export interface VerificationProgress {
   readonly repairedTotal: number;
   /** True once one whole pass found nothing. */
   readonly isClean: boolean;
+  /** Keys that kept changing, to be compared under the cutover's lock. Absent in a checkpoint of an older version. */
+  readonly open?: readonly RowKey[];
 }

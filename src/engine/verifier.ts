@@ -47,14 +47,15 @@ interface Suspected {
 
 /**
  * A pass compares every range. A range that differs is drilled down to its keys. These are judged beside the next comparisons,
- * those of several ranges together, for a judgement mostly waits: fence, a flush picked behind it, compare again; if it still differs, receive up to a new fence, and only a key of which no change came in
- * since that pick is a real difference. Real differences are repaired by reading the row again, and the pass is repeated,
- * until a whole pass finds none. Keys that kept changing stay open and are compared under the cutover lock.
+ * those of several ranges together, for a judgement mostly waits: fence, a flush picked behind it, compare again; if it still
+ * differs, receive up to a new fence, and only a key of which no change came in since that pick is a real difference. Real
+ * differences are repaired by reading the row again, and the pass is repeated, until a whole pass finds none. Keys that kept
+ * changing stay open and are compared under the cutover lock.
  */
 export class Verifier {
   readonly #parts: VerifierParts;
   readonly #context: RetryContext;
-  readonly #open = new Set<RowKey>();
+  readonly #open: Set<RowKey>;
   readonly #changed = new Condition();
   #suspected: readonly Suspected[] = [];
   #chunker: Chunker;
@@ -64,11 +65,13 @@ export class Verifier {
     this.#parts = parts;
     this.#context = context;
     this.#progress = progress;
+    this.#open = new Set(progress.open);
     this.#chunker = new Chunker(parts, progress.verifiedThrough, context);
   }
 
   get progress(): VerificationProgress {
-    return { ...this.#progress, verifiedThrough: this.#progress.isClean ? null : this.#chunker.finishedThrough };
+    const verifiedThrough = this.#progress.isClean ? null : this.#chunker.finishedThrough;
+    return { ...this.#progress, verifiedThrough, open: [...this.#open] };
   }
 
   /** Runs passes until one is clean. Runs only when copying has ended, so that no key is held back. */
