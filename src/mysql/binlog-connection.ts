@@ -14,11 +14,14 @@ import type { Socket } from 'node:net';
 import { MigrationError } from '../engine/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, serverErrno, translateConnecting } from './errors.ts';
+import type { Flavour } from './flavour.ts';
 import type { LogPlace } from './position.ts';
 
 /** What to ask for, and how. */
 export interface DumpRequest {
   readonly config: ConnectionConfig;
+  /** Whose log it must be. */
+  readonly server: { readonly identity: string; readonly flavour: Pick<Flavour, 'identityExpression'> };
   readonly place: LogPlace;
   /** The server ends an older reader with the same number, so it must be nobody else's. */
   readonly serverId: number;
@@ -61,9 +64,20 @@ interface Packet {
   asError(encoding: string): Error;
 }
 
+/** The places of one server's log mean nothing in that of another. */
+function takenOver(): MigrationError {
+  const message = 'Another server answers where the log was read, so a replica has taken over. Resume the migration.';
+  return new MigrationError('STREAM_BROKEN', message);
+}
+
 /** Where zongji keeps the command that it puts into the driver's queue after 'ready' (pinned to 0.9.0; a test looks for it). */
 interface ZongjiInternals {
   BinlogClass: new (handler: () => void) => { start(packet: Packet | undefined, connection: DriverInternals): unknown };
+}
+
+/** The driver's own type knows of no rows. */
+interface AskingConnection {
+  query(sql: string, done: (error: Error | null, rows?: readonly Readonly<Record<string, unknown>>[]) => void): void;
 }
 
 interface DriverInternals {
@@ -140,7 +154,13 @@ class ZongjiDump implements Dump {
 
   /** Runs when everything but the request itself has been done; what is queued here comes before it. */
   #takeOver(zongji: ZongJi): void {
-    const { heartbeatMs, writeTimeoutSeconds } = this.#request;
+    const { heartbeatMs, server, writeTimeoutSeconds } = this.#request;
+    const ask = `SELECT ${server.flavour.identityExpression} AS identity`;
+    const asking = zongji.connection as unknown as AskingConnection | null;
+    asking?.query(ask, (error, rows) => {
+      if (error !== null) this.#end(this.#explain(error));
+      else if (String(rows?.[0]?.['identity']) !== server.identity) this.#end(takenOver());
+    });
     const heartbeat = heartbeatMs * 1_000_000;
     const set =
       `SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', @master_heartbeat_period = ${heartbeat}, ` +

@@ -2,7 +2,7 @@
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Clock, OnReconnect } from '../engine/ports.ts';
-import { openDump, type Dump } from './binlog-connection.ts';
+import { openDump, type Dump, type DumpRequest } from './binlog-connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import type { LogPlace } from './position.ts';
 
@@ -17,6 +17,7 @@ export interface FeedLimits {
 
 export interface FeedOptions {
   readonly config: ConnectionConfig;
+  readonly server: DumpRequest['server'];
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly onReconnect: OnReconnect;
@@ -143,7 +144,7 @@ export class LogFeed {
 
   async #connect(signal: AbortSignal): Promise<Connected> {
     signal.throwIfAborted();
-    const { config, clock, limits } = this.#options;
+    const { config, clock, limits, server } = this.#options;
     const firstEvent = deferred<void>();
     const end = deferred<MigrationError>();
     const place = this.#receiver.restart();
@@ -152,7 +153,7 @@ export class LogFeed {
     const serverId = 2 ** 31 + Math.floor(clock.random() * (2 ** 31 - 1));
     let isFirst = true;
     const dump = openDump(
-      { config, place, serverId, ...limits },
+      { config, server, place, serverId, ...limits },
       {
         event: (bytes, from, to) => {
           if (isFirst) firstEvent.resolve();

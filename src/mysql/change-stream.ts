@@ -30,7 +30,7 @@ import type { SessionPool } from './session.ts';
 
 /** What a stream is opened for. */
 export interface ChangeStreamOptions {
-  readonly server: Pick<Server, 'config' | 'flavour' | 'ignoresNameCase'>;
+  readonly server: Pick<Server, 'config' | 'flavour' | 'identity' | 'ignoresNameCase'>;
   /** For fences, barriers and questions: two sessions at the same time at most. */
   readonly sessions: SessionPool;
   /** The schema that has the table of `fenceTableDefinition`. */
@@ -68,11 +68,17 @@ const defaultLimits: StreamLimits = {
 /** Closing waits no longer than this for the server to take our rows back and to end the connection. */
 const closeLimitMs = 5_000;
 
+/** The stream, and what it has seen beside its changes. */
+export interface LoggedChanges extends ChangeStream {
+  /** XA transactions with changes of the source that are prepared and not yet decided, as XA COMMIT names them. */
+  undecided(): readonly string[];
+}
+
 /**
  * Opens a stream and waits until the server sends it. Rejects with LOG_PURGED if the position is gone, with ACCESS_DENIED
  * without REPLICATION SLAVE and REPLICATION CLIENT, and with STREAM_BROKEN if the position is of another server.
  */
-export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<ChangeStream> {
+export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<LoggedChanges> {
   const start = await options.sessions.withSession((session) => findStart(session, options, signal), signal);
   const stream = new BinlogChangeStream(options, start);
   try {
@@ -84,7 +90,7 @@ export async function openChangeStream(options: ChangeStreamOptions, signal: Abo
   }
 }
 
-class BinlogChangeStream implements ChangeStream {
+class BinlogChangeStream implements LoggedChanges {
   readonly start: Position;
   readonly #options: ChangeStreamOptions;
   readonly #fences: Fences;
@@ -118,7 +124,7 @@ class BinlogChangeStream implements ChangeStream {
       onDistantWrite: (statement) => this.#distantWrites.push(statement),
     });
     this.#feed = new LogFeed(
-      { config: server.config, clock, limits, onReconnect: (reconnect) => this.#onReconnect?.(reconnect) },
+      { config: server.config, server, clock, limits, onReconnect: (reconnect) => this.#onReconnect?.(reconnect) },
       {
         restart: () => {
           this.#isPaused = false;
@@ -169,6 +175,10 @@ class BinlogChangeStream implements ChangeStream {
       this.#rest.end();
       signal.removeEventListener('abort', wake);
     }
+  }
+
+  undecided(): readonly string[] {
+    return this.#reader.prepared.undecided();
   }
 
   placeFence(signal: AbortSignal): Promise<Fence> {

@@ -20,7 +20,7 @@ import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
 import { hasPassed } from '../sessions/pause.ts';
-import type { Server } from './server.ts';
+import { readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -28,9 +28,15 @@ import { quoteText } from './statements.ts';
 export interface Claim extends AsyncDisposable {
   /** Aborts with CLAIM_LOST once the claim is lost for good. */
   readonly lost: AbortSignal;
-  /** Opens a working session in a free slot. Rejects with CLAIM_LOST if the claim is no longer ours, CONNECTION_LOST while it is taken again. */
+  /**
+   * Opens a working session in a free slot. Rejects with CLAIM_LOST if the claim is no longer ours, CONNECTION_LOST while it is
+   * taken again.
+   */
   openSession(options: { readonly settings?: readonly string[] }, signal: AbortSignal): Promise<OwnedSession>;
-  /** Rejects with CLAIM_LOST or CONNECTION_LOST unless, at this moment, the claim is ours. Asks through the given session, under its locks. */
+  /**
+   * Rejects with CLAIM_LOST or CONNECTION_LOST unless, at this moment, the claim is ours. Asks through the given session, under
+   * its locks.
+   */
   check(session: Session, signal: AbortSignal): Promise<void>;
 }
 
@@ -266,6 +272,9 @@ class HeldClaim implements Claim {
 
   async #isStillOurs(session: OwnedSession): Promise<boolean> {
     const signal = this.#over.signal;
+    const { flavour, identity } = this.#server;
+    // The replica that has taken over has our record too, but not yet all that its predecessor confirmed.
+    if ((await readIdentity(session, flavour, signal)) !== identity) throw this.#lostError('another server has taken over');
     const [row] = await session.query(`SELECT GET_LOCK(${quoteText(this.#name)}, 0) AS isHeld`, signal);
     return row?.['isHeld'] === '1' && (await readClaim(session, this.#name, signal))?.token === this.#token;
   }

@@ -14,7 +14,12 @@ export interface Flavour {
   readonly renamesUnderLock: boolean;
   /** WAIT_FOR_EXECUTED_GTID_SET exists; whether GTIDs are on is another question. */
   readonly hasGtidWait: boolean;
-  /** Where metadata locks can be listed. MariaDB's table exists only with the plug-in METADATA_LOCK_INFO, and says nothing about who waits. */
+  /** SQL: what tells the server from any other. */
+  readonly identityExpression: string;
+  /**
+   * Where metadata locks can be listed. MariaDB's table exists only with the plug-in METADATA_LOCK_INFO, and says nothing about
+   * who waits.
+   */
   readonly metadataLockSource: 'performance_schema' | 'metadata_lock_info';
   /** Changes of a child by a foreign key's cascade are row events in the log (MySQL 9.6). */
   readonly logsCascades: boolean;
@@ -22,7 +27,10 @@ export interface Flavour {
   readonly renamesIndexes: boolean;
   /** Where InnoDB lists its tables and indexes in information_schema: INNODB_TABLES or INNODB_SYS_TABLES, and so on. */
   readonly innodbPrefix: 'INNODB' | 'INNODB_SYS';
-  /** What may end an ALTER that must not copy rows while writers wait, the cheapest first. The last one tells nothing of cheapness by itself. */
+  /**
+   * What may end an ALTER that must not copy rows while writers wait, the cheapest first. The last one tells nothing of
+   * cheapness by itself.
+   */
   readonly onlineAlgorithms: readonly string[];
   /** Instant changes of columns that a table may have had since it was rebuilt; null: not counted (MySQL before 8.0.29, MariaDB). */
   readonly instantVersionsMax: number | null;
@@ -46,6 +54,7 @@ export function flavourOf(version: string): Flavour {
     isMariaDb,
     renamesUnderLock: isMySqlFrom(8_00_13),
     hasGtidWait: isMySqlFrom(5_07_05),
+    identityExpression: isMariaDb ? "CONCAT_WS(' ', @@server_id, @@hostname, @@port)" : '@@server_uuid',
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
     logsCascades: isMySqlFrom(9_06_00),
     renamesIndexes: isMySqlFrom(5_07_00) || (isMariaDb && versionNumber >= 10_05_02),
@@ -59,7 +68,15 @@ export function flavourOf(version: string): Flavour {
       // A long IN list of keys would otherwise become a full scan or a join with a temporary table.
       ...(isMySqlFrom(5_07_09) ? ['range_optimizer_max_mem_size = 0', 'max_execution_time = 0'] : []),
       ...(isMariaDb && versionNumber >= 10_03_00 ? ['in_predicate_conversion_threshold = 0'] : []),
+      // SHOW CREATE TABLE would tell of a row format that is only the server's default.
+      ...(isMySqlFrom(5_07_22) ? ['show_create_table_verbosity = 0'] : []),
       ...(isMariaDb ? ['max_statement_time = 0'] : []),
+      ...(isMariaDb && versionNumber >= 10_03_00
+        ? ['idle_transaction_timeout', 'idle_readonly_transaction_timeout', 'idle_write_transaction_timeout'].map(
+            (name) => `${name} = 0`,
+          )
+        : []),
+      ...(isMariaDb && versionNumber >= 10_03_07 && versionNumber < 11_05_00 ? ['alter_algorithm = 0'] : []),
     ],
   };
 }

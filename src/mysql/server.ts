@@ -11,6 +11,8 @@ export interface Server extends AsyncDisposable {
   readonly flavour: Flavour;
   /** Table and database names that differ only in case are the same (lower_case_table_names is not 0). */
   readonly ignoresNameCase: boolean;
+  /** Tells it from any other, such as the replica that takes over behind the same name. */
+  readonly identity: string;
   readonly ender: SessionEnder;
   /** Opens a session with the usual settings, and further assignments for SET SESSION. `mark`: see SessionOptions. */
   openSession(
@@ -23,11 +25,12 @@ export interface Server extends AsyncDisposable {
 export async function openServer(config: ConnectionConfig, signal: AbortSignal): Promise<Server> {
   const ender = createSessionEnder(config);
   try {
-    const { flavour, ignoresNameCase } = await look(config, ender, signal);
+    const { flavour, ignoresNameCase, identity } = await look(config, ender, signal);
     return {
       config,
       flavour,
       ignoresNameCase,
+      identity,
       ender,
       openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
       [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
@@ -47,12 +50,23 @@ async function look(
   config: ConnectionConfig,
   ender: SessionEnder,
   signal: AbortSignal,
-): Promise<{ readonly flavour: Flavour; readonly ignoresNameCase: boolean }> {
+): Promise<Pick<Server, 'flavour' | 'ignoresNameCase' | 'identity'>> {
   // Only settings that every server knows can be set before it is known which one it is.
   const unknown: Flavour = { ...flavourOf('0.0.0'), sessionSettings: [] };
   await using session = await openSession({ config, ender, flavour: unknown }, signal, 'first');
   const [row] = await session.query('SELECT @@version AS version, @@lower_case_table_names AS nameCase', signal);
   // The control connection is made now, while there is room for it.
   await ender.observe(session.identity);
-  return { flavour: flavourOf(row?.['version'] ?? ''), ignoresNameCase: row?.['nameCase'] !== '0' };
+  const flavour = flavourOf(row?.['version'] ?? '');
+  return { flavour, ignoresNameCase: row?.['nameCase'] !== '0', identity: await readIdentity(session, flavour, signal) };
+}
+
+/** Of the server that the session is on: see Server.identity. */
+export async function readIdentity(
+  session: Pick<OwnedSession, 'query'>,
+  { identityExpression }: Pick<Flavour, 'identityExpression'>,
+  signal: AbortSignal,
+): Promise<string> {
+  const [row] = await session.query(`SELECT ${identityExpression} AS identity`, signal);
+  return row?.['identity'] ?? '';
 }
