@@ -76,7 +76,8 @@ export class BatchQueue {
   add(change: Change): void {
     this.#changes.push(change);
     this.#bytes += changeBytes(change);
-    if (this.#changes.length >= this.#limits.changesMax) this.#seal();
+    // By bytes too: a part that fills the queue by itself would never be taken, as it is not whole.
+    if (this.#changes.length >= this.#limits.changesMax || this.#bytes >= this.#limits.bytesMax / 4) this.#seal();
   }
 
   /** The transaction in hand is complete; reading may go on from `position` once everything up to here is applied. */

@@ -34,6 +34,21 @@ test('transactions that wait share a batch, and nothing comes twice', () => {
   expect(queue.take()).toBe(null);
 });
 
+test('a transaction that fills the queue by itself is handed out in parts', () => {
+  const key = 'k'.repeat(100);
+  const queue = new BatchQueue(at(0), { changesMax: 1000, bytesMax: 40 * changeBytes(upsert(key)) });
+  queue.begin(at(0), at(1), false);
+  let taken = 0;
+  for (let number = 0; number < 200; number += 1) {
+    queue.add(upsert(key));
+    if (!queue.isFull) continue;
+    while (!queue.isHalfEmpty) taken += queue.take()?.changes.length ?? Number.NaN;
+  }
+  queue.end(at(1), null);
+  for (let batch = queue.take(); batch !== null; batch = queue.take()) taken += batch.changes.length;
+  expect(taken).toBe(200);
+});
+
 test('a transaction without changes is news of the position and the fence', () => {
   const queue = new BatchQueue(at(0), roomy);
   put(queue, 1, [], fence(1));
@@ -90,15 +105,17 @@ test('changes that an older position would bring again hold the batch back to it
 
 test('it is full above its bytes, half empty at half of them, and counts what waits in parts too', () => {
   const bytes = changeBytes(upsert('k'));
-  const queue = new BatchQueue(at(0), { changesMax: 2, bytesMax: 4 * bytes });
-  put(queue, 1, ['k', 'k', 'k', 'k']);
+  const queue = new BatchQueue(at(0), { changesMax: 2, bytesMax: 8 * bytes });
+  put(queue, 1, Array.from({ length: 8 }, () => 'k'));
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([false, false]);
   put(queue, 2, ['k']);
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([true, false]);
   queue.take();
+  queue.take();
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([false, false]);
   queue.take();
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([false, true]);
+  queue.take();
   expect(shown(queue.take())).toEqual(['k', 1, 2, 2, null]);
 });
 
