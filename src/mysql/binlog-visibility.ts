@@ -12,6 +12,7 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Position } from '../engine/model.ts';
 import type { Clock } from '../engine/ports.ts';
+import { withinTime } from '../engine/tasks.ts';
 import type { Fences } from './binlog-fences.ts';
 import { formatXid } from './binlog-statement.ts';
 import type { PreparedTransactions } from './binlog-xa.ts';
@@ -68,24 +69,15 @@ export class Visibility {
 
   /** The heartbeat's own commit waits for whatever the others wait for. */
   async #awaitHeartbeat(signal: AbortSignal): Promise<void> {
-    const { clock, fences, timeoutMs } = this.#options;
-    const limit = new AbortController();
-    const either = AbortSignal.any([signal, limit.signal]);
-    const over = new AbortController();
-    const limiting = clock.sleep(timeoutMs, AbortSignal.any([signal, over.signal])).then(
-      () => limit.abort(stuck('A heartbeat behind the logged transactions has not been committed', timeoutMs)),
-      () => {},
-    );
+    const { clock, fences, sessions, timeoutMs } = this.#options;
+    // A server that is away for a while is no commit that waits.
+    await sessions.withSession((session) => session.query('SELECT 1', signal), signal);
+    const lateMessage = 'the heartbeat took too long';
     try {
-      await fences.beat(either);
+      await withinTime({ ms: timeoutMs, clock, lateMessage }, (inner) => fences.beat(inner), signal);
     } catch (error) {
-      if (limit.signal.aborted && !signal.aborted) {
-        throw stuck('A heartbeat behind the logged transactions has not been committed', timeoutMs, error);
-      }
-      throw error;
-    } finally {
-      over.abort();
-      await limiting;
+      if (!(error instanceof MigrationError) || error.message !== lateMessage) throw error;
+      throw stuck('A heartbeat behind the logged transactions has not been committed', timeoutMs, error);
     }
   }
 

@@ -52,7 +52,7 @@ class ControlConnection implements SessionEnder {
   }
 
   async killStatement(session: SessionIdentity): Promise<void> {
-    await this.#kill('KILL QUERY', session.connectionId, [session.mark], Date.now() + endLimitMs);
+    await this.#kill('KILL QUERY', session.connectionId, [session.mark], performance.now() + endLimitMs);
   }
 
   endSession(session: SessionIdentity): Promise<void> {
@@ -60,13 +60,13 @@ class ControlConnection implements SessionEnder {
   }
 
   async endHolders(marks: readonly string[]): Promise<void> {
-    const deadline = Date.now() + endLimitMs;
+    const deadline = performance.now() + endLimitMs;
     for (;;) {
       const holders = await this.#holders(marks, deadline);
       if (holders.length === 0) return;
       // Repeated each time: a session can be in a state in which it overlooks a KILL.
       for (const holder of holders) await this.#kill('KILL', holder, marks, deadline);
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw stuck(`connection ${holders.join(', ')} was killed but is still there after ${endLimitMs / 1000} s`);
       }
       await delay(pollMs);
@@ -74,7 +74,7 @@ class ControlConnection implements SessionEnder {
   }
 
   async observe(session: SessionIdentity): Promise<SessionState> {
-    const deadline = Date.now() + endLimitMs;
+    const deadline = performance.now() + endLimitMs;
     const [holder] = await this.#holders([session.mark], deadline);
     if (holder !== session.connectionId) return 'gone';
     // Not information_schema: on MySQL it fails whenever any session runs a statement with a character beyond the BMP (3854).
@@ -126,7 +126,7 @@ class ControlConnection implements SessionEnder {
           throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
         connection?.destroy();
         this.#connection = null;
-        if (Date.now() > deadline) throw stuck('the server could not be asked', error);
+        if (performance.now() > deadline) throw stuck('the server could not be asked', error);
         await delay(reconnectMs);
       }
     }

@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
-import { connect, runAtOnce, type Connection, type Reply } from './connection.ts';
+import { connect, liftTimeLimits, runAtOnce, type Connection, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate } from './errors.ts';
 import { quoteText } from './statements.ts';
@@ -75,7 +75,7 @@ class ControlConnection implements SessionEnder {
   async cancelStatement(session: SessionIdentity): Promise<void> {
     await this.#run(
       `SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE ${isSession(session)}`,
-      Date.now() + endLimitMs,
+      performance.now() + endLimitMs,
     );
   }
 
@@ -90,7 +90,7 @@ class ControlConnection implements SessionEnder {
   async observe(session: SessionIdentity): Promise<SessionState> {
     const { rows } = await this.#run(
       `SELECT state FROM pg_catalog.pg_stat_activity WHERE ${isSession(session)}`,
-      Date.now() + endLimitMs,
+      performance.now() + endLimitMs,
     );
     const [row] = rows;
     if (row === undefined) return 'gone';
@@ -110,14 +110,14 @@ class ControlConnection implements SessionEnder {
 
   /** Terminates what `pids` selects until it selects nothing. Repeated, because a session may be slow to heed it. */
   async #end(pids: string): Promise<void> {
-    const deadline = Date.now() + endLimitMs;
+    const deadline = performance.now() + endLimitMs;
     for (;;) {
       const { rows } = await this.#run(
         `SELECT pid, pg_catalog.pg_terminate_backend(pid) AS isTold FROM (${pids}) AS ended WHERE pid <> pg_catalog.pg_backend_pid()`,
         deadline,
       );
       if (rows.length === 0) return;
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         const ids = rows.map((row) => row['pid']).join(', ');
         throw stuck(`process ${ids} was told to end but is still there after ${endLimitMs / 1000} s`);
       }
@@ -139,7 +139,7 @@ class ControlConnection implements SessionEnder {
           throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
         connection?.destroy();
         this.#connection = null;
-        if (Date.now() > deadline) throw stuck('the server could not be asked', error);
+        if (performance.now() > deadline) throw stuck('the server could not be asked', error);
         await delay(reconnectMs);
       }
     }
@@ -158,8 +158,8 @@ class ControlConnection implements SessionEnder {
     // Moments are compared as text, and nothing that the role or the database has set may end or stall this session.
     await runAtOnce(
       connection,
-      `SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp; SET statement_timeout = 0;
-       SET idle_session_timeout = 0; SET default_transaction_read_only = off`,
+      `${liftTimeLimits}; SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp;
+       SET default_transaction_read_only = off`,
       statementLimitMs,
     );
     return connection;
