@@ -7,6 +7,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Listener, Notice, OWN_NOTICES } from './notifier.ts';
 import type { Environment } from './option-values.ts';
+import { withTimeLimit } from './time-limit.ts';
 
 /** A hook that runs for longer is ended. */
 const HOOK_MS_MAX = 60_000;
@@ -73,6 +74,7 @@ export function hookListener(hooks: Hooks, environment: Environment): Listener {
  */
 export async function runHook(path: string, notice: Notice, environment: Environment, signal: AbortSignal): Promise<void> {
   const inherited = Object.entries(environment).filter(([name]) => !SECRETS.has(name));
+  using limit = withTimeLimit(signal, HOOK_MS_MAX);
   const child = spawn(path, [], {
     env: {
       ...Object.fromEntries(inherited),
@@ -83,7 +85,7 @@ export async function runHook(path: string, notice: Notice, environment: Environ
       TABLESHIFT_HOOK_TEXT: notice.text,
     },
     stdio: ['pipe', 'pipe', 'pipe'],
-    signal: AbortSignal.any([signal, AbortSignal.timeout(HOOK_MS_MAX)]),
+    signal: limit,
     killSignal: 'SIGKILL',
   });
   let output = '';

@@ -2,6 +2,7 @@
 
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { MigrationError, messageOf } from '../engine/errors.ts';
+import { withTimeLimit } from './time-limit.ts';
 
 const ASK_EACH_MS = 1_000;
 const ANSWER_WITHIN_MS = 2_000;
@@ -18,7 +19,7 @@ export function httpCheck(address: string, clock: Clock): ThrottleSignal {
     async sample(signal) {
       if (askedAtMs !== null) await clock.sleep(Math.max(0, askedAtMs + ASK_EACH_MS - clock.now()), signal);
       askedAtMs = clock.now();
-      const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+      using within = withTimeLimit(signal, ANSWER_WITHIN_MS);
       const { status } = await ask(shownAddress(url, true), loginOf(url), within);
       return { pressure: status === 200 ? 0 : 1, detail: `${shownAddress(url, false)} answers ${status}` };
     },

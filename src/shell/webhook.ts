@@ -3,6 +3,7 @@
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Listener } from './notifier.ts';
+import { withTimeLimit } from './time-limit.ts';
 
 const ATTEMPTS_MAX = 4;
 const PAUSE_FIRST_MS = 1_000;
@@ -10,13 +11,7 @@ const ANSWER_WITHIN_MS = 5_000;
 
 /** Posts each notice as JSON. Anything but an answer from 200 to 299 is tried again a few times. Throws BAD_USAGE. */
 export function webhookListener(address: string, clock: Clock): Listener {
-  const url = URL.canParse(address) ? new URL(address) : null;
-  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {
-    throw new MigrationError(
-      'BAD_USAGE',
-      '--webhook must be an address that begins with http:// or https://, without a login.',
-    );
-  }
+  const url = parseWebhook(address);
   return {
     name: `the webhook ${url.origin}`,
     async tell(notice, signal) {
@@ -30,10 +25,19 @@ export function webhookListener(address: string, clock: Clock): Listener {
   };
 }
 
+/** Throws BAD_USAGE. */
+export function parseWebhook(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const isWebhook = url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === '';
+  if (isWebhook) return url;
+  const message = '--webhook must be an address that begins with http:// or https://, without a login.';
+  throw new MigrationError('BAD_USAGE', message);
+}
+
 /** Null, or why it failed. */
 async function post(url: URL, body: string, signal: AbortSignal): Promise<string | null> {
   const headers = { 'content-type': 'application/json' };
-  const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+  using within = withTimeLimit(signal, ANSWER_WITHIN_MS);
   try {
     const response = await fetch(url, { method: 'POST', redirect: 'manual', headers, body, signal: within });
     await response.body?.cancel();
