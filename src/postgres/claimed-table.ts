@@ -5,7 +5,7 @@ import { COPY_WORKERS_MAX } from '../engine/options.ts';
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../engine/ports.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { createCarryOver } from './carry-over.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { openChangeStream } from './change-stream.ts';
@@ -117,6 +117,7 @@ export class ClaimedTable implements TableClaim {
       plan,
       keyColumns: keyColumns(plan, this.#source),
       sessions: this.#working,
+      conversionSettings: this.#order.server.conversionSettings,
       shadow: createShadowBuilder(plan),
       ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
     });

@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
+import { type ConversionSettings, ownSettings, userSettings } from './conversion-settings.ts';
 import type { ComparedColumn, KeyOperators } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -37,33 +38,63 @@ export interface PairLayout {
   /** All columns of the index that makes the key unique in the shadow, quoted: in one with partitions it may have more. */
   readonly shadowKeyIndex: readonly string[];
   readonly columns: readonly CarriedColumn[];
+  /** Stored columns that both tables compute by the same expression: compared, not carried over. */
+  readonly generated: readonly CarriedColumn[];
   readonly uniques: readonly ShadowUnique[];
+  /** What converts rows begins with this: see `userSettings`. */
+  readonly userSettings: string;
+  /** Takes that back; empty where there is nothing to take back. */
+  readonly ownSettings: string;
 }
 
 /** Reads the layout from the catalog. Both tables exist. Locks nothing. */
-export async function readPairLayout(session: Session, plan: Plan, signal: AbortSignal): Promise<PairLayout> {
+export async function readPairLayout(
+  session: Session,
+  { plan, conversionSettings }: { readonly plan: Plan; readonly conversionSettings: ConversionSettings },
+  signal: AbortSignal,
+): Promise<PairLayout> {
   const sourceTypes = await readColumnTypes(session, plan.source, signal);
   const shadowTypes = await readColumnTypes(session, plan.shadow, signal);
+  const key = plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes));
+  const shadowKey = plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes));
+  const keyTypes = [...key, ...shadowKey].map(({ literalType }) => literalType);
   return {
     source: plan.source,
     shadow: plan.shadow,
     shadowRows: await readShadowRows(session, plan.shadow, signal),
-    key: comparedBy(
-      plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes)),
-      await readOperators(session, plan.source, plan.key.index, signal),
-    ),
-    shadowKey: comparedBy(
-      plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes)),
-      await readOperators(session, plan.shadow, plan.key.shadowIndex, signal),
-    ),
+    key: comparedBy(key, await readOperators(session, plan.source, plan.key.index, signal)),
+    shadowKey: comparedBy(shadowKey, await readOperators(session, plan.shadow, plan.key.shadowIndex, signal)),
     shadowKeyIndex: await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal),
     columns: plan.columns.map((pair) => ({
       shadow: quoteName(pair.shadow),
       shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
       expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
     })),
+    generated: await readGenerated(session, plan, signal),
     uniques: await readUniques(session, plan.shadow, signal),
+    userSettings: userSettings(conversionSettings, keyTypes),
+    ownSettings: ownSettings(conversionSettings, keyTypes),
   };
+}
+
+/** By name, type and expression: where the change touches any of these, the shadow is meant to hold other values. */
+async function readGenerated(
+  session: Session,
+  { source, shadow }: Plan,
+  signal: AbortSignal,
+): Promise<readonly CarriedColumn[]> {
+  const columns = (table: TableName): string =>
+    `SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression ` +
+    `FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum ` +
+    `WHERE a.attrelid = ${tableOid(table)} AND a.attgenerated = 's' AND NOT a.attisdropped`;
+  const rows = await session.query(
+    `SELECT s.attname AS name, s.type FROM (${columns(source)}) AS s JOIN (${columns(shadow)}) AS t USING (attname, type, expression) ORDER BY name`,
+    signal,
+  );
+  return rows.map((row) => {
+    const name = quoteName(row['name'] ?? '');
+    return { shadow: name, shadowType: row['type'] ?? '', expression: name };
+  });
 }
 
 /** Those that inherit from a plain shadow would be somebody else's. */

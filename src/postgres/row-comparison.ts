@@ -47,6 +47,11 @@ export async function findDifferences(
   return keysFromRows(layout.key, await session.query(differencesStatement(layout, conditions, limitRows), signal));
 }
 
+/** What both tables must hold alike. What the shadow computes by itself too: the server's own ALTER keeps what is stored. */
+function comparedColumns({ columns, generated }: PairLayout): readonly CarriedColumn[] {
+  return [...columns, ...generated];
+}
+
 /** Whether `=` between the keys of both tables is that of their unique indexes, and different spellings are never equal. */
 function areKeysJoined({ key, shadowKey }: PairLayout): boolean {
   return key.every((column, part) => {
@@ -71,7 +76,8 @@ async function compareByKey(
 
 /** Counts of both sides and the keys that differ, those of the source, or else of the shadow. */
 function joinStatement(layout: PairLayout, range: KeyRange): string {
-  const { columns, key, shadowKey } = layout;
+  const { key, shadowKey } = layout;
+  const columns = comparedColumns(layout);
   const side = (sideKey: readonly ComparedColumn[], values: readonly string[], rows: string): string => {
     const keys = sideKey.map(({ name }, part) => `${quoteName(name)} AS k${part}`);
     const selected = [...keys, ...values.map((value, place) => `${value} AS c${place}`)];
@@ -85,7 +91,7 @@ function joinStatement(layout: PairLayout, range: KeyRange): string {
   );
   const texts = key.map((_, part) => `pg_catalog.concat(coalesce(s.k${part}, t.k${part}))`);
   return (
-    `SELECT count(s.k0) AS source, count(t.k0) AS shadow, ` +
+    `${layout.userSettings}SELECT count(s.k0) AS source, count(t.k0) AS shadow, ` +
     `json_agg(json_build_array(${texts.join(', ')})) FILTER (WHERE s.k0 IS NULL OR t.k0 IS NULL OR ${valuesDiffer(columns)}) AS differing ` +
     `FROM ${source} AS s FULL JOIN ${shadow} AS t ON ${key.map((_, part) => `s.k${part} = t.k${part}`).join(' AND ')}`
   );
@@ -120,9 +126,9 @@ function valuesDiffer(columns: readonly CarriedColumn[]): string {
 function hashStatement(layout: PairLayout, range: KeyRange): string {
   const side = (rows: string): string =>
     `(SELECT count(*)::text || ':' || coalesce(sum(r.row_hash), 0)::text FROM (${rows}) AS r)`;
-  const source = `SELECT ${sourceRowHash(layout.columns)} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
-  const shadow = `SELECT ${shadowRowHash(layout.columns)} AS row_hash FROM ${layout.shadowRows} WHERE ${rangeCondition(layout.shadowKey, range)}`;
-  return `SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;
+  const source = `SELECT ${sourceRowHash(comparedColumns(layout))} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
+  const shadow = `SELECT ${shadowRowHash(comparedColumns(layout))} AS row_hash FROM ${layout.shadowRows} WHERE ${rangeCondition(layout.shadowKey, range)}`;
+  return `${layout.userSettings}SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;
 }
 
 /** Keys whose rows are missing in one table or unequal, in one snapshot. Keys are those of the source, or else of the shadow. */
@@ -132,10 +138,10 @@ export function differencesStatement(
   limitRows: number,
 ): string {
   const numbers = layout.key.map((_, index) => index);
-  const source = `SELECT ${keyTexts(layout.key)}, ${sourceRowText(layout.columns)} AS row_text FROM ONLY ${quoteTable(layout.source)} WHERE ${conditions.source}`;
-  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(layout.columns)} AS row_text FROM ${layout.shadowRows} WHERE ${conditions.shadow}`;
+  const source = `SELECT ${keyTexts(layout.key)}, ${sourceRowText(comparedColumns(layout))} AS row_text FROM ONLY ${quoteTable(layout.source)} WHERE ${conditions.source}`;
+  const shadow = `SELECT ${keyTexts(layout.shadowKey)}, ${shadowRowText(comparedColumns(layout))} AS row_text FROM ${layout.shadowRows} WHERE ${conditions.shadow}`;
   return (
-    `SELECT ${numbers.map((n) => `coalesce(s.k${n}, t.k${n}) AS k${n}`).join(', ')} FROM (${source}) AS s ` +
+    `${layout.userSettings}SELECT ${numbers.map((n) => `coalesce(s.k${n}, t.k${n}) AS k${n}`).join(', ')} FROM (${source}) AS s ` +
     `FULL JOIN (${shadow}) AS t ON ${numbers.map((n) => `s.k${n} = t.k${n}`).join(' AND ')} ` +
     `WHERE s.row_text IS DISTINCT FROM t.row_text LIMIT ${limitRows}`
   );

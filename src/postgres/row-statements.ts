@@ -1,6 +1,6 @@
 /**
- * Statements on rows of a source and its shadow. All of them read the source without a lock; each is one statement and so sees
- * one snapshot. Names are pinned to schemas, for sessions have an empty search path.
+ * Statements on rows of a source and its shadow. All of them read the source without a lock; each is one statement, behind settings where
+ * it converts, and so sees one snapshot. Names are pinned to schemas, for sessions have an empty search path.
  */
 
 import type { KeyRange, RowKey, TableName } from '../engine/model.ts';
@@ -68,12 +68,12 @@ export function keyTexts(key: readonly KeyColumn[]): string {
 /** Copies what `condition` selects. Locks the new rows of the shadow; on an error nothing is inserted. */
 export function insertStatement(layout: PairLayout, condition: string, existing: 'collide' | 'skip'): string {
   const conflict = existing === 'skip' ? ` ON CONFLICT (${layout.shadowKeyIndex.join(', ')}) DO NOTHING` : '';
-  return `INSERT INTO ${quoteTable(layout.shadow)} ${insertSelect(layout, condition)}${conflict}`;
+  return `${layout.userSettings}INSERT INTO ${quoteTable(layout.shadow)} ${insertSelect(layout, condition)}${conflict}`;
 }
 
 /** The same rows into another table with the shadow's columns. */
 export function insertInto(table: string, layout: PairLayout, condition: string): string {
-  return `INSERT INTO ${table} ${insertSelect(layout, condition)}`;
+  return `${layout.userSettings}INSERT INTO ${table} ${insertSelect(layout, condition)}`;
 }
 
 function insertSelect(layout: PairLayout, condition: string): string {

@@ -52,7 +52,14 @@ export function createRowWriter(layout: (signal: AbortSignal) => Promise<PairLay
       const pair = await layout(signal);
       const conditions = { source: keysCondition(pair.key, keys), shadow: keysCondition(pair.shadowKey, keys) };
       const statement = differencesStatement(pair, conditions, 2 * keys.length);
-      return keysFromRows(pair.key, await withSession((session) => session.query(statement, signal), signal));
+      const compare = (session: Session): ReturnType<Session['query']> => session.query(statement, signal);
+      return keysFromRows(
+        pair.key,
+        await withSession(
+          (session) => (place.isInTransaction ? undone(session, place, () => compare(session)) : compare(session)),
+          signal,
+        ),
+      );
     },
   };
 }
@@ -73,6 +80,7 @@ export async function insertChecked(
 ): Promise<{ readonly rows: number } | 'collided'> {
   try {
     const { affectedRows } = await behindSavepoint(session, insert.place, () => session.execute(insert.statement, signal));
+    if (insert.place.isInTransaction && layout.ownSettings !== '') await session.execute(layout.ownSettings, signal);
     return { rows: affectedRows };
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;

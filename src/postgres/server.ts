@@ -6,6 +6,7 @@ import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from
 import { translateConnecting } from './errors.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
+import type { ConversionSettings } from './conversion-settings.ts';
 import { describeServer, openSession, type OwnedSession } from './session.ts';
 
 /** Disposing it closes its control connection; sessions are disposed by who opened them. */
@@ -15,6 +16,8 @@ export interface Server extends AsyncDisposable {
   readonly flavour: Flavour;
   /** Schemas in which this user finds names without one; our sessions do not search them. */
   readonly searchPath: readonly string[];
+  /** How this user's sessions read and write values where ours are set otherwise. */
+  readonly conversionSettings: ConversionSettings;
   readonly ender: SessionEnder;
   /** Opens a session with the usual settings, and further assignments for SET. */
   openSession(
@@ -25,12 +28,13 @@ export interface Server extends AsyncDisposable {
 
 /** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openServer(asked: ConnectionConfig, signal: AbortSignal): Promise<Server> {
-  const { config, flavour, searchPath } = await look(asked, signal);
+  const { config, flavour, searchPath, conversionSettings } = await look(asked, signal);
   const ender = createSessionEnder(config);
   const server: Server = {
     config,
     flavour,
     searchPath,
+    conversionSettings,
     ender,
     openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
     [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
@@ -50,7 +54,9 @@ export async function openServerAt(url: string, defaults: ConnectionDefaults, si
   return openServer(await connectionConfig(url, defaults), signal);
 }
 
-async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Pick<Server, 'config' | 'flavour' | 'searchPath'>> {
+type Seen = Pick<Server, 'config' | 'flavour' | 'searchPath' | 'conversionSettings'>;
+
+async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen> {
   try {
     const connection = await connect(config, 'tableshift', signal);
     try {
@@ -58,7 +64,8 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Pick
         connection,
         `SELECT pg_catalog.current_setting('server_version') AS version,
            pg_catalog.current_setting('server_version_num') AS number, pg_catalog.pg_backend_pid() AS pid,
-           pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas`,
+           pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas,
+           pg_catalog.current_setting('intervalstyle') AS intervals, pg_catalog.current_setting('lc_monetary') AS money`,
         config.connectTimeoutMs,
       );
       const [row] = rows;
@@ -71,7 +78,8 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Pick
       const ssl = connection.isEncrypted ? config.ssl : null;
       const flavour = flavourOf(row?.['version'] ?? '', Number(row?.['number']));
       const searchPath = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
-      return { config: { ...config, ssl, isTlsOptional: false }, flavour, searchPath };
+      const conversionSettings = { searchPath, intervalStyle: row?.['intervals'] ?? '', lcMonetary: row?.['money'] ?? '' };
+      return { config: { ...config, ssl, isTlsOptional: false }, flavour, searchPath, conversionSettings };
     } finally {
       await connection.end(closeLimitMs);
     }

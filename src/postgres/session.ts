@@ -115,6 +115,8 @@ export const outputSettings: readonly string[] = [
   "xmlbinary = 'base64'",
   "lc_monetary = 'C'",
   'standard_conforming_strings = on',
+  // A key may be an array with the word NULL in it.
+  'array_nulls = on',
 ];
 
 /**
@@ -147,6 +149,8 @@ function settingStatements({ flavour, settings }: SessionOptions): string {
     // Compiling chunk statements costs more than it saves.
     'jit = off',
     'client_min_messages = notice',
+    // As a replica a session checks no constraint by a trigger.
+    'session_replication_role = origin',
     ...flavour.sessionSettings,
     ...(settings ?? []),
   ];

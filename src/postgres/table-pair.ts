@@ -2,6 +2,7 @@
 
 import type { Plan, RowKey } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
+import type { ConversionSettings } from './conversion-settings.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows, rowKey } from './row-key.ts';
@@ -30,6 +31,7 @@ export interface TablePairOptions {
   /** The key columns of the source. */
   readonly keyColumns: readonly KeyColumn[];
   readonly sessions: SessionPool;
+  readonly conversionSettings: ConversionSettings;
   readonly shadow: ShadowBuilder;
   /** Whether indexes are built by one process of the server. */
   readonly isGentle?: () => boolean;
@@ -41,8 +43,9 @@ export interface PostgresTablePair extends TablePair {
 }
 
 /** Opens the pair. The shadow need not exist yet. */
-export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: TablePairOptions): PostgresTablePair {
-  const layout = layoutOnce(plan, sessions);
+export function openTablePair(options: TablePairOptions): PostgresTablePair {
+  const { plan, keyColumns, sessions, shadow, isGentle } = options;
+  const layout = layoutOnce(options);
   const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
   const query = (statement: string, signal: AbortSignal) =>
     sessions.withSession((session) => session.query(statement, signal), signal);
@@ -115,16 +118,16 @@ export function openTablePair({ plan, keyColumns, sessions, shadow, isGentle }: 
 }
 
 /** The layout is read when it is first needed, and again after the shadow was made anew. */
-function layoutOnce(plan: Plan, sessions: SessionPool) {
+function layoutOnce(pair: Pick<TablePairOptions, 'plan' | 'conversionSettings' | 'sessions'>) {
   let known: PairLayout | null = null;
   const readBy = async (withSession: WriterPlace['withSession'], signal: AbortSignal): Promise<PairLayout> => {
-    const layout = known ?? (await withSession((session) => readPairLayout(session, plan, signal), signal));
+    const layout = known ?? (await withSession((session) => readPairLayout(session, pair, signal), signal));
     known = layout;
     return layout;
   };
   return {
     readBy,
-    read: (signal: AbortSignal) => readBy((work) => sessions.withSession(work, signal), signal),
+    read: (signal: AbortSignal) => readBy((work) => pair.sessions.withSession(work, signal), signal),
     forget: (): void => {
       known = null;
     },

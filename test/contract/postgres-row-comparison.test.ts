@@ -148,7 +148,10 @@ function layoutOf(way: Way, schema: string, index: number, types: Readonly<Recor
     shadowKey: [id],
     shadowKeyIndex: ['id'],
     columns: Object.entries(types).map(([name, shadowType]) => ({ shadow: name, shadowType, expression: name })),
+    generated: [],
     uniques: [],
+    userSettings: '',
+    ownSettings: '',
   };
 }
 

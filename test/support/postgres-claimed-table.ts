@@ -29,6 +29,7 @@ export const nothingElse: CarryOver = {
   prepare: async () => [],
   beforeSwap: async () => undefined,
   afterSwap: async () => undefined,
+  findChanged: async () => [],
 };
 
 /** Claims a table with the key `id integer` and the column `v`, gives it a shadow with another column, `extra`, and copies. */
@@ -70,6 +71,7 @@ export async function claimPostgresTable(
     plan,
     keyColumns: [{ name: 'id', attnum: 1, type: 'integer' }],
     sessions,
+    conversionSettings: server.conversionSettings,
     shadow: {
       async create(session) {
         await session.execute(

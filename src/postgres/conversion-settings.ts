@@ -1,0 +1,52 @@
+/**
+ * How values are converted: as in a session of the user, for that is what the server's own ALTER would do. Our sessions are set
+ * otherwise, so that keys are always written alike and no name means what others made of it; a statement that converts rows sets
+ * these for itself.
+ */
+
+import { quoteName, quoteText } from './statements.ts';
+
+/** What the role or the database has set. */
+export interface ConversionSettings {
+  /** Schemas in which functions, and what their bodies name, are found without one; those that exist, in order. */
+  readonly searchPath: readonly string[];
+  /** Decides what `-1 2:03:04` is. */
+  readonly intervalStyle: string;
+  /** Decides how many digits of a money are its fraction. */
+  readonly lcMonetary: string;
+}
+
+/** As our sessions have them (session.ts). */
+export const OURS: ConversionSettings = { searchPath: [], intervalStyle: 'postgres', lcMonetary: 'C' };
+
+/**
+ * Sets those that differ for the rest of the transaction: in front of a statement, in the same message, only for that. A setting by which a
+ * key of one of these types would be written otherwise stays as it is. Empty where nothing differs.
+ */
+export function userSettings(user: ConversionSettings, keyTypes: readonly string[]): string {
+  return assignments(user, keyTypes).join('');
+}
+
+/** Takes them back, where the transaction goes on. */
+export function ownSettings(user: ConversionSettings, keyTypes: readonly string[]): string {
+  const changed = assignments(user, keyTypes).length > 0;
+  return changed
+    ? `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL intervalstyle = ${quoteText(OURS.intervalStyle)}; SET LOCAL lc_monetary = ${quoteText(OURS.lcMonetary)}`
+    : '';
+}
+
+function assignments(
+  { searchPath, intervalStyle, lcMonetary }: ConversionSettings,
+  keyTypes: readonly string[],
+): readonly string[] {
+  const hasKeyOf = (type: RegExp): boolean => keyTypes.some((name) => type.test(name));
+  const found: string[] = [];
+  // The server looks into pg_catalog first in any case; a temporary table must not stand in for what is meant.
+  const schemas = ['pg_catalog', ...searchPath.filter((schema) => schema !== 'pg_catalog'), 'pg_temp'];
+  if (searchPath.length > 0 && !hasKeyOf(/\breg[a-z]+/))
+    found.push(`SET LOCAL search_path = ${schemas.map(quoteName).join(', ')}; `);
+  if (intervalStyle !== OURS.intervalStyle && !hasKeyOf(/interval/))
+    found.push(`SET LOCAL intervalstyle = ${quoteText(intervalStyle)}; `);
+  if (lcMonetary !== OURS.lcMonetary && !hasKeyOf(/money/)) found.push(`SET LOCAL lc_monetary = ${quoteText(lcMonetary)}; `);
+  return found;
+}

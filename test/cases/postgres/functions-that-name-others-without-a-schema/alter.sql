@@ -1,0 +1,1 @@
+ALTER id TYPE bigint, ALTER r TYPE text, ALTER p TYPE text, ALTER w TYPE regclass USING w::regclass

@@ -1,0 +1,1 @@
+ADD added integer, ALTER id TYPE bigint

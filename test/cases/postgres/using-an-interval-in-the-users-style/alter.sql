@@ -1,0 +1,1 @@
+ALTER v TYPE interval USING v::interval, ALTER w TYPE text
