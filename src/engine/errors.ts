@@ -27,8 +27,14 @@ export const ERRORS = {
     'A statement took longer than its limit and was ended.',
     'Look for load or locks on the server; resume.',
   ),
-  LOCK_WAIT: transient('A lock on the shadow or on the bookkeeping was not had in time.', 'Look who holds it; resume.'),
-  DEADLOCK: transient('The server chose our statement as a deadlock victim.', 'Resume; if it persists, lower --workers.'),
+  LOCK_WAIT: transient(
+    'A lock on the shadow or on the bookkeeping was not had in time. It is tried again without a bound where the shadow is made or finished.',
+    'Look who holds it; resume.',
+  ),
+  DEADLOCK: transient(
+    'The server chose our statement as a deadlock victim, or another transaction wrote the same row first.',
+    'Resume; if it persists, lower --workers.',
+  ),
   SERVER_BUSY: transient(
     'The server refused for lack of a resource (connections, memory, read-only for a moment).',
     'Resume later.',
@@ -44,6 +50,11 @@ export const ERRORS = {
     2,
     'The server refused the login, or the user lacks a privilege.',
     'Check user, password and TLS settings; grant what the message names.',
+  ),
+  PRIVILEGE_NEEDED: fatal(
+    1,
+    'A migration that has begun lacks a privilege, or is refused a login.',
+    'Grant what the message names; then resume, which goes on where it was.',
   ),
   UNREACHABLE: fatal(2, 'The server could not be reached.', 'Check host, port and network.'),
   TABLE_CLAIMED: fatal(
@@ -84,11 +95,16 @@ export const ERRORS = {
     'The server has removed the part of the log that the migration still needs.',
     'Give this migration up, lengthen the retention of the log (PostgreSQL: max_slot_wal_keep_size), and start anew.',
   ),
+  ONLINE_LOG_FULL: fatal(
+    1,
+    'Writes during an index build outgrew what the server keeps of them for the build.',
+    'Raise innodb_online_alter_log_max_size (SET GLOBAL, no restart), or choose a calmer time; resume.',
+  ),
   STREAM_BROKEN: fatal(1, 'The change stream could not be kept up.', 'Look at the cause; resume.'),
   FENCE_LOST: fatal(
     1,
     'A fence that was committed did not come out of the change stream in time.',
-    'Look for filters or a stalled log; resume.',
+    'Look for filters, a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); resume.',
   ),
   VISIBILITY_TIMEOUT: fatal(
     1,
@@ -105,7 +121,7 @@ export const ERRORS = {
     'A session whose connection was lost could not be shown to have ended on the server.',
     'Look for it in the server’s process list, end it, then resume.',
   ),
-  CHUNK_STUCK: fatal(1, 'A part of the table could not be copied in the allowed attempts.', 'Look at the cause; resume.'),
+  CHUNK_STUCK: fatal(1, 'Rows could not be brought into the shadow in the allowed attempts.', 'Look at the cause; resume.'),
   TABLES_DIFFER: fatal(
     3,
     'Verification found differences that repair did not remove.',
@@ -188,6 +204,11 @@ export class MigrationError extends Error {
   }
 }
 
+/** What the message of a lock that was not had says of its blockers, behind a full stop; nothing where none was found. */
+export function inTheWay(blockers: readonly string[]): string {
+  return blockers.length === 0 ? '' : ` In the way: ${blockers.join('; ')}.`;
+}
+
 /** What was thrown, or a signal's reason, as an error. */
 export function asError(reason: unknown): Error {
   return reason instanceof Error
@@ -206,7 +227,26 @@ export function asMigrationError(thrown: unknown): MigrationError {
   return new MigrationError('INTERNAL', `An unexpected error ended the run: ${messageOf(thrown)}`, { cause: thrown });
 }
 
+/** The same of a migration that has begun: what it lacks a privilege for, it can go on with when that is granted. */
+export function asRunError(thrown: unknown): MigrationError {
+  const error = asMigrationError(thrown);
+  return error.code === 'ACCESS_DENIED' ? new MigrationError('PRIVILEGE_NEEDED', error.message, { cause: error }) : error;
+}
+
 /** Stops on a state that cannot be, if the program is right. */
 export function assert(isTrue: boolean, message: string): asserts isTrue {
   if (!isTrue) throw new MigrationError('INTERNAL', `Assertion failed: ${message}.`);
+}
+
+/** Whether a migration that ended so after its start can only be given up. */
+export function isFinal(code: ErrorCode): boolean {
+  return ERRORS[code].exitCode === 1 && !ERRORS[code].isResumable;
+}
+
+/** Why a run ended. */
+export type RunFailure = Pick<MigrationError, 'code' | 'message'>;
+
+/** The same as it is recorded; null where there is none. */
+export function failureText(failure: RunFailure | null): string | null {
+  return failure === null ? null : `${failure.code}: ${failure.message}`;
 }

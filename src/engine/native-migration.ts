@@ -8,7 +8,7 @@
 
 import { dropPatiently, type DropParts } from './clean-up.ts';
 import type { Controls } from './controls.ts';
-import { asMigrationError, type MigrationError } from './errors.ts';
+import { asMigrationError, asRunError, type MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlan } from './native-change.ts';
 import { type NativeResult, NativeRunner, noNativeWay } from './native-runner.ts';
@@ -56,7 +56,7 @@ export async function runNativeMigration(run: NativeMigrationRun, signal: AbortS
     observer({ kind: 'finished', id: plan.id });
     return { ...result, id: plan.id };
   } catch (thrown) {
-    const error = asMigrationError(thrown);
+    const error = hasBegun ? asRunError(thrown) : asMigrationError(thrown);
     await sayFarewell(run, { error, state: hasBegun || error.isResumable || error.code === 'ABORTED' ? 'open' : 'aborted' });
     throw error;
   } finally {
@@ -64,7 +64,10 @@ export async function runNativeMigration(run: NativeMigrationRun, signal: AbortS
   }
 }
 
-/** Removes what cannot be used and marks the migration `aborted`, or `done` where it turns out to be. Safe to repeat. Rejects with DROP_NOT_LOCKED. */
+/**
+ * Removes what cannot be used and marks the migration `aborted`, or `done` where it turns out to be. Safe to repeat. Rejects
+ * with DROP_NOT_LOCKED.
+ */
 export async function giveUpNative(
   { plan, claim }: Pick<NativeMigrationRun, 'plan' | 'claim'>,
   parts: DropParts,
@@ -134,10 +137,10 @@ function nothingLeft(elapsedMs: number): Omit<NativeResult, 'id'> {
 /** Within a limit of its own, despite the abort. */
 async function sayFarewell(
   { claim, clock }: NativeMigrationRun,
-  { error: { code, message }, state }: { readonly error: MigrationError; readonly state: MigrationState },
+  { error, state }: { readonly error: MigrationError; readonly state: MigrationState },
 ): Promise<void> {
   if (claim.lost.aborted) return;
   const limit = { ms: FAREWELL_MS, clock, lateMessage: 'The farewell took too long.' };
-  const farewell = (signal: AbortSignal): Promise<void> => claim.checkpoints.conclude(state, `${code}: ${message}`, signal);
+  const farewell = (signal: AbortSignal): Promise<void> => claim.checkpoints.conclude(state, error, signal);
   await withinTime(limit, farewell, new AbortController().signal).catch(() => undefined);
 }

@@ -1,5 +1,6 @@
 /** The checkpoint of one migration, in the bookkeeping in its database. */
 
+import { failureText } from '../engine/errors.ts';
 import type { Checkpoint, MigrationId } from '../engine/model.ts';
 import type { NativePlace } from '../engine/native-change.ts';
 import type { CheckpointStore } from '../engine/ports.ts';
@@ -18,6 +19,6 @@ export function createCheckpointStore<Saved extends Checkpoint | NativePlace = C
     load: (signal) => pool.withSession((session) => readCheckpoint<Saved>(session, id, signal), signal),
     save: (saved, signal) => pool.withSession((session) => writeCheckpoint(session, id, saved, signal), signal),
     conclude: (state, failure, signal) =>
-      pool.withSession((session) => recordState(session, id, { state, failure }, signal), signal),
+      pool.withSession((session) => recordState(session, id, { state, failure: failureText(failure) }, signal), signal),
   };
 }

@@ -1,7 +1,7 @@
 /** What an unfinished migration has built, and how it goes. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { MigrationError } from '../engine/errors.ts';
+import { isFinal, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CheckpointStore, ClaimToGiveUp, Cutover } from '../engine/ports.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
@@ -40,6 +40,7 @@ export async function claimToGiveUp(
     prepare: async () => misuse(),
     beforeSwap: async () => misuse(),
     afterSwap: async () => misuse(),
+    findChanged: async () => misuse(),
   };
   const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
   return {
@@ -65,7 +66,9 @@ export async function claimToGiveUp(
 
 /**
  * A store that marks a migration as over only when its slot is gone: a forgotten slot keeps the server's log until its disk is
- * full, and who is over is not looked at again. `closeStream` closes what still reads from the slot.
+ * full, and who is over is not looked at again. One that can only be given up goes without both too: where somebody has changed the
+ * source's replica identity, its UPDATEs fail for as long as the publication is there. `closeStream` closes what still reads from
+ * the slot.
  */
 export function concludingStore(
   store: CheckpointStore,
@@ -80,6 +83,10 @@ export function concludingStore(
         await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       }
       await store.conclude(state, failure, signal);
+      if (state === 'open' && failure !== null && isFinal(failure.code)) {
+        await closeStream();
+        await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+      }
     },
   };
 }

@@ -1,6 +1,7 @@
 /** What a migration leaves on PostgreSQL, and what slows it down. */
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import { recordMigration } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
@@ -8,7 +9,7 @@ import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { claimPostgresTable } from '../support/postgres-claimed-table.ts';
 import { startServer } from '../support/servers.ts';
@@ -19,38 +20,49 @@ const limits = { lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 };
 describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves on %s', (name) => {
   const url = sharedServer(name);
 
-  test('is no slot and no publication once it is over, though its reader was just closing', async () => {
-    await using server = await openPostgres(url);
-    await using schema = await createPostgresSchema(url);
-    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
-    await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
-    await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-    const slot = `tableshift_${orders.plan.id}`;
-    await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
-    await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
-    await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
-    const reader = new pg.Client({ ...clientConfig(server.config, 'tableshift'), replication: 'database' } as pg.ClientConfig);
-    reader.on('error', () => undefined);
-    await reader.connect();
-    reader
-      .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
-      .catch(() => undefined);
-    const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
-    await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
-    const closeStream = async (): Promise<void> => {
-      reader.end().catch(() => undefined);
-    };
-    const store = concludingStore(createCheckpointStore(sessions, orders.plan.id), closeStream, {
-      plan: orders.plan,
-      sessions,
-    });
-    await store.conclude('open', 'LOCK_WAIT: later', never);
-    expect(await schema.application.run(slots)).toEqual([{ active: 't' }]);
-    await store.conclude('done', null, never);
-    expect(await schema.application.run(slots)).toEqual([]);
-    expect(await schema.application.run(`SELECT 1 FROM pg_publication WHERE pubname = '${slot}'`)).toEqual([]);
-    await store.conclude('done', null, never);
-  });
+  const ends = [
+    ['over', 'done', null],
+    ['to be given up', 'open', new MigrationError('SOURCE_CHANGED', 'its replica identity is another')],
+  ] as const;
+
+  test.for(ends)(
+    'is no slot and no publication once it is %s, though its reader was just closing',
+    async ([, state, failure]) => {
+      await using server = await openPostgres(url);
+      await using schema = await createPostgresSchema(url);
+      await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+      await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+      await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+      const slot = `tableshift_${orders.plan.id}`;
+      await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
+      await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
+      await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+      const reader = new pg.Client({
+        ...clientConfig(server.config, 'tableshift'),
+        replication: 'database',
+      } as pg.ClientConfig);
+      reader.on('error', () => undefined);
+      await reader.connect();
+      reader
+        .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+        .catch(() => undefined);
+      const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
+      await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+      const closeStream = async (): Promise<void> => {
+        reader.end().catch(() => undefined);
+      };
+      const store = concludingStore(createCheckpointStore(sessions, orders.plan.id), closeStream, {
+        plan: orders.plan,
+        sessions,
+      });
+      await store.conclude('open', new MigrationError('LOCK_WAIT', 'later'), never);
+      expect(await schema.application.run(slots)).toEqual([{ active: 't' }]);
+      await store.conclude(state, failure, never);
+      expect(await schema.application.run(slots)).toEqual([]);
+      expect(await schema.application.run(`SELECT 1 FROM pg_publication WHERE pubname = '${slot}'`)).toEqual([]);
+      await store.conclude('done', null, never);
+    },
+  );
 
   test('is nothing after it was given up, whatever has become of the source', async () => {
     await using server = await openPostgres(url);

@@ -1,14 +1,14 @@
 /** A native change as a migration, on a table in memory: what is saved, how it ends, and how it goes on. */
 import { expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
-import { type ErrorCode, MigrationError } from '../../src/engine/errors.ts';
+import { type ErrorCode, failureText, MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import type { MigrationId } from '../../src/engine/model.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlace, NativePlan } from '../../src/engine/native-change.ts';
 import { giveUpNative, runNativeMigration } from '../../src/engine/native-migration.ts';
 import { PlanRefusedError } from '../../src/engine/obstacles.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 
 const source = { schema: 'shop', table: 'orders' };
 const never = new AbortController().signal;
@@ -45,7 +45,7 @@ class Table {
           this.place = place;
         },
         conclude: async (state, failure) => {
-          this.states.push([state, failure]);
+          this.states.push([state, failureText(failure)]);
         },
       },
       run: this.#run,
@@ -105,6 +105,17 @@ test.each([
   table.fault = failing(step, code);
   await expect(table.migrate('start')).rejects.toMatchObject({ code });
   expect(table.states).toEqual([[state, `${code}: It went wrong.`]]);
+});
+
+test('a privilege that is lacking refuses the migration at its first step, and later keeps it open for a resume', async () => {
+  const refused = new Table();
+  refused.fault = failing('one', 'ACCESS_DENIED');
+  await expect(refused.migrate('start')).rejects.toMatchObject({ code: 'ACCESS_DENIED', exitCode: 2 });
+  expect(refused.states).toEqual([['aborted', 'ACCESS_DENIED: It went wrong.']]);
+  const begun = new Table();
+  begun.fault = failing('two', 'ACCESS_DENIED');
+  await expect(begun.migrate('start')).rejects.toMatchObject({ code: 'PRIVILEGE_NEEDED', exitCode: 1, isResumable: true });
+  expect(begun.states).toEqual([['open', 'PRIVILEGE_NEEDED: It went wrong.']]);
 });
 
 test('a resume does the missing steps, and none where the last one had happened before its run died', async () => {

@@ -1,6 +1,6 @@
 /** Progress kept on the simulated server. */
 
-import { MigrationError } from '../../src/engine/errors.ts';
+import { failureText, MigrationError, type RunFailure } from '../../src/engine/errors.ts';
 import type { Checkpoint } from '../../src/engine/model.ts';
 import type { CheckpointStore, MigrationState } from '../../src/engine/ports.ts';
 import type { Client } from './client.ts';
@@ -28,12 +28,12 @@ export class SimulatedCheckpointStore implements CheckpointStore {
     await this.#client.call({ name: `save ${stored}`, isWrite: true, usesTables: false, begin }, signal);
   }
 
-  async conclude(state: MigrationState, failure: string | null, signal: AbortSignal): Promise<void> {
+  async conclude(state: MigrationState, failure: RunFailure | null, signal: AbortSignal): Promise<void> {
     const begin = () => () => {
       const record = this.#record();
       this.#client.server.judge.concluded(state);
       record.state = state;
-      record.failure = failure;
+      record.failure = failureText(failure);
     };
     await this.#client.call({ name: `conclude ${state}`, isWrite: true, usesTables: false, begin }, signal);
   }
