@@ -1,4 +1,7 @@
-/** Writes docs/options.md, docs/errors.md and the completion for shells from the tables in the source. A test fails where the files are not up to date. */
+/**
+ * Writes docs/options.md, docs/errors.md and the completion for shells from the tables in the source. A test fails where the
+ * files are not up to date.
+ */
 
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -45,8 +48,8 @@ function optionsPage(): string {
 
 # Options
 
-Every option is a flag, an environment variable and a key of \`--config FILE\`. The flag wins over the variable, the variable over
-the file, the file over the default. Times
+Every option is a flag, an environment variable and a key of \`--config FILE\`: the flag without its dashes, and without the \`no-\` of
+those that begin so (\`"verify": false\`). The flag wins over the variable, the variable over the file, the file over the default. Times
 have a unit: \`250ms\`, \`10s\`, \`5m\`, \`2h\`. Switches take \`on\` or \`off\` in the environment. An empty variable counts as none.
 
 ${groups.join('\n')}`;
@@ -57,12 +60,16 @@ function optionText(option: Option): string {
   const written = flag === null ? null : `\`${flag}${option.kind === 'switch' ? '' : ` ${option.placeholder}`}\``;
   const facts = [
     `environment \`${option.environment}\`${option.offWhenSet === undefined ? '' : ` (or \`${option.offWhenSet}\` set to anything)`}`,
-    ...(option.isRequired ? ['required'] : []),
+    ...(option.isRequired ? [requiredText(option)] : []),
     ...(option.default === null || option.kind === 'switch' ? [] : [`default \`${option.default}\``]),
     ...rangeText(option),
     commandsText(option),
   ];
   return `### ${written ?? `\`${option.environment}\``}\n\n${option.help}\n\n${facts.join(' · ')}\n`;
+}
+
+function requiredText({ optionalFor = [] }: Option): string {
+  return optionalFor.length === 0 ? 'required' : `required, but for ${optionalFor.map((name) => `\`${name}\``).join(', ')}`;
 }
 
 function commandsText({ commands }: Option): string {

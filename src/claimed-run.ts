@@ -10,7 +10,7 @@ import type { Database, Families, TableClaim } from './engine/ports.ts';
 import { runWithBackground } from './engine/tasks.ts';
 import type { ControlledRun } from './library-call.ts';
 import { hidePasswords } from './server-url.ts';
-import { systemClock } from './system-clock.ts';
+import { systemClock } from './sessions/system-clock.ts';
 
 export interface ClaimedRun {
   readonly database: Database;

@@ -12,7 +12,7 @@ import type { ClaimToGiveUp, Database, MigrationRecord, RetiredTable } from './e
 import { open as openDatabase, type ServerOptions, signalOf } from './library-call.ts';
 import { nativeOf } from './native-runs.ts';
 import { findRecord, openOnes } from './records.ts';
-import { systemClock } from './system-clock.ts';
+import { systemClock } from './sessions/system-clock.ts';
 
 /** What to clean up, and whether it may go already. */
 export interface CleanUpOptions extends ServerOptions {
@@ -43,8 +43,9 @@ export interface CleanUpResult {
 
 /**
  * Drops what the migration left: the old table of a finished one; the shadow of an unfinished one, which is given up by this, and
- * with it its whole family; of an unfinished native change what nothing can use. Rejects with TABLE_CLAIMED while it runs, with RETIRED_TABLE_KEPT while its old table is to be kept, and with DROP_NOT_LOCKED. An
- * unfinished one that turns out to have swapped is marked done and keeps its old table.
+ * with it its whole family; of an unfinished native change what nothing can use. Rejects with TABLE_CLAIMED while it runs, with
+ * RETIRED_TABLE_KEPT while its old table is to be kept, and with DROP_NOT_LOCKED. An unfinished one that turns out to have
+ * swapped is marked done and keeps its old table.
  */
 export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
   using signal = signalOf(options);

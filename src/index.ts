@@ -1,7 +1,7 @@
 /**
  * TableShift as a library: changes the schema of a live table while applications go on reading and writing it.
- * Nothing here prints, exits or reads the environment. Everything rejects with a MigrationError, whose `code` says what the
- * caller can do (docs/errors.md).
+ * Nothing here prints, exits or reads options from the environment, of which only the home directory ($HOME) is asked for.
+ * Everything rejects with a MigrationError, whose `code` says what the caller can do (docs/errors.md).
  */
 
 import { assert } from './engine/errors.ts';

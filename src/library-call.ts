@@ -67,7 +67,10 @@ export interface RunOptions {
   readonly signals?: readonly ThrottleSignal[];
   /** URLs of replicas: copying and verifying rest while one is further behind than `load.replicaLagMaxMs`, or cannot be asked. */
   readonly replicas?: readonly string[];
-  /** Whether the replicas that MySQL or MariaDB tells of are waited for too, as far as the same login can ask them. True when it is not given. */
+  /**
+   * Whether the replicas that MySQL or MariaDB tells of are waited for too, as far as the same login can ask them. True when it
+   * is not given.
+   */
   readonly isFindingReplicas?: boolean;
 }
 

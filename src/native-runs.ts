@@ -12,7 +12,7 @@ import type { Database } from './engine/ports.ts';
 import { runWithBackground } from './engine/tasks.ts';
 import type { ChangeOptions, ControlledRun } from './library-call.ts';
 import { hidePasswords } from './server-url.ts';
-import { systemClock } from './system-clock.ts';
+import { systemClock } from './sessions/system-clock.ts';
 
 /** What keeps a native change from its table: an unfinished migration, or that nothing could be recorded. Changes nothing. */
 export async function nativeObstacles(database: Database, plan: NativePlan, signal: AbortSignal): Promise<readonly Obstacle[]> {

@@ -3,7 +3,7 @@
 import type { PendingChange } from './change-map.ts';
 import { older } from './change-map.ts';
 import type { ChangeReceiver } from './change-receiver.ts';
-import { MigrationError } from './errors.ts';
+import { assert, MigrationError } from './errors.ts';
 import type { KeyRange, Position, RowKey } from './model.ts';
 import type { RowWriter, TablePair } from './ports.ts';
 import type { RangesInFlight } from './ranges-in-flight.ts';
@@ -196,14 +196,14 @@ export class ChangeApplier {
     this.#changed.notify();
     const keys = [...batch.keys()].filter((key) => batch.get(key)?.kind === 're-read' || !this.#ranges.isAboveWatermark(key));
     const startedAt = this.#context.clock.now();
-    const widened = await this.#bringUpToDate(keys, batch, writer, signal);
+    const rowsInTheWay = await this.#bringUpToDate(keys, batch, writer, signal);
     if (keys.length > 0) {
       this.#keysApplied += keys.length;
       this.#context.observer({
         kind: 'changes-applied',
         keys: keys.length,
         durationMs: this.#context.clock.now() - startedAt,
-        widened,
+        rowsInTheWay,
       });
     }
     return held?.heldFrom ?? null;
@@ -279,9 +279,11 @@ export class ChangeApplier {
       for (const some of parts(cause.keys, writer.keysPerStatement)) await this.#delete(some, writer, signal);
       if ((await this.#insert(part, writer, signal)) === 'inserted') return cleared.size;
     }
+    const [first] = part;
+    assert(first !== undefined, 'a part that collides has rows');
     throw new MigrationError(
       'CHUNK_STUCK',
-      `${part.length} changed rows still collide under a unique key, and in ${FRUITLESS_ROUNDS_MAX} rounds nothing new was found in their way, first ${this.#pair.describeKey(part[0] ?? ('' as RowKey))}. Resume; if it persists, look at the unique values of these rows.`,
+      `${part.length} changed rows still collide under a unique key, and in ${FRUITLESS_ROUNDS_MAX} rounds nothing new was found in their way, first ${this.#pair.describeKey(first)}. Resume; if it persists, look at the unique values of these rows.`,
     );
   }
 

@@ -3,7 +3,7 @@
 import { ChangeMap } from './change-map.ts';
 import { MigrationError } from './errors.ts';
 import type { Fence, Position, RowKey } from './model.ts';
-import type { ChangeStream, Clock } from './ports.ts';
+import type { ChangeStream } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
 import { Condition } from './tasks.ts';
 
@@ -38,7 +38,7 @@ export class ChangeReceiver {
   #fence: Fence | null = null;
   #picks = 0;
   #changedAt: number;
-  #isSuspended = false;
+  #isPulling = true;
   /** Those who wait for a fence. */
   #fencesAwaited = 0;
 
@@ -84,12 +84,12 @@ export class ChangeReceiver {
         this.#reach = batch.reach;
         this.#fence = batch.fence;
         this.progressed.notify();
-        while (this.map.size >= this.#options.pendingKeysMax || this.#isSuspended) await this.progressed.changed(signal);
+        while (this.map.size >= this.#options.pendingKeysMax || !this.#isPulling) await this.progressed.changed(signal);
         if (batch.changes.length <= REST_CHANGES_MAX) await this.#rest(signal);
       }
     } catch (error) {
       // Between drain and the outcome of the swap our own RENAME comes by; it counts only if the swap did not happen.
-      while (this.#isSuspended) await this.progressed.changed(signal);
+      while (!this.#isPulling) await this.progressed.changed(signal);
       throw error;
     }
     signal.throwIfAborted();
@@ -97,13 +97,13 @@ export class ChangeReceiver {
   }
 
   /** Stops pulling once the drain is complete, so that what the swap itself logs is not taken for a foreign change. */
-  suspend(): void {
-    this.#isSuspended = true;
+  stopPulling(): void {
+    this.#isPulling = false;
   }
 
   /** Goes on after a swap that did not happen. */
-  unsuspend(): void {
-    this.#isSuspended = false;
+  pullOn(): void {
+    this.#isPulling = true;
     this.progressed.notify();
   }
 
@@ -113,7 +113,7 @@ export class ChangeReceiver {
     this.progressed.notify();
     try {
       const fence = await retry('placing a fence', () => this.stream.placeFence(signal), this.#context, signal);
-      await this.#awaitFence(fence, this.#context.clock, signal);
+      await this.#awaitFence(fence, signal);
     } finally {
       this.#fencesAwaited -= 1;
     }
@@ -139,14 +139,14 @@ export class ChangeReceiver {
     await this.progressed.becomesWithin(isAwaited, REST_MS, this.#context.clock, signal);
   }
 
-  async #awaitFence(fence: Fence, clock: Clock, signal: AbortSignal): Promise<void> {
+  async #awaitFence(fence: Fence, signal: AbortSignal): Promise<void> {
     const { fenceTimeoutMs } = this.#options;
     const hasCome = (): boolean => this.#fence !== null && this.#fence >= fence;
-    await this.progressed.becomesWithin(hasCome, fenceTimeoutMs, clock, signal);
+    await this.progressed.becomesWithin(hasCome, fenceTimeoutMs, this.#context.clock, signal);
     if (hasCome()) return;
     throw new MigrationError(
       'FENCE_LOST',
-      `A fence did not come out of the change stream within ${Math.round(fenceTimeoutMs / 1000)} s. Look for binlog filters or a stalled log, then resume.`,
+      `A fence did not come out of the change stream within ${Math.round(fenceTimeoutMs / 1000)} s. Look for filters of the log, a stalled log, or a standby that it waits for (PostgreSQL: synchronized_standby_slots), then resume.`,
     );
   }
 }

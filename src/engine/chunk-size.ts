@@ -11,7 +11,7 @@ export interface ChunkSizeOptions {
 /** A size grows by half at most from one chunk to the next, so that a few empty ranges do not make a huge one. */
 const GROWTH_MAX = 1.5;
 /** A chunk this many times over the target shrinks the next ones at once, not by average. */
-const PANIC_FACTOR = 5;
+const FAR_OVER_FACTOR = 5;
 /** Weight of the newest chunk in the running speed. */
 const NEWEST_WEIGHT = 0.3;
 
@@ -45,7 +45,7 @@ export class ChunkSize {
     const rowsMin = this.#options.rowsMin;
     const rowsMax = this.#options.rowsMax();
     const targetMs = this.#options.targetMs();
-    if (durationMs > PANIC_FACTOR * targetMs) {
+    if (durationMs > FAR_OVER_FACTOR * targetMs) {
       this.#rowsPerMs = speed;
       this.#rows = clamp(Math.min(this.#rows, speed * targetMs), rowsMin, rowsMax);
       return;

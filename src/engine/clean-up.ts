@@ -1,6 +1,6 @@
 /** The end of tables that a migration has left: when an old table may go, and how one goes. Nothing else that is done is final. */
 
-import { MigrationError } from './errors.ts';
+import { inTheWay, MigrationError } from './errors.ts';
 import type { TableName } from './model.ts';
 import type { StepOutcome } from './native-change.ts';
 import type { CutoverLimits } from './options.ts';
@@ -51,10 +51,9 @@ export async function dropPatiently(
     const nextInMs = isLast ? 0 : pauseAfter(attempt, limits, context.clock);
     context.observer({ kind: 'drop-blocked', table: name, attempt, blockers, nextInMs });
     if (isLast) {
-      const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';
       throw new MigrationError(
         'DROP_NOT_LOCKED',
-        `${name} was not dropped: a lock was not had within ${lockTimeoutMs} ms in ${attempt} attempts.${holders} All rows are still there; run the same cleanup again at a calmer time.`,
+        `${name} was not dropped: a lock was not had within ${lockTimeoutMs} ms in ${attempt} attempts.${inTheWay(blockers)} All rows are still there; run the same cleanup again at a calmer time.`,
       );
     }
     await context.clock.sleep(nextInMs, signal);

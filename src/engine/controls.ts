@@ -31,7 +31,8 @@ export interface Hold {
 
 /**
  * Shared by one run and those who steer it. Several may hold at the same time (an operator, a window, a hook), each by its own
- * name; work goes on when the last of them lets go. Nothing here ever touches the change stream or the applier.
+ * name; work goes on when the last of them lets go. None of them ever stops the change stream or the applier: what is committed
+ * is applied meanwhile.
  */
 export class Controls {
   readonly #options: { -readonly [Name in keyof MigrationOptions]: MigrationOptions[Name] };
@@ -135,6 +136,16 @@ export class Controls {
   /** Resolves at the next change of anything here, or at `wake`. */
   async changed(signal: AbortSignal): Promise<void> {
     await this.#changed.changed(signal);
+  }
+
+  /** Waits until nobody holds the cutover, and tells who does. */
+  async awaitCutoverRelease(observer: Observer, signal: AbortSignal): Promise<void> {
+    let told: string | null = null;
+    for (let hold = this.cutoverHeldBy; hold !== null; hold = this.cutoverHeldBy) {
+      if (told !== hold.by) observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
+      told = hold.by;
+      await this.changed(signal);
+    }
   }
 
   /** Makes everybody who waits for a change look again. */

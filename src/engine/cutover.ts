@@ -3,14 +3,14 @@
 import type { ChangeApplier } from './change-applier.ts';
 import type { ChangeReceiver } from './change-receiver.ts';
 import type { Controls } from './controls.ts';
-import { MigrationError } from './errors.ts';
+import { inTheWay, MigrationError } from './errors.ts';
 import type { Seat } from './family.ts';
 import type { LagMeter } from './lag-meter.ts';
 import type { RowKey } from './model.ts';
 import type { CutoverLimits } from './options.ts';
 import type { Cutover, CutoverOptions, RowWriter } from './ports.ts';
 import { pauseAfter, retry, type RetryContext } from './retry.ts';
-import { runWithBackground } from './tasks.ts';
+import { withinTime } from './tasks.ts';
 import type { Verifier } from './verifier.ts';
 
 export interface CutoverParts {
@@ -48,7 +48,7 @@ export class CutoverRunner {
   async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       await this.#parts.meet('cutover', signal);
-      await this.#awaitRelease(signal);
+      await this.#controls.awaitCutoverRelease(this.#context.observer, signal);
       await this.#prepare(signal);
       await this.#awaitSmallLag(signal);
       await this.#parts.meet('attempt', signal);
@@ -73,21 +73,12 @@ export class CutoverRunner {
     return this.#controls.options.cutover;
   }
 
-  async #awaitRelease(signal: AbortSignal): Promise<void> {
-    let told: string | null = null;
-    for (let hold = this.#controls.cutoverHeldBy; hold !== null; hold = this.#controls.cutoverHeldBy) {
-      if (told !== hold.by) this.#context.observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
-      told = hold.by;
-      await this.#controls.changed(signal);
-    }
-  }
-
   /** May take long, so that the operator may have come to hold the cutover meanwhile. */
   async #prepare(signal: AbortSignal): Promise<void> {
     const { cutover } = this.#parts;
     if (cutover.prepare === undefined) return;
     await retry('preparing the cutover', async () => cutover.prepare?.(signal), this.#context, signal);
-    await this.#awaitRelease(signal);
+    await this.#controls.awaitCutoverRelease(this.#context.observer, signal);
   }
 
   async #attempt(attempt: number, signal: AbortSignal): Promise<AttemptResult> {
@@ -127,21 +118,16 @@ export class CutoverRunner {
 
   /** Only after an attempt that is known not to have swapped; otherwise the shadow's name may be gone. */
   #goOn(reason: string, blockers: readonly string[]): AttemptResult {
-    this.#parts.receiver.unsuspend();
+    this.#parts.receiver.pullOn();
     this.#parts.applier.release();
     return { kind: 'failed', reason, blockers };
   }
 
   async #drainInTime(locked: RowWriter, signal: AbortSignal): Promise<void> {
     const { holdTimeoutMs } = this.#limits;
-    const limit = async (inner: AbortSignal): Promise<void> => {
-      await this.#context.clock.sleep(holdTimeoutMs, inner);
-      throw new MigrationError(
-        'STATEMENT_TIMEOUT',
-        `The drain took longer than ${holdTimeoutMs} ms, so writers were let go on`,
-      );
-    };
-    await runWithBackground((inner) => this.#drain(locked, inner), [limit], signal);
+    const lateMessage = `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table; wait for a calmer time, or give a longer --cutover-hold-timeout.`;
+    const limit = { ms: holdTimeoutMs, clock: this.#context.clock, lateMessage };
+    await withinTime(limit, (inner) => this.#drain(locked, inner), signal);
   }
 
   /** Runs while writers are blocked: everything that was committed is received, applied, and then nothing more is pulled. */
@@ -156,7 +142,7 @@ export class CutoverRunner {
       };
       await verifier.settle(locked, reApply, signal);
     }
-    receiver.suspend();
+    receiver.stopPulling();
   }
 
   /** The backlog must fit into the time that writers are blocked. */
@@ -167,10 +153,9 @@ export class CutoverRunner {
   }
 
   #notLockedError(attempts: number, reason: string, blockers: readonly string[]): MigrationError {
-    const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';
     return new MigrationError(
       'CUTOVER_NOT_LOCKED',
-      `The cutover did not succeed in ${attempts} attempts, the last time because ${reason}.${holders} Both tables are as they were; resume at a calmer time.`,
+      `The cutover did not succeed in ${attempts} attempts, the last time because ${reason.replace(/\.$/, '')}.${inTheWay(blockers)} Both tables are as they were; resume at a calmer time.`,
     );
   }
 }

@@ -35,7 +35,7 @@ export interface RecorderParts {
 /** The recorder of one run. Each entry is written in one attempt; what fails is left out, with a warning. */
 export class EventRecorder {
   readonly #parts: RecorderParts;
-  readonly #waiting: LogEntry[] = [];
+  readonly #waiting: (Omit<LogEntry, 'ageMs'> & { readonly at: number })[] = [];
   /** A stop that may still turn out to be short. */
   #stop: { readonly event: MigrationEvent; readonly at: number } | null = null;
   #isFailing = false;
@@ -82,12 +82,13 @@ export class EventRecorder {
 
   #tellLongStop(): void {
     if (this.#stop === null || this.#parts.clock.now() - this.#stop.at < STOP_MS_MIN) return;
-    this.#add(this.#stop.event);
+    this.#add(this.#stop.event, this.#stop.at);
     this.#stop = null;
   }
 
-  #add({ kind, ...details }: LoggedEvent): void {
-    this.#waiting.push({ kind, details: JSON.stringify(details, (_, value: unknown) => this.#cut(value)) });
+  /** `at`: when it happened. */
+  #add({ kind, ...details }: LoggedEvent, at = this.#parts.clock.now()): void {
+    this.#waiting.push({ kind, at, details: JSON.stringify(details, (_, value: unknown) => this.#cut(value)) });
     if (this.#waiting.length > WAITING_MAX) this.#waiting.shift();
   }
 
@@ -100,9 +101,11 @@ export class EventRecorder {
 
   /** Has a limit of its own and no other: whether an aborted write has happened nobody would know. */
   async #write(): Promise<void> {
-    const entries = this.#waiting.splice(0);
-    if (entries.length === 0) return;
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
     const { log, id, clock } = this.#parts;
+    const now = clock.now();
+    const entries = waiting.map(({ kind, details, at }) => ({ kind, details, ageMs: now - at }));
     const limit = { ms: WRITE_MS_MAX, clock, lateMessage: 'it took too long' };
     try {
       await withinTime(limit, (signal) => log.append(id, entries, signal), new AbortController().signal);

@@ -7,7 +7,7 @@ export type MigrationEvent =
   | { readonly kind: 'phase-entered'; readonly phase: Phase }
   | { readonly kind: 'resumed'; readonly phase: Phase; readonly rowsCopied: number }
   | { readonly kind: 'chunk-copied'; readonly rows: number; readonly durationMs: number; readonly isCollided: boolean }
-  | { readonly kind: 'changes-applied'; readonly keys: number; readonly durationMs: number; readonly widened: number }
+  | { readonly kind: 'changes-applied'; readonly keys: number; readonly durationMs: number; readonly rowsInTheWay: number }
   | { readonly kind: 'range-verified'; readonly rows: number; readonly durationMs: number; readonly isEqual: boolean }
   | { readonly kind: 'difference-found'; readonly keys: readonly string[]; readonly pass: number }
   | { readonly kind: 'verification-passed'; readonly pass: number; readonly rows: number; readonly repaired: number }
@@ -77,7 +77,10 @@ export type MigrationEvent =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly id: MigrationId };
 
-/** One setting before and after, null: none. Its name is its path among the options (`cutover.lockTimeoutMs`), or that of its owner (`window`). */
+/**
+ * One setting before and after, null: none. Its name is its path among the options (`cutover.lockTimeoutMs`), or that of its
+ * owner (`window`).
+ */
 export interface SettingChange {
   readonly name: string;
   readonly before: SettingValue;

@@ -36,7 +36,10 @@ export class LagForecast {
   #steps: { readonly ms: number; readonly rows: number }[] = [];
   #last: { readonly atMs: number; readonly reached: number; readonly isBehind: boolean } | null = null;
 
-  /** Takes in a lag and what was written so far, and gives the lag of a change that is committed next, milliseconds; never less than the lag. */
+  /**
+   * Takes in a lag and what was written so far, and gives the lag of a change that is committed next, milliseconds; never less
+   * than the lag.
+   */
   observe(lagMs: number, nowMs: number, { done, underWay }: RowsWritten): number {
     this.#note({ atMs: nowMs, rowsWritten: done });
     const reached = this.#writtenAt(nowMs - lagMs);

@@ -31,12 +31,6 @@ export const DEFAULT_LOAD_LIMITS: LoadLimits = {
   retainedLogBytesMax: null,
 };
 
-/** Bytes in a sentence, in one unit so that figures can be compared: `1536 MiB`, and `0.3 MiB` below ten of them. */
-export function mebibytes(bytes: number): string {
-  const value = bytes / 1024 ** 2;
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} MiB`;
-}
-
 /** The names of all figures that are limited, each once, in lower case. */
 export function limitedNames({ max, critical }: Pick<LoadLimits, 'max' | 'critical'>): readonly string[] {
   return [...new Set([...Object.keys(max), ...Object.keys(critical)].map((name) => name.toLowerCase()))];

@@ -1,7 +1,7 @@
 /** Chooses between the cheap way and the shadow, and carries a native change out, step by step. */
 
 import type { Controls } from './controls.ts';
-import { MigrationError } from './errors.ts';
+import { inTheWay, MigrationError } from './errors.ts';
 import type { MigrationId, MigrationRequest } from './model.ts';
 import type { NativeChange, NativePlace, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
 import { PlanRefusedError } from './obstacles.ts';
@@ -60,7 +60,7 @@ export interface NativeRunParts {
   readonly controls: Controls;
   readonly context: RetryContext;
   /** Awaited before the first attempt of each step: what is recorded of it. */
-  readonly onStep?: (step: Omit<NativePlace, 'definition'>, signal: AbortSignal) => Promise<void>;
+  readonly onStep: (step: Omit<NativePlace, 'definition'>, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -75,11 +75,6 @@ export class NativeRunner {
 
   constructor(parts: NativeRunParts) {
     this.#parts = parts;
-  }
-
-  /** Whether the table is no longer as it was. */
-  get hasBegun(): boolean {
-    return this.#stepsDone > 0;
   }
 
   async run(signal: AbortSignal): Promise<Omit<NativeResult, 'id'>> {
@@ -104,7 +99,7 @@ export class NativeRunner {
   async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
     for (const [index, step] of plan.steps.entries()) {
       signal.throwIfAborted();
-      await this.#parts.onStep?.({ step: index + 1, steps: plan.steps.length, sql: step.sql }, signal);
+      await this.#parts.onStep({ step: index + 1, steps: plan.steps.length, sql: step.sql }, signal);
       for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
       this.#stepsDone += 1;
     }
@@ -113,7 +108,7 @@ export class NativeRunner {
   /** Whether it is done. */
   async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
     const { native, controls, context } = this.#parts;
-    await this.#awaitRelease(signal);
+    await controls.awaitCutoverRelease(context.observer, signal);
     const { lockTimeoutMs, attemptsMax } = controls.options.cutover;
     const startedAtMs = context.clock.now();
     this.#attempts += 1;
@@ -133,16 +128,6 @@ export class NativeRunner {
     if (attempt >= attemptsMax) throw notLocked({ plan, step, number, attempt }, lockTimeoutMs, blockers);
     await context.clock.sleep(nextInMs, signal);
     return false;
-  }
-
-  async #awaitRelease(signal: AbortSignal): Promise<void> {
-    const { controls, context } = this.#parts;
-    let told: string | null = null;
-    for (let hold = controls.cutoverHeldBy; hold !== null; hold = controls.cutoverHeldBy) {
-      if (told !== hold.by) context.observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
-      told = hold.by;
-      await controls.changed(signal);
-    }
   }
 
   /** The rest after a transient fault. Rejects with any other error, and with the fault itself after the last attempt. */
@@ -192,11 +177,10 @@ export function noNativeWay({ table }: MigrationRequest, { clause, reason }: NoN
 
 function notLocked({ plan, number, attempt }: Attempt, lockTimeoutMs: number, blockers: readonly string[]): MigrationError {
   const { schema, table } = plan.source;
-  const holders = blockers.length > 0 ? ` In the way: ${blockers.join('; ')}.` : '';
   const isFirst = number === 1;
   const state = isFirst ? 'The table is as it was' : `The first ${number - 1} steps are done, and the table is whole`;
   return new MigrationError(
     'NATIVE_NOT_LOCKED',
-    `Step ${number} of the change of ${schema}.${table} did not have its lock within ${lockTimeoutMs} ms in ${attempt} attempts.${holders} ${state}; go on at a calmer time.`,
+    `Step ${number} of the change of ${schema}.${table} did not have its lock within ${lockTimeoutMs} ms in ${attempt} attempts.${inTheWay(blockers)} ${state}; go on at a calmer time.`,
   );
 }

@@ -19,9 +19,9 @@ export const OBSTACLES = {
     remedy: 'Correct the clauses; the server’s own message says what is wrong.',
   },
   UNSUPPORTED_CLAUSE: {
-    summary: 'The ALTER has a clause that cannot be carried out this way.',
+    summary: 'The ALTER changes nothing, or has a clause that cannot be carried out this way.',
     remedy:
-      'Leave out ALGORITHM=, LOCK= and RENAME TO; run clauses that are no change of the table’s definition by themselves.',
+      'Write one ALTER TABLE that changes the definition of the table; leave out ALGORITHM=, LOCK= and RENAME TO, and run other statements and clauses by themselves.',
   },
   NO_SHARED_KEY: {
     summary: 'No unique key over NOT NULL columns exists both before and after the change.',
@@ -42,6 +42,14 @@ export const OBSTACLES = {
   UNSUPPORTED_ENGINE: {
     summary: 'The table’s storage engine has no consistent reads.',
     remedy: 'Only InnoDB tables can be migrated; convert the table first.',
+  },
+  DATA_DIRECTORY: {
+    summary: 'The table lies in a directory of its own, which a table that is made like it does not.',
+    remedy: 'Use the server’s own ALTER, which keeps the directory; or move the table into the data directory first.',
+  },
+  PACKET_TOO_SMALL: {
+    summary: 'The server could not make the texts by which rows are compared.',
+    remedy: 'Raise max_allowed_packet (SET GLOBAL, no restart).',
   },
   LOG_BIN_OFF: { summary: 'The server writes no binary log.', remedy: 'Set log_bin and restart the server.' },
   BINLOG_NOT_ROW: {
@@ -76,7 +84,7 @@ export const OBSTACLES = {
   FOREIGN_KEYS: {
     summary: 'A foreign key of the table, or of another table to it, cannot be carried over or does not go with the change.',
     remedy:
-      'Drop the foreign key that is named first and make it again afterwards, or leave out of the ALTER what it does not go with.',
+      'Drop the foreign key that is named first and make it again afterwards, or leave out of the ALTER what it does not go with; where the tables at both its ends have to change, change them in one command (`--table A --alter … --table B --alter …`).',
   },
   UNLOGGED_CASCADES: {
     summary: 'A foreign key changes rows of the table by itself, and the log does not tell.',
@@ -153,6 +161,10 @@ export const OBSTACLES = {
   DEPENDENT_OBJECTS: {
     summary: 'Something depends on the table that would stay with the old one.',
     remedy: 'Drop what is named first and make it again afterwards.',
+  },
+  EVENT_TRIGGERS: {
+    summary: 'An event trigger of the database adds a trigger, a policy or a rule to each new table, and so to the shadow.',
+    remedy: 'Let it leave out the schemas tableshift_…, or disable it until the migration has made its shadow.',
   },
   NAME_TAKEN: {
     summary: 'An index or a sequence of the new table has the name of something else in the schema.',

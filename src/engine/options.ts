@@ -22,7 +22,7 @@ export interface CutoverLimits {
   readonly killBlockersAfter: number;
   readonly pauseFirstMs: number;
   readonly pauseMaxMs: number;
-  /** Lag above which an attempt is not begun, milliseconds. */
+  /** Lag above which catching up goes on and an attempt is not begun, milliseconds. */
   readonly lagMaxMs: number;
 }
 

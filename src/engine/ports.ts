@@ -97,8 +97,8 @@ export interface MigrationRecord {
 /** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */
 export interface EventLog {
   /**
-   * Appends in this order, each with the time of the server at which it happened; makes the log where there is none. Locks rows of the log alone. Repeated,
-   * the entries are there twice.
+   * Appends in this order, each with the time of the server at which it happened; makes the log where there is none. Locks rows
+   * of the log alone. Repeated, the entries are there twice.
    */
   append(id: MigrationId, entries: readonly LogEntry[], signal: AbortSignal): Promise<void>;
   /** The newest, the oldest of them first; none where there is no log. */

@@ -12,6 +12,13 @@ const PAUSE_MAX_MS = 15_000;
 export interface RetryContext {
   readonly clock: Clock;
   readonly observer: Observer;
+  /** Failures that do not count as attempts: what is awaited may take as long as it likes. */
+  readonly isAwaited?: (error: MigrationError) => boolean;
+}
+
+/** For what cannot go on before others let go of a lock: a backup may keep definitions from being changed for hours. */
+export function awaitingLocks(context: RetryContext): RetryContext {
+  return { ...context, isAwaited: ({ code }) => code === 'LOCK_WAIT' };
 }
 
 /**
@@ -24,12 +31,13 @@ export async function retry<Result>(
   context: RetryContext,
   signal: AbortSignal,
 ): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1, counted = 1; ; attempt++) {
     try {
       return await operation(attempt);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof MigrationError) || !error.isTransient || attempt >= ATTEMPTS_MAX) throw error;
+      if (!(error instanceof MigrationError) || !error.isTransient || counted >= ATTEMPTS_MAX) throw error;
+      if (context.isAwaited?.(error) !== true) counted += 1;
       context.observer({ kind: 'retrying', what, attempt, code: error.code, message: error.message });
       await context.clock.sleep(pauseAfter(attempt, usualPauses, context.clock), signal);
     }

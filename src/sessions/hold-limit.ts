@@ -1,4 +1,7 @@
-/** How long a session may hold the locks of a cutover: also a process that hangs in the middle must let writers go on. */
+/**
+ * How long a session may hold the locks of a cutover, by this process's own time. Where the process itself hangs in the middle, the
+ * server ends the session: `lockSettings` in the adapters' table-lock.ts says when.
+ */
 
 import { MigrationError } from '../engine/errors.ts';
 
@@ -32,7 +35,7 @@ export async function withinHoldTime<Result>(
     signal.throwIfAborted();
     throw new MigrationError(
       'STATEMENT_TIMEOUT',
-      `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table.`,
+      `Draining took longer than the ${holdTimeoutMs} ms for which the lock may be held, so writers were let go on in the old table; wait for a calmer time, or give a longer --cutover-hold-timeout.`,
       { cause: error },
     );
   } finally {

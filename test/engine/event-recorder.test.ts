@@ -44,7 +44,7 @@ test('events of a second are written together, without chunks and figures', asyn
   const { clock, written, recorder, stop } = setUp();
   recorder.observe({ kind: 'phase-entered', phase: 'copy' });
   recorder.observe({ kind: 'chunk-copied', rows: 1, durationMs: 1, isCollided: false });
-  recorder.observe({ kind: 'changes-applied', keys: 1, durationMs: 1, widened: 0 });
+  recorder.observe({ kind: 'changes-applied', keys: 1, durationMs: 1, rowsInTheWay: 0 });
   recorder.observe({ kind: 'paused', by: 'operator', reason: 'paused by hand' });
   await clock.advance(1_000);
   expect(written).toEqual([
@@ -67,6 +67,30 @@ test('a stop is told once it has lasted five seconds, and then its end', async (
   recorder.observe({ kind: 'throttle-released', throttledMs: 6_100 });
   await stop();
   expect(written).toEqual([[throttled], [{ kind: 'throttle-released', throttledMs: 6_100 }]]);
+});
+
+test('each entry is written with its age: a stop is as old as its begin, and what waits for a slow write is as old as it is', async () => {
+  const ages: (readonly [kind: string, ageMs: number])[] = [];
+  let isSlow = true;
+  const { clock, recorder, stop } = setUp(async (entries, signal) => {
+    if (isSlow) {
+      isSlow = false;
+      await new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new MigrationError('INTERRUPTED', 'ended')));
+      });
+    }
+    ages.push(...entries.map(({ kind, ageMs }) => [kind, ageMs] as const));
+  });
+  recorder.observe({ kind: 'phase-entered', phase: 'copy' });
+  await clock.advance(1_000);
+  recorder.observe({ kind: 'unpaused', by: 'operator' });
+  recorder.observe(throttled);
+  await clock.advance(7_000);
+  expect(ages).toEqual([
+    ['unpaused', 4_000],
+    ['throttled', 5_000],
+  ]);
+  await stop();
 });
 
 test('what ended the run is written although the run was aborted', async () => {

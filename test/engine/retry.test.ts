@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
-import { retry } from '../../src/engine/retry.ts';
+import { awaitingLocks, retry } from '../../src/engine/retry.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -47,6 +47,24 @@ describe('retrying', () => {
     await clock.advance(600_000);
     await outcome;
     expect(events).toHaveLength(15);
+  });
+
+  test('waits for a lock for as long as others hold it, and counts what else fails', async () => {
+    const { clock, events, context } = surroundings();
+    const failures = [
+      ...Array.from({ length: 200 }, () => 'LOCK_WAIT' as const),
+      ...Array.from({ length: 16 }, () => 'DEADLOCK' as const),
+    ];
+    const result = retry(
+      'asking',
+      (attempt) => Promise.reject(new MigrationError(failures[attempt - 1] ?? 'INTERNAL', 'held')),
+      awaitingLocks(context),
+      SIGNAL,
+    );
+    const outcome = expect(result).rejects.toMatchObject({ code: 'DEADLOCK' });
+    await clock.advance(4_000_000);
+    await outcome;
+    expect(events).toHaveLength(215);
   });
 
   test('ends at once when it is aborted in a pause', async () => {

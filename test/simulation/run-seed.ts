@@ -233,7 +233,7 @@ class Simulation {
     if (event.kind !== 'progress') this.world.note(() => `p${process.number} says ${JSON.stringify(event)}`);
     switch (event.kind) {
       case 'changes-applied':
-        if (event.widened > 0) this.world.count('widened');
+        if (event.rowsInTheWay > 0) this.world.count('rows in the way');
         break;
       case 'chunk-copied':
         this.world.count(event.isCollided ? 'chunks handed over' : 'chunks copied');

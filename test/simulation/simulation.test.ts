@@ -58,6 +58,7 @@ describe('the simulation', () => {
       'outlived their process',
       'ranges differed',
       'reconnects',
+      'rows in the way',
       'rows spoilt',
       'things settled',
       'ended: UNSETTLED',
@@ -68,7 +69,6 @@ describe('the simulation', () => {
       'throttled samples',
       'transient errors',
       'unsent at a crash',
-      'widened',
       'XA transactions',
     ];
     expect(expected.filter((what) => (sums[what] ?? 0) === 0)).toEqual([]);

@@ -106,7 +106,11 @@ test('changes that an older position would bring again hold the batch back to it
 test('it is full above its bytes, half empty at half of them, and counts what waits in parts too', () => {
   const bytes = changeBytes(upsert('k'));
   const queue = new BatchQueue(at(0), { changesMax: 2, bytesMax: 8 * bytes });
-  put(queue, 1, Array.from({ length: 8 }, () => 'k'));
+  put(
+    queue,
+    1,
+    Array.from({ length: 8 }, () => 'k'),
+  );
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([false, false]);
   put(queue, 2, ['k']);
   expect([queue.isFull, queue.isHalfEmpty]).toEqual([true, false]);

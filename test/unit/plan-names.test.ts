@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { migrationId, tableNames } from '../../src/mysql/plan-names.ts';
+import { migrationId } from '../../src/engine/migration-id.ts';
+import { tableNames } from '../../src/mysql/plan-names.ts';
 import { seededRandom } from '../support/random.ts';
 
 const source = (table: string): { schema: string; table: string } => ({ schema: 's', table });

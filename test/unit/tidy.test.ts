@@ -44,6 +44,10 @@ test('nothing is left to be done in a comment', () => {
   expect(linesWith(files, /\b(?:TO[D]O|FIX[M]E|XX[X])\b/)).toEqual([]);
 });
 
+test('a line of a comment in the product has at most 140 columns', () => {
+  expect(linesWith(product, /^(?=.{141}) *(?:\/\*\*|\/\/|\*)/)).toEqual([]);
+});
+
 test('the environment enters in one place, from where the options table gets it', () => {
   const others = product.filter((file) => file.path !== 'src/shell/main.ts');
   expect(linesWith(others, /\bprocess\.env\b/)).toEqual([]);

@@ -1,7 +1,7 @@
 /** The real time and chance, for runs on real servers. */
 
-import { asError } from './engine/errors.ts';
-import type { Clock } from './engine/ports.ts';
+import { asError } from '../engine/errors.ts';
+import type { Clock } from '../engine/ports.ts';
 
 /** Monotonic time of this process. */
 export const systemClock: Clock = {
