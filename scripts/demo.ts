@@ -9,6 +9,7 @@ import { type Flavour, startServer } from '../test/support/servers.ts';
 import { withApplication } from '../test/support/traffic-dialect.ts';
 import type { PeriodReport } from '../test/support/traffic-record.ts';
 import type { TrafficTables } from '../test/support/traffic-table.ts';
+import { quoteForShell } from '../src/shell/invocation.ts';
 
 const usage = 'scripts/demo [postgres|mysql|mariadb] [--rows N] [--alter CLAUSES]';
 const writesPerSecond = 300;
@@ -129,7 +130,7 @@ async function demonstrate(flavour: Flavour, rows: number, signal: AbortSignal):
 
 /** The program as a user starts it, on this terminal. */
 async function runProgram(args: readonly string[]): Promise<number | null> {
-  const shown = args.map((arg) => (/^[\w:/@.-]+$/.test(arg) ? arg : `'${arg}'`)).join(' ');
+  const shown = args.map(quoteForShell).join(' ');
   process.stdout.write(`\n$ tableshift ${shown}\n`);
   const program = join(import.meta.dirname, '..', 'dist', 'shell', 'main.js');
   const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });

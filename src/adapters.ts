@@ -4,13 +4,19 @@ import type { LoadLimits } from './engine/load.ts';
 import type { Database } from './engine/ports.ts';
 import { type AdapterName, withLoginOf } from './server-url.ts';
 
-/** What an adapter is asked for beside the port: everything that is different before a database is open. */
-export interface Adapter {
-  /** The table and the clauses. Rejects with BAD_USAGE. A schema of null is for the opened database to find. */
-  readChange(asked: AskedChange): {
+/** What an adapter knows without a server, and without its driver. */
+export interface OfflineAdapter {
+  /** The table and the clauses. Throws BAD_USAGE. A schema of null is for the opened database to find. */
+  readonly readChange: (asked: AskedChange) => {
     readonly table: { readonly schema: string | null; readonly table: string };
     readonly clauses: string;
   };
+  /** Rejects with BAD_USAGE for what `open` would refuse before it connects: the URL, and the files that it or a login names. */
+  readonly checkLogin: (url: string, login: LoginOptions) => Promise<void>;
+}
+
+/** What an adapter is asked for beside the port: everything that is different before a database is open. */
+export interface Adapter extends Pick<OfflineAdapter, 'readChange'> {
   /** Connects. Rejects with BAD_USAGE, ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
   open(url: string, options: OpenOptions, signal: AbortSignal): Promise<OpenDatabase>;
 }
@@ -22,11 +28,15 @@ export interface AskedChange {
   readonly database: string | null;
 }
 
-export interface OpenOptions {
+/** What the URL leaves open. */
+export interface LoginOptions {
   readonly password: string | null;
   readonly defaultsFile: string | null;
   readonly home: string | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface OpenOptions extends LoginOptions {
   readonly replicas: { readonly urls: readonly string[]; readonly isFinding: boolean };
   /** As they are now. */
   readonly load: () => LoadLimits;
@@ -39,6 +49,26 @@ export interface OpenOptions {
 export interface OpenDatabase extends Database {
   /** The schema in which a name without one is found. Absent where `readChange` leaves none open. */
   findSchema?(table: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Loads what an adapter knows without a server. */
+export async function loadOfflineAdapter(name: AdapterName): Promise<OfflineAdapter> {
+  switch (name) {
+    case 'mysql': {
+      const [{ readChange }, { connectionConfig }] = await Promise.all([
+        import('./mysql/asked-change.ts'),
+        import('./mysql/connection-config.ts'),
+      ]);
+      return { readChange, checkLogin: async (url, login) => void (await connectionConfig(url, login)) };
+    }
+    case 'postgres': {
+      const [{ readChange }, { connectionConfig }] = await Promise.all([
+        import('./postgres/asked-change.ts'),
+        import('./postgres/connection-config.ts'),
+      ]);
+      return { readChange, checkLogin: async (url, login) => void (await connectionConfig(url, login)) };
+    }
+  }
 }
 
 /** Loads an adapter. */

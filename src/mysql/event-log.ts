@@ -26,7 +26,7 @@ export function createEventLog(server: Server): EventLog {
     table: events,
     quoteText,
     quoteDetails: quoteText,
-    now: 'UTC_TIMESTAMP(3)',
+    ago: (ms) => `UTC_TIMESTAMP(3) - INTERVAL ${ms * 1_000} MICROSECOND`,
     isoTime,
     replacement: (table, columns, rows) => `REPLACE INTO ${table} (${columns}) VALUES ${rows}`,
     isMissing,

@@ -27,7 +27,7 @@ export function createEventLog(server: Server): EventLog {
     table: events,
     quoteText,
     quoteDetails: (json) => quoteJson(JSON.parse(json)),
-    now: 'clock_timestamp()',
+    ago: (ms) => `clock_timestamp() - interval '${ms} milliseconds'`,
     isoTime,
     replacement: (table, columns, rows) =>
       `INSERT INTO ${table} (${columns}) VALUES ${rows} ON CONFLICT (migration_id, place) DO UPDATE

@@ -22,8 +22,8 @@ export interface EventLogOptions<Session extends LogSession> {
   readonly quoteText: (text: string) => string;
   /** A JSON object, as an expression. */
   readonly quoteDetails: (json: string) => string;
-  /** The server's time, as an expression. */
-  readonly now: string;
+  /** The server's time so many milliseconds ago, as an expression. */
+  readonly ago: (ms: number) => string;
   /** Of a column of times: ISO 8601 in UTC with milliseconds, as an expression. */
   readonly isoTime: (column: string) => string;
   /** A statement that writes these rows, in the place of those with the same `migration_id` and `place`. */
@@ -68,7 +68,7 @@ interface Addition {
 /** One statement by primary keys, which commits by itself. Only the run that has the claim writes, so numbers are not given twice. */
 async function append<Session extends LogSession>(
   session: Session,
-  { table, quoteText, quoteDetails, now, replacement }: EventLogOptions<Session>,
+  { table, quoteText, quoteDetails, ago, replacement }: EventLogOptions<Session>,
   { id, entries }: Addition,
   signal: AbortSignal,
 ): Promise<void> {
@@ -77,9 +77,10 @@ async function append<Session extends LogSession>(
     signal,
   );
   const last = Number(row?.['last']);
-  const rows = entries.map(({ kind, details }, index) => {
+  const rows = entries.map(({ kind, details, ageMs }, index) => {
     const number = last + 1 + index;
-    return `(${[quoteText(id), number % entriesKept, number, now, quoteText(kind), quoteDetails(details)].join(', ')})`;
+    const time = ago(Math.max(0, Math.round(ageMs)));
+    return `(${[quoteText(id), number % entriesKept, number, time, quoteText(kind), quoteDetails(details)].join(', ')})`;
   });
   await session.execute(replacement(table, 'migration_id, place, number, time, kind, details', rows.join(', ')), signal);
 }

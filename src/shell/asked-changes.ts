@@ -24,9 +24,17 @@ function times(flag: string, count: number): string {
   return `${flag} is given ${count === 1 ? 'once' : `${count} times`}`;
 }
 
-/** Throws BAD_USAGE where several tables are to be changed in a way that cannot be one step. */
-export function checkFamilyStrategy(strategy: Strategy): void {
-  if (strategy !== 'native') return;
-  const message = '--strategy native is for one table: several are swapped together, which only their shadows can be.';
+/**
+ * The way to ask for: a swap by hand needs a run that can be told to swap, and a swap. Throws BAD_USAGE where several tables are
+ * to be changed in a way that cannot be one step, or the swap of a native change is to be held.
+ */
+export function strategyFor({ strategy, cutover }: Pick<OptionsOf<'plan'>, 'strategy' | 'cutover'>, tables: number): Strategy {
+  if (strategy === 'native' && tables > 1) {
+    const message = '--strategy native is for one table: several are swapped together, which only their shadows can be.';
+    throw new MigrationError('BAD_USAGE', message);
+  }
+  if (cutover !== 'manual') return strategy;
+  if (strategy !== 'native') return 'shadow';
+  const message = '--cutover manual holds the swap of a shadow, and a native change has none: leave one of the two out.';
   throw new MigrationError('BAD_USAGE', message);
 }

@@ -71,7 +71,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
     id: '[ID] COMMAND [NAME=VALUE]',
     description: [
-      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket.',
+      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
       '  cutover           let the swap begin that --cutover manual or postpone holds',
       '  postpone          let no further attempt of the swap begin',
@@ -162,9 +162,11 @@ export function parseCommandLine(args: readonly string[], version: string, colum
 function describe(command: Command, name: CommandName): void {
   const { summary, id, description, examples } = TEXTS[name];
   command.summary(summary).description(description).helpOption('-h, --help', 'print this').allowExcessArguments(false);
-  if (name === 'control') command.argument('<words...>', '[ID] pause | unpause | cutover | postpone | abort | set NAME=VALUE');
-  else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
-  addOptions(command, optionsOf(name), true);
+  if (name === 'control') {
+    command.argument('<words...>', '[ID] pause | unpause | cutover | postpone | abort | set NAME=VALUE');
+    command.usage('[options] [ID] COMMAND [NAME=VALUE]');
+  } else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
+  addOptions(command, optionsOf(name), (option) => option.isRequired === true && option.optionalFor?.includes(name) !== true);
   command.addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}`);
 }
 
@@ -178,27 +180,24 @@ function describeConfig(command: Command): void {
     .helpOption('-h, --help', 'print this')
     .allowExcessArguments(false)
     .addArgument(new Argument('<what>', 'what to do').choices(['check']));
-  addOptions(command, optionsOf('migrate'), false);
+  addOptions(command, optionsOf('migrate'), () => false);
   command.addHelpText('after', '\nExamples:\n  tableshift config check --config orders.yaml');
 }
 
-/** `isComplete`: what is required is missed. */
-function addOptions(command: Command, options: readonly Option[], isComplete: boolean): void {
+/** `isMissed`: of what the command cannot do without. */
+function addOptions(command: Command, options: readonly Option[], isMissed: (option: Option) => boolean): void {
   // The order of the groups in --help is the order in which they first occur.
   for (const group of GROUPS) {
     for (const option of options.filter((option) => option.group === group)) {
       const flag = flagOf(option);
-      if (flag !== null) command.addOption(commanderOption(option, flag, isComplete));
+      if (flag !== null) command.addOption(commanderOption(option, flag, isMissed(option)));
     }
   }
 }
 
-function commanderOption(option: Option, flag: string, isComplete: boolean): CommanderOption {
+function commanderOption(option: Option, flag: string, isMissed: boolean): CommanderOption {
   const isShownDefault = option.default !== null && option.kind !== 'switch';
-  const notes = [
-    ...(option.isRequired && isComplete ? ['required'] : []),
-    ...(isShownDefault ? [`default: ${option.default}`] : []),
-  ];
+  const notes = [...(isMissed ? ['required'] : []), ...(isShownDefault ? [`default: ${option.default}`] : [])];
   const help = notes.length === 0 ? option.help : `${option.help} (${notes.join(', ')})`;
   const flags = option.kind === 'switch' ? flag : `${flag} <${option.placeholder}>`;
   const one = new CommanderOption(flags, help).helpGroup(`${option.group}:`);

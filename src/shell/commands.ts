@@ -5,7 +5,7 @@ import type { Phase } from '../engine/model.ts';
 import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
 import { DEFAULT_OPTIONS, listEvents, listMigrations, type MigrationOptions, planFamily, planMigration } from '../index.ts';
 import { hidePasswords } from '../server-url.ts';
-import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
+import { pairChanges, strategyFor } from './asked-changes.ts';
 import { familyPlanText } from './family-text.ts';
 import { runControl, showLiveStatus } from './control-command.ts';
 import { runCleanup } from './cleanup-command.ts';
@@ -47,13 +47,23 @@ export async function runCommand(
   }
 }
 
+/** Why the server was not asked whether it carries the change out by itself. */
+const HELD_BY_HAND = {
+  clause: '--cutover manual',
+  reason: 'the swap is to be held, and a native change has none; without it the server is asked whether it has a cheap way',
+};
+
 async function runPlan(invocation: Invocation<'plan'>): Promise<number> {
   const { values, server, surroundings } = invocation;
-  const { strategy, killBlockersAfter } = values;
+  const { killBlockersAfter } = values;
   const pace = { cutover: { ...DEFAULT_OPTIONS.cutover, killBlockersAfter } };
-  const [change, ...others] = pairChanges(values);
+  const changes = pairChanges(values);
+  const strategy = strategyFor(values, changes.length);
+  const [change, ...others] = changes;
   if (change === undefined || others.length > 0) return await runFamilyPlan(invocation, pace);
-  const result = await planMigration({ ...server, ...change, strategy, pace });
+  const planned = await planMigration({ ...server, ...change, strategy, pace });
+  const isHeld = planned.plan !== null && values.strategy === 'auto' && strategy === 'shadow';
+  const result = isHeld ? { ...planned, noNativeWay: HELD_BY_HAND } : planned;
   const { plan, native, noNativeWay, obstacles } = result;
   const exitCode = obstacles.length === 0 ? 0 : 2;
   if (values.output === 'json') {
@@ -74,7 +84,6 @@ async function runFamilyPlan(
   { values, server, surroundings }: Invocation<'plan'>,
   pace: Partial<MigrationOptions>,
 ): Promise<number> {
-  checkFamilyStrategy(values.strategy);
   const { plans, obstacles } = await planFamily({ ...server, changes: pairChanges(values), pace });
   const exitCode = obstacles.length === 0 ? 0 : 2;
   if (values.output === 'json') {
@@ -113,7 +122,7 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     record.id,
     ...(hasFamilies ? [record.plan.family?.id ?? '-'] : []),
     stateText(record),
-    record.checkpoint?.phase ?? placeText(record) ?? '-',
+    phaseOf(record) ?? placeText(record) ?? '-',
     tableText(record.plan.source),
     record.startedAt,
     record.updatedAt,
@@ -160,7 +169,7 @@ function siblingsOf({ id, plan }: MigrationRecord, all: readonly MigrationRecord
   const others = (plan.family?.members ?? []).filter((member) => member.id !== id);
   return others.map((member) => {
     const record = all.find((one) => one.id === member.id);
-    const phase = record?.checkpoint?.phase ?? null;
+    const phase = record === undefined ? null : phaseOf(record);
     return { id: member.id, table: tableText(member.source), state: record?.state ?? 'unknown', phase };
   });
 }
@@ -180,6 +189,11 @@ function soakText({ ageMs, soakEndsAt, reasonToKeep }: KeptTable, soakMs: number
 /** `running`, `open`, `done` or `aborted`. */
 function stateText({ state, isRunning }: MigrationRecord): string {
   return isRunning ? 'running' : state;
+}
+
+/** The last checkpoint is from before the end; null where there is none. */
+function phaseOf({ state, checkpoint }: MigrationRecord): Phase | null {
+  return state === 'done' ? 'done' : (checkpoint?.phase ?? null);
 }
 
 /** `step 2 of 3`; null for a shadow, and before the first step. */
@@ -209,7 +223,7 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCom
           ['begun last', placeText(record)] as const,
           ['statement', placeText(record) === null ? null : oneLine(record.place?.sql ?? '')] as const,
         ]
-      : [['phase', checkpoint?.phase ?? 'not begun'] as const]),
+      : [['phase', phaseOf(record) ?? 'not begun'] as const]),
     ...siblings.map(({ id, table, state, phase }) => {
       const where = state === 'open' ? `, ${phase ?? 'not begun'}` : '';
       return ['together', `with ${table} (${id}): ${state}${where}`] as const;

@@ -2,9 +2,7 @@
 
 import { asMigrationError } from '../engine/errors.ts';
 import { hidePasswords } from '../server-url.ts';
-import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
 import { faultText, inspectConfig, type InspectedConfig, suggestion } from './config-file.ts';
-import { findHooks } from './hooks.ts';
 import { type Surroundings, valueText } from './invocation.ts';
 import {
   type Environment,
@@ -16,11 +14,9 @@ import {
   parseOption,
   readText,
 } from './option-values.ts';
-import { allOptions, type Option, type OptionsOf, optionsOf } from './options.ts';
-import { checkReportPath } from './report.ts';
+import { allOptions, type Option, type OptionName, optionsOf } from './options.ts';
 import { jsonLine } from './reporter.ts';
-import { limitsFrom } from './run-limits.ts';
-import { parseWindows } from './window.ts';
+import { changeChecks, type Check, runChecks, type Told } from './run-checks.ts';
 
 /** One option as a run would have it. */
 interface Setting {
@@ -52,11 +48,12 @@ export async function runConfigCheck(flags: GivenFlags, surroundings: Surroundin
 /** Reads everything as `migrate` would, but for logging in. */
 export async function checkConfig(flags: GivenFlags, environment: Environment): Promise<CheckedConfig> {
   const problems: string[] = [];
-  const attempt = async (check: () => unknown): Promise<void> => {
+  const attempt = async (check: Check): Promise<void> => {
     try {
       await check();
     } catch (thrown) {
-      problems.push(hidePasswords(asMigrationError(thrown).message));
+      const problem = hidePasswords(asMigrationError(thrown).message);
+      if (!problems.includes(problem)) problems.push(problem);
     }
   };
   const path = readText('config', flags, environment);
@@ -71,6 +68,7 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
   const sources = { flags, environment, config: values };
   const effective: Record<string, unknown> = {};
   const settings: Setting[] = [];
+  const inFile = new Set<OptionName>();
   for (const option of optionsOf('migrate')) {
     effective[option.name] = listIfRepeated(
       option,
@@ -80,6 +78,7 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
       const { value, origin } = findOption(option, sources);
       effective[option.name] = listIfRepeated(option, value);
       const line = origin === 'file' ? (lines[option.flag ?? ''] ?? null) : null;
+      if (origin === 'file') inFile.add(option.name);
       settings.push({ name: nameOf(option), value: shownValue(option, value), origin, line });
     } catch (thrown) {
       const line = lines[option.flag ?? ''];
@@ -89,15 +88,8 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
     }
   }
   // The names and the values are those of the options table.
-  const run = effective as unknown as OptionsOf<'migrate'>;
-  // A run may still be told by its command line what to change.
-  if (run.alter.length > 0) await attempt(() => pairChanges(run));
-  if (run.alter.length > 1) await attempt(() => checkFamilyStrategy(run.strategy));
-  await attempt(() => parseWindows(run.window, run.windowTimezone, '--window'));
-  await attempt(() => parseWindows(run.cutoverWindow, run.windowTimezone, '--cutover-window'));
-  await attempt(() => limitsFrom(run));
-  if (run.report !== null) await attempt(() => checkReportPath(run.report ?? ''));
-  if (run.hooks !== null) await attempt(() => findHooks(run.hooks ?? ''));
+  const run = effective as unknown as Told<'migrate'>;
+  for (const check of [...changeChecks(run, inFile), ...runChecks(run, environment)]) await attempt(check);
   return { settings, problems, warnings: unknownVariables(environment) };
 }
 

@@ -92,6 +92,10 @@ function readEntry(key: ParsedNode, value: ParsedNode | null, lineOf: (offset: n
   const option = options.find(({ flag }) => flag === name);
   if (option === undefined) {
     const flags = options.map(({ flag }) => flag ?? '');
+    const off = options.find(({ flag, kind }) => kind === 'switch' && `no-${flag}` === name);
+    if (off !== undefined) {
+      return { name, text: null, line, fault: { line, what: `has "${name}", which is written as "${off.flag}": false there` } };
+    }
     const why = 'which is no option that can stand there (passwords and tokens have files of their own)';
     return { name, text: null, line, fault: { line, what: `has "${name}", ${why}${suggestion(name, flags)}` } };
   }

@@ -2,13 +2,15 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { CommandLine } from './cli.ts';
+import { readConfig } from './config-file.ts';
 import { CONTROL_COMMANDS, type ControlCommand } from './operator-commands.ts';
-import { askSocket, type SocketAnswer, socketPaths } from './control-socket.ts';
+import { askSocket, OTHER_RUN, type SocketAnswer, socketPaths } from './control-socket.ts';
 import type { Surroundings } from './invocation.ts';
 import { type FamilyStatus, familyStatusText } from './family-status.ts';
 import { type LiveStatus, liveStatusText } from './live-status.ts';
 import { type NativeStatus, nativeStatusText } from './native-status.ts';
-import { type GivenFlags, readText } from './option-values.ts';
+import { type Environment, findOption, type GivenFlags, readText } from './option-values.ts';
+import { OPTIONS } from './options.ts';
 import { jsonLine } from './reporter.ts';
 
 /** `tableshift control [ID] COMMAND [NAME=VALUE]`. Resolves with the exit code; rejects where no run listens. */
@@ -18,7 +20,8 @@ export async function runControl(
 ): Promise<number> {
   const { id, command, setting } = readWords(words);
   const paths = pathsOf(id, flags, surroundings);
-  const answer = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, setting ?? ''));
+  const parts = { id, body: setting ?? '' };
+  const answer = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, parts));
   if (answer === null) throw new MigrationError('MIGRATION_NOT_FOUND', `No run listens at ${paths.join(' or ')}.`);
   const isDone = answer.status === 200;
   const said = answer.fields['message'] ?? answer.fields['error'];
@@ -26,11 +29,14 @@ export async function runControl(
   if (readText('output', flags, surroundings.environment) === 'json') {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'control', command, isDone, message }));
   } else if (isDone) surroundings.stdout.write(`${message}\n`);
-  if (!isDone) throw new MigrationError('BAD_USAGE', message);
+  if (!isDone) throw new MigrationError(answer.status === OTHER_RUN ? 'MIGRATION_NOT_FOUND' : 'BAD_USAGE', message);
   return 0;
 }
 
-/** Shows the status that the run itself gives; null where none listens, or --events asks for what only the database has. */
+/**
+ * Shows the status that the run itself gives; null where none listens, or --events asks for what only the database has. Rejects
+ * with MIGRATION_NOT_FOUND where no run listens and no --url says which database to ask instead.
+ */
 export async function showLiveStatus(
   line: { readonly id: string | null; readonly flags: GivenFlags },
   surroundings: Surroundings,
@@ -39,13 +45,23 @@ export async function showLiveStatus(
   if (line.flags.events !== undefined) return null;
   if (line.id === null && readText('socket', line.flags, environment) === null) return null;
   const paths = pathsOf(line.id, line.flags, surroundings);
-  const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status'));
-  if (answer?.status !== 200) return null;
+  const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status', { id: line.id }));
+  if (answer?.status !== 200) {
+    if (await hasUrl(line.flags, environment)) return null;
+    const said = answer?.fields['error'];
+    const what = typeof said === 'string' ? said : `No run listens at ${paths.join(' or ')}.`;
+    throw new MigrationError('MIGRATION_NOT_FOUND', `${what} With --url the database is asked what it knows.`);
+  }
   // A run of the same version wrote it.
   const status = answer.fields as unknown as LiveStatus | FamilyStatus | NativeStatus;
   const isJson = readText('output', line.flags, environment) === 'json';
   stdout.write(isJson ? jsonLine(surroundings.now(), status) : statusText(status));
   return 0;
+}
+
+async function hasUrl(flags: GivenFlags, environment: Environment): Promise<boolean> {
+  const config = await readConfig(readText('config', flags, environment));
+  return findOption({ ...OPTIONS.url, name: 'url' }, { flags, environment, config }).value !== null;
 }
 
 function statusText(status: LiveStatus | FamilyStatus | NativeStatus): string {
@@ -81,9 +97,9 @@ function isCommand(word: string): word is ControlCommand {
 
 function pathsOf(id: string | null, flags: GivenFlags, { environment }: Surroundings): readonly string[] {
   const asked = readText('socket', flags, environment);
-  if (asked !== null) return [asked];
-  if (id !== null && /^[a-z0-9]{1,24}$/.test(id)) return socketPaths(id, environment);
-  throw new MigrationError('BAD_USAGE', 'Name the migration by its ID, or its socket with --socket.');
+  const isName = id === null ? asked !== null : /^[a-z0-9]{1,24}$/.test(id);
+  if (!isName) throw new MigrationError('BAD_USAGE', 'Name the migration by its ID, or its socket with --socket.');
+  return asked === null ? socketPaths(id ?? '', environment) : [asked];
 }
 
 async function askFirst(

@@ -1,11 +1,13 @@
 /** Where a run listens for its operator: HTTP over a unix socket, and over loopback with a token if that is asked for. */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, lstat, stat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type ListenOptions } from 'node:net';
+import { dirname } from 'node:path';
 import { MigrationError, messageOf } from '../engine/errors.ts';
-import { USER_HEADER } from './control-socket.ts';
+import { ID_HEADER, OTHER_RUN, USER_HEADER } from './control-socket.ts';
 import { type AskedCommand, CONTROL_COMMANDS, type ControlAnswer } from './operator-commands.ts';
 
 /** More than this is no command. */
@@ -17,6 +19,8 @@ const SOCKET_PATH_BYTES_MAX = 107;
 
 /** What is asked for. Each member answers for the run as it is now; null: it has not begun. */
 export interface ControlHandler {
+  /** The migrations that the run answers to; none before it has begun. */
+  ids(): readonly string[];
   status(): object | null;
   metrics(): string | null;
   /** Never rejects. */
@@ -34,7 +38,7 @@ export interface Listening extends AsyncDisposable {
  * where somebody listens there, where something else is there, or where nothing can be made.
  */
 export async function listenOnSocket(path: string, handler: ControlHandler): Promise<Listening> {
-  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) throw badSocket(path, `longer than ${SOCKET_PATH_BYTES_MAX} bytes`);
+  await checkSocketPath(path);
   await removeDeadSocket(path);
   const server = createControlServer(handler, null);
   // The socket is made within the call, so nobody else's file is made with this mask.
@@ -52,16 +56,35 @@ export async function listenOnSocket(path: string, handler: ControlHandler): Pro
   return { place: path, [Symbol.asyncDispose]: () => close(server) };
 }
 
+/** Rejects with BAD_USAGE where no socket can be made at `path`, whoever listens there. */
+export async function checkSocketPath(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) throw badSocket(path, `longer than ${SOCKET_PATH_BYTES_MAX} bytes`);
+  const folder = dirname(path);
+  const directory = await stat(folder).catch(() => null);
+  if (directory?.isDirectory() !== true) throw badSocket(path, `there is no directory ${folder}`);
+  const isWritable = await access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritable) throw badSocket(path, `the directory ${folder} cannot be written to`);
+  const status = await lstat(path).catch(() => null);
+  if (status !== null && !status.isSocket()) throw badSocket(path, 'something else is there');
+}
+
+/** The parts of `HOST:PORT`. Throws BAD_USAGE where that is not this machine's own address. */
+export function parseHttpAddress(address: string): { readonly host: string; readonly port: number } {
+  const [, host = '', port = ''] = /^(\[::1\]|127(?:\.\d{1,3}){3}|localhost):(\d{1,5})$/.exec(address) ?? [];
+  if (host !== '' && Number(port) <= 65_535) return { host, port: Number(port) };
+  const message = `--http must be an address of this machine such as 127.0.0.1:8080, not "${address}".`;
+  throw new MigrationError('BAD_USAGE', message);
+}
+
 /** Listens on `HOST:PORT` for those who know the token. Rejects with BAD_USAGE where that is not this machine's own address. */
 export async function listenOnHttp(address: string, token: string, handler: ControlHandler): Promise<Listening> {
-  const [, host = '', port = ''] = /^(\[::1\]|127(?:\.\d{1,3}){3}|localhost):(\d{1,5})$/.exec(address) ?? [];
-  if (host === '' || Number(port) > 65_535) {
-    const message = `--http must be an address of this machine such as 127.0.0.1:8080, not "${address}".`;
-    throw new MigrationError('BAD_USAGE', message);
-  }
+  const { host, port } = parseHttpAddress(address);
   const server = createControlServer(handler, token);
   try {
-    await listen(server, { host: host.replaceAll(/[[\]]/g, ''), port: Number(port) });
+    await listen(server, { host: host.replaceAll(/[[\]]/g, ''), port });
   } catch (cause) {
     const reason = messageOf(cause);
     throw new MigrationError('BAD_USAGE', `It is not possible to listen on ${address}: ${reason}.`, { cause });
@@ -108,6 +131,11 @@ async function respond({ request, body, handler, who }: Asked, response: ServerR
   if (!isKnown) return answer(response, 404, { error: 'There are /status, /metrics and /control/COMMAND.' });
   const method = command === undefined ? 'GET' : 'POST';
   if (request.method !== method) return answer(response, 405, { error: `${path} wants ${method}.` });
+  const [meant, ids] = [request.headers[ID_HEADER], handler.ids()];
+  if (meant !== undefined && ids.length === 0) return notBegun(response);
+  if (typeof meant === 'string' && !ids.includes(meant)) {
+    return answer(response, OTHER_RUN, { error: `The run that listens there is ${ids.join(', ')}, not ${meant}.` });
+  }
   if (command !== undefined) {
     const result = await handler.command({ command, setting: body === '' ? null : body, who });
     if (result === null) return notBegun(response);
@@ -175,7 +203,6 @@ async function close(server: Server): Promise<void> {
 async function removeDeadSocket(path: string): Promise<void> {
   const status = await lstat(path).catch(() => null);
   if (status === null) return;
-  if (!status.isSocket()) throw badSocket(path, 'something else is there');
   const isAlive = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();

@@ -15,6 +15,11 @@ const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET
 
 /** In which a client says who asks. */
 export const USER_HEADER = 'tableshift-user';
+/** In which a client says which migration it means: a run of another one refuses. */
+export const ID_HEADER = 'tableshift-id';
+
+/** The status with which a run of another migration answers. */
+export const OTHER_RUN = 409;
 
 /** What a run answered. */
 export interface SocketAnswer {
@@ -28,20 +33,46 @@ export function socketPaths(id: string, environment: Environment): readonly stri
   return folders(environment).map((folder) => join(folder, `${id}.sock`));
 }
 
-/** Makes the preferred folder, for this user alone, and gives the path of the socket in it. Rejects where it is somebody else's. */
+/**
+ * Makes the preferred folder, for this user alone, or the next where it cannot be made, and gives the path of the socket in it.
+ * Rejects where none can be had.
+ */
 export async function prepareSocketPath(id: string, environment: Environment): Promise<string> {
-  const [folder = ''] = folders(environment);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const faults: string[] = [];
+  for (const folder of folders(environment)) {
+    const fault = await makeFolder(folder);
+    if (fault === null) return join(folder, `${id}.sock`);
+    faults.push(fault);
+  }
+  throw new Error(faults.join('; '));
+}
+
+/** Null, or what is wrong. Makes no parent: where one is missing, Node may never come back from that (`/proc`). */
+async function makeFolder(folder: string): Promise<string | null> {
+  const failure = await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => error);
+  if (failure !== undefined && failure.code !== 'EEXIST')
+    return `${folder} cannot be made (${failure.code ?? failure.message})`;
   const status = await lstat(folder);
   const isOurs = status.isDirectory() && status.uid === userInfo().uid && (status.mode & 0o077) === 0;
-  if (!isOurs) throw new Error(`${folder} is not a directory of this user alone`);
-  return join(folder, `${id}.sock`);
+  return isOurs ? null : `${folder} is not a directory of this user alone`;
+}
+
+/** What goes with a request. */
+interface RequestParts {
+  readonly body?: string;
+  /** The migration that is meant; null: whichever runs there. */
+  readonly id?: string | null;
 }
 
 /** Asks the run that listens at `path`; null where none does. */
-export async function askSocket(path: string, method: 'GET' | 'POST', what: string, body = ''): Promise<SocketAnswer | null> {
+export async function askSocket(
+  path: string,
+  method: 'GET' | 'POST',
+  what: string,
+  { body = '', id = null }: RequestParts = {},
+): Promise<SocketAnswer | null> {
   return await new Promise<SocketAnswer | null>((resolve, reject) => {
-    const headers = { [USER_HEADER]: userInfo().username };
+    const headers = { [USER_HEADER]: userInfo().username, ...(id === null ? {} : { [ID_HEADER]: id }) };
     const options = { socketPath: path, method, path: what, headers, agent: false, timeout: ANSWER_WITHIN_MS };
     const call = request(options, (response) => {
       const chunks: Buffer[] = [];

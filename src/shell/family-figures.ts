@@ -46,6 +46,7 @@ export function sumFigures(members: RunMembers): RunFigures {
     differences: sum(({ differences }) => differences),
     verification: verified.length === all.length ? verification : null,
     cutoverAttempts: greatest(({ cutoverAttempts }) => cutoverAttempts),
+    cutoverHeldBy: members[0].record.figures.cutoverHeldBy,
     blockedMs: swapped.length === 0 ? null : Math.max(...swapped),
     checkpoints: sum(({ checkpoints }) => checkpoints),
   };

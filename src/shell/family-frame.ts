@@ -20,7 +20,7 @@ export function renderFamilyFrame(members: RunMembers, nowMs: number, size: Scre
   ];
   const width = Math.min(Math.max(...tables.map(columnsOf)), TABLE_COLUMNS_MAX) + 1;
   const list = members.map((member) => memberLine(member, { nowMs, width, columns: size.columns }));
-  const tail = figureLines(total);
+  const tail = figureLines(total, id);
   const whole: readonly Line[] = [...head, [], ...list, [], ...tail];
   return fitLines(whole.length < size.rows ? whole : [...head.slice(0, 1), ...list, ...tail], size);
 }

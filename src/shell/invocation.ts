@@ -7,7 +7,7 @@ import { parseServerUrl } from '../server-url.ts';
 import { readConfig } from './config-file.ts';
 import { oneLine } from './live-frame.ts';
 import { describeEvent, levelOf } from './log.ts';
-import { type Login, readLogin } from './login.ts';
+import { type Login, type LoginOptions, readLogin } from './login.ts';
 import { type Environment, type ReadOptions, readOptions, readText } from './option-values.ts';
 import { type CommandName, flagOf, type Option, optionsOf } from './options.ts';
 import { obstaclesText } from './plan-text.ts';
@@ -48,10 +48,10 @@ export async function prepare<Command extends CommandName>(
 ): Promise<Invocation<Command>> {
   const { environment } = surroundings;
   const config = await readConfig(readText('config', line.flags, environment));
-  const { values, given } = readOptions(command, line.flags, environment, config);
+  const { values, given, inFile } = readOptions(command, line.flags, environment, config);
   const keyboard = { input: surroundings.stdin, errors: surroundings.stderr };
   // Every command has the options of the login, which the compiler cannot see through a type parameter.
-  const login: Login = await readLogin(values as unknown as Parameters<typeof readLogin>[0], keyboard);
+  const login: Login = await readLogin(values as unknown as LoginOptions, keyboard, inFile);
   for (const warning of login.warnings) surroundings.stderr.write(`warning: ${warning}\n`);
   const { url, password, defaultsFile } = login;
   const server = { url, password, defaultsFile, environment: surroundings.environment, signal };
@@ -117,12 +117,12 @@ function flagText(option: Option, value: unknown): readonly string[] {
   return values.flatMap((one) => [flag, quoteForShell(valueText(option, String(one)))]);
 }
 
-/** A value as one would write it, without a password in a URL. Throws BAD_USAGE where a URL is none. */
+/** A value as one would write it, without what is secret in an address. Throws BAD_USAGE where a URL is none. */
 export function valueText(option: Option, text: string): string {
   if (option.kind === 'duration') return formatDurationMs(Number(text));
   if (option.kind === 'size') return formatBytes(Number(text));
   if (option.name === 'url') return parseServerUrl(text).shown;
-  if (option.name === 'throttleHttp') return withoutLogin(text);
+  if (option.name === 'throttleHttp') return withoutSecrets(text);
   return option.name === 'replicas'
     ? splitUrls(text)
         .map((url) => parseServerUrl(url).shown)
@@ -130,8 +130,9 @@ export function valueText(option: Option, text: string): string {
     : text;
 }
 
-function withoutLogin(address: string): string {
-  return address.replace(/(?<=^\w+:\/\/)[^/?#]*@/, '');
+/** Without login and query. */
+function withoutSecrets(address: string): string {
+  return address.replace(/(?<=^\w+:\/\/)[^/?#]*@/, '').replace(/[?#].*$/s, '');
 }
 
 /** Quoted for a POSIX shell only where that is needed. */

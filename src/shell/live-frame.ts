@@ -4,6 +4,7 @@ import type { Progress } from '../engine/events.ts';
 import { PHASES, type Phase } from '../engine/model.ts';
 import { activityText, shareDone, slowText } from './log.ts';
 import type { RunFigures } from './run-figures.ts';
+import { OPERATOR } from './steering-options.ts';
 import { readableCount, readableDuration } from './units.ts';
 
 /** Size and abilities of a terminal. */
@@ -39,7 +40,7 @@ export function renderFrame(heading: Heading, figures: RunFigures, nowMs: number
     [piece(heading.table, 'bold'), piece(`  ${heading.clauses}`)],
     [piece(`migration ${heading.id}, ${readableDuration(nowMs - figures.startedAtMs)} so far`, 'dim')],
   ];
-  const tail = figureLines(figures);
+  const tail = figureLines(figures, heading.id);
   const list = SHOWN_PHASES.map((phase) => phaseLine(phase, figures, nowMs, size.columns));
   const present = list.filter((_, index) => SHOWN_PHASES[index] === figures.phase);
   const whole: readonly Line[] = [...head, [], ...list, [], ...tail];
@@ -93,10 +94,10 @@ function bar(done: number, columns: number): string {
   return `[${'='.repeat(full)}${full < columns ? '>' : ''}${' '.repeat(Math.max(columns - full - 1, 0))}]`;
 }
 
-/** Rows, changes and what throttles, in neighbouring columns. */
-export function figureLines(figures: RunFigures): readonly Line[] {
+/** Rows, changes, what throttles and who holds the swap of the migration `id`, in neighbouring columns. */
+export function figureLines(figures: RunFigures, id: string): readonly Line[] {
   const { progress, throttle } = figures;
-  if (progress === null) return [];
+  if (progress === null) return holdLines(figures, id);
   const lag =
     progress.lagMs === null
       ? 'lag not known yet'
@@ -110,7 +111,18 @@ export function figureLines(figures: RunFigures): readonly Line[] {
       cells(lag, `${readableCount(progress.keysPending)} pending`, `${readableCount(progress.keysApplied)} applied`),
     ),
     reason === null ? label('throttle', 'none') : [piece('throttle'.padEnd(LABEL_COLUMNS), 'dim'), piece(reason, 'yellow')],
+    ...holdLines(figures, id),
   ];
+}
+
+/** Everybody who holds the swap, and how the operator lets it go; nothing after it, or after the run. */
+function holdLines({ cutoverHeldBy, phase, blockedMs }: RunFigures, id: string): readonly Line[] {
+  const isOver = phase === null || phase === 'clean-up' || phase === 'done' || blockedMs !== null;
+  if (isOver) return [];
+  return cutoverHeldBy.flatMap(({ by, reason }, index): readonly Line[] => [
+    [piece((index === 0 ? 'swap' : '').padEnd(LABEL_COLUMNS), 'dim'), piece(`held by ${by}: ${reason}`, 'yellow')],
+    ...(by === OPERATOR ? [label('', `to let it go: tableshift control ${id} cutover`)] : []),
+  ]);
 }
 
 function rowsText({ phase, rowsCopied, verification }: RunFigures, progress: Progress): string {

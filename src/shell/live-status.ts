@@ -46,7 +46,10 @@ interface LiveOptions extends SteeringSettings {
   readonly applyWorkers: number;
   readonly chunkTimeMs: number;
   readonly chunkRowsMax: number;
-  /** A worker rests so many times as long as its chunk took; null: 0.5 while somebody writes the table and there is a limit on its latency. */
+  /**
+   * A worker rests so many times as long as its chunk took; null: 0.5 while somebody writes the table and there is a limit on
+   * its latency.
+   */
   readonly niceRatio: number | null;
   readonly checkpointIntervalMs: number;
   readonly maxLatency: LatencyLimit | null;

@@ -2,6 +2,8 @@
 
 import type { MigrationEvent, Progress } from '../engine/events.ts';
 import type { Phase } from '../engine/model.ts';
+import { changesText } from './changed-options.ts';
+import { OPERATOR } from './steering-options.ts';
 import { readableCount, readableDuration } from './units.ts';
 
 /** From the rarest to the most frequent lines. */
@@ -88,7 +90,7 @@ export function describeEvent(event: MigrationEvent): string {
       return `chunk copied: ${rows(event.rows)} in ${readableDuration(event.durationMs)}${event.isCollided ? ', collided' : ''}`;
     case 'changes-applied':
       return `changes applied: ${count(event.keys, 'key')} in ${readableDuration(event.durationMs)}${
-        event.widened === 0 ? '' : `, ${event.widened} more in the way`
+        event.rowsInTheWay === 0 ? '' : `, ${event.rowsInTheWay} more in the way`
       }`;
     case 'range-verified':
       return `range compared: ${rows(event.rows)} in ${readableDuration(event.durationMs)}, ${event.isEqual ? 'equal' : 'not equal'}`;
@@ -116,11 +118,11 @@ export function describeEvent(event: MigrationEvent): string {
     case 'cutover-released':
       return `the cutover is no longer held by ${event.by}${askedBy(event.who)}`;
     case 'cutover-awaited':
-      return `ready to swap, held by ${event.by}: ${event.reason}`;
+      return `ready to swap, held by ${event.by}: ${event.reason}${
+        event.by === OPERATOR ? '; `tableshift control ID cutover` lets it go' : ''
+      }`;
     case 'options-changed':
-      return `changed by ${event.by}: ${event.changes
-        .map(({ name, before, after }) => `${name} from ${before ?? 'none'} to ${after ?? 'none'}`)
-        .join(', ')}`;
+      return `changed by ${event.by}: ${changesText(event.changes)}`;
     case 'cutover-attempt':
       return `cutover attempt ${event.attempt}, waiting at most ${readableDuration(event.lockTimeoutMs)} for the lock`;
     case 'cutover-failed':
@@ -187,7 +189,10 @@ function throttleText(reason: string): string {
   return reason.startsWith('paused by ') ? `resting, ${reason}` : `throttled by ${reason}`;
 }
 
-/** How much of the phase at hand is done, from 0 to 1; null where that cannot be told, or goes on only later. Never 1 before the phase ends. */
+/**
+ * How much of the phase at hand is done, from 0 to 1; null where that cannot be told, or goes on only later. Never 1 before the
+ * phase ends.
+ */
 export function shareDone(progress: Progress): number | null {
   if (progress.waitingFor.length > 0) return null;
   if (progress.phase === 'copy') return share(progress.rowsCopied, progress.rowsEstimated);

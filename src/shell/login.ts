@@ -3,7 +3,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { parseServerUrl } from '../server-url.ts';
-import type { OptionsOf } from './options.ts';
+import type { OptionName, OptionsOf } from './options.ts';
 import { askPassword, type Keyboard } from './prompt.ts';
 
 /** How to log in. Never put it into a message as a whole; `url` alone is without a password. */
@@ -16,29 +16,55 @@ export interface Login {
 }
 
 /** The options that each command has for this. */
-type LoginOptions = Pick<
+export type LoginOptions = Pick<
   OptionsOf<'list'>,
-  'url' | 'askPassword' | 'passwordFile' | 'password' | 'defaultsFile' | 'sslMode' | 'sslCa' | 'sslCert' | 'sslKey'
->;
+  'askPassword' | 'passwordFile' | 'password' | 'defaultsFile' | 'sslMode' | 'sslCa' | 'sslCert' | 'sslKey'
+> & { readonly url: string };
+
+/** Which options the configuration file says: what is said of the password elsewhere wins over them. */
+export type OptionsInFile = ReadonlySet<OptionName>;
 
 /**
- * The password is the first of: the prompt or the password file, the URL, TABLESHIFT_PASSWORD. Without one the option files
- * may have it (the adapter reads them). Rejects with BAD_USAGE.
+ * The password is the first of: the prompt or the password file, the URL, TABLESHIFT_PASSWORD; of these, what the configuration
+ * file says counts only where flags and environment say nothing. Without one the option files may have it (the adapter reads
+ * them). Rejects with BAD_USAGE.
  */
-export async function readLogin(options: LoginOptions, keyboard: Keyboard): Promise<Login> {
-  const server = parseServerUrl(options.url);
-  if (options.askPassword && options.passwordFile !== null) {
-    throw new MigrationError('BAD_USAGE', 'Either --ask-pass or --password-file, not both.');
-  }
-  const url = withTls(server.shown, options);
-  const { password: fromFile, warnings } = await readPasswordFile(options.passwordFile);
-  const asked = options.askPassword ? await askPassword(`Password for ${server.shown}: `, keyboard) : fromFile;
-  return { url, password: asked ?? server.password ?? options.password, defaultsFile: options.defaultsFile, warnings };
+export async function readLogin(options: LoginOptions, keyboard: Keyboard, inFile: OptionsInFile = new Set()): Promise<Login> {
+  const { shown } = parseServerUrl(options.url);
+  const places = placesOfPassword(options, inFile);
+  const { password: fromFile, warnings } = await readPasswordFile(places.passwordFile);
+  const asked = places.askPassword ? await askPassword(`Password for ${shown}: `, keyboard) : fromFile;
+  const password = asked ?? places.ofUrl ?? options.password;
+  return { url: urlWithTls(options), password, defaultsFile: options.defaultsFile, warnings };
 }
 
-/** The adapter reads TLS settings from the URL's parameters, and names the files in its messages. */
-function withTls(shown: string, options: LoginOptions): string {
-  const url = new URL(shown);
+/** The same without asking anybody: rejects with BAD_USAGE where `readLogin` would. */
+export async function checkLogin(options: LoginOptions, inFile: OptionsInFile): Promise<void> {
+  await readPasswordFile(placesOfPassword(options, inFile).passwordFile);
+}
+
+interface PasswordPlaces {
+  readonly askPassword: boolean;
+  readonly passwordFile: string | null;
+  readonly ofUrl: string | null;
+}
+
+function placesOfPassword({ url, askPassword, passwordFile, password }: LoginOptions, inFile: OptionsInFile): PasswordPlaces {
+  const all = { askPassword, passwordFile, ofUrl: parseServerUrl(url).password };
+  const outside = {
+    askPassword: askPassword && !inFile.has('askPassword'),
+    passwordFile: inFile.has('passwordFile') ? null : passwordFile,
+    ofUrl: inFile.has('url') ? null : all.ofUrl,
+  };
+  const isSaidOutside = password !== null || outside.askPassword || outside.passwordFile !== null || outside.ofUrl !== null;
+  const places = isSaidOutside ? outside : all;
+  if (!places.askPassword || places.passwordFile === null) return places;
+  throw new MigrationError('BAD_USAGE', 'Either --ask-pass or --password-file, not both.');
+}
+
+/** Without a password. The adapter reads TLS settings from the URL's parameters, and names the files in its messages. */
+export function urlWithTls(options: LoginOptions): string {
+  const url = new URL(parseServerUrl(options.url).shown);
   const parameters = {
     'ssl-mode': options.sslMode,
     'ssl-ca': options.sslCa,

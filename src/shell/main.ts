@@ -8,6 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { parseCommandLine } from './cli.ts';
 import { runCommand } from './commands.ts';
+import { exposedFlags } from './exposed-flags.ts';
 import { printError, type Surroundings } from './invocation.ts';
 import { OPTIONS } from './options.ts';
 
@@ -89,11 +90,7 @@ function interruptSignal(): AbortSignal {
 /** Process lists show the title instead of the arguments from here on, whatever stood in them. */
 function hideCommandLine(args: readonly string[]): void {
   process.title = `tableshift ${args[0] ?? ''}`.trimEnd();
-  if (args.some((arg) => /:\/\/[^/@\s]*:[^/@\s]+@|:\/\/\S*[?&]password=/.test(arg))) {
-    process.stderr.write(
-      'warning: The password in --url could be read by every user of this machine when the command began; use --ask-pass, --password-file or TABLESHIFT_PASSWORD.\n',
-    );
-  }
+  for (const warning of exposedFlags(args)) process.stderr.write(`warning: ${warning}\n`);
 }
 
 /** Also where the options cannot be read. */

@@ -15,7 +15,10 @@ export interface NativeSummary {
   readonly command: 'migrate' | 'resume';
   readonly id: string;
   readonly table: string;
-  /** `open`: it can be given up, and resumed unless `resumeCommand` is null. `aborted`: it was given up, or failed for good before any step was done. */
+  /**
+   * `open`: it can be given up, and resumed unless `resumeCommand` is null. `aborted`: it was given up, or failed for good
+   * before any step was done.
+   */
   readonly state: 'done' | 'open' | 'aborted';
   readonly exitCode: number;
   readonly error: ShownError | null;

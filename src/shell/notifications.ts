@@ -4,7 +4,7 @@ import type { Controls } from '../engine/controls.ts';
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Task } from '../engine/tasks.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { CutoverGate } from './cutover-gate.ts';
 import { findHooks, hookListener, runHook } from './hooks.ts';
 import { isTold, makeNotice, type Notice, Notifier, noticeOf, type Subject, tooLong } from './notifier.ts';

@@ -4,11 +4,12 @@ import { messageOf, MigrationError } from '../engine/errors.ts';
 import type { ChangeableOptions } from '../engine/controls.ts';
 import type { LoadLimits } from '../engine/load.ts';
 import { withinTime } from '../engine/tasks.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { parseOption } from './option-values.ts';
 import { allOptions, type Option, type OptionName } from './options.ts';
 import { checkCutoverLimits, checkSelect, latencyLimit, parseFigures } from './run-limits.ts';
-import { OPERATOR, type Steering, STEERING_SETTINGS, type SteeringSetting } from './steering.ts';
+import { type Steering, STEERING_SETTINGS, type SteeringSetting } from './steering.ts';
+import { OPERATOR } from './steering-options.ts';
 
 /** The commands, in the order in which --help lists them. */
 export const CONTROL_COMMANDS = ['pause', 'unpause', 'cutover', 'postpone', 'abort', 'set'] as const;
@@ -141,6 +142,7 @@ async function set(steering: Steering, setting: string, who: string): Promise<Co
 
 function readValue(option: Option, text: string, flag: string): Value {
   if (text === NONE && REMOVABLE.has(option.name)) return null;
+  if (text === NONE && option.min === 0) throw new MigrationError('BAD_USAGE', `${flag} takes no ${NONE}: 0 does it.`);
   const wanted = text === DEFAULT ? option.default : text;
   return wanted === null ? null : parseOption(option, wanted, flag);
 }

@@ -14,10 +14,13 @@ export type GivenFlags = Readonly<Partial<Record<OptionName, string | readonly s
 /** What an option has been read as; null: none. A list where it may be repeated, empty for none. */
 export type OptionValue = string | number | boolean | readonly string[] | null;
 
-/** A command's values, and which of them stood on the command line (for the resume command). */
+/** A command's values, and who said them. */
 export interface ReadOptions<Command extends CommandName> {
   readonly values: OptionsOf<Command>;
+  /** What stood on the command line, for the resume command. */
   readonly given: readonly Option[];
+  /** What the configuration file says, and neither flag nor environment. */
+  readonly inFile: ReadonlySet<OptionName>;
 }
 
 /** Rejects with BAD_USAGE, naming the flag or the variable, where a value is missing or cannot be read. */
@@ -34,6 +37,7 @@ export function readOptions<Command extends CommandName>(
     // The type and the values are made from the same table.
     values: values as unknown as OptionsOf<Command>,
     given: options.filter((option) => flags[option.name] !== undefined),
+    inFile: new Set(options.filter((option) => findOption(option, sources).origin === 'file').map(({ name }) => name)),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The report of a run: what a DBA attaches to the ticket. */
 
-import { access, writeFile } from 'node:fs/promises';
+import { access, stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
@@ -65,11 +65,19 @@ export function makeReport({ plan, record, summary, startedAt, endedAt, commandL
 
 /** Before a run: rejects with BAD_USAGE where the report could not be written at its end. */
 export async function checkReportPath(path: string): Promise<void> {
-  const isWritable = await access(dirname(path), constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  if (!isWritable) throw new MigrationError('BAD_USAGE', `--report ${path}: its directory cannot be written to.`);
+  const isWritable = (path: string): Promise<boolean> =>
+    access(path, constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+  const status = await stat(path).catch(() => null);
+  if (status?.isDirectory() === true) throw badReport(path, 'that is a directory');
+  if (status !== null && !(await isWritable(path))) throw badReport(path, 'that file cannot be written to');
+  if (status === null && !(await isWritable(dirname(path)))) throw badReport(path, 'its directory cannot be written to');
+}
+
+function badReport(path: string, reason: string): MigrationError {
+  return new MigrationError('BAD_USAGE', `--report ${path}: ${reason}.`);
 }
 
 /** JSON where the name ends in .json, else Markdown. */

@@ -14,6 +14,8 @@ export interface Reporter {
   observe(event: MigrationEvent, about?: Plan | null): void;
   /** A sentence of the shell itself, such as that a signal came. */
   note(sentence: string): void;
+  /** The same of what needs a look. `about`: what it is about, in a word or two. */
+  warn(about: string, sentence: string): void;
   /** Called once, after the last event. */
   close(): void;
 }
@@ -72,6 +74,10 @@ class JsonReporter implements Reporter {
     this.#write({ kind: 'note', message: sentence });
   }
 
+  warn(about: string, sentence: string): void {
+    this.#write({ kind: 'warning', about, message: sentence });
+  }
+
   close(): void {}
 
   #write(fields: object): void {
@@ -108,6 +114,10 @@ class LogReporter implements Reporter {
     this.#write('info', sentence);
   }
 
+  warn(_about: string, sentence: string): void {
+    this.#write('warn', sentence);
+  }
+
   close(): void {}
 
   #write(level: Level, text: string): void {
@@ -134,6 +144,7 @@ function liveReporter(
   return {
     observe: (event, about = null) => view.observe(event, prefixOf(about)),
     note: (sentence) => view.printAbove(sentence),
+    warn: (_about, sentence) => view.printAbove(`warning: ${sentence}`),
     close: () => view.close(),
   };
 }

@@ -2,31 +2,27 @@
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { followSignal, runWithBackground } from '../engine/tasks.ts';
-import {
-  cleanUp,
-  migrate,
-  migrateFamily,
-  type RecordedPlan,
-  resumeMigration,
-  type RunOptions,
-  type Strategy,
-} from '../index.ts';
-import { checkFamilyStrategy, pairChanges } from './asked-changes.ts';
+import { cleanUp, migrate, migrateFamily, resumeMigration, type RunOptions } from '../index.ts';
+import { systemClock } from '../sessions/system-clock.ts';
+import { pairChanges, strategyFor } from './asked-changes.ts';
 import { type Invocation, type Surroundings, tellWarnings } from './invocation.ts';
 import { type Controlled, runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
 import { openNotifications } from './notifications.ts';
-import { checkReportPath } from './report.ts';
+import { runChecks } from './run-checks.ts';
 import { RunControl } from './run-control.ts';
 import { limitsFrom } from './run-limits.ts';
 import { type RunInvocation, type RunResult, ShownRun } from './shown-run.ts';
 import { openSteering, type Steering } from './steering.ts';
 
+/** A directory that does not answer must not keep a run that has ended from ending. */
+const LISTEN_MS_MAX = 5_000;
+
 /** Plans and runs a migration. Resolves with the exit code; what went wrong is printed. */
 export async function runMigrate(invocation: Invocation<'migrate'>): Promise<number> {
   const { server, values } = invocation;
   const changes = pairChanges(values);
-  const strategy = strategyOf(values, changes.length);
+  const strategy = strategyFor(values, changes.length);
   const [change, ...others] = changes;
   if (change === undefined || others.length > 0) {
     return await runAndShow(invocation, (run) => migrateFamily({ ...server, changes, ...run }));
@@ -35,15 +31,6 @@ export async function runMigrate(invocation: Invocation<'migrate'>): Promise<num
     const result = await migrate({ ...server, ...change, strategy, ...run });
     return 'steps' in result ? result : [result];
   });
-}
-
-/** A swap by hand needs a run that can be told to swap, and a swap. */
-function strategyOf({ strategy, cutover }: Invocation<'migrate'>['values'], tables: number): Strategy {
-  if (tables > 1) checkFamilyStrategy(strategy);
-  if (cutover !== 'manual') return strategy;
-  if (strategy !== 'native') return 'shadow';
-  const message = '--cutover manual holds the swap of a shadow, and a native change has none: leave one of the two out.';
-  throw new MigrationError('BAD_USAGE', message);
 }
 
 /** Goes on with a migration. Resolves with the exit code; what went wrong is printed. */
@@ -60,9 +47,9 @@ type Start = (run: StartOptions) => Promise<RunResult>;
 async function runAndShow(invocation: RunInvocation, start: Start): Promise<number> {
   const { values, surroundings } = invocation;
   surroundings.giveWay?.(values.nice);
+  for (const check of runChecks(values, surroundings.environment)) await check();
   const { pace, ...limits } = limitsFrom(values);
   const steering = await openSteering(values, pace, surroundings.now);
-  if (values.report !== null) await checkReportPath(values.report);
   const abort = new AbortController();
   const stopFollowing = followSignal(invocation.signal, abort);
   const shown = new ShownRun(invocation, steering);
@@ -71,7 +58,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
     environment: surroundings.environment,
     now: surroundings.now,
     plan: () => shown.subject,
-    warn: (sentence) => shown.note(sentence),
+    warn: (sentence) => shown.warn('notices', sentence),
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
   await control.openAsked(values);
@@ -86,13 +73,13 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
         shown.begin(plan, members);
         for (const member of members) notifications.started(member);
         for (const place of control.places) shown.note(`Listening at ${place}.`);
-        listening.push(openUsualSockets(control, members, shown, surroundings));
+        listening.push(openUsualSockets(control, shown, surroundings));
       },
       onNativeStart: (plan) => {
         shown.beginNative(plan);
         notifications.started(plan);
         for (const place of control.places) shown.note(`Listening at ${place}.`);
-        listening.push(openUsualSockets(control, [plan], shown, surroundings));
+        listening.push(openUsualSockets(control, shown, surroundings));
       },
       observer: (event, plan) => {
         const about = shown.aboutOf(event, plan);
@@ -112,15 +99,15 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
   }
 }
 
-/** The run is found by the id of any of its migrations. */
-async function openUsualSockets(
-  control: RunControl,
-  plans: readonly RecordedPlan[],
-  shown: ShownRun,
-  { environment }: Surroundings,
-): Promise<void> {
-  const ids = plans.flatMap(({ id, family }) => family?.members.map((member) => member.id) ?? id);
-  const reason = await control.openUsual([...new Set(ids)], environment);
+/** The run is found by the id of any of its migrations. Never rejects, nor takes longer than its limit. */
+async function openUsualSockets(control: RunControl, shown: ShownRun, { environment }: Surroundings): Promise<void> {
+  const over = new AbortController();
+  const late = systemClock.sleep(LISTEN_MS_MAX, over.signal).then(
+    () => `it took longer than ${LISTEN_MS_MAX / 1_000} s to listen`,
+    () => null,
+  );
+  const reason = await Promise.race([control.openUsual(shown.ids, environment), late]);
+  over.abort(new MigrationError('INTERRUPTED', 'The sockets are open.'));
   if (reason !== null) shown.note(`This run cannot be controlled from another terminal: ${reason}`);
 }
 
@@ -132,6 +119,7 @@ function handlerOf(shown: ShownRun, steering: Steering, abort: AbortController):
       abort.abort(new MigrationError('ABORTED', `The operator gave the migration up, asked for by ${who}.`)),
   });
   return {
+    ids: () => shown.ids,
     status: () => shown.status(),
     metrics: () => shown.metrics(),
     command: async (asked) => (shown.strategy === null ? null : await runControlCommand(controlled(shown.strategy), asked)),

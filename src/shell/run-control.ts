@@ -54,9 +54,10 @@ export class RunControl implements AsyncDisposable {
   }
 }
 
-async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<string | null> {
-  if (http === null) return null;
+/** Null where nobody is to listen on an address. Rejects with BAD_USAGE where the token is missing, too short or cannot be read. */
+export async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<string | null> {
   const fromFile = httpTokenFile === null ? null : await readTokenFile(httpTokenFile);
+  if (http === null) return null;
   const token = fromFile ?? httpToken;
   if (token !== null && token.length >= 16) return token;
   const message =

@@ -1,5 +1,6 @@
 /** What a run's events add up to: the live view shows it while it runs, the summary when it has ended. */
 
+import type { Hold } from '../engine/controls.ts';
 import type { MigrationEvent, Progress } from '../engine/events.ts';
 import type { Phase } from '../engine/model.ts';
 
@@ -22,6 +23,8 @@ export interface RunFigures {
   readonly differences: number;
   readonly verification: { readonly passes: number; readonly rows: number; readonly repaired: number } | null;
   readonly cutoverAttempts: number;
+  /** Everybody who holds the cutover now. */
+  readonly cutoverHeldBy: readonly Hold[];
   readonly blockedMs: number | null;
   readonly checkpoints: number;
 }
@@ -44,6 +47,7 @@ export function noFigures(nowMs: number): RunFigures {
     differences: 0,
     verification: null,
     cutoverAttempts: 0,
+    cutoverHeldBy: [],
     blockedMs: null,
     checkpoints: 0,
   };
@@ -73,6 +77,12 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
       return { ...figures, throttle: { signal: event.signal, detail: event.detail } };
     case 'throttle-released':
       return { ...figures, throttle: null, throttledMs: figures.throttledMs + event.throttledMs };
+    case 'cutover-held': {
+      const others = figures.cutoverHeldBy.filter(({ by }) => by !== event.by);
+      return { ...figures, cutoverHeldBy: [...others, { by: event.by, reason: event.reason }] };
+    }
+    case 'cutover-released':
+      return { ...figures, cutoverHeldBy: figures.cutoverHeldBy.filter(({ by }) => by !== event.by) };
     case 'cutover-attempt':
       return { ...figures, cutoverAttempts: event.attempt };
     case 'swapped':
@@ -91,8 +101,6 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'noticed':
     case 'paused':
     case 'unpaused':
-    case 'cutover-held':
-    case 'cutover-released':
     case 'cutover-awaited':
     case 'options-changed':
     case 'native-step-begun':

@@ -1,12 +1,13 @@
 /** The pace and the limits of a run, from the options. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { CutoverLimits } from '../engine/options.ts';
 import { DEFAULT_OPTIONS, type LoadFigures, type LoadLimits, type MigrationOptions, type RunOptions } from '../index.ts';
+import { parseServerUrl } from '../server-url.ts';
 import type { OptionsOf } from './options.ts';
 
 /** The options that `migrate` and `resume` have in common. */
-type RunValues = Pick<OptionsOf<'resume'>, keyof OptionsOf<'resume'>>;
+type RunValues = Omit<OptionsOf<'resume'>, 'url'>;
 
 /** What the library is told. */
 export function limitsFrom(values: RunValues): Required<Pick<RunOptions, 'replicas' | 'isFindingReplicas'>> & {
@@ -14,7 +15,7 @@ export function limitsFrom(values: RunValues): Required<Pick<RunOptions, 'replic
 } {
   return {
     pace: paceFrom(values),
-    replicas: splitUrls(values.replicas ?? ''),
+    replicas: parseReplicas(values.replicas),
     isFindingReplicas: values.replicaDiscovery,
   };
 }
@@ -48,6 +49,17 @@ export function parseFigures(text: string | null, origin: string): LoadFigures {
     figures[name] = Number(limit);
   }
   return figures;
+}
+
+/** The URLs of a list with commas. Throws BAD_USAGE, without repeating it, where one is none. */
+export function parseReplicas(text: string | null): readonly string[] {
+  const urls = splitUrls(text ?? '');
+  try {
+    urls.forEach(parseServerUrl);
+  } catch (cause) {
+    throw new MigrationError('BAD_USAGE', `--replicas: ${messageOf(cause)}`, { cause });
+  }
+  return urls;
 }
 
 /** The URLs of a list with commas. */

@@ -70,6 +70,12 @@ export class ShownRun {
     return this.#native?.plan ?? this.#begun?.plans[0] ?? null;
   }
 
+  /** By which the run is named: of a family, all that belong to it, also those that are done; none before it has begun. */
+  get ids(): readonly string[] {
+    const recorded: readonly RecordedPlan[] = this.#native === null ? this.plans : [this.#native.plan];
+    return [...new Set(recorded.flatMap(({ id, family }) => family?.members.map((member) => member.id) ?? id))];
+  }
+
   /** The way that it goes; null before it has begun. */
   get strategy(): 'native' | 'shadow' | null {
     if (this.#native !== null) return 'native';
@@ -110,6 +116,11 @@ export class ShownRun {
 
   note(sentence: string): void {
     (this.#begun ?? this.#native)?.reporter.note(sentence);
+  }
+
+  /** Something that needs a look; `about` says what it is about in a word or two. */
+  warn(about: string, sentence: string): void {
+    (this.#begun ?? this.#native)?.reporter.warn(about, sentence);
   }
 
   beginNative(plan: NativeMigration): void {
@@ -217,10 +228,12 @@ export class ShownRun {
     notifications.ended(plan, summary);
     await notifications.finish();
     native.reporter.close();
-    if (outcome instanceof Error && values.output === 'text') {
+    const isShown = !(outcome instanceof Error) || values.output === 'json';
+    if (isShown) this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
+    if (outcome instanceof Error) {
       const next = summary.state === 'open' ? this.#nextAfter(outcome, plan) : '';
-      surroundings.stderr.write(`\n${errorText(showError(outcome))}${next}`);
-    } else this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
+      surroundings.stderr.write(`${errorText(showError(outcome))}${next}`);
+    }
     await this.#writeReport(plan.id, (path, moments) =>
       writeNativeReport(path, makeNativeReport({ plan, record, summary, ...moments })),
     );
@@ -301,7 +314,7 @@ export class ShownRun {
   #printFailure(error: MigrationError): void {
     const [plan] = this.plans;
     const next = error.code === 'ABORTED' || plan === undefined ? '' : this.#nextAfter(error, plan);
-    this.#invocation.surroundings.stderr.write(`\n${errorText(showError(error))}${next}`);
+    this.#invocation.surroundings.stderr.write(`${errorText(showError(error))}${next}`);
   }
 
   /** What can be done with a migration that is open still. */

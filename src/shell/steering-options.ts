@@ -4,6 +4,9 @@ import type { OptionRow } from './options.ts';
 
 const RUN = ['migrate', 'resume'] as const;
 
+/** By whom the person at the keyboard holds, in events and in what is shown. */
+export const OPERATOR = 'operator';
+
 /** Rows of the table; options.ts puts them into their place. */
 export const STEERING_OPTIONS = {
   cutover: {
@@ -13,9 +16,9 @@ export const STEERING_OPTIONS = {
     choices: ['auto', 'manual'],
     default: 'auto',
     placeholder: 'HOW',
-    help: 'auto: swap as soon as everything is ready. manual: keep both tables equal until `tableshift control ID cutover`.',
+    help: 'auto: swap as soon as everything is ready. manual: keep both tables equal until `tableshift control ID cutover`; the change then goes by a shadow, for a native one has no swap.',
     group: 'Cutover',
-    commands: RUN,
+    commands: ['plan', ...RUN],
   },
   cutoverFile: {
     flag: 'cutover-file',
@@ -193,7 +196,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'FILE',
-    help: 'Read options from a JSON object, or from YAML where the name ends in .yaml or .yml; keys are flags without dashes: {"workers": 4, "verify": true, "window": ["22:00-06:00"]}. Flags and the environment win over it.',
+    help: 'Read options from a JSON object, or from YAML where the name ends in .yaml or .yml; keys are flags without their dashes, and those that begin with --no- are written without it: {"workers": 4, "verify": false, "window": ["22:00-06:00"]}. Flags and the environment win over it.',
     group: 'Output',
     commands: ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'],
   },
@@ -215,7 +218,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'FILE',
-    help: 'Write a report at the end of the run, however it ends: plan, times, throttling, attempts, verification. JSON where the name ends in .json, else Markdown.',
+    help: 'Write a report at the end of a run that has begun, however it ends: plan, times, throttling, attempts, verification. JSON where the name ends in .json, else Markdown.',
     group: 'Output',
     commands: RUN,
   },

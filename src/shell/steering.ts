@@ -4,15 +4,13 @@ import { Controls } from '../engine/controls.ts';
 import type { ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import type { MigrationOptions } from '../engine/options.ts';
 import type { Task } from '../engine/tasks.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { CutoverFile, throttleFile } from './flag-file.ts';
 import { httpCheck, showAddress } from './http-check.ts';
 import type { OptionsOf } from './options.ts';
+import { OPERATOR } from './steering-options.ts';
 import { WindowKeeper } from './window-keeper.ts';
 import { parseWindows } from './window.ts';
-
-/** By whom the person at the keyboard holds, in events and in what is shown. */
-export const OPERATOR = 'operator';
 
 /** What may change while a run goes on and the library knows nothing of. */
 export const STEERING_SETTINGS = ['window', 'cutoverWindow', 'throttleFile', 'throttleHttp', 'cutoverFile'] as const;

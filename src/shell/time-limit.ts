@@ -1,8 +1,8 @@
 /** Time limits for what is outside of this program. */
 
 /**
- * Aborts with `signal`, or after `ms` with a TimeoutError. To be disposed when what it limits has ended. (The signal of `AbortSignal.timeout`
- * may be collected as garbage inside of `AbortSignal.any`, and then never fires.)
+ * Aborts with `signal`, or after `ms` with a TimeoutError. To be disposed when what it limits has ended. (The signal of
+ * `AbortSignal.timeout` may be collected as garbage inside of `AbortSignal.any`, and then never fires.)
  */
 export function withTimeLimit(signal: AbortSignal, ms: number): AbortSignal & Disposable {
   const own = new AbortController();

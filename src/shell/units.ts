@@ -21,7 +21,10 @@ export function formatDurationMs(ms: number): string {
 
 const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const;
 
-/** Bytes of `512MB`, `10GB`, `1.5TB`, `16 KiB` or `64k`, 1024 to the next unit as the servers count; null where the text is no size. A figure needs its unit, except 0. */
+/**
+ * Bytes of `512MB`, `10GB`, `1.5TB`, `16 KiB` or `64k`, 1024 to the next unit as the servers count; null where the text is no
+ * size. A figure needs its unit, except 0.
+ */
 export function parseBytes(text: string): number | null {
   const match = /^(\d{1,9}(?:\.\d{1,3})?) ?(?:([KMGT])(?:i?B)?|B)$/i.exec(text.trim());
   if (match === null) return text.trim() === '0' ? 0 : null;

@@ -83,6 +83,11 @@ export function parseWindows(text: string | null, timeZone: string | null, origi
   return new Windows(text, timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone, origin);
 }
 
+/** Throws BAD_USAGE where it is none; null is that of this machine. */
+export function checkTimeZone(timeZone: string | null): void {
+  if (timeZone !== null) formatOf(timeZone);
+}
+
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   try {
     return new Intl.DateTimeFormat('en-US', {

@@ -75,6 +75,12 @@ describe('help', () => {
     },
   );
 
+  test('of control says how its words stand, and of status that no server is needed', () => {
+    expect(pageOf('control', '--help')).toMatch(/^Usage: tableshift control \[options\] \[ID\] COMMAND \[NAME=VALUE\]\n/);
+    expect(pageOf('list', '--help')).toContain('(required)');
+    expect(pageOf('status', '--help')).not.toContain('(required)');
+  });
+
   test('shows the version', () => {
     expect(pageOf('--version')).toBe('1.2.3\n');
   });

@@ -4,7 +4,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkConfig } from '../../src/shell/config-check.ts';
+import { messageOf } from '../../src/engine/errors.ts';
+import { parseCommandLine } from '../../src/shell/cli.ts';
+import { runCommand } from '../../src/shell/commands.ts';
+import type { GivenFlags } from '../../src/shell/option-values.ts';
+import { allOptions } from '../../src/shell/options.ts';
 import { lastObject, runCli } from '../support/cli.ts';
+
+/** What `migrate` says to the same; what it does not refuse would be tried at a port where nobody listens. */
+async function refusalOf(args: readonly string[]): Promise<string> {
+  const line = parseCommandLine(['migrate', ...args], '1.2.3', 100);
+  if (line.kind === 'page') throw new Error('a page of help');
+  let written = '';
+  const screen = { write: (text: string) => (written += text), on: () => undefined, off: () => undefined };
+  const streams = { stdin: process.stdin, stdout: screen, stderr: screen };
+  const surroundings = { ...streams, environment: {}, now: () => new Date(), monotonicMs: () => 0 };
+  try {
+    await runCommand(line, surroundings, new AbortController().signal);
+    return written.replace(/^error BAD_USAGE: /, '');
+  } catch (error) {
+    return messageOf(error);
+  }
+}
 
 let folder: string;
 let path: string;
@@ -61,6 +82,46 @@ test('several tables are checked as one change', async () => {
     expect.stringMatching(/^--alter is given 2 times and --table is given once\. Write one --table for each --alter/),
     expect.stringMatching(/^--strategy native is for one table/),
   ]);
+});
+
+const base = { url: 'mysql://ts@127.0.0.1:1/shop', alter: ['ALTER TABLE orders ADD a INT'] };
+test.each<[GivenFlags, RegExp]>([
+  [{ http: '127.0.0.1:8080' }, /^--http needs a token of 16 characters/],
+  [{ http: '127.0.0.1:8080', httpTokenFile: '/no' }, /^The token file \/no cannot be read/],
+  [{ http: '0.0.0.0:8080' }, /^--http must be an address of this machine/],
+  [{ webhook: 'foo' }, /^--webhook must be an address/],
+  [{ throttleHttp: 'foo' }, /^--throttle-http must be an address/],
+  [{ passwordFile: '/nofile' }, /^The password file \/nofile cannot be read/],
+  [{ replicas: 'foo' }, /^--replicas: The URL cannot be read/],
+  [{ replicas: 'mysql://db2?foo=1' }, /^--replicas: The URL has the unknown parameter foo/],
+  [{ strategy: 'native', cutover: 'manual' }, /^--cutover manual holds the swap of a shadow/],
+  [{ socket: '/proc/nodir/x' }, /^The socket \/proc\/nodir\/x cannot be used: there is no directory \/proc\/nodir\.$/],
+  [{ sslCa: '/no' }, /\/no/],
+  [{ url: '127.0.0.1/x' }, /^The URL cannot be read/],
+  [{ url: 'mysql://a/b?foo=1' }, /^The URL has the unknown parameter foo/],
+  [{ alter: ['nonsense'] }, /^No table is named/],
+  [{ alter: ['CREATE INDEX i ON orders (a)'] }, /^Only ALTER TABLE is carried out/],
+  [{ askPassword: true, passwordFile: '/dev/null' }, /^Either --ask-pass or --password-file/],
+  [{ report: '/tmp' }, /^--report \/tmp: that is a directory\.$/],
+  [{ windowTimezone: 'Mars/X' }, /^--window-timezone must be a time zone/],
+  [{ defaultsFile: '/nofile' }, /\/nofile/],
+])('%j is a problem, as it is for a run', async (flags, problem) => {
+  const { problems } = await checkConfig({ ...base, ...flags }, {});
+  expect(problems.filter((text) => problem.test(text))).toHaveLength(1);
+  expect(problems.filter((text) => !problem.test(text) && !text.startsWith('--http needs a token'))).toEqual([]);
+  const args = Object.entries({ ...base, ...flags }).flatMap(([name, value]) => {
+    const option = allOptions().find((option) => option.name === name);
+    return value === true ? [`--${option?.flag}`] : [value].flat().flatMap((one) => [`--${option?.flag}`, String(one)]);
+  });
+  expect(await refusalOf(args)).toMatch(problem);
+});
+
+test('without a URL a change is wrong where it is for every server, and nothing of an address is shown but where it is', async () => {
+  expect((await checkConfig({ alter: ['nonsense'] }, {})).problems).toEqual([expect.stringMatching(/^No table is named/)]);
+  const throttleHttp = 'http://ts:geheim@host/ok?token=geheim#geheim';
+  const { settings, problems } = await checkConfig({ alter: base.alter, throttleHttp }, {});
+  expect(problems).toEqual([]);
+  expect(settings.find(({ name }) => name === 'throttle-http')?.value).toBe('http://host/ok');
 });
 
 test('the program ends with 0 or 2, and says the same to people and programs', async () => {

@@ -86,6 +86,7 @@ test.each([
     '{"wrokers": 4}',
     /config\.json has "wrokers", which is no option that can stand there .*perhaps "workers" is meant, in line 1\.$/,
   ],
+  ['{"no-verify": true}', /config\.json has "no-verify", which is written as "verify": false there, in line 1\.$/],
   ['{"password": "geheim"}', /config\.json has "password", which is no option that can stand there/],
   ['{"workers": {}}', /has a value for "workers" that is neither text, number, true or false, in line 1\.$/],
   ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 24, not "0"\.$/],

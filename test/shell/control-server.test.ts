@@ -7,11 +7,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listenOnHttp, listenOnSocket, type ControlHandler } from '../../src/shell/control-server.ts';
-import { askSocket } from '../../src/shell/control-socket.ts';
+import { parseCommandLine } from '../../src/shell/cli.ts';
+import { runCommand } from '../../src/shell/commands.ts';
+import type { Surroundings } from '../../src/shell/invocation.ts';
+import { askSocket, prepareSocketPath } from '../../src/shell/control-socket.ts';
+import { asMigrationError } from '../../src/engine/errors.ts';
 
 const token = 'a-token-of-many-characters';
 const asked: string[] = [];
 const handler: ControlHandler = {
+  ids: () => ['k3v9x2', 'm4w8y1'],
   status: () => ({ kind: 'status', id: 'k3v9x2' }),
   metrics: () => '# HELP tableshift_up x\n',
   command: async ({ command, setting, who }) => {
@@ -19,13 +24,32 @@ const handler: ControlHandler = {
     return { isDone: setting !== 'nonsense', message: 'so be it' };
   },
 };
-const notBegun: ControlHandler = { status: () => null, metrics: () => null, command: async () => null };
+const notBegun: ControlHandler = { ids: () => [], status: () => null, metrics: () => null, command: async () => null };
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tableshift-control-'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A call of the program, as far as it talks to runs; of what it fails with, the first line. */
+async function tell(args: readonly string[], environment: Readonly<Record<string, string>>) {
+  const line = parseCommandLine(args, '1.2.3', 100);
+  if (line.kind === 'page') throw new Error('a page of help');
+  let stdout = '';
+  const screen = { write: (text: string) => (stdout += text), on: () => undefined, off: () => undefined };
+  const surroundings: Surroundings = {
+    ...{ environment, stdin: process.stdin, stdout: screen, stderr: screen },
+    ...{ now: () => new Date(), monotonicMs: () => 0 },
+  };
+  try {
+    const exitCode = await runCommand(line, surroundings, new AbortController().signal);
+    return { exitCode, stdout, error: '' };
+  } catch (thrown) {
+    const { exitCode, code, message } = asMigrationError(thrown);
+    return { exitCode, stdout, error: `error ${code}: ${message}` };
+  }
+}
 
 /** As curl would: without a name. */
 async function fetchOverSocket(socketPath: string, path: string): Promise<number | undefined> {
@@ -47,11 +71,14 @@ describe('the socket of a run', () => {
       expect(listening.place).toBe(path);
       expect((statSync(path).mode & 0o777).toString(8)).toBe('600');
       expect(await askSocket(path, 'GET', '/status')).toEqual({ status: 200, fields: { kind: 'status', id: 'k3v9x2' } });
-      expect(await askSocket(path, 'POST', '/control/set', 'workers=4')).toEqual({
+      expect(await askSocket(path, 'POST', '/control/set', { body: 'workers=4' })).toEqual({
         status: 200,
         fields: { message: 'so be it' },
       });
-      expect(await askSocket(path, 'POST', '/control/set', 'nonsense')).toEqual({ status: 400, fields: { error: 'so be it' } });
+      expect(await askSocket(path, 'POST', '/control/set', { body: 'nonsense' })).toEqual({
+        status: 400,
+        fields: { error: 'so be it' },
+      });
       const plain = await fetchOverSocket(path, '/control/pause');
       expect(plain).toBe(200);
       const byMe = `by ${userInfo().username} (as the client says)`;
@@ -79,10 +106,53 @@ describe('the socket of a run', () => {
       await askSocket(path, 'POST', '/status'),
       await askSocket(path, 'GET', '/'),
       await askSocket(path, 'POST', '/control/explode'),
-      await askSocket(path, 'POST', '/control/set', 'x'.repeat(5_000)),
+      await askSocket(path, 'POST', '/control/set', { body: 'x'.repeat(5_000) }),
     ].map((answer) => answer?.status);
     expect(statuses).toEqual([405, 405, 404, 404, 413]);
     expect(asked).toEqual([]);
+  });
+
+  test('takes a command for any ID of its own, and refuses one for another migration', async () => {
+    const path = join(folder, 'five.sock');
+    await using listening = await listenOnSocket(path, handler);
+    expect(listening.place).toBe(path);
+    const error = 'The run that listens there is k3v9x2, m4w8y1, not zzz.';
+    for (const [method, what] of [
+      ['GET', '/status'],
+      ['POST', '/control/abort'],
+    ] as const) {
+      expect(await askSocket(path, method, what, { id: 'zzz' })).toEqual({ status: 409, fields: { error } });
+      expect(await askSocket(path, method, what, { id: 'm4w8y1' })).toMatchObject({ status: 200 });
+      expect(await askSocket(path, method, what, { id: 'k3v9x2' })).toMatchObject({ status: 200 });
+    }
+    expect(asked.splice(0).map((one) => one.split(' ')[0])).toEqual(['abort', 'abort']);
+    await using soon = await listenOnSocket(join(folder, 'soon.sock'), notBegun);
+    expect(await askSocket(soon.place, 'POST', '/control/abort', { id: 'zzz' })).toMatchObject({ status: 503 });
+  });
+
+  test('is named with its ID on the command line, and then a run of another one is left alone', async () => {
+    const path = join(folder, 'six.sock');
+    await using listening = await listenOnSocket(path, handler);
+    const environment = { TABLESHIFT_SOCKET: listening.place };
+    const wrong = { exitCode: 2, stdout: '' };
+    const refusal = 'error MIGRATION_NOT_FOUND: The run that listens there is k3v9x2, m4w8y1, not someotherid99.';
+    expect(await tell(['control', 'someotherid99', 'abort'], environment)).toMatchObject({ ...wrong, error: refusal });
+    expect(await tell(['status', 'someotherid99'], environment)).toMatchObject({
+      ...{ ...wrong, error: `${refusal} With --url the database is asked what it knows.` },
+    });
+    expect(asked).toEqual([]);
+    expect(await tell(['control', 'k3v9x2', 'pause'], environment)).toEqual({ exitCode: 0, stdout: 'so be it\n', error: '' });
+    expect(await tell(['control', 'pause'], environment)).toMatchObject({ exitCode: 0 });
+    expect(asked.splice(0)).toHaveLength(2);
+  });
+
+  test('that nobody listens at is said so, and that the database may be asked', async () => {
+    const environment = { XDG_RUNTIME_DIR: folder };
+    const { exitCode, error } = await tell(['status', 'k3v9x2'], environment);
+    expect(exitCode).toBe(2);
+    expect(error).toMatch(
+      /^error MIGRATION_NOT_FOUND: No run listens at .*k3v9x2\.sock\. With --url the database is asked what it knows\.$/,
+    );
   });
 
   test('says so while the run has not begun', async () => {
@@ -109,6 +179,16 @@ describe('the socket of a run', () => {
     await expect(listenOnSocket(file, handler)).rejects.toThrow(`The socket ${file} cannot be used: something else is there.`);
     const long = join(folder, 'x'.repeat(110));
     await expect(listenOnSocket(long, handler)).rejects.toThrow('longer than 107 bytes');
+    await expect(listenOnSocket(join(folder, 'nowhere', 'x.sock'), handler)).rejects.toThrow(
+      `cannot be used: there is no directory ${join(folder, 'nowhere')}.`,
+    );
+  });
+
+  test('is in the directory for temporary files where the runtime directory cannot be used', async () => {
+    const usual = await prepareSocketPath('k3v9x2', {});
+    expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: '/proc' })).toBe(usual);
+    expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: join(folder, 'nowhere') })).toBe(usual);
+    expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: folder })).toBe(join(folder, 'tableshift', 'k3v9x2.sock'));
   });
 });
 

@@ -95,8 +95,8 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     };
     expect(events.filter(({ kind }) => ['options-changed', 'cutover-released'].includes(kind)).map(({ text }) => text)).toEqual(
       [
-        `changed by ${by}: copyWorkers from 2 to 7`,
-        `changed by ${by}: load.max.${figure} from none to 500`,
+        `changed by ${by}: workers from 2 to 7`,
+        `changed by ${by}: max-load ${figure} from none to 500`,
         `the cutover is no longer held by operator, asked for by ${by}`,
       ],
     );
@@ -122,7 +122,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const result = await run.result;
     expect(result.exitCode).toBe(4);
     expect(result.stderr).toBe(
-      `\nerror ABORTED: The operator gave the migration up, asked for by ${userInfo().username} (as the client says).\n  remedy: Nothing to do; the shadow is gone.\n`,
+      `error ABORTED: The operator gave the migration up, asked for by ${userInfo().username} (as the client says).\n  remedy: Nothing to do; the shadow is gone.\n`,
     );
     const summary = lastObject(result);
     expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_LOAD_LIMITS } from '../../src/index.ts';
 import { readConfig } from '../../src/shell/config-file.ts';
+import { readLogin } from '../../src/shell/login.ts';
 import { readOptions } from '../../src/shell/option-values.ts';
 import { limitsFrom } from '../../src/shell/run-limits.ts';
 import { parseWindows } from '../../src/shell/window.ts';
@@ -47,6 +48,12 @@ test('the script of scheduled runs starts a change in one night and finishes it 
   expect(first).toMatchObject({ kind: 'summary', command: 'migrate', state: 'open', exitCode: 1 });
   const second = await runScript(config, null);
   expect(second).toMatchObject({ kind: 'summary', command: 'resume', id: first['id'], state: 'done', exitCode: 0 });
+  // The third night finds it done, as it does by the table's name apart; another change of the table is none that is done.
+  expect(await runScript(config, null)).toEqual({ kind: 'done-before', ids: [first['id']] });
+  const apart = { url: shop.url, table: 'orders', alter: 'ADD  COLUMN night INT;' };
+  expect(await runScript(apart, null)).toEqual({ kind: 'done-before', ids: [first['id']] });
+  const more = { ...config, alter: `${config.alter}, ADD COLUMN day INT` };
+  expect(await runScript(more, null)).toMatchObject({ kind: 'summary', command: 'migrate', state: 'done', exitCode: 0 });
 });
 
 test('the configuration of the example is one', async () => {
@@ -61,6 +68,15 @@ test('the configuration of the example is one', async () => {
   for (const text of [values.window, values.cutoverWindow]) {
     expect(() => parseWindows(text, values.windowTimezone, '--window')).not.toThrow();
   }
+});
+
+test('the pod of the example has its password, although the file of the configuration is not there', async () => {
+  const pod = readFileSync(join(examples, 'cronjob.yaml'), 'utf8');
+  expect(pod).toContain('- name: TABLESHIFT_PASSWORD\n');
+  const config = await readConfig(join(examples, 'config.json'));
+  const { values, inFile } = readOptions('migrate', {}, { TABLESHIFT_PASSWORD: 'geheim' }, config);
+  const keyboard = { input: process.stdin, errors: process.stderr };
+  expect((await readLogin(values, keyboard, inFile)).password).toBe('geheim');
 });
 
 test('the unit of systemd starts again exactly where an exit code says that a resume may help', () => {

@@ -4,7 +4,7 @@ import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent, Progress } from '../../src/engine/events.ts';
 import type { MigrationId, Plan } from '../../src/engine/model.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
-import { checkFamilyStrategy, pairChanges } from '../../src/shell/asked-changes.ts';
+import { pairChanges, strategyFor } from '../../src/shell/asked-changes.ts';
 import { type RunMembers, sumFigures, sumProgress } from '../../src/shell/family-figures.ts';
 import { renderFamilyFrame } from '../../src/shell/family-frame.ts';
 import { familyReportMarkdown, makeFamilyReport } from '../../src/shell/family-report.ts';
@@ -104,8 +104,9 @@ describe('the pairs of --table and --alter', () => {
 
 test('several tables go by their shadows: a native way is refused before anything is asked', () => {
   const message = '--strategy native is for one table: several are swapped together, which only their shadows can be.';
-  expect(() => checkFamilyStrategy('native')).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
-  for (const strategy of ['auto', 'shadow'] as const) expect(() => checkFamilyStrategy(strategy)).not.toThrow();
+  const wayOf = (strategy: 'auto' | 'native' | 'shadow') => strategyFor({ strategy, cutover: 'auto' }, 2);
+  expect(() => wayOf('native')).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
+  expect([wayOf('auto'), wayOf('shadow')]).toEqual(['auto', 'shadow']);
 });
 
 test('the plan of a family has each plan, and each foreign key between members once', () => {

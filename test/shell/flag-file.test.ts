@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { CutoverFile, throttleFile } from '../../src/shell/flag-file.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 
 const never = new AbortController().signal;
 

@@ -39,6 +39,26 @@ describe('the live view', () => {
     expect(screen.wraps).toBe(0);
   });
 
+  test('says who holds the swap and how it is let go, until it has happened', () => {
+    const screen = new TerminalEmulator(80, 24);
+    const { view, observe } = startView(screen);
+    observe(0, 6);
+    view.observe({ kind: 'cutover-held', by: 'operator', reason: 'it was asked for by hand (--cutover manual)' });
+    view.observe({ kind: 'cutover-held', by: 'hook', reason: 'before-cutover has not passed yet' });
+    view.observe({ kind: 'cutover-held', by: 'hook', reason: 'the hook /h ended with 1: a backup runs' });
+    expect(screen.text.split('\n').slice(-4)).toEqual([
+      'throttle  running-threads: 80 of 50 threads run',
+      'swap      held by operator: it was asked for by hand (--cutover manual)',
+      '          to let it go: tableshift control k3v9x2 cutover',
+      '          held by hook: the hook /h ended with 1: a backup runs',
+    ]);
+    expect(screen.wraps).toBe(0);
+    view.observe({ kind: 'cutover-released', by: 'operator', who: 'anna' });
+    expect(screen.text.split('\n').slice(-1)).toEqual(['swap      held by hook: the hook /h ended with 1: a backup runs']);
+    view.observe({ kind: 'swapped', blockedMs: 12 });
+    expect(screen.text).not.toContain('held by');
+  });
+
   test('shows the same with colours', () => {
     const screen = new TerminalEmulator(80, 24);
     startView(screen, true).observe(0, 6);

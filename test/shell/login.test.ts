@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hidePasswords, parseServerUrl, withLoginOf } from '../../src/server-url.ts';
+import type { ConfigValues } from '../../src/shell/config-file.ts';
+import { exposedFlags } from '../../src/shell/exposed-flags.ts';
 import { readLogin } from '../../src/shell/login.ts';
 import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 import { askPassword, type Keyboard } from '../../src/shell/prompt.ts';
@@ -138,6 +140,21 @@ describe('the password', () => {
     expect((await login({ url: 'mysql://root@db1/shop' })).password).toBeNull();
   });
 
+  test('of the environment wins over what the configuration file says, and a flag over both', async () => {
+    const [file, other] = [passwordFile('from-file\n', 0o600), passwordFile('from-flag\n', 0o600)];
+    const config = { url, 'password-file': file };
+    const passwordOf = async (flags: GivenFlags, environment: Environment, inConfig: ConfigValues = config) => {
+      const { values, inFile } = readOptions('list', flags, environment, inConfig);
+      return (await readLogin(values, atKeyboard().keyboard, inFile)).password;
+    };
+    expect(await passwordOf({}, environment)).toBe('from-environment');
+    expect(await passwordOf({}, {})).toBe('from-file');
+    expect(await passwordOf({}, environment, { url })).toBe('from-environment');
+    expect(await passwordOf({ url }, {})).toBe('from-url');
+    expect(await passwordOf({ passwordFile: other }, environment)).toBe('from-flag');
+    expect(await passwordOf({ passwordFile: other }, {}, { ...config, 'ask-pass': 'on' })).toBe('from-flag');
+  });
+
   test('is no part of the URL that the rest of the program sees', async () => {
     expect((await login({ url })).url).toBe('mysql://root@db1/shop');
   });
@@ -195,6 +212,18 @@ describe('the password', () => {
     await expect(login({ url, askPassword: true, passwordFile: '/x' })).rejects.toThrow(
       'Either --ask-pass or --password-file, not both.',
     );
+  });
+});
+
+describe('a login on the command line', () => {
+  test.each([
+    [['list', '--url', 'mysql://root:x@db1/shop'], ['The password in --url']],
+    [['list', '--url=postgres://db1/shop?password=x'], ['The password in --url']],
+    [['migrate', '--url', 'mysql://root@db1/', '--throttle-http', 'http://ts:x@ok/'], ['The password in --throttle-http']],
+    [['migrate', '--replicas', 'mysql://db2,mysql://root:x@db3'], ['The password in --replicas']],
+    [['migrate', '--url', 'mysql://root@db1/', '--alter', "ADD a TEXT DEFAULT 'http://a:b@c'"], []],
+  ])('%j: is said of the flag that has one', (args, expected) => {
+    expect(exposedFlags(args).map((sentence) => sentence.replace(/ could be read.*$/, ''))).toEqual(expected);
   });
 });
 

@@ -26,6 +26,11 @@ test('the plan shows the statement and why it is cheap, or the clause that is no
   expect(shadow.stdout.replaceAll(/\s+/g, ' ')).toMatch(
     /strategy copy into the shadow .* not native MODIFY id BIGINT NOT NULL, FORCE: /,
   );
+  const byHand = await runCli(['plan', ...change('ADD COLUMN first INT'), '--cutover', 'manual'], auto);
+  expect(byHand).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(byHand.stdout).toMatch(
+    /\nstrategy +copy into the shadow table [^]*\nnot native +--cutover manual: the swap is to be held, /,
+  );
 });
 
 test('a native change is recorded with its steps, and the hooks are told of them in order, with its id', async () => {
@@ -57,7 +62,7 @@ test('a native change is recorded with its steps, and the hooks are told of them
   expect(gate).toBeLessThan(lines.indexOf(`any native-step-begun ${id}`));
   const list = await runCli(['list', '--url', shop.url]);
   expect(list.stdout).toMatch(
-    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +- +shop\\.orders .* native +ADD COLUMN second INT\n`),
+    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +done +shop\\.orders .* native +ADD COLUMN second INT\n`),
   );
 });
 
@@ -98,6 +103,7 @@ test('a native change that has no lock ends with exit code 5, and says what to d
   const limits = ['--cutover-lock-timeout', '1s', '--cutover-attempts', '1'];
   const run = await runCli(['migrate', ...change('ADD COLUMN third INT'), ...limits, '--output', 'json'], auto);
   expect(run.exitCode).toBe(5);
+  expect(run.stderr).toMatch(/^error NATIVE_NOT_LOCKED: .*\n {2}remedy: .*\n {2}to go on: .*\n/);
   expect(lastObject(run)).toMatchObject({
     kind: 'summary',
     strategy: 'native',

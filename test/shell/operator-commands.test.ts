@@ -121,6 +121,7 @@ test.each([
   ['chunk-time=', 'chunk-time is empty.'],
   ['max-load=much', 'max-load must be names with limits such as Threads_running=25, not "much".'],
   ['throttle-query=DELETE FROM orders', 'throttle-query must be a SELECT.'],
+  ['max-latency=none', 'max-latency takes no none: 0 does it.'],
   ['max-lag=1ms', 'max-lag must be from 1s to 1d, not "1ms".'],
   ['throttle-http=db1', '--throttle-http must be an address that begins with http:// or https://.'],
   [

@@ -91,7 +91,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect(await shop.leftovers()).toEqual([`schema tableshift_old_${id}`]);
 
     expect((await runCli(['list', '--url', shop.url])).stdout).toMatch(
-      new RegExp(`^ID +STATE .*\n${id}  done +\\S+ +public\\.orders .*  ALTER id TYPE bigint, ADD extra`),
+      new RegExp(`^ID +STATE .*\n${id}  done +done +public\\.orders .*  ALTER id TYPE bigint, ADD extra`),
     );
     expect((await runCli(['status', id, '--url', shop.url])).stdout).toContain(
       `migration   ${id}\ntable       public.orders\n`,

@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
+import { changesText } from '../../src/shell/changed-options.ts';
+import { describeEvent } from '../../src/shell/log.ts';
 import { planText } from '../../src/shell/plan-text.ts';
-import { createReporter, type ReporterOptions } from '../../src/shell/reporter.ts';
+import { createReporter, type Reporter, type ReporterOptions } from '../../src/shell/reporter.ts';
 import { addEvent, noFigures } from '../../src/shell/run-figures.ts';
 import { summarise, summaryText } from '../../src/shell/summary.ts';
 import { copyProgress, examplePlan, exampleRun } from '../support/run-events.ts';
 
 /** Reports to no terminal; each look at the clock finds it `stepMs` later. */
-function report(options: Pick<ReporterOptions, 'output' | 'level'>, stepMs: number, events = exampleRun): readonly string[] {
+function report(
+  options: Pick<ReporterOptions, 'output' | 'level'>,
+  stepMs: number,
+  events = exampleRun,
+  tell: (reporter: Reporter) => void = () => undefined,
+): readonly string[] {
   const written: string[] = [];
   let nowMs = 0;
   const stdout = { write: (text: string) => written.push(text), on: () => undefined, off: () => undefined };
@@ -16,6 +23,7 @@ function report(options: Pick<ReporterOptions, 'output' | 'level'>, stepMs: numb
     { stdout, now: () => new Date('2026-11-19T22:00:00.123Z'), monotonicMs: () => (nowMs += stepMs) },
   );
   for (const event of events) reporter.observe(event);
+  tell(reporter);
   reporter.close();
   return written.join('').split('\n').slice(0, -1);
 }
@@ -62,6 +70,53 @@ describe('a log', () => {
       '2026-11-19T22:00:00Z debug chunk copied: 12,000 rows in 243 ms',
     );
   });
+});
+
+test.each([
+  ['copyWorkers', 2, 7, 'workers from 2 to 7'],
+  ['chunkTargetMs', 10, 1_000, 'chunk-time from 10ms to 1s'],
+  ['niceRatio', null, 1.5, 'nice-ratio from default to 1.5'],
+  ['cutover.lockTimeoutMs', 2_000, 3_000, 'cutover-lock-timeout from 2s to 3s'],
+  ['load.replicaLagMaxMs', 5_000, 90_000, 'max-lag from 5s to 90s'],
+  ['load.max.Threads_running', null, 25, 'max-load Threads_running from none to 25'],
+  ['load.retainedLogBytesMax', null, 1024 ** 3, 'max-retained-log from default to 1GB'],
+  ['throttleFile', '/stop', null, 'throttle-file from /stop to none'],
+  ['window', null, '22:00-06:00', 'window from any to 22:00-06:00'],
+])('a changed %s is told by the name of its flag, with its unit', (name, before, after, text) => {
+  expect(describeEvent({ kind: 'options-changed', by: 'anna', changes: [{ name, before, after }] })).toBe(
+    `changed by anna: ${text}`,
+  );
+});
+
+test('a run that is ready to swap says how its operator lets it go', () => {
+  const awaited = { kind: 'cutover-awaited', reason: 'asked for by anna' } as const;
+  expect(describeEvent({ ...awaited, by: 'operator' })).toBe(
+    'ready to swap, held by operator: asked for by anna; `tableshift control ID cutover` lets it go',
+  );
+  expect(describeEvent({ ...awaited, by: 'window' })).toBe('ready to swap, held by window: asked for by anna');
+});
+
+test('a changed limit on the latency is told as one, whatever it is made of', () => {
+  const change = (factor: readonly (number | null)[], floorMs: readonly (number | null)[]): string => {
+    const changes = Object.entries({ 'latency.factor': factor, 'latency.floorMs': floorMs });
+    return changesText(
+      changes.flatMap(([name, [before = null, after = null]]) => (before === after ? [] : [{ name, before, after }])),
+    );
+  };
+  expect(change([2, 0], [10, 40])).toBe('max-latency from default to 40ms');
+  expect(change([2, 0], [10, 10])).toBe('max-latency from default to 10ms');
+  expect(change([0, 0], [40, 5])).toBe('max-latency from 40ms to 5ms');
+  expect(change([0, null], [5, null])).toBe('max-latency from 5ms to 0');
+  expect(change([null, 2], [null, 10])).toBe('max-latency from 0 to default');
+});
+
+test('a hook that fails is a warning in the log and in JSON', () => {
+  const sentence = 'a hook was not told of swapped: it ended with 1';
+  const lines = (output: 'text' | 'json') => report({ output, level: 'info' }, 1, [], (one) => one.warn('notices', sentence));
+  expect(lines('text')).toEqual([`2026-11-19T22:00:00Z warn  ${sentence}`]);
+  expect(lines('json').map((line): unknown => JSON.parse(line))).toEqual([
+    { time: '2026-11-19T22:00:00.123Z', kind: 'warning', about: 'notices', message: sentence },
+  ]);
 });
 
 describe('JSON', () => {

@@ -93,7 +93,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     expect(await shop.tables()).toEqual(['orders', retired]);
     expect((await runCli(['list', '--url', shop.url])).stdout).toMatch(
       new RegExp(
-        `^ID +STATE .*\n${id}  done +\\S+ +shop\\.orders .*  until ${isoTime}  shadow +ADD COLUMN extra INT NOT NULL DEFAULT 7\n$`,
+        `^ID +STATE .*\n${id}  done +done +shop\\.orders .*  until ${isoTime}  shadow +ADD COLUMN extra INT NOT NULL DEFAULT 7\n$`,
       ),
     );
     const status = (await runCli(['status', id, '--url', shop.url])).stdout;

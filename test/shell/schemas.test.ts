@@ -82,7 +82,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       ...['phase prepare', 'phase copy', 'phase finish-shadow', 'phase catch-up', 'phase verify'],
       'both tables hold the same 2,000 rows (pass 1, 0 repaired)',
       'phase await-cutover',
-      'ready to swap, held by operator: it was asked for by hand (--cutover manual)',
+      'ready to swap, held by operator: it was asked for by hand (--cutover manual); `tableshift control ID cutover` lets it go',
       'ended by INTERRUPTED: The run was ended by SIGINT.',
     ]);
     expect(faults('status', recorded)).toEqual([]);
