@@ -99,7 +99,10 @@ async function qualified(
   const select = `SELECT (${using.expression}\n)${type} AS tableshift_value FROM ONLY ${quoteTable(source)}`;
   await withDefaultPath(session, () => session.execute(`CREATE VIEW ${view} AS ${select}`, signal), signal);
   const oid = `${quoteText(view)}::regclass`;
-  const [row] = await session.query(`SELECT pg_get_viewdef(${oid}) AS definition, ${changingCall(oid)} AS changing`, signal);
+  const reading = `SELECT pg_get_viewdef(${oid}) AS definition, ${changingCall(oid)} AS changing`;
+  // What the role has is for values: `quote_ident` goes by it, too.
+  const quoting = ['SET LOCAL quote_all_identifiers = off', 'SET LOCAL quote_all_identifiers TO DEFAULT'] as const;
+  const [, [row] = []] = await session.queryEach([quoting[0], reading, quoting[1]], signal);
   // The server breaks lines before and behind some expressions.
   const match = /^\s*SELECT\s([^]*)\sAS tableshift_value\s+FROM ONLY /.exec(row?.['definition'] ?? '');
   const expression = match?.[1]?.trim();

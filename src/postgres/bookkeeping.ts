@@ -1,6 +1,7 @@
 /**
  * The schema `tableshift` in the database: which migrations there are, who holds which claim, the checkpoints, which swaps have
- * been made and what they left to be done. Every statement here touches one row by its primary key and commits by itself, so it can be repeated.
+ * been made and what they left to be done. Every statement here touches one row by its primary key and commits by itself, so it
+ * can be repeated; but for `swapRecord`, which is part of the swap's transaction.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -103,7 +104,10 @@ async function create(session: Session, { isMissing, statements }: Creation, sig
   }
 }
 
-/** Creates one more table beside the bookkeeping unless it is there, for its owner alone. One run at a time. Safe to repeat. Rejects with ACCESS_DENIED. */
+/**
+ * Creates one more table beside the bookkeeping unless it is there, for its owner alone. One run at a time. Safe to repeat.
+ * Rejects with ACCESS_DENIED.
+ */
 export async function createFurther(session: Session, table: string, definition: string, signal: AbortSignal): Promise<void> {
   const name = quoteText(`${bookkeepingSchema}.${table}`);
   const isMissing = async (): Promise<boolean> => {

@@ -1,4 +1,7 @@
-/** Foreign keys in the swap's transaction: taken off the old tables, where they would go on to refuse and to cascade, and made again on the new ones. */
+/**
+ * Foreign keys in the swap's transaction: taken off the old tables, where they would go on to refuse and to cascade, and made
+ * again on the new ones.
+ */
 
 import { keptColumns } from './alter-probe.ts';
 import type { CarriedTables } from './carry-over-statements.ts';

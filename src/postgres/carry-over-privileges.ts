@@ -1,14 +1,17 @@
-/** Carrying over who may do what: the owner, and the grants of the table, its columns and its identity sequences. */
+/** Carrying over who may do what: the owner, and the grants of the table, its columns and its sequences. */
 
+import { keptColumns } from './alter-probe.ts';
 import type { CarriedTables } from './carry-over-statements.ts';
-import { relationOid, type TableDescription } from './catalog.ts';
+import { type OwnedSequence, relationOid, type TableDescription } from './catalog.ts';
 import { readPartitions } from './partitioned-shadow.ts';
+import { maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 /**
  * Owner, then grants, each by who granted it where we may act as that role. What default privileges gave to the shadow, or took
- * from its owner, the swap leaves on the new table; that is undone.
+ * from its owner, the swap leaves on the new table; that is undone. A sequence that only the new table has gets the privileges that
+ * the server's own ALTER would give it: the default ones of the table's owner, in the table's schema.
  */
 export async function privilegeStatements(
   session: Session,
@@ -28,26 +31,47 @@ export async function privilegeStatements(
   ];
 }
 
+/** All that was granted on the tables, their columns and their identity sequences, as a text to compare. GRANT takes no lock on a table. */
+export async function readPrivileges(session: Session, oids: readonly number[], signal: AbortSignal): Promise<string> {
+  const list = oids.join(', ');
+  const [row] = await session.query(
+    `SELECT string_agg(concat_ws(' ', p.oid, p.attnum, p.acl), E'\\n' ORDER BY p.oid, p.attnum) AS text FROM (
+       SELECT oid, 0 AS attnum, relacl::text AS acl FROM pg_class WHERE oid IN (${list}) OR oid IN (SELECT objid FROM pg_depend
+         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid IN (${list}) AND deptype = 'i')
+       UNION ALL SELECT attrelid, attnum, attacl::text FROM pg_attribute WHERE attrelid IN (${list}) AND attacl IS NOT NULL) AS p`,
+    signal,
+  );
+  return row?.['text'] ?? '';
+}
+
 /** Something with grants of its own. */
 interface CarriedObject {
   /** As GRANT names it once it is in its place. */
   readonly name: string;
+  /** The privileges that it shall have, as an expression; NULL: those that every such object has. */
+  readonly acl: string;
   /** As an oid expression. */
-  readonly source: string;
   readonly shadow: string;
 }
 
 function carriedObjects(tables: CarriedTables): readonly CarriedObject[] {
   const { plan, source, shadow } = tables;
-  const table = { name: `TABLE ${quoteTable(plan.source)}`, source: `${source.oid}`, shadow: `${shadow.oid}` };
-  return [
-    table,
-    ...identityPairs(tables).map(({ from, now, to }) => ({
-      name: `SEQUENCE ${to}`,
-      source: relationOid(from),
-      shadow: relationOid(now),
-    })),
-  ];
+  const aclOf = (oid: string): string => `(SELECT relacl FROM pg_class WHERE oid = ${oid})`;
+  const table = { name: `TABLE ${quoteTable(plan.source)}`, acl: aclOf(`${source.oid}`), shadow: `${shadow.oid}` };
+  const sequences = shadow.sequences.map((one) => {
+    const from = sequenceBefore(tables, one);
+    const name = `SEQUENCE ${quoteTable({ schema: plan.source.schema, table: one.name })}`;
+    return { name, acl: from === null ? newSequenceAcl(source) : aclOf(sequenceOid(from)), shadow: sequenceOid(one) };
+  });
+  return [table, ...sequences];
+}
+
+/** What the server gives to a sequence that this owner makes in this schema. */
+function newSequenceAcl({ oid }: TableDescription): string {
+  const defaults = (alias: string, namespace: string): string =>
+    `LEFT JOIN pg_default_acl AS ${alias} ON ${alias}.defaclrole = c.relowner AND ${alias}.defaclobjtype = 'S' AND ${alias}.defaclnamespace = ${namespace}`;
+  return `(SELECT CASE WHEN coalesce(g.oid, s.oid) IS NOT NULL THEN coalesce(g.defaclacl, acldefault('s', c.relowner)) || coalesce(s.defaclacl, '{}') END
+    FROM pg_class AS c ${defaults('g', '0')} ${defaults('s', 'c.relnamespace')} WHERE c.oid = ${oid})`;
 }
 
 /** What the owner may do is written down only where something was ever granted or taken. */
@@ -59,10 +83,10 @@ async function ownersShare(
   const rows = await session.query(
     objects
       .map(
-        ({ name, source, shadow }) =>
-          `SELECT CASE WHEN s.relacl IS NOT NULL THEN format('REVOKE ALL ON %s FROM %I', ${quoteText(name)}::text, ${quoteText(owner)}::text)
+        ({ name, acl, shadow }) =>
+          `SELECT CASE WHEN ${acl} IS NOT NULL THEN format('REVOKE ALL ON %s FROM %I', ${quoteText(name)}::text, ${quoteText(owner)}::text)
              WHEN t.relacl IS NOT NULL THEN format('GRANT ALL ON %s TO %I', ${quoteText(name)}::text, ${quoteText(owner)}::text) END AS statement
-           FROM pg_class AS s, pg_class AS t WHERE s.oid = ${source} AND t.oid = ${shadow}`,
+           FROM pg_class AS t WHERE t.oid = ${shadow}`,
       )
       .join(' UNION ALL '),
     signal,
@@ -82,32 +106,31 @@ export interface Grant {
 }
 
 async function readGrants(session: Session, tables: CarriedTables, signal: AbortSignal): Promise<readonly Grant[]> {
-  const { plan, source } = tables;
-  const [table, ...sequences] = carriedObjects(tables);
-  const tableName = quoteText(table?.name ?? '');
-  const acl = (rank: string, from: string, name: string): string =>
-    `SELECT ${rank} AS rank, relacl AS acl, relowner AS owner, NULL::text AS columns, ${name} AS object FROM pg_class WHERE oid = ${from}`;
-  const columns = plan.columns.map(
-    (pair, index) => `(${index + 1}, ${quoteText(pair.source)}, ${quoteText(quoteName(pair.shadow))})`,
-  );
+  const { source, shadow } = tables;
+  const carried = carriedObjects(tables);
+  const tableName = quoteText(carried[0]?.name ?? '');
+  const columns = keptColumns(source, shadow).map(([from, to]) => `(${from.attnum}, ${quoteText(quoteName(to.name))})`);
+  // The columns that every table has are granted on, too.
+  const granted = `(VALUES ${columns.join(', ')} UNION ALL SELECT attnum, quote_ident(attname) FROM pg_attribute WHERE attrelid = ${source.oid} AND attnum < 0)`;
   const objects = [
-    acl('0', `${source.oid}`, tableName),
-    `SELECT v.rank, t.attacl, ${ownerOid(source)}, v.columns, ${tableName}
-     FROM (VALUES ${columns.join(', ')}) AS v(rank, source, columns) JOIN pg_attribute AS t ON t.attname = v.source
-     WHERE t.attrelid = ${source.oid} AND t.attacl IS NOT NULL`,
-    ...sequences.map((one, index) => acl(`${index + 2000}`, one.source, quoteText(one.name))),
+    ...carried.map(
+      ({ name, acl }, place) =>
+        `SELECT ${place === 0 ? 0 : place + 2000} AS rank, ${acl} AS acl, NULL::text AS columns, ${quoteText(name)} AS object`,
+    ),
+    `SELECT 100 + v.attnum, t.attacl, v.columns, ${tableName}
+     FROM ${granted} AS v (attnum, columns) JOIN pg_attribute AS t ON t.attnum = v.attnum WHERE t.attrelid = ${source.oid} AND t.attacl IS NOT NULL`,
   ];
   // Acting as a role needs its way into the schema, too.
   const rows = await session.query(
     `SELECT format('GRANT %s%s ON %s TO %s%s', a.privilege_type, ' (' || o.columns || ')', o.object,
        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS statement,
-       CASE WHEN a.grantor <> o.owner AND pg_has_role(a.grantor, 'MEMBER') AND has_schema_privilege(a.grantor, n.oid, 'USAGE')
+       CASE WHEN a.grantor <> c.relowner AND ${maySetRole('a.grantor')} AND has_schema_privilege(a.grantor, n.oid, 'USAGE')
          THEN quote_ident(pg_get_userbyid(a.grantor)) END AS grantor,
        format('%s %s %s', o.rank, a.privilege_type, a.grantor) AS own_need, format('%s %s %s', 0, a.privilege_type, a.grantor) AS table_need,
        CASE WHEN a.is_grantable THEN format('%s %s %s', o.rank, a.privilege_type, a.grantee) END AS gives
-     FROM (${objects.join(' UNION ALL ')}) AS o, aclexplode(o.acl) AS a, pg_namespace AS n
-     WHERE n.nspname = ${quoteText(plan.source.schema)} ORDER BY o.rank, a.grantee, a.privilege_type`,
+     FROM (${objects.join(' UNION ALL ')}) AS o, aclexplode(o.acl) AS a, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.oid = ${source.oid} ORDER BY o.rank, a.grantee, a.privilege_type`,
     signal,
   );
   return rows.map((row) => {
@@ -134,10 +157,6 @@ export function inOrder(grants: readonly Grant[]): readonly Grant[] {
   return ordered;
 }
 
-function ownerOid({ oid }: TableDescription): string {
-  return `(SELECT relowner FROM pg_class WHERE oid = ${oid})`;
-}
-
 /** A grant is recorded as given by the role that is set. */
 export function asGrantor(statement: string, grantor: string | null): string {
   return grantor === null ? statement : `SET LOCAL ROLE ${grantor}; ${statement}; RESET ROLE`;
@@ -155,31 +174,19 @@ async function shadowRevocations(
      FROM pg_class AS c, aclexplode(c.relacl) AS a
      WHERE a.grantee <> c.relowner AND (c.oid = ${shadow.oid}
        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = ${shadow.oid}) OR c.oid IN (SELECT objid FROM pg_depend
-       WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${shadow.oid} AND deptype = 'i'))`,
+       WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${shadow.oid} AND deptype IN ('a', 'i')))`,
     signal,
   );
   return rows.map((row) => row['statement'] ?? '');
 }
 
-interface IdentityPair {
-  /** The old one, and the new one as it is now, by their present names. */
-  readonly from: string;
-  readonly now: string;
-  /** The new one as it will be named. */
-  readonly to: string;
+/** The sequence of the source that one of the shadow stands for: that of an identity column which both tables have. */
+function sequenceBefore({ source, shadow, renewedIdentities }: CarriedTables, sequence: OwnedSequence): OwnedSequence | null {
+  if (!sequence.isIdentity || renewedIdentities.includes(sequence.attnum)) return null;
+  const attnum = keptColumns(source, shadow).find(([, to]) => to.attnum === sequence.attnum)?.[0].attnum;
+  return source.sequences.find((one) => one.isIdentity && one.attnum === attnum) ?? null;
 }
 
-/** Identity sequences that both tables have. */
-function identityPairs({ plan, source, shadow }: CarriedTables): readonly IdentityPair[] {
-  return source.sequences.flatMap((one) => {
-    const name = source.columns.find(({ attnum }) => attnum === one.attnum)?.name;
-    const kept = plan.columns.find((pair) => pair.source === name)?.shadow;
-    const attnum = shadow.columns.find((column) => column.name === kept)?.attnum;
-    const other = shadow.sequences.find((sequence) => sequence.isIdentity && sequence.attnum === attnum);
-    if (!one.isIdentity || other === undefined) return [];
-    const placed = (schema: string, table: string): string => quoteTable({ schema, table });
-    return [
-      { from: placed(one.schema, one.name), now: placed(other.schema, other.name), to: placed(plan.source.schema, other.name) },
-    ];
-  });
+function sequenceOid({ schema, name }: OwnedSequence): string {
+  return relationOid(quoteTable({ schema, table: name }));
 }

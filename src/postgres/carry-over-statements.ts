@@ -10,12 +10,14 @@ export interface CarriedTables {
   readonly plan: Plan;
   readonly source: TableDescription;
   readonly shadow: TableDescription;
+  /** Columns of the shadow, by number, whose identity is no longer that of the source but another one. */
+  readonly renewedIdentities: readonly number[];
 }
 
-/** Row security and its policies, with their comments. */
+/** Row security, on or off as it is, and its policies, with their comments. */
 export async function policyStatements(
   session: Session,
-  { plan, source }: CarriedTables,
+  { plan, source, shadow }: CarriedTables,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const table = quoteTable(plan.source);
@@ -29,9 +31,15 @@ export async function policyStatements(
      FROM pg_policy WHERE polrelid = ${source.oid} ORDER BY polname`,
     signal,
   );
+  // An event trigger may have switched it on for the new table.
+  const switches = [
+    { shall: source.hasRowSecurity, has: shadow.hasRowSecurity, on: 'ENABLE', off: 'DISABLE' },
+    { shall: source.forcesRowSecurity, has: shadow.forcesRowSecurity, on: 'FORCE', off: 'NO FORCE' },
+  ];
   return [
-    ...(source.hasRowSecurity ? [`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`] : []),
-    ...(source.forcesRowSecurity ? [`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`] : []),
+    ...switches
+      .filter(({ shall, has }) => shall !== has)
+      .map(({ shall, on, off }) => `ALTER TABLE ${table} ${shall ? on : off} ROW LEVEL SECURITY`),
     ...rows.flatMap(withComment),
   ];
 }

@@ -7,9 +7,10 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { keptColumns } from './alter-probe.ts';
-import { readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
-import { privilegeStatements } from './carry-over-privileges.ts';
+import { type Column, readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
+import { privilegeStatements, readPrivileges } from './carry-over-privileges.ts';
 import { dependentStatements, releaseStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
+import { readUninvited } from './event-triggers.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import { readOuterRelations } from './dependents.ts';
@@ -47,6 +48,7 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
   let rehearsal: Rehearsal | null = null;
+  let privileges: PrivilegesRead | null = null;
   return {
     async makeReady(session, signal) {
       await twins?.build(session, signal);
@@ -72,8 +74,10 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
     },
     async prepare(locker, signal) {
       const session = rehearsal?.session === locker ? await rehearsal.replay(signal) : locker;
-      const { tables, keys } = await readAll(session, plans, signal);
+      const all = await readAll(session, plans, signal);
+      const { tables, keys } = all;
       const oids = tables.map(({ source }) => source.oid);
+      privileges = { oids, text: all.privileges };
       const made = twins === null ? noTwins : await twins.statements(session, signal);
       const others = await findInTheWay(session, tables, signal);
       const inTheWay = [...unlockedKeys(keys, oids, partners), ...made.inTheWay, ...others];
@@ -87,6 +91,10 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
     },
     beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
     afterSwap: (session, signal) => runAll(session, statements.afterSwap, signal),
+    async findChanged(session, signal) {
+      if (privileges === null || (await readPrivileges(session, privileges.oids, signal)) === privileges.text) return [];
+      return ['The privileges of the table, of its columns or of its sequences were changed meanwhile'];
+    },
   };
 }
 
@@ -97,17 +105,29 @@ interface UnfinishedTables extends CarriedTables {
   readonly unfinished: Unfinished;
 }
 
+/** Privileges of the old tables as they are carried over. */
+interface PrivilegesRead {
+  readonly oids: readonly number[];
+  readonly text: string;
+}
+
 /** What a cutover is about. */
 interface ReadTables {
   readonly tables: readonly UnfinishedTables[];
   readonly keys: readonly ForeignKey[];
 }
 
-async function readAll(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<ReadTables> {
+async function readAll(
+  session: Session,
+  plans: readonly Plan[],
+  signal: AbortSignal,
+): Promise<ReadTables & { readonly privileges: string }> {
   const tables: UnfinishedTables[] = [];
   for (const plan of plans) tables.push(await readTables(session, plan, signal));
   const oids = tables.map(({ source }) => source.oid);
-  return { tables, keys: await readForeignKeys(session, oids, signal) };
+  // Read before the statements that are made from them, so that no change of them is missed.
+  const privileges = await readPrivileges(session, oids, signal);
+  return { tables, privileges, keys: await readForeignKeys(session, oids, signal) };
 }
 
 /** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
@@ -122,7 +142,7 @@ async function readTables(session: Session, plan: Plan, signal: AbortSignal): Pr
     );
   }
   checkStreamMarks(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
-  return { plan, source, shadow, unfinished };
+  return { plan, source, shadow, unfinished, renewedIdentities: unfinished.renewedIdentities ?? [] };
 }
 
 /** Foreign keys that somebody made between when they were read and when the tables were locked: the next attempt knows them. */
@@ -154,6 +174,7 @@ async function findInTheWay(
       ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings, options: plan.options }, signal)),
     ];
     for (const { message } of obstacles) found.add(message.replace(/\.$/, ''));
+    for (const sentence of await readUninvited(session, plan.shadow.schema, signal)) found.add(sentence);
   }
   return [...found];
 }
@@ -178,8 +199,8 @@ async function readStatements(
   for (const one of tables) {
     const { plan, source, shadow, unfinished } = one;
     const serials = source.sequences.flatMap((sequence) => {
-      const column = sequence.isIdentity ? null : keptColumn(plan, source, sequence.attnum);
-      return column === null ? [] : [{ name: nameOf(sequence), column }];
+      const column = sequence.isIdentity ? null : keptColumn(one, sequence);
+      return column === null ? [] : [{ name: nameOf(sequence), column: column.name }];
     });
     if (source.leaf !== undefined) {
       beforeSwap.push(detachStatement(source.leaf, plan.source));
@@ -189,7 +210,7 @@ async function readStatements(
     beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
     afterSwap.push(
       ...(await partitionMoves(session, plan, signal)),
-      ...identityValues(plan, source, shadow),
+      ...identityValues(one),
       ...statisticsMoves(plan, source, shadow),
       ...(await privilegeStatements(session, one, signal)),
       ...serials.map(({ name, column }) => `ALTER SEQUENCE ${name} OWNED BY ${quoteTable(plan.source)}.${quoteName(column)}`),
@@ -231,18 +252,19 @@ async function readBound(session: Session, tables: readonly CarriedTables[], sig
 }
 
 /**
- * The next number of each identity column that both tables have. It is read when the swap has moved the old sequence, and so has
- * locked it: who takes a number by its name needs no lock on the table. It is not undone with the transaction, and need not be.
+ * The next number of each identity column that both tables have, unless the ALTER has made it anew. It is read when the swap has
+ * moved the old sequence, and so has locked it: who takes a number by its name needs no lock on the table. It is not undone with
+ * the transaction, and need not be.
  */
-function identityValues(plan: Plan, source: TableDescription, shadow: TableDescription): readonly string[] {
+function identityValues(tables: UnfinishedTables): readonly string[] {
+  const { plan, source, shadow, renewedIdentities } = tables;
   return source.sequences
     .filter(({ isIdentity }) => isIdentity)
-    .flatMap(({ attnum, name }) => {
-      const kept = keptColumn(plan, source, attnum);
-      const column = shadow.columns.find((one) => one.name === kept);
-      const other = shadow.sequences.find((sequence) => sequence.isIdentity && sequence.attnum === column?.attnum);
-      if (other === undefined) return [];
-      const from = nameOf({ schema: plan.retired.schema, name });
+    .flatMap((sequence) => {
+      const column = keptColumn(tables, sequence);
+      const other = shadow.sequences.find((one) => one.isIdentity && one.attnum === column?.attnum);
+      if (other === undefined || renewedIdentities.includes(other.attnum)) return [];
+      const from = nameOf({ schema: plan.retired.schema, name: sequence.name });
       const to = nameOf({ schema: plan.source.schema, name: other.name });
       return [`SELECT pg_catalog.setval(${quoteText(to)}::pg_catalog.regclass, last_value, is_called) FROM ${from}`];
     });
@@ -274,10 +296,9 @@ function statisticsMoves(plan: Plan, source: TableDescription, shadow: TableDesc
   ];
 }
 
-/** The shadow's name of a column of the source; null where it is dropped. */
-function keptColumn(plan: Plan, source: TableDescription, attnum: number): string | null {
-  const name = source.columns.find((column) => column.attnum === attnum)?.name;
-  return plan.columns.find((pair) => pair.source === name)?.shadow ?? null;
+/** The shadow's column for that of the source to which a sequence belongs; null where it is dropped. */
+function keptColumn({ source, shadow }: CarriedTables, { attnum }: OwnedSequence): Column | null {
+  return keptColumns(source, shadow).find(([from]) => from.attnum === attnum)?.[1] ?? null;
 }
 
 function nameOf({ schema, name }: Pick<OwnedSequence, 'schema' | 'name'>): string {

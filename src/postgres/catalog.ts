@@ -116,6 +116,8 @@ export interface TableDescription {
   readonly tablespace: string | null;
   readonly owner: string;
   readonly comment: string | null;
+  /** Of the type that its rows have; absent where there is none. */
+  readonly typeComment?: string;
   readonly columns: readonly Column[];
   readonly indexes: readonly Index[];
   readonly constraints: readonly Constraint[];
@@ -154,22 +156,26 @@ async function readRelation(
   const rows = await session.query(tableStatement(name, kinds), signal);
   const text = rows[0]?.['description'];
   if (text == null) return null;
-  const head = JSON.parse(text) as Omit<
-    TableDescription,
-    'leaf' | 'columns' | 'indexes' | 'constraints' | 'statistics' | 'sequences'
-  >;
+  const { typeComment, ...head } = JSON.parse(text) as Head;
   const list = async (statement: string): Promise<readonly unknown[]> =>
     (await session.query(statement, signal)).map((row) => JSON.parse(row['description'] ?? '') as unknown);
   const leaf = head.isPartition ? await readLeaf(session, head.oid, signal) : null;
   return {
     ...head,
     ...(leaf === null ? {} : { leaf }),
+    ...(typeComment === null ? {} : { typeComment }),
     columns: (await list(columnStatement(head.oid))) as readonly Column[],
     indexes: (await list(indexStatement(head.oid))) as readonly Index[],
     constraints: (await list(constraintStatement(head.oid))) as readonly Constraint[],
     statistics: (await list(statisticsStatement(head.oid))) as readonly Statistics[],
     sequences: (await list(sequenceStatement(head.oid))) as readonly OwnedSequence[],
   };
+}
+
+/** What one row of the catalog says about a table. */
+interface Head
+  extends Omit<TableDescription, 'leaf' | 'typeComment' | 'columns' | 'indexes' | 'constraints' | 'statistics' | 'sequences'> {
+  readonly typeComment: string | null;
 }
 
 function tableStatement({ schema, table }: TableName, kinds: string): string {
@@ -179,7 +185,7 @@ function tableStatement({ schema, table }: TableName, kinds: string): string {
       'options', coalesce(c.reloptions, '{}'), 'toastOptions', coalesce(t.reloptions, '{}'), 'replicaIdentity', c.relreplident,
       'hasRowSecurity', c.relrowsecurity, 'forcesRowSecurity', c.relforcerowsecurity, 'accessMethod', m.amname,
       'tablespace', s.spcname, 'owner', pg_get_userbyid(c.relowner), 'comment', obj_description(c.oid, 'pg_class'),
-      'estimatedRows', greatest(c.reltuples, 0), 'dataBytes', pg_table_size(c.oid), 'indexBytes', pg_indexes_size(c.oid)
+      'typeComment', obj_description(c.reltype, 'pg_type'), 'estimatedRows', greatest(c.reltuples, 0), 'dataBytes', pg_table_size(c.oid), 'indexBytes', pg_indexes_size(c.oid)
     ) AS description
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
     LEFT JOIN pg_am AS m ON m.oid = c.relam LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
@@ -210,7 +216,7 @@ const volatility = `(d.oid IS NOT NULL AND (EXISTS (SELECT FROM pg_depend AS p L
         WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
         AND ((p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v')
           OR (p.refclassid = 'pg_class'::regclass AND p.refobjid <> a.attrelid)))
-      OR ${expressionText} ~* '\\m(gen_random_uuid|random|[a-z]+_timestamp|timeofday|now|nextval|uuidv[0-9]+)\\(|\\m(current|local)_?(date|time)'))`;
+      OR ${expressionText} ~* '\\m(gen_random_uuid|random|[a-z]+_timestamp|timeofday|now|nextval|uuidv[0-9]+)"?\\(|\\m(current|local)_?(date|time)'))`;
 
 function indexStatement(oid: number): string {
   return `SELECT json_build_object('name', c.relname, 'isPrimary', i.indisprimary, 'isUnique', i.indisunique,

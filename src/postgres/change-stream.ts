@@ -59,6 +59,8 @@ const steadyMs = 30_000;
 /** Between looks at the definition of the source. */
 const sourceCheckMs = 5_000;
 const fencePrefix = 'tableshift';
+/** Of things that the server warns of, so many different ones are told. */
+const warningsMax = 20;
 
 /** Opens the stream; the slot and the publication exist. Rejects with LOG_PURGED if the slot cannot give the position any more. */
 export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<ChangeStream> {
@@ -82,12 +84,14 @@ class WalStream implements ChangeStream {
     resume: () => this.#feed?.wake(),
   });
   readonly #closed = new AbortController();
+  readonly #warnings = new Set<string>();
   #feed: ReplicationFeed | null = null;
   #formerPid: number | null = null;
   #failure: MigrationError | null = null;
   #acknowledged: Lsn;
   #fences = 0;
   #onReconnect: OnReconnect | null = null;
+  #onWarning: ((message: string) => void) | null = null;
   #attempts = 0;
   #connectedAt = 0;
   #connectedBehind: Position;
@@ -116,6 +120,7 @@ class WalStream implements ChangeStream {
       { ...this.#options, limits: this.#limits },
       {
         payload: (bytes) => this.#take(bytes),
+        warned: (message) => this.#warn(message),
         failed: (error) => this.#fail(error),
         flushed: () => this.#acknowledged,
         probe: (inner) => this.#checkSlot(inner),
@@ -187,6 +192,11 @@ class WalStream implements ChangeStream {
     this.#onReconnect = told;
   }
 
+  watchWarnings(told: (message: string) => void): void {
+    this.#onWarning = told;
+    for (const message of this.#warnings) told(message);
+  }
+
   async acknowledge(position: Position, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const lsn = lsnOf(position);
@@ -221,6 +231,13 @@ class WalStream implements ChangeStream {
     if (this.#collector.size >= this.#limits.changesMax) this.#feed?.pause();
     // Who waits was told by the first.
     if (!hadNews && this.#collector.hasNews) this.#news.notify();
+  }
+
+  /** The server repeats itself for as long as it waits. */
+  #warn(message: string): void {
+    if (this.#warnings.has(message) || this.#warnings.size >= warningsMax) return;
+    this.#warnings.add(message);
+    this.#onWarning?.(message);
   }
 
   /** Closes the connection and keeps the first reason. */

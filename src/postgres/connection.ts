@@ -39,6 +39,13 @@ export interface Connection {
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
 const keepAliveDelayMs = 10_000;
 
+/**
+ * Lifts every time limit that the role or the database has set on its sessions, those that this server knows (`transaction_timeout`
+ * is of 17). A statement that may be run again.
+ */
+export const liftTimeLimits = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN
+  ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')`;
+
 /** Connects. Rejects with the driver's error, or with the signal's reason. `prefer` falls back to plain text. */
 export async function connect(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
   try {

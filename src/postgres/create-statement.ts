@@ -35,6 +35,7 @@ function partStatements(source: TableDescription, schema: string): readonly stri
     ...source.indexes.flatMap((index) => indexMarks(index, copy)),
     ...(source.replicaIdentity === 'f' ? [`ALTER TABLE ${copy} REPLICA IDENTITY FULL`] : []),
     ...(source.comment === null ? [] : [`COMMENT ON TABLE ${copy} IS ${quoteText(source.comment)}`]),
+    ...typeComment(source, copy),
   ];
 }
 
@@ -95,6 +96,11 @@ export function indexMarks(index: Index, table: string): readonly string[] {
     ...(index.isClustered ? [`ALTER TABLE ${table} CLUSTER ON ${quoteName(index.name)}`] : []),
     ...(index.isReplicaIdentity ? [`ALTER TABLE ${table} REPLICA IDENTITY USING INDEX ${quoteName(index.name)}`] : []),
   ];
+}
+
+/** The rows of a table, or of a materialised view, have a type of its name. */
+export function typeComment({ typeComment: comment }: TableDescription, table: string): readonly string[] {
+  return comment === undefined ? [] : [`COMMENT ON TYPE ${table} IS ${quoteText(comment)}`];
 }
 
 /** Adds a constraint under its name, with its comment. */

@@ -4,7 +4,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Database, MigrationRecord, TableClaim } from '../engine/ports.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import type { ClaimContext, DatabaseOptions } from './claimed-table.ts';

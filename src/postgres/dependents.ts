@@ -40,7 +40,10 @@ export const isRepointed = `(d.classid = 'pg_rewrite'::regclass AND EXISTS (SELE
     OR d.classid = 'pg_proc'::regclass AND EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = d.objid AND p.prosqlbody IS NOT NULL
       AND p.prosqlbody::text !~ ':commandType [^1]' AND p.prosqlbody::text !~ ':rowMarks [(]'))`;
 
-/** In words, who depends by `d`, an entry of pg_depend, whose rule is `r` where it is one: a view rather than the rule that makes it one. */
+/**
+ * In words, who depends by `d`, an entry of pg_depend, whose rule is `r` where it is one: a view rather than the rule that
+ * makes it one.
+ */
 export const DESCRIBED_DEPENDENT = `CASE WHEN r.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
   ELSE pg_describe_object(d.classid, d.objid, 0) END`;
 

@@ -121,6 +121,8 @@ function codeOf(thrown: unknown): ErrorCode {
   if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
   const state = sqlState(thrown);
   if (state === null) return 'INTERNAL';
+  // Two at once wrote one row of the catalog (a GRANT, an ANALYZE); an internal error to the server, which has no other code for it.
+  if (state === 'XX000' && /tuple concurrently (?:updated|deleted)/.test(messageOf(thrown))) return 'DEADLOCK';
   if (goneStates.has(state)) return /"tableshift_/.test(messageOf(thrown)) ? 'SHADOW_CHANGED' : 'SOURCE_CHANGED';
   return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
 }

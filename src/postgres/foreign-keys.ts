@@ -50,7 +50,10 @@ export function columnNames(kept: readonly (readonly [source: Column, shadow: Co
   return new Map(kept.map(([source, shadow]) => [source.name, shadow.name]));
 }
 
-/** All of these tables, in both directions, each once, by name. Those of single partitions, which others stand for, are left out. Locks nothing. */
+/**
+ * All of these tables, in both directions, each once, by name. Those of single partitions, which others stand for, are left
+ * out. Locks nothing.
+ */
 export async function readForeignKeys(
   session: Session,
   oids: readonly number[],

@@ -1,7 +1,7 @@
 /** What the server keeps of its log for a replication slot, and what a run takes of its disk: for the plan. */
 
-import { mebibytes } from '../engine/load.ts';
 import type { PlanEstimate } from '../engine/model.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import type { Session } from './session.ts';
 
 /** A smaller table needs no word about space. */

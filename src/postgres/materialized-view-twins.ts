@@ -20,8 +20,10 @@ import {
   indexStatement,
   statisticsStatements,
   storageOf,
+  typeComment,
 } from './create-statement.ts';
 import { type MaterializedView, nameOf, readMaterializedViews, readQuery, readsFrom, withPath } from './materialized-views.ts';
+import { maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -113,7 +115,8 @@ export class MaterializedViewTwins {
       throw this.#changed(view, 'its table, or it, is gone');
     const read = await readQuery(session, view, { source: tables.source, altered: tables.altered }, signal);
     if ('refusal' in read) throw this.#changed(view, read.refusal);
-    await session.execute('BEGIN', signal);
+    // What names no tablespace is in the database's own; the role or the database may say otherwise of new relations.
+    await session.execute("BEGIN; SET LOCAL default_tablespace = ''", signal);
     try {
       const create = `CREATE MATERIALIZED VIEW ${quoteTable(twin)} ${storageOf(description)} AS ${read.query.replace(/;\s*$/, '')} WITH NO DATA`;
       await withPath(session, [shadow.schema, source.schema], () => session.execute(create, signal), signal);
@@ -176,6 +179,7 @@ function furnishings(description: TableDescription, twin: TableName): readonly s
     ]),
     ...description.statistics.flatMap((one) => statisticsStatements(one, name, twin.schema)),
     ...(description.comment === null ? [] : [`COMMENT ON MATERIALIZED VIEW ${name} IS ${quoteText(description.comment)}`]),
+    ...typeComment(description, name),
   ];
 }
 
@@ -222,7 +226,7 @@ async function grantStatements(
   const rows = await session.query(
     `SELECT format('GRANT %s%s ON %s TO %s', a.privilege_type, ' (' || quote_ident(o.attname) || ')', ${name}::text, ${grantee})
        || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS statement,
-       CASE WHEN a.grantor <> o.relowner AND pg_has_role(a.grantor, 'MEMBER') AND has_schema_privilege(a.grantor, o.relnamespace, 'USAGE')
+       CASE WHEN a.grantor <> o.relowner AND ${maySetRole('a.grantor')} AND has_schema_privilege(a.grantor, o.relnamespace, 'USAGE')
          THEN quote_ident(pg_get_userbyid(a.grantor)) END AS grantor,
        format('%s %s %s', o.attname, a.privilege_type, a.grantor) AS own_need, format(' %s %s', a.privilege_type, a.grantor) AS table_need,
        CASE WHEN a.is_grantable THEN format('%s %s %s', o.attname, a.privilege_type, a.grantee) END AS gives

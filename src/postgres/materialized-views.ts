@@ -9,6 +9,7 @@ import { withNewColumns } from './carry-over-dependents.ts';
 import { readTable, tableOid, type TableDescription } from './catalog.ts';
 import type { OuterRelation } from './dependents.ts';
 import { serverError } from './errors.ts';
+import { maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { makeCopy } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -83,7 +84,10 @@ export async function materializedViewObstacles(
   ];
 }
 
-/** That a query cannot be read over the new table: a name in it would mean something else. Tries it, in transactions that are rolled back. */
+/**
+ * That a query cannot be read over the new table: a name in it would mean something else. Tries it, in transactions that are
+ * rolled back.
+ */
 export async function materializedQueryObstacles(
   session: Session,
   changed: ChangedTable,
@@ -186,6 +190,8 @@ const reasons: readonly string[] = [
   "SELECT 'DEPENDENT_OBJECTS', 'it has a security label' FROM pg_seclabel AS s WHERE s.classoid = 'pg_class'::regclass AND s.objoid = v.oid",
   `SELECT 'MISSING_PRIVILEGE', format('The role %s is not a member of %s', current_user, pg_get_userbyid(v.relowner))
      WHERE NOT pg_has_role(v.relowner, 'USAGE')`,
+  `SELECT 'MISSING_PRIVILEGE', format('The role %s may not SET ROLE %I', current_user, pg_get_userbyid(v.relowner))
+     WHERE pg_has_role(v.relowner, 'USAGE') AND NOT ${maySetRole('v.relowner')}`,
   `SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege CREATE on the schema %s', current_user, v.nspname)
      WHERE NOT has_schema_privilege(v.relnamespace, 'CREATE')`,
   `SELECT DISTINCT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege USAGE on the schema %s', current_user, n.nspname)

@@ -6,7 +6,7 @@
 
 import type { TableName } from '../engine/model.ts';
 import { hasPassed } from '../sessions/pause.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import type { TableDescription } from './catalog.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';

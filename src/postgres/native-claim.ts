@@ -1,6 +1,7 @@
 /** Native changes in the bookkeeping of PostgreSQL: who may change the table, what is recorded of it, and what goes when it is given up. */
 
 import { createHash } from 'node:crypto';
+import { migrationId } from '../engine/migration-id.ts';
 import type {
   NativeChange,
   NativeClaim,
@@ -11,14 +12,13 @@ import type {
   StepOutcome,
 } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { createBookkeeping, missingGrants } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { ourNames } from './native-recipes.ts';
 import { runStep } from './native-step.ts';
-import { migrationId } from './plan-names.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';

@@ -274,7 +274,7 @@ export class NativeFinder {
   #addedIndex(clause: NativeClause, difference: Difference, left: readonly string[]): Learned | NoNativeWay {
     const constraint = difference.added.find(({ type }) => type === 'p' || type === 'u');
     const index = difference.after.indexes.find(({ name }) => name === constraint?.name);
-    if (constraint === undefined || index === undefined || index.isExclusion || !index.rest.startsWith(' USING btree ')) {
+    if (constraint === undefined || index === undefined || index.isExclusion || !/^ USING "?btree"? /.test(index.rest)) {
       return { clause: clause.text, reason: 'no index for it can be built while rows are written' };
     }
     const { source, isRest } = this.#parts;

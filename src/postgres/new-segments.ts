@@ -1,15 +1,15 @@
 /** Whether the server has files of its log at hand for what a copy writes: commits wait while it makes one. For the plan. */
 
-import { mebibytes } from '../engine/load.ts';
 import type { PlanEstimate } from '../engine/model.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import type { Session } from './session.ts';
 
 /** Fewer bytes than this for which files have to be made are not worth a word. */
 const NOTED_BYTES = 256 * 1024 ** 2;
 
 /**
- * What an operator should know of it before a run. Nothing where the user may not list these files (pg_monitor may), and where making one is no
- * work (wal_init_zero is off).
+ * What an operator should know of it before a run. Nothing where the user may not list these files (pg_monitor may), and where
+ * making one is no work (wal_init_zero is off).
  */
 export async function newSegmentNotes(
   session: Session,

@@ -6,6 +6,7 @@ import type { Column, TableDescription } from './catalog.ts';
 import { DESCRIBED_DEPENDENT, isRepointed } from './dependents.ts';
 import { materializedViewObstacles } from './materialized-views.ts';
 import { isOnRowType, rowTypeFunctionObstacles } from './row-type-functions.ts';
+import { FORBIDDEN_SETTINGS, IS_SUPERUSER } from './roles.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -81,6 +82,7 @@ export async function dependencyObstacles(
     ...(await columnObstacles(session, scope, signal)),
     ...(await lostToOthers(session, scope, signal)),
     ...(await ownerObstacles(session, scope, signal)),
+    ...(await redefinitionObstacles(session, scope, signal)),
     ...(await schemaObstacles(session, scope, signal)),
   ];
 }
@@ -187,10 +189,35 @@ async function ownerObstacles(
   });
 }
 
-/** Their texts name relations, functions and types with their schemas, which only those find who may use these. */
-async function schemaObstacles(
+/** Some properties of a function only a superuser, or whoever was granted that, gives to it; even where it has them already. */
+async function redefinitionObstacles(
   session: Session,
   { source }: DependencyScope,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const rows = await session.query(
+    `SELECT DISTINCT current_user AS username, pg_describe_object('pg_proc'::regclass, p.oid, 0) AS object, o.lack
+     FROM pg_depend AS d JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid CROSS JOIN LATERAL (
+       SELECT 'is no superuser, which replacing a LEAKPROOF function takes' WHERE p.proleakproof
+       UNION ALL SELECT format('lacks the privilege SET on the parameter %s, which replacing what sets it takes', s.name) FROM ${FORBIDDEN_SETTINGS}
+     ) AS o (lack)
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND ${isRepointed} AND NOT ${IS_SUPERUSER}
+     ORDER BY object, o.lack`,
+    signal,
+  );
+  return rows.map(({ username, object, lack }) => ({
+    code: 'MISSING_PRIVILEGE',
+    message: `The role ${username ?? ''} ${lack ?? ''}: ${object ?? ''}.`,
+  }));
+}
+
+/**
+ * The texts of what is made anew name relations, functions and types with their schemas, which only those find who may use these;
+ * and so do the statements that compare columns.
+ */
+async function schemaObstacles(
+  session: Session,
+  { source, kept }: DependencyScope,
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const rows = await session.query(
@@ -201,8 +228,11 @@ async function schemaObstacles(
          UNION ALL SELECT pronamespace FROM pg_proc WHERE u.refclassid = 'pg_proc'::regclass AND oid = u.refobjid
          UNION ALL SELECT typnamespace FROM pg_type WHERE u.refclassid = 'pg_type'::regclass AND oid = u.refobjid) AS named (schema_oid)
        JOIN pg_namespace AS n ON n.oid = named.schema_oid
-     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND (r.ev_class = ${source.oid} OR ${isRepointed})
+     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${source.oid} AND (r.ev_class = ${source.oid} OR ${isRepointed} OR d.classid IN ('pg_trigger'::regclass, 'pg_policy'::regclass))
        AND NOT has_schema_privilege(n.oid, 'USAGE')
+     UNION SELECT current_user, n.nspname, pg_describe_object('pg_class'::regclass, a.attrelid, a.attnum)
+     FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = t.typnamespace
+     WHERE a.attrelid = ${source.oid} AND a.attnum IN (${numbers(kept.map(([column]) => column))}) AND NOT has_schema_privilege(n.oid, 'USAGE')
      ORDER BY object, schema`,
     signal,
   );

@@ -113,17 +113,21 @@ async function privilegeObstacles(
         isIncoming
           ? `pg_has_role((SELECT relowner FROM pg_class WHERE oid = ${other.oid}), 'USAGE')`
           : `has_table_privilege(${other.oid}, 'REFERENCES') AND has_table_privilege(${other.oid}, 'SELECT') AND has_table_privilege(${other.oid}, 'UPDATE, DELETE, TRUNCATE')`
-      } AS may`,
+      } AS may, has_schema_privilege((SELECT relnamespace FROM pg_class WHERE oid = ${other.oid}), 'USAGE') AS may_enter`,
       signal,
     );
+    const tied = `${isIncoming ? 'which refers to' : 'to which refers'} ${source.schema}.${source.table} (${key.name})`;
+    if (row?.['may_enter'] !== 't') {
+      const message = `The role ${row?.['username'] ?? ''} lacks the privilege USAGE on the schema ${other.schema} of ${other.schema}.${other.table}, ${tied}.`;
+      found.push({ code: 'MISSING_PRIVILEGE', message });
+    }
     if (row?.['may'] === 't') continue;
     const lacks = isIncoming
       ? 'is not the owner of'
       : 'lacks the privileges REFERENCES, SELECT, and UPDATE, DELETE or TRUNCATE, on';
-    const why = isIncoming ? 'which refers to' : 'to which refers';
     found.push({
       code: 'MISSING_PRIVILEGE',
-      message: `The role ${row?.['username'] ?? ''} ${lacks} ${other.schema}.${other.table}, ${why} ${source.schema}.${source.table} (${key.name}).`,
+      message: `The role ${row?.['username'] ?? ''} ${lacks} ${other.schema}.${other.table}, ${tied}.`,
     });
   }
   return found;

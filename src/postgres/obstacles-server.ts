@@ -13,7 +13,7 @@ export async function serverObstacles(session: Session, tables: number, signal: 
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
-      has_database_privilege(current_database(), 'CREATE') AS can_create, current_user AS username, current_database() AS database,
+      has_database_privilege(current_database(), 'CREATE') AS can_create, has_database_privilege(current_database(), 'TEMPORARY') AS has_temporary, current_user AS username, current_database() AS database,
       current_setting('synchronous_standby_names') AS standbys,
       (SELECT string_agg(pubname, ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables) AS publications,
       (SELECT greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database WHERE datname = current_database()) AS age`,
@@ -45,6 +45,11 @@ export async function serverObstacles(session: Session, tables: number, signal: 
     row?.['can_create'] !== 't',
     'MISSING_PRIVILEGE',
     `The role ${username ?? ''} lacks the privilege CREATE on the database ${database ?? ''}.`,
+  );
+  refuse(
+    row?.['has_temporary'] !== 't',
+    'MISSING_PRIVILEGE',
+    `The role ${username ?? ''} lacks the privilege TEMPORARY on the database ${database ?? ''}.`,
   );
   refuse(
     publications != null,

@@ -2,10 +2,11 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { findMigrations, missingGrants } from './bookkeeping.ts';
+import { findMigrations, missingGrants, readClaim } from './bookkeeping.ts';
 import type { TableDescription } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import type { PlanningFacts } from './planning-facts.ts';
+import { IS_SUPERUSER, maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -18,9 +19,10 @@ export async function privilegeObstacles(
   const name = `${source.schema}.${source.table}`;
   const [row] = await session.query(
     `SELECT current_user AS username, pg_has_role(${quoteText(source.owner)}, 'USAGE') AS is_owner,
+      ${maySetRole(quoteText(source.owner))} AS may_give,
       has_schema_privilege(${quoteText(source.schema)}, 'CREATE') AS can_create,
       has_schema_privilege(${quoteText(source.owner)}, ${quoteText(source.schema)}, 'CREATE')
-        OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS owner_can_create,
+        OR ${IS_SUPERUSER} AS owner_can_create,
       (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS sees_all`,
     signal,
   );
@@ -31,6 +33,10 @@ export async function privilegeObstacles(
       code: 'MISSING_PRIVILEGE',
       message: `The role ${user} is not the owner of ${name}, nor a member of ${source.owner}.`,
     });
+  }
+  if (row?.['is_owner'] === 't' && row['may_give'] !== 't') {
+    const message = `The role ${user} is a member of ${source.owner}, but may not SET ROLE to it, which giving it the new table of ${name} takes.`;
+    found.push({ code: 'MISSING_PRIVILEGE', message });
   }
   if (row?.['can_create'] !== 't') {
     found.push({
@@ -76,6 +82,14 @@ export async function tableObstacles(
       FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = ${oid} AND NOT pg_has_role(p.pubowner, 'USAGE')
      UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s is not the owner of the statistics %s on %s.', current_user, s.stxname, ${quoteText(name)})
       FROM pg_statistic_ext AS s WHERE s.stxrelid = ${oid} AND NOT pg_has_role(s.stxowner, 'USAGE')
+     UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege %s on the schema %s, in which the statistics %s on %s are.', r.name, w.privilege,
+        n.nspname, s.stxname, ${quoteText(name)}) FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+      CROSS JOIN LATERAL (SELECT DISTINCT x FROM unnest(ARRAY[current_user, pg_get_userbyid(s.stxowner)]) AS x) AS r (name)
+      CROSS JOIN (VALUES ('USAGE'), ('CREATE')) AS w (privilege)
+      WHERE s.stxrelid = ${oid} AND NOT ${IS_SUPERUSER} AND (r.name = current_user OR w.privilege = 'CREATE') AND NOT has_schema_privilege(r.name, n.oid, w.privilege)
+     UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s may not SET ROLE %I, which giving it the statistics %s on %s takes.', current_user,
+        pg_get_userbyid(s.stxowner), s.stxname, ${quoteText(name)})
+      FROM pg_statistic_ext AS s WHERE s.stxrelid = ${oid} AND pg_has_role(s.stxowner, 'USAGE') AND NOT ${maySetRole('s.stxowner')}
      UNION ALL SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege EXECUTE on the function of the trigger %s of %s.', current_user, t.tgname, ${quoteText(name)})
       FROM pg_trigger AS t WHERE t.tgrelid = ${oid} AND NOT t.tgisinternal AND NOT has_function_privilege(t.tgfoid, 'EXECUTE')
      ORDER BY 1, 2`,
@@ -84,8 +98,20 @@ export async function tableObstacles(
   return rows.map((row) => ({ code: row['code'] as Obstacle['code'], message: row['message'] ?? '' }));
 }
 
+/** A live run on the table alone; or else an unfinished migration of it, and what has the names which the plan gives. */
+export async function earlierObstacles(
+  session: Session,
+  plan: Plan,
+  facts: PlanningFacts,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const found = await migrationObstacles(session, plan, signal);
+  if (found.some(({ code }) => code === 'TABLE_IN_USE')) return found;
+  return [...(await nameObstacles(session, plan, facts, signal)), ...found];
+}
+
 /** Schemas that have the names which the plan gives, and names that would meet in the source's schema. */
-export async function nameObstacles(
+async function nameObstacles(
   session: Session,
   plan: Plan,
   { source, probed }: PlanningFacts,
@@ -120,11 +146,21 @@ export async function nameObstacles(
   return found;
 }
 
-/** An unfinished migration of the table, and a live run on it. */
-export async function migrationObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+/** A live run on the table, or else an unfinished migration of it. */
+async function migrationObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const { schema, table } = plan.source;
   const missing = await missingGrants(session, signal);
   if (missing !== null) return [{ code: 'MISSING_PRIVILEGE', message: missing }];
+  const claim = claimName(plan.source);
+  const holder = await findClaimHolder(session, claim, signal);
+  if (holder !== null) {
+    const record = await readClaim(session, claim, signal);
+    const message =
+      record?.connectionId === holder
+        ? `Migration ${record.migrationId} of ${schema}.${table} has the claim on it and runs, with process ${holder}.`
+        : `Another run has the claim on ${schema}.${table}, with process ${holder}.`;
+    return [{ code: 'TABLE_IN_USE', message }];
+  }
   const obstacles: Obstacle[] = [];
   for (const migration of await findMigrations(session, null, signal)) {
     const { source } = migration.plan;
@@ -132,13 +168,6 @@ export async function migrationObstacles(session: Session, plan: Plan, signal: A
     if (!isThis || migration.id === plan.id) continue;
     const message = `Migration ${migration.id} of ${schema}.${table} is unfinished since ${migration.startedAt}.`;
     obstacles.push({ code: 'MIGRATION_OPEN', message });
-  }
-  const holder = await findClaimHolder(session, claimName(plan.source), signal);
-  if (holder !== null) {
-    obstacles.push({
-      code: 'TABLE_IN_USE',
-      message: `Another run has the claim on ${schema}.${table}, with process ${holder}.`,
-    });
   }
   return obstacles;
 }

@@ -3,12 +3,13 @@
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
+import { eventTriggerObstacles } from './obstacles-event-triggers.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
 import { materializedQueryObstacles } from './materialized-views.ts';
 import { leafObstacles, leafTrialObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
-import { migrationObstacles, nameObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
+import { earlierObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -61,14 +62,14 @@ async function obstaclesOfTable(
   return [
     ...(await privilegeObstacles(session, source, signal)),
     ...(await tableObstacles(session, source, signal)),
+    ...(await eventTriggerObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),
     ...(await unplacedRowObstacles(session, facts, signal)),
     ...(await leafObstaclesOf(session, facts, siblings, signal)),
     ...(await foreignKeyObstacles(session, { source, kept }, signal)),
     ...dependencies,
     ...(isRecreating ? await materializedQueryObstacles(session, { source, altered }, signal) : []),
-    ...(await nameObstacles(session, plan, facts, signal)),
-    ...(await migrationObstacles(session, plan, signal)),
+    ...(await earlierObstacles(session, plan, facts, signal)),
   ];
 }
 

@@ -118,7 +118,7 @@ function columnNotes(source: Column, shadow: Column, using: string | undefined):
 
 /** The server's own ALTER evaluates `now()` once, and a sequence in the order in which rows lie. */
 function addedNotes(column: Column): readonly string[] {
-  if (column.identity !== '' || /\bnextval\(/.test(column.expression ?? '')) {
+  if (column.identity !== '' || /\bnextval"?\(/.test(column.expression ?? '')) {
     return [`${column.name}: rows are numbered as they are copied, and one that is changed meanwhile gets another number.`];
   }
   if (!column.isVolatile || column.generated !== '') return [];

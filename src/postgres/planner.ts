@@ -1,6 +1,7 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
 import { createHash } from 'node:crypto';
+import { migrationId } from '../engine/migration-id.ts';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
@@ -8,7 +9,7 @@ import { boundStatement } from './leaf-partition.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { newSegmentNotes } from './new-segments.ts';
-import { migrationId, tableNames } from './plan-names.ts';
+import { tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';

@@ -7,7 +7,7 @@
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { MigrationError } from '../engine/errors.ts';
-import { clientConfig } from './connection.ts';
+import { clientConfig, liftTimeLimits } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { translate, translateConnecting } from './errors.ts';
 import { outputSettings, type Row } from './session.ts';
@@ -24,7 +24,7 @@ interface DriverConnection {
 export interface StreamHandlers {
   /** Reads the bytes before it returns, and never throws. */
   readonly onFrame: (bytes: Buffer) => void;
-  /** The server goes on, but not as it should. */
+  /** The server goes on, but has something to say. */
   readonly onWarning: (message: string) => void;
   /** The stream has ended. Called once. */
   readonly onFailure: (error: MigrationError) => void;
@@ -53,6 +53,8 @@ export class ReplicationConnection implements AsyncDisposable {
     const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)), config.connectTimeoutMs);
     try {
       await connection.#client.connect();
+      // Making a slot, and reading from it, wait for as long as others take; who waits here has limits of his own.
+      await connection.command(liftTimeLimits, signal);
       // The values of keys must be written here as in all sessions.
       const settings = [...outputSettings, 'client_min_messages = warning'];
       for (const setting of settings) await connection.command(`SET ${setting}`, signal);
@@ -109,7 +111,7 @@ export class ReplicationConnection implements AsyncDisposable {
     const onAbort = (): void => this.destroy();
     signal.addEventListener('abort', onAbort, { once: true });
     this.#connection.on('copyData', ({ chunk }) => handlers.onFrame(chunk));
-    this.#client.on('notice', ({ message }) => handlers.onWarning(message ?? ''));
+    this.#client.on('notice', ({ message, detail }) => handlers.onWarning([message, detail].flatMap(sentenceOf).join(' ')));
     try {
       await new Promise<void>((resolve, reject) => {
         this.#connection.once('replicationStart', resolve);
@@ -157,6 +159,10 @@ export class ReplicationConnection implements AsyncDisposable {
     this.#failure = failure;
     this.#onFailure(failure);
   }
+}
+
+function sentenceOf(part: string | undefined): readonly string[] {
+  return part === undefined ? [] : [`${part.replace(/\.$/, '')}.`];
 }
 
 function replicating(config: ConnectionConfig, applicationName: string): ClientConfig {

@@ -42,6 +42,8 @@ export interface FeedOptions {
 export interface FeedReceiver {
   /** A message of the log. The bytes are good only during the call. What it throws ends the feed. */
   readonly payload: (payload: Buffer) => void;
+  /** The server goes on without anything lost, and says what the operator should look at. May repeat itself. */
+  readonly warned: (message: string) => void;
   /** No more will come. Called once. */
   readonly failed: (error: MigrationError) => void;
   /** Up to here the server may forget. */
@@ -177,7 +179,7 @@ export class ReplicationFeed {
         `(proto_version '1', publication_names ${quoteText(quoteName(publication))}, messages 'true')`,
       {
         onFrame: (bytes) => this.#onFrame(bytes),
-        onWarning: (message) => this.#onWarning(message),
+        onWarning: (message) => this.#onWarning(message, publication),
         onFailure: (error) => this.#fail(explained(error, slot)),
       },
       signal,
@@ -212,12 +214,20 @@ export class ReplicationFeed {
     }
   }
 
-  /** PostgreSQL 18 goes on without a publication that is gone, and leaves its changes out. */
-  #onWarning(message: string): void {
+  /**
+   * PostgreSQL 18 goes on without a publication that is gone, and leaves its changes out; in whatever language, it names it. What
+   * else it warns of, such as a standby that it waits for, loses nothing; and the cutover looks at the publication again.
+   */
+  #onWarning(message: string, publication: string): void {
+    if (this.#isOver) return;
+    if (!message.includes(publication)) {
+      this.#receiver.warned(message);
+      return;
+    }
     this.#fail(
       new MigrationError(
         'SOURCE_CHANGED',
-        `The server warned that changes may be missing: ${message}. Give this migration up and start anew.`,
+        `The server warned that changes may be missing: ${message} Give this migration up and start anew.`,
       ),
     );
   }

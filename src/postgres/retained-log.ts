@@ -3,10 +3,10 @@
  * the applier is what frees log, and it never rests. A run does not end for this: its slot would then keep still more.
  */
 
-import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import { slotLimit } from './log-retention.ts';
 import { slotName } from './replication-slot.ts';
 import type { Session, SessionPool } from './session.ts';

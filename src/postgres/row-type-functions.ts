@@ -7,6 +7,7 @@
 import type { Obstacle } from '../engine/obstacles.ts';
 import { asGrantor, type Grant, inOrder } from './carry-over-privileges.ts';
 import type { TableDescription } from './catalog.ts';
+import { FORBIDDEN_SETTINGS, IS_SUPERUSER, maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 
 /** A condition on a row `d` of pg_depend: that a function depends on the row type of one of the tables, or on an array of it. */
@@ -80,7 +81,6 @@ function functionsOn(oids: readonly number[]): string {
     CROSS JOIN LATERAL (SELECT d.refobjid AS row_type) AS t`;
 }
 
-const isSuperuser = '(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)';
 const own = (catalog: string, alias: string, side: '' | 'ref'): string =>
   `FROM ${catalog} AS ${alias} WHERE ${alias}.${side}classid = 'pg_proc'::regclass AND ${alias}.${side}objid = p.oid`;
 
@@ -95,10 +95,13 @@ const reasons: readonly string[] = [
      ${own('pg_depend', 'u', '')} AND u.deptype IN ('e', 'x')`,
   `SELECT 'DEPENDENT_OBJECTS', 'it has a security label' FROM pg_seclabel AS s WHERE s.classoid = 'pg_proc'::regclass AND s.objoid = p.oid`,
   `SELECT 'MISSING_PRIVILEGE', format('The role %s is not a member of %s', current_user, pg_get_userbyid(p.proowner)) WHERE NOT pg_has_role(p.proowner, 'USAGE')`,
+  `SELECT 'MISSING_PRIVILEGE', format('The role %s may not SET ROLE %I', current_user, pg_get_userbyid(p.proowner))
+     WHERE pg_has_role(p.proowner, 'USAGE') AND NOT ${maySetRole('p.proowner')}`,
+  `SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege SET on the parameter %s', current_user, s.name) FROM ${FORBIDDEN_SETTINGS}`,
   `SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege CREATE on the schema %s', r.name, n.nspname)
      FROM pg_namespace AS n, (VALUES (current_user), (pg_get_userbyid(p.proowner))) AS r (name)
-     WHERE n.oid = p.pronamespace AND NOT ${isSuperuser} AND NOT has_schema_privilege(r.name, n.oid, 'CREATE')`,
-  `SELECT 'MISSING_PRIVILEGE', format('The role %s is no superuser', current_user) WHERE NOT ${isSuperuser} AND (p.proleakproof OR NOT l.lanpltrusted)`,
+     WHERE n.oid = p.pronamespace AND NOT ${IS_SUPERUSER} AND NOT has_schema_privilege(r.name, n.oid, 'CREATE')`,
+  `SELECT 'MISSING_PRIVILEGE', format('The role %s is no superuser', current_user) WHERE NOT ${IS_SUPERUSER} AND (p.proleakproof OR NOT l.lanpltrusted)`,
   `SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege USAGE on the language %s', current_user, l.lanname)
      WHERE l.lanpltrusted AND NOT has_language_privilege(l.oid, 'USAGE')`,
   `SELECT 'MISSING_PRIVILEGE', format('The role %s lacks the privilege USAGE on the type %s or its schema', current_user, u.refobjid::regtype) ${own('pg_depend', 'u', '')}
@@ -122,7 +125,7 @@ async function grantStatements(session: Session, oid: string, signal: AbortSigna
   if (row === undefined) return [];
   const rows = await session.query(
     `SELECT format('GRANT EXECUTE ON ROUTINE %s TO %s', p.oid::regprocedure, ${grantee('a')}) || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS statement,
-       CASE WHEN a.grantor <> p.proowner AND pg_has_role(a.grantor, 'MEMBER') AND has_schema_privilege(a.grantor, p.pronamespace, 'USAGE')
+       CASE WHEN a.grantor <> p.proowner AND ${maySetRole('a.grantor')} AND has_schema_privilege(a.grantor, p.pronamespace, 'USAGE')
          THEN quote_ident(pg_get_userbyid(a.grantor)) END AS grantor, a.grantor AS need, CASE WHEN a.is_grantable THEN a.grantee END AS gives
      FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) WITH ORDINALITY AS a
      WHERE p.oid = ${oid} ORDER BY a.ordinality`,

@@ -149,13 +149,15 @@ function settingStatements({ flavour, settings }: SessionOptions): string {
     // Compiling chunk statements costs more than it saves.
     'jit = off',
     'client_min_messages = notice',
-    // As a replica a session checks no constraint by a trigger.
-    'session_replication_role = origin',
     ...flavour.sessionSettings,
     ...(settings ?? []),
   ];
-  return all.map((assignment) => `SET ${assignment}`).join('; ');
+  return [...all.map((assignment) => `SET ${assignment}`), asOrigin].join('; ');
 }
+
+/** As a replica a session checks no constraint by a trigger. Only who may set that can undo it; others are refused to try. */
+const asOrigin = `SELECT pg_catalog.set_config('session_replication_role', 'origin', false)
+  WHERE pg_catalog.has_parameter_privilege('session_replication_role', 'SET')`;
 
 class PostgresSession implements OwnedSession {
   readonly identity: SessionIdentity;

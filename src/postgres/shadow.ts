@@ -8,8 +8,9 @@ import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { type AlterReading, readAlterClauses } from './alter-clauses.ts';
-import { type Index, readTable, type TableDescription } from './catalog.ts';
+import { type Index, readTable, tableOid, type TableDescription } from './catalog.ts';
 import { constraintStatements, copyStatements, indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { readUninvited, switchRowSecurityOff } from './event-triggers.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
@@ -30,6 +31,8 @@ export interface Unfinished {
   readonly partitionIndexes?: readonly PartitionIndex[];
   /** Statements that add the constraints which hold for new rows only; to be run in the cutover. */
   readonly lateConstraints: readonly string[];
+  /** Columns of the shadow, by number, whose identity counts anew. Absent in older shadows. */
+  readonly renewedIdentities?: readonly number[];
 }
 
 /** The builder of a plan's shadow. */
@@ -41,10 +44,18 @@ export function createShadowBuilder(plan: Plan): ShadowBuilder {
   };
 }
 
-/** Makes the empty copy. Inside a transaction, in a schema that exists. Takes ACCESS SHARE on the source. */
+/**
+ * Makes the empty copy, whose identity columns count from where the source's do: the server refuses limits that these have passed.
+ * Inside a transaction, in a schema that exists. Takes ACCESS SHARE on the source.
+ */
 export async function makeCopy(session: Session, source: TableDescription, schema: string, signal: AbortSignal): Promise<void> {
   await session.execute("SET LOCAL default_tablespace = ''", signal);
   for (const statement of copyStatements(source, schema)) await session.execute(statement, signal);
+  for (const sequence of source.sequences.filter(({ isIdentity }) => isIdentity)) {
+    const place = (of: string): string => quoteTable({ schema: of, table: sequence.name });
+    const copy = `${quoteText(place(schema))}::pg_catalog.regclass`;
+    await session.execute(`SELECT pg_catalog.setval(${copy}, last_value, is_called) FROM ${place(sequence.schema)}`, signal);
+  }
 }
 
 /**
@@ -64,11 +75,14 @@ export async function makeAltered(
   if (plain !== table) await session.execute(`CREATE SCHEMA ${quoteName(plain.schema)}`, signal);
   await makeCopy(session, source, plain.schema, signal);
   onCopied?.();
+  const before = await identitySequences(session, source, plain, signal);
   const altered = await alterCopy(session, { table: plain, clauses: ownClauses }, signal);
-  if (partitioning === null) return { definition: altered, plain: altered };
+  const after = await identitySequences(session, source, plain, signal);
+  const renewedIdentities = [...after].filter(([attnum, oid]) => oid !== (before.get(attnum) ?? oid)).map(([attnum]) => attnum);
+  if (partitioning === null) return { definition: altered, plain: altered, renewedIdentities };
   await makePartitioned(session, altered, { schema, partitioning }, signal);
   await session.execute(`DROP TABLE ${quoteTable(plain)}; DROP SCHEMA ${quoteName(plain.schema)}`, signal);
-  return { definition: await readExisting(session, table, signal), plain: altered };
+  return { definition: await readExisting(session, table, signal), plain: altered, renewedIdentities };
 }
 
 /** What the clauses have made of an empty copy. */
@@ -76,6 +90,24 @@ export interface AlteredCopy {
   readonly definition: TableDescription;
   /** The same before it got partitions, which is no more; without them, the same. */
   readonly plain: TableDescription;
+  /** Columns, by number, whose identity was dropped and added again: it counts anew. */
+  readonly renewedIdentities: readonly number[];
+}
+
+/** The sequences of identity columns, by the number of the column. Not asked for where the source has none. */
+async function identitySequences(
+  session: Session,
+  source: TableDescription,
+  copy: TableName,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, string>> {
+  if (!source.sequences.some(({ isIdentity }) => isIdentity)) return new Map();
+  const rows = await session.query(
+    `SELECT refobjsubid AS attnum, objid AS oid FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+       AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = ${tableOid(copy)} AND deptype = 'i' AND refobjsubid > 0`,
+    signal,
+  );
+  return new Map(rows.map(({ attnum, oid }) => [Number(attnum), oid ?? '']));
 }
 
 /** Where the plain copy is made from which one with partitions is made in `schema`. */
@@ -84,8 +116,8 @@ export function plainSchema(schema: string): string {
 }
 
 /**
- * Alters the copy, and reads what became of it. There may be no clause. The clauses run with the search path that the user has by default, for they
- * may name types and functions without a schema. Inside a transaction.
+ * Alters the copy, and reads what became of it. There may be no clause. The clauses run with the search path that the user has
+ * by default, for they may name types and functions without a schema. Inside a transaction.
  */
 async function alterCopy(
   session: Session,
@@ -136,12 +168,18 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
   await dropShadow(session, plan, signal);
   await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
   for (const statement of await revocations(session, schema, signal)) await session.execute(statement, signal);
-  const { definition: altered } = await makeAltered(
+  const { definition: altered, renewedIdentities } = await makeAltered(
     session,
     source,
     { schema, reading: readAlterClauses(plan.clauses) },
     signal,
   );
+  await switchRowSecurityOff(session, schema, signal);
+  const [uninvited] = await readUninvited(session, schema, signal);
+  if (uninvited !== undefined) {
+    const message = `${uninvited}. Nothing is copied yet: keep that from the schemas tableshift_…, give migration ${plan.id} up and start anew.`;
+    throw new MigrationError('SHADOW_CHANGED', message);
+  }
   const names = altered.columns.map(({ name }) => name);
   const expected = [...plan.columns.map((column) => column.shadow), ...plan.addedColumns];
   if (!expected.every((name) => names.includes(name))) throw changed(plan, 'has other columns than when it was planned');
@@ -157,6 +195,7 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
     indexes,
     partitionIndexes: parts.filter(({ index }) => plan.deferredIndexes.includes(index)),
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
+    renewedIdentities,
   };
   const note = notePrefix + JSON.stringify(unfinished);
   await session.execute(`COMMENT ON SCHEMA ${quoteName(schema)} IS ${quoteText(note)}`, signal);

@@ -32,6 +32,7 @@ import type { Partners } from './foreign-keys.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { OlderSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
+import { serverError } from './errors.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { endOldHolders, findHopelessHolders, lockOrder, type LockRequest, lockSettings, lockTables } from './table-lock.ts';
 
@@ -59,6 +60,11 @@ export interface CarryOver {
   beforeSwap(session: Session, signal: AbortSignal): Promise<void>;
   /** When the new tables have the sources' names, and the old ones the retired tables'. */
   afterSwap(session: Session, signal: AbortSignal): Promise<void>;
+  /**
+   * Tells what others have changed since `prepare` although the tables were locked. They cannot from the moves on, but for a moment:
+   * a GRANT writes what these have written, and waits.
+   */
+  findChanged(session: Session, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** One of the tables that are swapped. */
@@ -256,12 +262,30 @@ export class TableSwap {
       if (inTheWay.length === 0) throw error;
       return inTheWay;
     }
-    await carryOver.beforeSwap(locker, signal);
-    for (const plan of this.#plans) await swap(locker, plan, signal);
-    await carryOver.afterSwap(locker, signal);
+    const changed = await this.#move(locker, signal);
+    if (changed.length > 0) return changed;
     for (const { claim } of members) await claim.check(locker, signal);
     return null;
   }
+
+  /** What others have changed meanwhile; none where all is in its place. */
+  async #move(locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
+    const { carryOver } = this.#parts;
+    try {
+      await carryOver.beforeSwap(locker, signal);
+      for (const plan of this.#plans) await swap(locker, plan, signal);
+      await carryOver.afterSwap(locker, signal);
+      return await carryOver.findChanged(locker, signal);
+    } catch (error) {
+      if (!isCatalogRace(error)) throw error;
+      return ['The privileges or the comment of the table, or of one that is tied to it, were changed meanwhile'];
+    }
+  }
+}
+
+/** Whether an entry of the catalog was changed while we waited to change it. The server never translates these words. */
+function isCatalogRace(error: unknown): boolean {
+  return /^tuple concurrently (?:updated|deleted)$/.test(serverError(error)?.message ?? '');
 }
 
 /** Takes no lock that an application could wait for. Safe to run twice; left behind, an empty schema does no harm. */

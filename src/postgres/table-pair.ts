@@ -16,7 +16,7 @@ import {
   sourceKeysStatement,
 } from './row-statements.ts';
 import { createRowWriter, insertChecked, type WriterPlace } from './row-writer.ts';
-import type { Session, SessionPool } from './session.ts';
+import type { Row, Session, SessionPool } from './session.ts';
 
 /** What building and finishing the shadow is; its statements are in shadow.ts. */
 export interface ShadowBuilder {
@@ -49,16 +49,8 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
   const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
   const query = (statement: string, signal: AbortSignal) =>
     sessions.withSession((session) => session.query(statement, signal), signal);
-  const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> => {
-    const [row] = await query(keyEndsStatement(await layout.read(signal)), signal);
-    if (row?.['first'] == null || row['last'] == null) return null;
-    return {
-      first: BigInt(row['first']),
-      last: BigInt(row['last']),
-      valueOf: (key) => BigInt(key.slice(1, -1)),
-      keyAt: (value) => rowKey([String(value)]),
-    };
-  };
+  const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> =>
+    spanOf((await query(keyEndsStatement(await layout.read(signal)), signal))[0]);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
     ...createRowWriter(layout.read, place),
@@ -114,6 +106,17 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
       return await sessions.withSession((session) => findDifferences(session, pair, { range, limitRows }, signal), signal);
     },
     describeKey: (key) => describeKey(keyColumns, key),
+  };
+}
+
+/** What `keyEndsStatement` gives; null where the table is empty. */
+function spanOf(ends: Row | undefined): KeySpan | null {
+  if (ends?.['first'] == null || ends['last'] == null) return null;
+  return {
+    first: BigInt(ends['first']),
+    last: BigInt(ends['last']),
+    valueOf: (key) => BigInt(key.slice(1, -1)),
+    keyAt: (value) => rowKey([String(value)]),
   };
 }
 

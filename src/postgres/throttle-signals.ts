@@ -103,7 +103,10 @@ export function indexBuild(pool: SessionPool, plan: Plan, clock: Clock): Throttl
   );
 }
 
-/** What an operator may limit, and the SQL that gives it, over the sessions of clients. Our own are counted but for the oldest transaction. */
+/**
+ * What an operator may limit, and the SQL that gives it, over the sessions of clients. Our own are counted but for the oldest
+ * transaction.
+ */
 const figures = {
   sessions: 'count(*)',
   active_sessions: "count(*) FILTER (WHERE state = 'active')",

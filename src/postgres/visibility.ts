@@ -25,6 +25,12 @@ const pauseFirstMs = 1;
 const pauseMaxMs = 50;
 /** A transaction that ran at the start, and is seen at work for so long without waiting for a standby, has not been logged as committed. */
 const committingLimitMs = 2000;
+/**
+ * Without the name of a standby nobody waits for one: not where none was named since the server started, and otherwise once every
+ * process has heeded that the name is gone. The last to do so is the one that lets the waiting go, which may be busy with a checkpoint.
+ */
+const noStandby = `(pg_catalog.current_setting('synchronous_standby_names') = '' AND (pg_catalog.pg_conf_load_time() <= pg_catalog.pg_postmaster_start_time()
+  OR pg_catalog.pg_conf_load_time() < pg_catalog.clock_timestamp() - interval '5 minutes'))`;
 
 /** Keeps the transactions that may not be visible yet, oldest first. */
 export class VisibilityBarrier {
@@ -41,6 +47,8 @@ export class VisibilityBarrier {
 
   /** Notes what runs now; to be called once, after the stream's start is fixed. */
   async noteStart(signal: AbortSignal): Promise<void> {
+    // A snapshot ends with the last id whose transaction has ended: with this one, which comes after all that it is to hold.
+    await this.#sessions.withSession((session) => session.query('SELECT pg_catalog.pg_current_xact_id()', signal), signal);
     const { xmin, xmax, running } = await this.#snapshot(signal);
     this.#runningAtStart = new Set([...running].filter((xid) => xid >= xmin && xid < xmax));
   }
@@ -75,7 +83,8 @@ export class VisibilityBarrier {
    * What was logged as committed before the start but still counts as running will never be delivered: it must become visible
    * first. A transaction that is idle, waits for a lock or its client, or works on without waiting for a standby, is not
    * committing; its commit will be logged behind the start, and delivered. The same holds for a prepared one while nobody waits
-   * for a standby. A session whose state this user may not see counts as committing until its transaction has ended.
+   * for a standby, and for a session whose state this user may not see where no standby is named. Where one is, such a session counts
+   * as committing until its transaction has ended.
    */
   async #awaitStart(deadline: number, signal: AbortSignal): Promise<void> {
     if (this.#runningAtStart === null) await this.noteStart(signal);
@@ -99,9 +108,10 @@ export class VisibilityBarrier {
     const rows = await this.#sessions.withSession(
       (session) =>
         session.query(
-          `SELECT backend_xid::text AS xid, state, wait_event_type AS kind, wait_event AS event, NULL AS alone ` +
+          `SELECT backend_xid::text AS xid, state, wait_event_type AS kind, (CASE WHEN state IS NULL THEN ${noStandby} ` +
+            `ELSE wait_event IS DISTINCT FROM 'SyncRep' END)::text AS is_alone ` +
             `FROM pg_catalog.pg_stat_activity WHERE backend_xid::text IN (${list}) ` +
-            `UNION ALL SELECT transaction::text, 'prepared', NULL, NULL, (pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') ` +
+            `UNION ALL SELECT transaction::text, 'prepared', NULL, (${noStandby} OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') ` +
             `AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE wait_event = 'SyncRep'))::text ` +
             `FROM pg_catalog.pg_prepared_xacts WHERE transaction::text IN (${list})`,
           signal,
@@ -109,11 +119,10 @@ export class VisibilityBarrier {
       signal,
     );
     const idle = new Set<string>();
-    for (const { xid, state, kind, event, alone } of rows) {
-      if (xid == null || state == null) continue;
-      const isWaiting = state.startsWith('idle') || kind === 'Lock' || kind === 'Client';
-      const isAtWork = state === 'prepared' ? alone === 'true' : event !== 'SyncRep';
-      if (isWaiting || (isLongSince && isAtWork)) idle.add(xid);
+    for (const { xid, state, kind, is_alone } of rows) {
+      if (xid == null) continue;
+      const isWaiting = state?.startsWith('idle') === true || kind === 'Lock' || kind === 'Client';
+      if (isWaiting || (isLongSince && is_alone === 'true')) idle.add(xid);
     }
     return xids.filter((xid) => idle.has(lowXid(xid)));
   }
@@ -131,17 +140,20 @@ export class VisibilityBarrier {
     const rows = await this.#sessions.withSession(
       (session) =>
         session.query(
-          `SELECT 'process ' || pid || coalesce(' (' || coalesce(wait_event, state) || ')', '') AS who ` +
+          `SELECT 'process ' || pid || coalesce(' (' || coalesce(wait_event, state) || ')', '') AS who, ` +
+            `CASE WHEN state IS NULL THEN pg_catalog.quote_ident(current_user) END AS blind ` +
             `FROM pg_catalog.pg_stat_activity WHERE backend_xid::text IN (${list}) ` +
-            `UNION ALL SELECT 'prepared transaction ' || gid FROM pg_catalog.pg_prepared_xacts WHERE transaction::text IN (${list})`,
+            `UNION ALL SELECT 'prepared transaction ' || gid, NULL FROM pg_catalog.pg_prepared_xacts WHERE transaction::text IN (${list})`,
           signal,
         ),
       signal,
     );
     const who = rows.map((row) => row['who'] ?? '').join(', ') || `transaction ${xids.join(', ')}`;
+    const blind = rows.flatMap((row) => row['blind'] ?? [])[0];
+    const grant = blind === undefined ? '' : `GRANT pg_read_all_stats TO ${blind}, who may not see what others do; `;
     return new MigrationError(
       'VISIBILITY_TIMEOUT',
-      `A logged transaction did not become visible within ${Math.round(this.#limitMs / 1000)} s: ${who}. Look for a commit that waits for a standby, then resume.`,
+      `A logged transaction did not become visible within ${Math.round(this.#limitMs / 1000)} s: ${who}. ${grant === '' ? 'Look' : `${grant}look`} for a commit that waits for a standby, then resume.`,
     );
   }
 }

@@ -69,7 +69,7 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     ]);
     // What was granted meanwhile stays, also when a table joins the others.
     await application.run('GRANT USAGE ON SCHEMA tableshift TO reader; GRANT SELECT ON tableshift.migrations TO reader');
-    await createEventLog(server).append(first.id, [{ kind: 'finished', details: '{}' }], never);
+    await createEventLog(server).append(first.id, [{ kind: 'finished', details: '{}', ageMs: 0 }], never);
     expect(
       await application.run(
         `SELECT has_schema_privilege('reader', 'tableshift', 'USAGE') AND has_table_privilege('reader', 'tableshift.migrations', 'SELECT') AS may`,

@@ -1,16 +1,19 @@
 /** What belongs to a PostgreSQL table besides its rows is on the new table after the swap, as it was on the old one. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/engine/model.ts';
 import type { RowWriter } from '../../src/engine/ports.ts';
 import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { createCarryOver } from '../../src/postgres/carry-over.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { createCutover } from '../../src/postgres/cutover.ts';
+import { OURS } from '../../src/postgres/conversion-settings.ts';
 import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { createShadowBuilder } from '../../src/postgres/shadow.ts';
+import type { CarryOver } from '../../src/postgres/swap.ts';
 import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { dropSink, kitchenSink, strangeSink } from '../support/postgres-kitchen-sink.ts';
@@ -20,7 +23,11 @@ import { sharedServer, versionOf } from '../support/shared-servers.ts';
 interface Migrating {
   readonly schema: PostgresSchema;
   readonly clauses: string;
-  readonly whileCopied?: () => Promise<unknown>;
+  readonly whileCopied?: (plan: Plan) => Promise<unknown>;
+  /** What happens beside the swap. */
+  readonly around?: (carryOver: CarryOver) => CarryOver;
+  /** Of one attempt after the other; of one that swaps unless given. */
+  readonly outcomes?: readonly object[];
   /** Another role than the tests' own. */
   readonly by?: Server;
 }
@@ -36,7 +43,14 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
   afterAll(() => server[Symbol.asyncDispose]());
 
   /** The whole way but for the rows of the stream: shadow, copy, indexes, swap. */
-  const migrate = async ({ schema, clauses, whileCopied, by = server }: Migrating): Promise<void> => {
+  const migrate = async ({
+    schema,
+    clauses,
+    whileCopied,
+    by = server,
+    around = (carryOver) => carryOver,
+    outcomes = [{ kind: 'swapped' }],
+  }: Migrating): Promise<void> => {
     const plan = await planPostgres({ server: by, schema, clauses, options: { materializedViews: 'recreate' } });
     await using claim = await takeClaim(by, { table: plan.source, migration: plan.id }, never);
     const shadow = createShadowBuilder(plan);
@@ -51,18 +65,20 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
       );
       await shadow.finish(session, false, never);
     }
-    await whileCopied?.();
+    await whileCopied?.(plan);
     const lockedWriter = (session: Session): RowWriter =>
-      createRowWriter((signal) => readPairLayout(session, plan, signal), {
+      createRowWriter((signal) => readPairLayout(session, { plan, conversionSettings: OURS }, signal), {
         withSession: (work) => work(session),
         isInTransaction: true,
       });
-    const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver([plan]) });
+    const carryOver = around(createCarryOver([plan]));
+    const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver });
     const options = { lockTimeoutMs: 5_000, holdTimeoutMs: 20_000 };
     try {
       await cutover.prepare?.(never);
-      expect(await cutover.attempt(options, async () => undefined, never)).toMatchObject({ kind: 'swapped' });
-      await cutover.settle(() => undefined, never);
+      for (const outcome of outcomes)
+        expect(await cutover.attempt(options, async () => undefined, never)).toMatchObject(outcome);
+      if (await cutover.hasSwapped(never)) await cutover.settle(() => undefined, never);
     } finally {
       await schema.application.run(`DROP SCHEMA IF EXISTS ${plan.retired.schema}, ${plan.shadow.schema} CASCADE`);
     }
@@ -168,6 +184,110 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
       await schema.application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
       await dropSink(schema);
     }
+  });
+
+  test('a sequence that the change adds has the privileges that the owner gives to sequences in the schema', async () => {
+    const role = `r_${randomUUID().slice(0, 8)}`;
+    await using schema = await withStatements((schema) => [
+      `CREATE ROLE ${role} LOGIN SUPERUSER; CREATE ROLE owner_${schema}; CREATE ROLE reader_${schema}`,
+      `ALTER DEFAULT PRIVILEGES FOR ROLE owner_${schema} IN SCHEMA ${schema} GRANT USAGE ON SEQUENCES TO reader_${schema} WITH GRANT OPTION`,
+      `ALTER DEFAULT PRIVILEGES FOR ROLE owner_${schema} REVOKE UPDATE ON SEQUENCES FROM owner_${schema}`,
+      `ALTER DEFAULT PRIVILEGES FOR ROLE owner_${schema} IN SCHEMA ${schema} GRANT ALL ON TABLES TO reader_${schema}`,
+      `ALTER DEFAULT PRIVILEGES FOR ROLE ${role} GRANT ALL ON SEQUENCES TO PUBLIC`,
+      `CREATE TABLE ${schema}.t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY); CREATE TABLE ${schema}.u (LIKE ${schema}.t INCLUDING ALL)`,
+      `GRANT CREATE, USAGE ON SCHEMA ${schema} TO owner_${schema}; ALTER TABLE ${schema}.t OWNER TO owner_${schema}; ALTER TABLE ${schema}.u OWNER TO owner_${schema}`,
+    ]);
+    try {
+      const clauses = 'ADD s serial, ADD i int GENERATED ALWAYS AS IDENTITY';
+      await schema.application.run(`ALTER TABLE ${schema.name}.u ${clauses}`);
+      await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
+      await migrate({ schema, clauses, by: other });
+      const privileges = async (table: string): Promise<readonly string[]> => {
+        const rows = await schema.application.run(
+          `SELECT substr(relname, 2) || ' ' || coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))::text AS line FROM pg_class
+           WHERE relnamespace = '${schema.name}'::regnamespace AND relname LIKE '${table}%' AND relkind IN ('S', 'r') ORDER BY 1`,
+        );
+        return rows.map(({ line }) => line ?? '');
+      };
+      const granted = await privileges('t');
+      expect(granted).toEqual(await privileges('u'));
+      expect(granted).toHaveLength(4);
+      expect(granted.join('\n').match(new RegExp(`reader_${schema.name}=U\\*/owner_${schema.name}`, 'g'))).toHaveLength(2);
+    } finally {
+      await schema.application.run(
+        `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}; DROP OWNED BY owner_${schema.name} CASCADE`,
+      );
+      await dropSink(schema);
+    }
+  });
+
+  /** Something happens just before the tables are moved in the first attempt. */
+  const beforeFirstMove = (work: (locker: Session) => Promise<unknown>): Required<Migrating>['around'] => {
+    let isFirst = true;
+    return (carryOver) => ({
+      ...carryOver,
+      async beforeSwap(locker, signal) {
+        if (isFirst) {
+          isFirst = false;
+          await work(locker);
+        }
+        await carryOver.beforeSwap(locker, signal);
+      },
+    });
+  };
+
+  // Since 18 a GRANT on a table locks it, and waits.
+  const locksNothing = versionOf(name) < 18;
+  test.each(['SEQUENCE SCHEMA.t_id_seq', ...(locksNothing ? ['TABLE SCHEMA.t', 'column'] : [])])(
+    'a privilege on the %s that is granted while the tables are swapped is not lost: the swap is tried again',
+    async (object) => {
+      await using schema = await withStatements((schema) => [
+        `CREATE ROLE reader_${schema}; CREATE TABLE ${schema}.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int)`,
+      ]);
+      const { name, application } = schema;
+      const grant = object === 'column' ? `SELECT (a) ON ${name}.t` : `SELECT ON ${object.replace('SCHEMA', name)}`;
+      try {
+        const around = beforeFirstMove(() => application.run(`GRANT ${grant} TO reader_${name}`));
+        const blockers = ['The privileges of the table, of its columns or of its sequences were changed meanwhile'];
+        await migrate({
+          ...{ schema, clauses: 'ADD b int', around },
+          outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+        });
+        const [row] = await application.run(
+          `SELECT has_column_privilege('reader_${name}', '${name}.t', 'a', 'SELECT') OR has_sequence_privilege('reader_${name}', '${name}.t_id_seq', 'SELECT') AS is_granted`,
+        );
+        expect(row).toEqual({ is_granted: 't' });
+      } finally {
+        await dropSink(schema);
+      }
+    },
+  );
+
+  test('an entry of the catalog that somebody else changes at the same moment costs one attempt, not the run', async () => {
+    await using schema = await withStatements((schema) => [`CREATE TABLE ${schema}.t (id int PRIMARY KEY, a int)`]);
+    // What the server says when a GRANT is committed in the millisecond for which it is waited for.
+    const said = "DO $$ BEGIN RAISE 'tuple concurrently updated' USING ERRCODE = 'XX000'; END $$";
+    const around = beforeFirstMove((session) => session.execute(said, never));
+    const blockers = [expect.stringMatching(/^The privileges or the comment of the table, .* were changed meanwhile$/)];
+    await migrate({
+      ...{ schema, clauses: 'ADD b int', around },
+      outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+    });
+  });
+
+  test('a trigger that somebody has made on the shadow is in the way of the swap, and is named', async () => {
+    await using schema = await withStatements((schema) => [
+      `CREATE TABLE ${schema}.t (id int PRIMARY KEY, a int)`,
+      `CREATE FUNCTION ${schema}.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`,
+    ]);
+    const make = `CREATE TRIGGER late AFTER INSERT ON SHADOW.t FOR EACH ROW EXECUTE FUNCTION ${schema.name}.note()`;
+    const blockers = [
+      expect.stringMatching(/^The new table has the trigger late on table tableshift_.*\.t, which somebody has made$/),
+    ];
+    await migrate({
+      ...{ schema, clauses: 'ADD b int', outcomes: [{ kind: 'not-locked', blockers }] },
+      whileCopied: ({ shadow }) => schema.application.run(make.replace('SHADOW', shadow.schema)),
+    });
   });
 
   test('a source that was altered meanwhile is not swapped', async () => {

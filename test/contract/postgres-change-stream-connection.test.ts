@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { never, openPostgres } from '../support/postgres-adapter.ts';
 import type { Reconnect } from '../../src/engine/ports.ts';
 import type { ConnectionConfig } from '../../src/postgres/connection-config.ts';
+import { ReplicationConnection } from '../../src/postgres/replication-connection.ts';
 import { changeText } from '../support/stream-collected.ts';
 import { postgresStreamVersions, usePostgresStreamWorld } from '../support/stream-postgres.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -341,6 +342,27 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     await close();
     while ((await senders(slot)).length > 0);
     expect((await state(slot))['active']).toBe('false');
+  });
+
+  test('time limits that the role has on its sessions do not hold for the connection', async () => {
+    const { run, fixture } = world();
+    const limits = [
+      ...['statement_timeout', 'lock_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout'],
+      ...(version < 17 ? [] : ['transaction_timeout']),
+    ];
+    for (const limit of limits) await run(`ALTER ROLE postgres SET ${limit} = '20s'`);
+    try {
+      await using connection = await ReplicationConnection.open(fixture.adapter.config, 'tableshift', never);
+      const names = limits.map((limit) => `'${limit}'`).join(', ');
+      expect(
+        await connection.command(
+          `SELECT setting, source, count(*) FROM pg_settings WHERE name IN (${names}) GROUP BY 1, 2`,
+          never,
+        ),
+      ).toEqual([{ setting: '0', source: 'session', count: String(limits.length) }]);
+    } finally {
+      await run('ALTER ROLE postgres RESET ALL');
+    }
   });
 
   test('a role whose settings change the output of values has the keys delivered as its sessions select them', async () => {

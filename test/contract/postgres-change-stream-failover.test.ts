@@ -23,6 +23,41 @@ async function startStandby(source: Server, application: PostgresApplication): P
 }
 
 describe('on PostgreSQL 18', () => {
+  test('a standby that must have the log first and is away is told as a warning, and the stream goes on when it is waited for no more', async () => {
+    await using server = await startServer({ flavour: 'postgres', version: 18, extraFlags: ['--fsync=off'] });
+    await using application = await openPostgresApplication(server.url);
+    const name = 'shop';
+    await application.run(`CREATE SCHEMA ${name}; CREATE TABLE ${name}.t (id integer PRIMARY KEY)`);
+    const waitFor = async (standbys: string): Promise<void> => {
+      await application.run(`ALTER SYSTEM SET synchronized_standby_slots = '${standbys}'`);
+      await application.run('SELECT pg_reload_conf()');
+      const isLoaded = `SELECT 1 WHERE current_setting('synchronized_standby_slots') = '${standbys}'`;
+      while ((await application.run(isLoaded)).length === 0);
+    };
+    await application.run("SELECT pg_create_physical_replication_slot('away', true)");
+    await waitFor('away');
+    await using fixture = await openPostgresStreamFixture(server.url, name);
+    const { changes, stream } = await fixture.open({ table: 't', keyColumns: ['id'], hasFailover: true });
+    const warnings: string[] = [];
+    const warned = new Promise<void>((resolve) => {
+      stream.watchWarnings?.((message) => {
+        warnings.push(message);
+        resolve();
+      });
+    });
+
+    await application.run(`INSERT INTO ${name}.t VALUES (1)`);
+    const received = changes();
+    await warned;
+    await waitFor('');
+    expect(await received).toEqual(["upsert '1'"]);
+    expect(new Set(warnings).size).toBe(warnings.length);
+    expect(warnings[0]).toBe(
+      'replication slot "away" specified in parameter "synchronized_standby_slots" does not have active_pid. ' +
+        'Logical replication is waiting on the standby associated with replication slot "away".',
+    );
+  });
+
   test('a standby that takes over with its slot ahead of its data gives no stream, instead of one that leaves changes out', async () => {
     await using source = await startServer({ flavour: 'postgres', version: 18, extraFlags: ['--fsync=off'] });
     await using application = await openPostgresApplication(source.url);

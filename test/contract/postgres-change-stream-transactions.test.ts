@@ -1,7 +1,8 @@
 /** Transactions in the change stream: whole, in parts, prepared, resumed from. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ChangeBatch } from '../../src/engine/ports.ts';
-import { never } from '../support/postgres-adapter.ts';
+import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import { never, openPostgres } from '../support/postgres-adapter.ts';
 import { changeText } from '../support/stream-collected.ts';
 import { postgresStreamVersions, usePostgresStreamWorld } from '../support/stream-postgres.ts';
 
@@ -195,6 +196,22 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     await resumed.stream.awaitVisible(resumed.start, never);
     await run("COMMIT PREPARED 'one'");
     expect(await resumed.changes()).toEqual(["upsert '1'"]);
+  });
+
+  test('an open transaction of others is not waited for by a role that may not see what it does, as no standby is named', async () => {
+    const { run, open, connect, server } = world();
+    await run('DROP ROLE IF EXISTS blind; CREATE ROLE blind LOGIN');
+    const other = await connect();
+    {
+      await using adapter = await openPostgres(server.url.replace('postgres@', 'blind@'));
+      await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => adapter.openSession({}, signal) });
+      const { stream, start, changes } = await open({ sessions });
+      await other('BEGIN; INSERT INTO t VALUES (1, 0)');
+      await stream.awaitVisible(start, never);
+      await other('COMMIT');
+      expect(await changes()).toEqual(["upsert '1'"]);
+    }
+    await run('DROP ROLE blind');
   });
 
   test('what a batch holds stays what it was while more comes in', async () => {

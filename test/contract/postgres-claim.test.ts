@@ -52,7 +52,8 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (n
     expect([other.lost.aborted, second.lost.aborted]).toEqual([false, false]);
   });
 
-  test('ends every session of a predecessor that died without a word, its replication connection included', async () => {
+  // What takes long is waited for together, each on a table of its own.
+  test.concurrent('ends every session of a predecessor that died without a word, its replication connection included', async () => {
     await using schema = await createPostgresSchema(url);
     const table = tableOf(schema.name);
     const slot = `slot_${schema.name}`;
@@ -91,7 +92,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (n
     await schema.application.run(`SELECT pg_drop_replication_slot('${slot}')`);
   });
 
-  test('outlives a cut connection when nobody else has taken it, and is there for whoever asks at once', async () => {
+  test.concurrent('outlives a cut connection when nobody else has taken it, and is there for whoever asks at once', async () => {
     await using schema = await createPostgresSchema(url);
     const table = tableOf(schema.name);
     await using claim = await takeClaim(server, { table, migration }, never);
@@ -104,7 +105,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (n
     expect(claim.lost.aborted).toBe(false);
   });
 
-  test('is lost when another run took it while the connection was down', async () => {
+  test.concurrent('is lost when another run took it while the connection was down', async () => {
     await using schema = await createPostgresSchema(url);
     const table = tableOf(schema.name);
     await using claim = await takeClaim(server, { table, migration }, never);

@@ -1,5 +1,5 @@
 /** The swap of the tables on PostgreSQL. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
 import type { RowKey } from '../../src/engine/model.ts';
 import type { RowWriter } from '../../src/engine/ports.ts';
@@ -15,11 +15,12 @@ import {
 } from '../support/postgres-adapter.ts';
 import { claimPostgresTable, keysThrough, nothingElse } from '../support/postgres-claimed-table.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy, type Fate } from '../support/tcp-proxy.ts';
 
 const limits = { lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 };
 
-describe.each(['postgres-15', 'postgres-18'] as const)('the cutover on %s', (name) => {
+describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {

@@ -47,7 +47,13 @@ const keysOf = async (application: PostgresApplication): Promise<readonly (strin
 };
 
 const change = (database: OwnDatabase, clauses: string, observer: (event: MigrationEvent) => void = () => undefined) =>
-  migrate({ url: database.url, strategy: 'shadow', alter: `ALTER TABLE public.t ${clauses}`, observer });
+  migrate({
+    url: database.url,
+    strategy: 'shadow',
+    alter: `ALTER TABLE public.t ${clauses}`,
+    observer,
+    pace: { latency: null },
+  });
 
 const obstacles = async (database: OwnDatabase, clauses: string): Promise<readonly string[]> => {
   const { obstacles } = await planMigration({

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { lockWaiters } from '../../src/postgres/lock-waiters.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { claimPostgresTable } from '../support/postgres-claimed-table.ts';
 import { sharedServer } from '../support/shared-servers.ts';

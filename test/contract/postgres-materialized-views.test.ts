@@ -8,6 +8,7 @@ import { createCarryOver } from '../../src/postgres/carry-over.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { createCutover } from '../../src/postgres/cutover.ts';
 import { findObstacles } from '../../src/postgres/obstacles.ts';
+import { OURS } from '../../src/postgres/conversion-settings.ts';
 import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
@@ -133,7 +134,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
     const attempt = (cutover: Cutover): ReturnType<Cutover['attempt']> =>
       cutover.attempt({ lockTimeoutMs: 5000, holdTimeoutMs: 20_000 }, async () => undefined, never);
     const lockedWriter = (session: Session): RowWriter =>
-      createRowWriter((signal) => readPairLayout(session, plan, signal), {
+      createRowWriter((signal) => readPairLayout(session, { plan, conversionSettings: OURS }, signal), {
         withSession: (work) => work(session),
         isInTransaction: true,
       });
@@ -168,6 +169,37 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
       `DROP SCHEMA ${plan.retired.schema} CASCADE; UPDATE t SET b = 4; REFRESH MATERIALIZED VIEW CONCURRENTLY seen`,
     );
     expect(await application.run('SELECT id, old FROM seen')).toEqual([{ id: '1', old: '4' }]);
+  });
+
+  test('stay in their tablespaces, whatever the role has as its default, and the comments on their rows stay', async () => {
+    await using schema = await withStatements('CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1)');
+    const { application, name: space } = schema;
+    await application.run('SET allow_in_place_tablespaces = on');
+    await application.run(`CREATE TABLESPACE ${space} LOCATION ''`);
+    await application.run(
+      `CREATE MATERIALIZED VIEW usual AS SELECT id FROM t; CREATE UNIQUE INDEX usual_id ON usual (id); COMMENT ON TYPE usual IS 'its row';
+       CREATE MATERIALIZED VIEW away TABLESPACE ${space} AS SELECT id FROM t; CREATE INDEX away_id ON away (id) TABLESPACE ${space};
+       CREATE ROLE ${space} LOGIN SUPERUSER; ALTER ROLE ${space} SET default_tablespace = ${space}`,
+    );
+    const places = `SELECT relname || coalesce(' in ' || spcname, '') || coalesce(': ' || obj_description(reltype, 'pg_type'), '') AS place
+      FROM pg_class LEFT JOIN pg_tablespace AS s ON s.oid = reltablespace WHERE relnamespace = '${space}'::regnamespace AND relname ~ 'usual|away' ORDER BY 1`;
+    const before = await application.run(places);
+    expect(before.map(({ place }) => place)).toEqual([`away in ${space}`, `away_id in ${space}`, 'usual: its row', 'usual_id']);
+    const retired: string[] = [];
+    try {
+      await migrate({
+        url: url.replace(/\/\/[^@/]*@/, `//${space}@`),
+        strategy: 'shadow',
+        ...options,
+        alter: `ALTER TABLE ${space}.t ADD COLUMN r int`,
+        onStart: (plan) => retired.push(plan.retired.schema),
+      });
+      expect(await application.run(places)).toEqual(before);
+    } finally {
+      await application.run(`DROP SCHEMA IF EXISTS ${retired[0] ?? 'none'} CASCADE; DROP MATERIALIZED VIEW away`);
+      await application.run(`DROP TABLESPACE ${space}`);
+      await application.run(`DROP OWNED BY ${space} CASCADE; DROP ROLE ${space}`);
+    }
   });
 
   test('are obstacles where they cannot be made again, and where it is not asked for', async () => {

@@ -1,8 +1,9 @@
 /** What is decided before a migration of a PostgreSQL table: columns, USING, key, uniques, indexes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ColumnPair } from '../../src/engine/model.ts';
+import { readTable } from '../../src/postgres/catalog.ts';
 import type { Server } from '../../src/postgres/server.ts';
-import { createPostgresSchema, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
+import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
 import { planPostgres, postgresRefusal } from '../support/postgres-plan.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -92,6 +93,27 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
       await using other = await openPostgres(url.replace(`${username}@`, `${role}@`));
       const made = await planPostgres({ server: other, schema, clauses: 'ALTER a TYPE bigint USING twice(a)' });
       expect(withoutTable(made.columns.at(-1))).toBe(`${schema.name}.twice(a)`);
+    } finally {
+      await schema.application.run(`DROP ROLE ${role}`);
+    }
+  });
+
+  test('a role for which the server quotes all names has the same plan', async () => {
+    await using schema = await withTable('(id int PRIMARY KEY, a text, b timestamptz DEFAULT now())');
+    const { username } = new URL(url);
+    const role = `r_${schema.name}`;
+    await schema.application.run(`CREATE ROLE ${role} SUPERUSER LOGIN; ALTER ROLE ${role} SET quote_all_identifiers = on`);
+    try {
+      await using other = await openPostgres(url.replace(`${username}@`, `${role}@`));
+      const clauses = 'ALTER a TYPE int USING length(a) + a::int';
+      const [made, usual] = [
+        await planPostgres({ server: other, schema, clauses }),
+        await planPostgres({ server, schema, clauses }),
+      ];
+      expect(made.columns).toEqual(usual.columns);
+      await using session = await other.openSession({}, never);
+      const source = await readTable(session, { schema: schema.name, table: 't' }, never);
+      expect(source?.columns.map(({ isVolatile }) => isVolatile)).toEqual([false, false, true]);
     } finally {
       await schema.application.run(`DROP ROLE ${role}`);
     }

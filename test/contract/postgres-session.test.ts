@@ -6,6 +6,7 @@ import type { OwnedSession } from '../../src/postgres/session.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 /** Runs for minutes in the server's own code, where a cancellation can end it. */
@@ -13,7 +14,7 @@ const endless = 'SELECT count(*) AS n FROM generate_series(1, 1000000000000)';
 
 const servers = ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as const;
 
-describe.each(servers)('a session on %s', (name) => {
+describeSideBySide(servers, 'a session on', (name) => {
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
@@ -127,6 +128,27 @@ describe.each(servers)('a session on %s', (name) => {
     expect(await code(`BEGIN; LOCK TABLE ${table} NOWAIT`)).toMatchObject({ code: 'LOCK_WAIT' });
     await session.execute('ROLLBACK', never);
     expect(await code(`SET statement_timeout = 50; ${endless}`)).toMatchObject({ code: 'STATEMENT_TIMEOUT' });
+  });
+
+  test('may try again what failed because somebody else wrote the same row of the catalog first', async () => {
+    await using schema = await createPostgresSchema(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id int PRIMARY KEY)`);
+    await using session = await server.openSession({}, never);
+    await application.run(`BEGIN; GRANT SELECT ON ${name}.t TO PUBLIC`);
+    const granting = session.execute(`GRANT INSERT ON ${name}.t TO PUBLIC`, never).catch((error: unknown) => error);
+    const blocked = `SELECT pid FROM pg_stat_activity WHERE ${application.pid} = ANY (pg_blocking_pids(pid))`;
+    await expect.poll(() => application.run(blocked), { interval: 10 }).toEqual([{ pid: String(session.pid) }]);
+    await application.run('COMMIT');
+    expect(await granting).toMatchObject({
+      code: 'DEADLOCK',
+      isTransient: true,
+      message: expect.stringContaining('tuple concurrently updated'),
+    });
+    const other: unknown = await session
+      .execute("DO $$ BEGIN RAISE 'no such thing' USING ERRCODE = 'XX000'; END $$", never)
+      .catch((error: unknown) => error);
+    expect(other).toMatchObject({ code: 'INTERNAL' });
   });
 
   test('knows whether it is inside a transaction, and whether that has failed', async () => {

@@ -80,6 +80,21 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     await fixture.schema.application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}`);
   });
 
+  test('the lock timeout of the role does not end the wait for a slot', async () => {
+    await using fixture = await openOrders();
+    const role = `hasty_${fixture.schema.name}`;
+    await fixture.schema.application.run(`CREATE ROLE ${role} LOGIN SUPERUSER; ALTER ROLE ${role} SET lock_timeout = 50`);
+    await using application = await openPostgresApplication(process.url);
+    await application.run(`BEGIN; SELECT pg_current_xact_id()`);
+    {
+      await using hasty = await openPostgres(process.url.replace('postgres@', `${role}@`));
+      const order = { ...(await slotOrder(fixture, 300)), server: hasty };
+      await expect(prepareSlot(order, null, never)).rejects.toMatchObject({ code: 'SLOT_BLOCKED' });
+    }
+    await application.run('ROLLBACK');
+    await application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}; DROP ROLE ${role}`);
+  });
+
   test('a slot that waits for a prepared transaction names that', async () => {
     await using fixture = await openOrders();
     await using application = await openPostgresApplication(process.url);

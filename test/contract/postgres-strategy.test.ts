@@ -1,12 +1,13 @@
 /** Which way a change of a PostgreSQL table goes; and that a native one makes of the table what the server's own ALTER does. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Database } from '../../src/engine/ports.ts';
 import type { NativeChange, NativePlan } from '../../src/engine/native-change.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import { never, openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { readPostgresTable } from '../support/postgres-table-content.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 const login = { defaultsFile: null, password: null, home: null, environment: {} };
 
@@ -167,10 +168,8 @@ function kindsOf({ steps }: NativePlan): string {
   return steps.map(({ kind }) => kind).join(' ');
 }
 
-describe.each([
-  ['postgres-15', 'old'],
-  ['postgres-18', 'new'],
-] as const)('the strategy on %s', (name, age) => {
+describeSideBySide(['postgres-15', 'postgres-18'], 'the strategy on', (name) => {
+  const age = name === 'postgres-15' ? 'old' : 'new';
   const names = [`strategy_${randomBytes(4).toString('hex')}`, `strategy_${randomBytes(4).toString('hex')}_n`] as const;
   const urlOf = (database: string): string => Object.assign(new URL(sharedServer(name)), { pathname: `/${database}` }).href;
   let server: PostgresApplication;

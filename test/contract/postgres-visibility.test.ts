@@ -9,12 +9,20 @@ import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import type { ChangeStream, Database, TableClaim, TablePair } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { bundleEngine } from '../simulation/bundle.ts';
 import { ENGINE_FAULTS } from '../simulation/planted-engine-faults.ts';
-import { createPostgresSchema, never, openPostgresApplication, type PostgresSchema } from '../support/postgres-adapter.ts';
+import {
+  createPostgresSchema,
+  never,
+  openPostgres,
+  openPostgresApplication,
+  type PostgresSchema,
+} from '../support/postgres-adapter.ts';
 import { startServer, type Server } from '../support/servers.ts';
 import * as soundEngine from '../support/stream-engine.ts';
+import { openPostgresStreamFixture } from '../support/stream-postgres.ts';
 
 type Engine = typeof soundEngine;
 
@@ -191,6 +199,39 @@ describe.each([15, 18] as const)('on PostgreSQL %i, while commits wait for a sta
     await using database = await openDatabase(server.url, login, never);
     const outcome = await migrateInTheDark(soundEngine, server, database, schema);
     expect(outcome).toEqual({ meanwhile: 'waited', rows: rowsAfter, retired: rowsAfter });
+  });
+
+  test('a stream that begins behind such a commit waits for it, and a role that may not see why it waits is told what it lacks', async () => {
+    await using schema = await createPostgresSchema(server.url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id integer PRIMARY KEY); CREATE ROLE ${name} LOGIN REPLICATION`);
+    {
+      await using fixture = await openPostgresStreamFixture(server.url, name);
+      await using blind = await openPostgres(server.url.replace('postgres@', `${name}@`));
+      await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => blind.openSession({}, signal) });
+      const { next, stream, close, reopen } = await fixture.open({ table: 't', keyColumns: ['id'] });
+      await using writer = await openPostgresApplication(server.url);
+      await writer.run('SET synchronous_commit = on');
+      const written = writer.run(`INSERT INTO ${name}.t VALUES (1)`);
+      const isWaiting = `SELECT 1 FROM pg_stat_activity WHERE pid = ${writer.pid} AND wait_event = 'SyncRep'`;
+      while ((await application.run(isWaiting)).length === 0);
+      // Without a fence, for that is a transaction, too: none has ended since.
+      let read = await next();
+      while (read.changes.length === 0) read = await next();
+      const behind = read.position;
+      await stream.acknowledge(behind, never);
+      await close();
+      // Longer than it takes to see that a transaction is at work.
+      const resumed = await reopen(behind.token, { sessions, limits: { visibilityTimeoutMs: 2_500 } });
+      await expect(resumed.stream.awaitVisible(resumed.start, never)).rejects.toMatchObject({
+        code: 'VISIBILITY_TIMEOUT',
+        message: expect.stringContaining(`process ${writer.pid}. GRANT pg_read_all_stats TO ${name}, who may not see`),
+      });
+      await application.run(`SELECT pg_cancel_backend(${writer.pid})`);
+      await written;
+      await resumed.stream.awaitVisible(resumed.start, never);
+    }
+    await application.run(`DROP ROLE ${name}`);
   });
 
   test('an engine that does not wait loses changes and brings a deleted row back', async () => {

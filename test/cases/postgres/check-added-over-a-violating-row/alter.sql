@@ -1,1 +1,1 @@
-ADD CONSTRAINT small CHECK (a < 199)
+ADD CONSTRAINT small CHECK (a <> 199)
