@@ -24,7 +24,7 @@ import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
 import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
-import { createSourceCheck, type SourceCheck } from './source-watch.ts';
+import { checkPlanned, createSourceCheck, type SourceCheck } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
 import { activeSessions, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
@@ -151,6 +151,7 @@ export class ClaimedTable implements TableClaim {
   /** Against what the shadow was made from, or is about to be. */
   async #sourceCheck(hasShadow: boolean, signal: AbortSignal): Promise<SourceCheck> {
     const { plan } = this.#order;
+    if (!hasShadow) checkPlanned(plan, this.#source);
     const { fingerprint } = hasShadow
       ? await this.#service.withSession((session) => readUnfinished(session, plan, signal), signal)
       : { fingerprint: this.#source === null ? '' : fingerprintOf(this.#source) };

@@ -1,6 +1,5 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
-import { createHash } from 'node:crypto';
 import { migrationId } from '../engine/migration-id.ts';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
@@ -13,7 +12,8 @@ import { tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
-import { fingerprintOf, plainSchema } from './shadow.ts';
+import { plainSchema } from './shadow.ts';
+import { planHash } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 
@@ -75,9 +75,7 @@ function decidePlan(server: Server, request: MigrationRequest, options: PlannerO
   const statements = [`CREATE SCHEMA ${quoteName(names.shadow.schema)}`, ...shadowStatements(facts, names.shadow)];
   return {
     id,
-    hash: createHash('sha256')
-      .update(JSON.stringify({ ...built, definition: fingerprintOf(source) }))
-      .digest('hex'),
+    hash: planHash(built, source),
     ...built,
     ...names,
     shadowDefinition: statements.join(';\n'),

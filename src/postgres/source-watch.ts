@@ -3,12 +3,56 @@
  * hours earlier, and at a resume before anything else.
  */
 
+import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
-import { readTable } from './catalog.ts';
+import { readTable, type TableDescription } from './catalog.ts';
 import type { SessionPool } from './session.ts';
 import { fingerprintOf } from './shadow.ts';
+
+/** What is decided about what is built. */
+export type PlanDecisions = Pick<
+  Plan,
+  | 'source'
+  | 'clauses'
+  | 'options'
+  | 'strategy'
+  | 'key'
+  | 'columns'
+  | 'droppedColumns'
+  | 'addedColumns'
+  | 'addedUniques'
+  | 'deferredIndexes'
+>;
+
+/** The hash of a plan that is made for this definition of the source. */
+export function planHash(decisions: PlanDecisions, source: TableDescription): string {
+  const hashed = {
+    source: decisions.source,
+    clauses: decisions.clauses,
+    options: decisions.options,
+    strategy: decisions.strategy,
+    key: decisions.key,
+    columns: decisions.columns,
+    droppedColumns: decisions.droppedColumns,
+    addedColumns: decisions.addedColumns,
+    addedUniques: decisions.addedUniques,
+    deferredIndexes: decisions.deferredIndexes,
+    definition: fingerprintOf(source),
+  };
+  return createHash('sha256').update(JSON.stringify(hashed)).digest('hex');
+}
+
+/** Rejects with SOURCE_CHANGED unless the source, from which the shadow will be made, is what it was when it was planned. */
+export function checkPlanned(plan: Plan, source: TableDescription | null): void {
+  if (source !== null && planHash(plan, source) === plan.hash) return;
+  const what = source === null ? 'renamed or dropped' : 'altered';
+  throw new MigrationError(
+    'SOURCE_CHANGED',
+    `Somebody has ${what} ${plan.source.schema}.${plan.source.table} since the change was planned. Give migration ${plan.id} up and start anew.`,
+  );
+}
 
 /** Rejects with SOURCE_CHANGED where the source is not, or no longer, what it was. Reads the catalog only. */
 export type SourceCheck = (signal: AbortSignal) => Promise<void>;
