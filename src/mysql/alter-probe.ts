@@ -3,6 +3,7 @@
 import type { TableName } from '../engine/model.ts';
 import type { AlterReading } from './alter-clauses.ts';
 import { readTemporaryTable, type TableDescription } from './catalog.ts';
+import { ordinaryClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
@@ -42,7 +43,8 @@ export async function probeAlter(
   try {
     if (!isExact) await forbidHiddenKey(session, signal);
     await session.execute(isExact ? likeStatement(probe, source) : plainStatement(probe, source), signal);
-    if (clauses !== '') await session.execute(`ALTER TABLE ${quoteTable(probe)} ${clauses}`, signal);
+    const change = `ALTER TABLE ${quoteTable(probe)} ${clauses}`;
+    if (clauses !== '') await withSettings(session, ordinaryClient, () => session.execute(change, signal), signal);
     return { definition: await readTemporaryTable(session, probe, signal), isExact };
   } catch (error) {
     const obstacle = obstacleOf(error, source);

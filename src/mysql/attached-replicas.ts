@@ -30,7 +30,10 @@ export interface AskedSource {
 /** More of them are left out. */
 const replicasMax = 16;
 
-/** The replicas that are connected now; none where the user may not ask. Without PROCESS, only those that report their host have an address. */
+/**
+ * The replicas that are connected now; none where the user may not ask. Without PROCESS, only those that report their host have
+ * an address.
+ */
 export async function findAttachedReplicas(
   session: Session,
   { config, flavour }: AskedSource,

@@ -1,6 +1,7 @@
 /**
- * A write that another session logged as a statement may reach the source without naming it: through a view over the source, a
- * trigger that writes to it, or a routine. Whether any of these mentions the source at all, the catalog knows.
+ * A write that another session logged as a statement may reach the source although it is one to another table: through a view over
+ * the source, a trigger that writes to it, a routine, or a foreign key by which its rows change with those of another table. Whether
+ * any of these mentions the source at all, the catalog knows.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -42,7 +43,17 @@ function carriersQuery(source: TableName): string {
     select(`'view ', TABLE_SCHEMA, '.', TABLE_NAME`, 'VIEW_DEFINITION', 'VIEWS', 'TABLE_SCHEMA'),
     select(`'trigger ', TRIGGER_SCHEMA, '.', TRIGGER_NAME`, 'ACTION_STATEMENT', 'TRIGGERS', 'TRIGGER_SCHEMA'),
     select(`LOWER(ROUTINE_TYPE), ' ', ROUTINE_SCHEMA, '.', ROUTINE_NAME`, 'ROUTINE_DEFINITION', 'ROUTINES', 'ROUTINE_SCHEMA'),
+    cascadesQuery(source),
   ].join(' UNION ALL ');
+}
+
+/** Foreign keys of the source that have the server change its rows. */
+function cascadesQuery({ schema, table }: TableName): string {
+  const rules = `('CASCADE', 'SET NULL', 'SET DEFAULT')`;
+  return (
+    `SELECT CONCAT('foreign key ', CONSTRAINT_NAME) AS carrier, '' AS definition FROM information_schema.REFERENTIAL_CONSTRAINTS ` +
+    `WHERE CONSTRAINT_SCHEMA = ${quoteText(schema)} AND TABLE_NAME = ${quoteText(table)} AND (DELETE_RULE IN ${rules} OR UPDATE_RULE IN ${rules})`
+  );
 }
 
 /** Whether a definition has the name as a word of its own; one that we may not read, or cannot, may have it. */

@@ -23,8 +23,9 @@ export interface StatementTarget {
 }
 
 /**
- * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, that names
- * the source. `writes-elsewhere`: one that does not name it, but may reach it through a trigger, a view or a function.
+ * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, to the source, or
+ * to what cannot be told where the source is named. `writes-elsewhere`: one to another table, or that does not name the source, but may
+ * reach it through a trigger, a view, a function or a foreign key.
  */
 export type StatementMeaning =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
@@ -123,9 +124,45 @@ class StatementReader {
         return this.#judgeIf(this.#namesSource(this.#at));
       default:
         if (HARMLESS.has(verb)) return { kind: 'harmless' };
-        if (WRITES.has(verb)) return { kind: this.#namesSource(0) ? 'writes-source' : 'writes-elsewhere' };
+        if (WRITES.has(verb)) return { kind: this.#writesSource(verb) ? 'writes-source' : 'writes-elsewhere' };
         return this.#judgeIf(this.#namesSource(0));
     }
+  }
+
+  /** Whether a write is one of the source: by its target, or by any name in it where several tables may be written to. */
+  #writesSource(verb: string): boolean {
+    const target = this.#onlyTarget(verb);
+    return target === null ? this.#namesSource(0) : this.#isSource(target);
+  }
+
+  /** The one table that the statement writes to; null where that is not sure. What else it names is only read. */
+  #onlyTarget(verb: string): NamedTable | null {
+    switch (verb) {
+      case 'INSERT':
+      case 'REPLACE':
+        while (this.#skipAny('LOW_PRIORITY', 'DELAYED', 'HIGH_PRIORITY', 'IGNORE')) continue;
+        this.#skip('INTO');
+        return this.#nextTable();
+      case 'DELETE':
+        while (this.#skipAny('LOW_PRIORITY', 'QUICK', 'IGNORE')) continue;
+        return this.#skip('FROM') ? this.#tableBefore('WHERE', 'ORDER', 'LIMIT', 'RETURNING', '') : null;
+      case 'UPDATE':
+        while (this.#skipAny('LOW_PRIORITY', 'IGNORE')) continue;
+        return this.#tableBefore('SET');
+      default:
+        return null;
+    }
+  }
+
+  /** Reads a table, perhaps with an alias, behind which one of these keywords comes, or '' for the end; null where something else does. */
+  #tableBefore(...keywords: readonly string[]): NamedTable | null {
+    const table = this.#nextTable();
+    const isFollowed = (): boolean =>
+      this.#at < this.#tokens.length ? keywords.includes(this.#keywordAt(this.#at) || '?') : keywords.includes('');
+    if (isFollowed()) return table;
+    this.#skip('AS');
+    this.#nextName();
+    return isFollowed() ? table : null;
   }
 
   #judgeIf(isChange: boolean): StatementMeaning {

@@ -2,6 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Change } from '../engine/model.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import { changeBytes } from './binlog-batches.ts';
 import type { LogPosition } from './position.ts';
 
@@ -23,7 +24,7 @@ export class PreparedTransactions {
     this.#all.set(xid, transaction);
     this.#bytes += sizeOf(transaction);
     if (this.#bytes > KEPT_BYTES_MAX) {
-      const message = `Prepared XA transactions with over ${KEPT_BYTES_MAX} bytes of changed keys wait for their COMMIT; the last is ${xid}.`;
+      const message = `Prepared XA transactions with over ${mebibytes(KEPT_BYTES_MAX)} of changed keys wait for their COMMIT; the last is ${xid}.`;
       throw new MigrationError('STREAM_BROKEN', message);
     }
   }
@@ -39,6 +40,11 @@ export class PreparedTransactions {
 
   has(xid: string): boolean {
     return this.#all.has(xid);
+  }
+
+  /** The names of those that have changes. */
+  undecided(): readonly string[] {
+    return [...this.#all].flatMap(([xid, { changes }]) => (changes.length > 0 ? xid : []));
   }
 
   /** The oldest that has changes: reading may have to begin before it again. */

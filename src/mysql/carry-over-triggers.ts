@@ -14,7 +14,7 @@
  * left of the last three is done by `settle`. The reasoning, and the one exception, are in docs/decisions/mysql-triggers.md.
  */
 
-import { assert, MigrationError } from '../engine/errors.ts';
+import { assert, inTheWay, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Claim } from './claim.ts';
 import { serverErrno } from './errors.ts';
@@ -133,10 +133,9 @@ export async function settleTriggers(
   await using observer = await claim.openSession({}, signal);
   const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, options: settleLimits }, signal);
   if (lock.kind === 'not-locked') {
-    const blockers = lock.blockers.length === 0 ? '' : ` In the way: ${lock.blockers.join('; ')}.`;
     throw new MigrationError(
       'LOCK_WAIT',
-      `${plan.source.schema}.${plan.source.table} could not be locked within ${settleLimits.lockTimeoutMs} ms.${blockers}`,
+      `${plan.source.schema}.${plan.source.table} could not be locked within ${settleLimits.lockTimeoutMs} ms.${inTheWay(lock.blockers)}`,
     );
   }
   let isLockedOut = false;
@@ -259,4 +258,4 @@ function settingStatement({ sqlMode, characterSetClient, collationConnection }: 
 }
 
 /** As session.ts has them. */
-const ourSettingStatement = `SET SESSION sql_mode = '${OWN_SQL_MODE}', character_set_client = utf8mb4, collation_connection = utf8mb4_bin`;
+const ourSettingStatement = `SET SESSION sql_mode = ${OWN_SQL_MODE}, character_set_client = utf8mb4, collation_connection = utf8mb4_bin`;

@@ -103,7 +103,7 @@ export async function readTable(session: Session, name: TableName, signal: Abort
   if (row === undefined || !['BASE TABLE', 'SYSTEM VERSIONED'].includes(row['table_type'] ?? '')) return null;
   const canonical = { schema: textOf(row, 'schema_name'), table: textOf(row, 'table_name') };
   return {
-    ...(await readDefinition(session, canonical, signal)),
+    ...(await readDefinition(session, { name: canonical, isTemporary: false }, signal)),
     collation: row['table_collation'] ?? '',
     estimatedRows: Number(row['table_rows'] ?? 0),
     dataBytes: Number(row['data_length'] ?? 0),
@@ -114,7 +114,7 @@ export async function readTable(session: Session, name: TableName, signal: Abort
 /** Reads a temporary table of this session: information_schema does not have it. Its collation and its size are left empty. */
 export async function readTemporaryTable(session: Session, name: TableName, signal: AbortSignal): Promise<TableDescription> {
   await showEverything(session, signal);
-  const definition = await readDefinition(session, name, signal);
+  const definition = await readDefinition(session, { name, isTemporary: true }, signal);
   return { ...definition, collation: '', estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
 }
 
@@ -189,7 +189,11 @@ function withoutCase(found: readonly Row[]): Row | undefined {
 
 type Definition = Omit<TableDescription, 'collation' | 'estimatedRows' | 'dataBytes' | 'indexBytes'>;
 
-async function readDefinition(session: Session, name: TableName, signal: AbortSignal): Promise<Definition> {
+async function readDefinition(
+  session: Session,
+  { name, isTemporary }: { readonly name: TableName; readonly isTemporary: boolean },
+  signal: AbortSignal,
+): Promise<Definition> {
   const [created] = await session.query(`SHOW CREATE TABLE ${quoteTable(name)}`, signal);
   assert(created !== undefined, `SHOW CREATE TABLE says nothing about ${name.table}`);
   const createStatement = textOf(created, 'Create Table');
@@ -197,11 +201,13 @@ async function readDefinition(session: Session, name: TableName, signal: AbortSi
   const columnRows = await session.query(`SHOW FULL COLUMNS FROM ${quoteTable(name)}`, signal);
   const indexRows = await session.query(`SHOW INDEX FROM ${quoteTable(name)}`, signal);
   const maxBytes = await readCharsetWidths(session, signal);
-  // Of a temporary table MySQL also lists the hidden columns behind expressions of indexes.
   const columns = columnRows
-    .filter((row) => parsed.columns.has(textOf(row, 'Field')))
+    .filter((row) => !isTemporary || parsed.columns.has(textOf(row, 'Field')) || !isHidden(textOf(row, 'Field')))
     .map((row, ordinal) => readColumn(row, ordinal, { parsed, maxBytes }));
-  assert(columns.length === parsed.columns.size, `SHOW COLUMNS and SHOW CREATE TABLE differ about ${name.table}`);
+  assert(
+    columns.length === parsed.columns.size && columns.every((column) => parsed.columns.has(column.name)),
+    `SHOW COLUMNS and SHOW CREATE TABLE differ about ${name.table}`,
+  );
   return {
     ...name,
     engine: parsed.engine,
@@ -215,6 +221,11 @@ async function readDefinition(session: Session, name: TableName, signal: AbortSi
     createStatement,
     tableOptions: parsed.options,
   };
+}
+
+/** Of a temporary table MySQL also lists the hidden columns behind expressions of indexes. */
+function isHidden(column: string): boolean {
+  return column.startsWith('!hidden!');
 }
 
 /** Bytes that a character can take, by character set. */

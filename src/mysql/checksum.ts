@@ -39,6 +39,23 @@ export function rowText(values: readonly HashedValue[], mark: string): string {
   return `CONCAT(CAST('${mark}' AS BINARY), ${values.map((value) => valueText(value, mark)).join(`, '${mark}', `)})`;
 }
 
+/** What a number, a date or a network address may have as text, a decimal with all its digits included. */
+const SHORT_TEXT_BYTES = 80;
+const HASH_BYTES = 64;
+/** Of a mark (PairTables), which stands before each value and for NULL. */
+const MARK_BYTES = 16;
+
+/** No text of a row with these columns is longer. */
+export function rowTextBytesMax(columns: readonly Column[]): number {
+  return columns.reduce((sum, column) => sum + valueBytesMax(column) + 2 * MARK_BYTES, 0);
+}
+
+function valueBytesMax(column: Column): number {
+  const family = typeFamily(column);
+  if (family === 'text' || family === 'binary') return isLong(column) ? HASH_BYTES : (column.octetLength ?? HASH_BYTES);
+  return SHORT_TEXT_BYTES;
+}
+
 function valueText({ expression, column, isNullable }: HashedValue, mark: string): string {
   const text = unmarkedText(expression, column);
   if (!isNullable) return text;
@@ -99,9 +116,15 @@ export function isHashCheap(flavour: Flavour): boolean {
   return hashKind(flavour) !== 'half-sha2';
 }
 
-/** Aggregate that makes one number of row hashes, in any order. */
+/**
+ * Aggregate that makes one number of row hashes, in any order. A row without a hash, whose text the server could not make (isLong), gets
+ * one by chance: it is equal to no other row, whereas BIT_XOR would pass it over. An integer, for beside a double all would become doubles,
+ * which do not hold 64 bits.
+ */
 export function combineHashes(hash: string, flavour: Flavour): string {
-  return hashKind(flavour) === 'sha2' ? `HEX(BIT_XOR(UNHEX(${hash})))` : `BIT_XOR(${hash})`;
+  return hashKind(flavour) === 'sha2'
+    ? `HEX(BIT_XOR(UNHEX(IFNULL(${hash}, SHA2(UUID(), 256)))))`
+    : `BIT_XOR(IFNULL(${hash}, CAST(RAND() * 9007199254740991 AS UNSIGNED)))`;
 }
 
 /** MySQL 8 computes BIT_XOR over binary strings; MariaDB 10.8 has CRC32C, and its SHA2 would double the cost. */

@@ -22,6 +22,7 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
     plan,
     claim,
     prepareWriter: () => Promise.reject(new MigrationError('INTERNAL', 'A migration that is given up does not cut over.')),
+    undecided: () => [],
   });
   return {
     checkpoints: createCheckpointStore(sessions, plan.id),

@@ -6,6 +6,7 @@
 import type { RowKey } from '../engine/model.ts';
 import type { CollisionCause } from '../engine/ports.ts';
 import type { Column, Index, IndexPart } from './catalog.ts';
+import { withSettings } from './client-settings.ts';
 import { keyFromRow, keySelection, keysCondition } from './key-parts.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { createProbe, expressionText, type Probe } from './probe.ts';
@@ -20,8 +21,13 @@ export async function explainCollision(
   signal: AbortSignal,
 ): Promise<CollisionCause> {
   if (keys.length === 0) return { kind: 'in-the-way', keys: [] };
-  const uniques = layout.shadow.indexes.filter((index) => index.isUnique);
   const probe = await createProbe(session, layout, signal);
+  // Expressions of indexes have to come to what they came to when the rows were put in.
+  return await withSettings(session, layout.computing, () => explain(session, { layout, probe, keys }, signal), signal);
+}
+
+async function explain(session: Session, { layout, probe, keys }: Explained, signal: AbortSignal): Promise<CollisionCause> {
+  const uniques = layout.shadow.indexes.filter((index) => index.isUnique);
   await probe.load({ keys }, signal);
   const inTheWay = new Set<RowKey>();
   for (const index of uniques) {
@@ -42,6 +48,12 @@ export async function explainCollision(
       if (judged.has(key)) found.add(key);
   }
   return { kind: 'in-the-way', keys: [...found] };
+}
+
+interface Explained {
+  readonly layout: PairLayout;
+  readonly probe: Probe;
+  readonly keys: readonly RowKey[];
 }
 
 interface Search {

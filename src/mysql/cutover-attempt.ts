@@ -4,6 +4,7 @@
  *   open sessions, make the writers ready, raise the counters      nobody waits yet
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up
  *   drain all, side by side                                        through the session that holds the lock
+ *   has a prepared XA transaction changed a source?                MariaDB: it may have lost its locks
  *   carry the counters over, are the claims still ours?
  *   guards of foreign keys, if there are any                       foreign-key-swap.ts; their tables are locked too
  *   RENAME TABLE source TO retired, shadow TO source, …            MySQL: in that session. MariaDB: see cutover-two-sessions.ts
@@ -58,6 +59,8 @@ export interface CutoverParts {
    * session locks source and shadow. Its statements name no table but these two and its own, once each, without aliases.
    */
   readonly prepareWriter: (session: Session, signal: AbortSignal) => Promise<RowWriter>;
+  /** XA transactions that have changed the source and are prepared, as far as the log has been read. */
+  readonly undecided: () => readonly string[];
 }
 
 /** All tables of an attempt. */
@@ -109,7 +112,7 @@ export async function attemptSwap(
   try {
     const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
     const isInOneSession = server.flavour.renamesUnderLock;
-    const renamer = isInOneSession ? locker : await open(lockSettings(options));
+    const renamer = isInOneSession ? locker : await open([...lockSettings(options), renameWait]);
     const observer = await open(shortWaits);
     const keepers: Keeper[] = [];
     for (const child of isInOneSession ? [] : childrenOf(tables)) {
@@ -167,6 +170,7 @@ class Attempt {
       const lock = await this.#lock(signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);
+      if (this.#undecided.length > 0) return { kind: 'not-locked', blockers: this.#undecided };
       isSwapped = null;
       const swap = await this.#swap();
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
@@ -184,6 +188,16 @@ class Attempt {
 
   get #isInTwoSessions(): boolean {
     return this.#sessions.locker !== this.#sessions.renamer;
+  }
+
+  /**
+   * MariaDB lets go of the locks of a prepared transaction when its session ends. So LOCK TABLES does not wait for it, but the
+   * RENAME would inside InnoDB, and were it committed meanwhile its changes would stay behind.
+   */
+  get #undecided(): readonly string[] {
+    if (!this.#isInTwoSessions) return [];
+    const xids = new Set(this.#tables.flatMap(({ undecided }) => undecided()));
+    return [...xids].map((xid) => `the prepared XA transaction ${xid}, which only XA COMMIT or XA ROLLBACK ends`);
   }
 
   async #prepareForeignKeys(signal: AbortSignal): Promise<void> {
@@ -239,7 +253,10 @@ class Attempt {
     for (const { plan } of this.#tables) await createStandIns(locker, plan, signal);
   }
 
-  /** Guards of a swap that did not happen are in the way of applications. Where that cannot be told now, the next attempt or resume does it. */
+  /**
+   * Guards of a swap that did not happen are in the way of applications. Where that cannot be told now, the next attempt or
+   * resume does it.
+   */
   async #afterUnknown(swap: Extract<SwapResult, { kind: 'unknown' }>): Promise<CutoverOutcome> {
     const { observer } = this.#sessions;
     const signal = AbortSignal.timeout(restoreLimitMs);
@@ -252,7 +269,7 @@ class Attempt {
     for (const table of this.#tables) await removeGuards(session, table, signal);
   }
 
-  /** As the next. */
+  /** After this the keeper's child refers to no retired table. What cannot be done now is left to `settle`. */
   readonly #release = async ({ session, child }: Keeper): Promise<void> => {
     const signal = AbortSignal.timeout(restoreLimitMs);
     for (const swap of this.#tables) await releaseChild(session, { swap, child }, signal).catch(() => undefined);
@@ -294,3 +311,5 @@ class Attempt {
 }
 
 const restoreLimitMs = 15_000;
+/** For what is in the way inside InnoDB, where nobody sees it: seconds, the fewest that the server takes. */
+const renameWait = 'innodb_lock_wait_timeout = 1';

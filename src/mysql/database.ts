@@ -3,7 +3,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { LoadLimits } from '../engine/load.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import { claimTables } from './claimed-table.ts';

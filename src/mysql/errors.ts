@@ -53,12 +53,13 @@ const lossErrnos: ReadonlySet<number> = new Set([
   1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 3169, 4031,
 ]);
 
-/** Errors of the login by number: too many connections of the server, of the user, by hour; everything else is a refusal. */
+/**
+ * Errors of the login by number: too many connections of the server, of the user, by hour; no memory or thread; too many failures of this
+ * host; offline for a while (MySQL); a connection that broke. Everything else is a refusal.
+ */
 const connectingCodes: ReadonlyMap<number, ErrorCode> = new Map([
-  [1040, 'SERVER_BUSY'],
-  [1203, 'SERVER_BUSY'],
-  [1226, 'SERVER_BUSY'],
-  [1053, 'CONNECTION_LOST'],
+  ...[1037, 1040, 1041, 1129, 1135, 1203, 1226, 3032].map((errno) => [errno, 'SERVER_BUSY'] as const),
+  ...[1053, 1158, 1159, 1160, 1161].map((errno) => [errno, 'CONNECTION_LOST'] as const),
 ]);
 
 const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, readonly number[]>([
@@ -69,8 +70,8 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   // ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT (MySQL), ER_STATEMENT_TIMEOUT (MariaDB).
   ['STATEMENT_TIMEOUT', [1317, 3024, 1969]],
   // Full disk or table, out of memory or threads, connections used up, read-only for a moment (a failover), commit refused by
-  // a plug-in, table definition cache raced.
-  ['SERVER_BUSY', [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1792, 1836, 3100, 3101]],
+  // a plug-in, table definition cache raced, or the definition is being changed (of the shadow: by ourselves).
+  ['SERVER_BUSY', [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1684, 1792, 1836, 3100, 3101]],
   // A value that a column cannot take: NULL, range, truncation, wrong text, too long, wrong date, JSON, CHECK; a geometry's kind,
   // latitude and SRID; what an indexed expression cannot compute; a vector; a row that no partition takes.
   [
@@ -81,6 +82,7 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
     ],
   ],
   ['DUPLICATE_KEY', [1022, 1062, 1169, 1586, 1859]],
+  ['ONLINE_LOG_FULL', [1799]],
   ['ACCESS_DENIED', [1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410]],
 ]);
 

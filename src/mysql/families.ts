@@ -2,7 +2,7 @@
 
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { assert } from '../engine/errors.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { type ClaimedTable, claimTables, disposeAll } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
 import type { DatabaseOptions } from './database.ts';

@@ -1,9 +1,9 @@
 /** The disk that the tables are on, where the server tells: a run ends, to be resumed, before it fills it. */
 
-import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import { type Disk, readDisk, SPACE_FACTOR } from './obstacles-disk.ts';
 import type { SessionPool } from './session.ts';
 

@@ -68,6 +68,25 @@ export async function readLockHolders(
   return [];
 }
 
+/**
+ * Who else keeps the definition of a table that only we use from being changed, a backup of all tables included: one sentence a holder.
+ * None where the server does not tell for certain. Never rejects but for an abort or a lost session.
+ */
+export async function findForeignHolders(
+  session: Session,
+  table: TableName,
+  { flavour, except }: HolderSearch,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  try {
+    const rows = await session.query(`${surely(flavour)([table], except)} LIMIT ${holdersMax}`, signal);
+    return rows.filter((row) => row['isOurs'] !== '1').map((row) => readHolder(row).sentence);
+  } catch (error) {
+    if (serverErrno(error) === null) throw error;
+    return [];
+  }
+}
+
 /** The statement that lists who holds a lock for certain; it fails where the server does not tell, or not to this user. */
 export function surely({ metadataLockSource }: Flavour): (tables: readonly TableName[], except: number) => string {
   return metadataLockSource === 'performance_schema' ? fromPerformanceSchema : fromMetadataLockInfo;

@@ -1,6 +1,6 @@
 /** For how long, and up to what size, the server keeps its binary log: a run can be resumed only while the log is there. */
 
-import { mebibytes } from '../engine/load.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import type { Session } from './session.ts';
 
 /** Limits by age and by size; null: none. */

@@ -19,7 +19,8 @@ export interface KeyChoice {
 /**
  * The migration key, or why there is none. The columns must be NOT NULL and keep their values and their text form, for the
  * same literals are used on both tables; so an INT may become a BIGINT, but not a VARCHAR. They keep their order too, but for
- * text, which may change its character set or collation as long as its spelling can be told. The primary key is preferred, then a single integer, then a key whose order is known, then the one with the fewest columns.
+ * text, which may change its character set or collation as long as its spelling can be told. The primary key is preferred, then
+ * a single integer, then a key whose order is known, then the one with the fewest columns.
  *
  * An index over the same columns may be missing after the change, because each unique one of a partitioned table has the columns of
  * the partitioning in it. Then one that begins with them will do, or one over the first of them: the longer of the two is unique in

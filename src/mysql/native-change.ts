@@ -6,6 +6,7 @@ import type { NativeChange, NativePlan, NativeStep, NoNativeWay, StepOutcome } f
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { type AlterClause, type AlterReading, readAlterClauses } from './alter-clauses.ts';
 import { readTable, type TableDescription } from './catalog.ts';
+import { ordinaryClient } from './client-settings.ts';
 import { isConnectionLoss, serverErrno } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
 import { NativeFinder } from './native-finder.ts';
@@ -126,6 +127,7 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   await using observer = await server.openSession({}, signal);
   const before = await definitionOf(observer, plan.source, signal);
   await using session = await server.openSession({ settings }, signal);
+  await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const wait = { session, observer, flavour: server.flavour, tables: [plan.source], lockTimeoutMs };
   try {
     return await askForLock(wait, () => session.execute(step.sql, signal), signal);

@@ -1,15 +1,15 @@
 /** Native changes in the bookkeeping of MySQL and MariaDB: who may change the table, and what is recorded of it. */
 
 import { createHash } from 'node:crypto';
+import { migrationId } from '../engine/migration-id.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlace } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { systemClock } from '../system-clock.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { prepareBookkeeping, recordResume, recordStart } from './claimed-table.ts';
 import { definitionOf, runStep } from './native-change.ts';
 import { bookkeepingPrivileges } from './obstacles-privileges.ts';
-import { migrationId } from './plan-names.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 

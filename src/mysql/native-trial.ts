@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
 import type { Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
@@ -143,7 +144,7 @@ export class NativeTrials {
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */
   async #run(sql: string, signal: AbortSignal): Promise<Exclude<TrialOutcome, { kind: 'accepted' }> | null> {
     try {
-      await this.#session.execute(sql, signal);
+      await withSettings(this.#session, ordinaryClient, () => this.#session.execute(sql, signal), signal);
       return null;
     } catch (error) {
       signal.throwIfAborted();

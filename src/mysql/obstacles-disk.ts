@@ -1,8 +1,8 @@
 /** Whether there is room for a second copy of the table, where the server can tell. */
 
-import { mebibytes } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import { serverErrno } from './errors.ts';
 import type { Session } from './session.ts';
 

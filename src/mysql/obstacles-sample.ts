@@ -4,10 +4,11 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { probeName } from './alter-probe.ts';
 import { keyColumns, type Column } from './catalog.ts';
+import { computingSettings, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
 import { implicitDefaults } from './implicit-defaults.ts';
 import { describeKey } from './key-parts.ts';
-import type { PlanningFacts } from './planning-facts.ts';
+import { copiedColumns, type PlanningFacts } from './planning-facts.ts';
 import { keyTextExpression, literalFromText, rowKey } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -77,11 +78,11 @@ async function tryRows(sample: Sample, { offset, count }: Rows, signal: AbortSig
   const values = [...map.pairs.map((pair) => quoteName(pair.source)), ...implicit.map(({ literal }) => literal)];
   await session.execute(`DELETE FROM ${probe}`, signal);
   try {
-    const { warnings } = await session.execute(
-      `INSERT INTO ${probe} (${targets.join(', ')}) SELECT ${values.join(', ')} ${fromOrdered(sample)} LIMIT ${count} OFFSET ${offset}`,
-      signal,
-    );
-    const said = await valueWarning(session, warnings, signal);
+    const insert = `INSERT INTO ${probe} (${targets.join(', ')}) SELECT ${values.join(', ')} ${fromOrdered(sample)} LIMIT ${count} OFFSET ${offset}`;
+    const tried = async (): Promise<string | null> =>
+      valueWarning(session, (await session.execute(insert, signal)).warnings, signal);
+    const settings = computingSettings(copiedColumns(facts));
+    const said = await withSettings(session, settings, tried, signal);
     if (said !== null) return { said, isDuplicate: false };
     const { tableOptions } = probed.definition;
     const isLacking = await lacksPartition(session, { table: probe, tableOptions }, signal);

@@ -2,7 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { findMigrations } from './bookkeeping.ts';
+import { findMigrations, readClaim } from './bookkeeping.ts';
 import type { Index } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import { typeFamily } from './conversions.ts';
@@ -10,6 +10,7 @@ import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
+import { tableOption } from './table-options.ts';
 
 /** What the definitions of source and shadow tell. */
 export function definitionObstacles({ source, probed, foreignKeys }: PlanningFacts): readonly Obstacle[] {
@@ -21,6 +22,10 @@ export function definitionObstacles({ source, probed, foreignKeys }: PlanningFac
   ] as const) {
     if (engine === 'InnoDB') continue;
     obstacles.push({ code: 'UNSUPPORTED_ENGINE', message: `${name} ${what} a table of the engine ${engine}.` });
+  }
+  const directory = tableOption(source.tableOptions, 'DATA DIRECTORY');
+  if (directory !== null) {
+    obstacles.push({ code: 'DATA_DIRECTORY', message: `${name} lies in ${directory}, and the new table would not.` });
   }
   const keys = foreignKeys ?? [];
   if (probed.definition.isPartitioned && keys.length > 0) {
@@ -51,8 +56,19 @@ function isMultiValuedUnique({ isUnique, parts }: Index): boolean {
   return isUnique && parts.some((part) => / array\)$/i.test(part.expression ?? ''));
 }
 
+/** A live run on the table alone; or else an unfinished migration of it, and what has the names which the plan gives. */
+export async function earlierObstacles(
+  session: Session,
+  { plan, server }: { readonly plan: Plan; readonly server: Server },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const found = await migrationObstacles(session, { plan, server }, signal);
+  if (found.some(({ code }) => code === 'TABLE_IN_USE')) return found;
+  return [...(await nameObstacles(session, plan, signal)), ...found];
+}
+
 /** Tables that have the names which the plan gives. */
-export async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
+async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const { schema } = plan.source;
   const list = [plan.shadow, plan.retired].map(({ table }) => quoteText(table)).join(', ');
   const rows = await session.query(
@@ -76,13 +92,23 @@ export async function nameObstacles(session: Session, plan: Plan, signal: AbortS
   return obstacles;
 }
 
-/** An unfinished migration of the table, and a live run on it. */
-export async function migrationObstacles(
+/** A live run on the table, or else an unfinished migration of it. */
+async function migrationObstacles(
   session: Session,
   { plan, server }: { readonly plan: Plan; readonly server: Server },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const { schema, table } = plan.source;
+  const claim = claimName(server, plan.source);
+  const holder = await findClaimHolder(session, claim, signal);
+  if (holder !== null) {
+    const record = await readClaim(session, claim, signal);
+    const message =
+      record?.connectionId === holder
+        ? `Migration ${record.migrationId} of ${schema}.${table} has the claim on it and runs, with connection ${holder}.`
+        : `Another run has the claim on ${schema}.${table}, with connection ${holder}.`;
+    return [{ code: 'TABLE_IN_USE', message }];
+  }
   const obstacles: Obstacle[] = [];
   for (const migration of await findMigrations(session, null, signal)) {
     const { source } = migration.plan;
@@ -90,13 +116,6 @@ export async function migrationObstacles(
     if (!isThis || migration.id === plan.id) continue;
     const message = `Migration ${migration.id} of ${schema}.${table} is unfinished since ${migration.startedAt}.`;
     obstacles.push({ code: 'MIGRATION_OPEN', message });
-  }
-  const holder = await findClaimHolder(session, claimName(server, plan.source), signal);
-  if (holder !== null) {
-    obstacles.push({
-      code: 'TABLE_IN_USE',
-      message: `Another run has the claim on ${schema}.${table}, with connection ${holder}.`,
-    });
   }
   return obstacles;
 }

@@ -3,13 +3,15 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { computingObstacles } from './obstacles-computing.ts';
 import { diskObstacles } from './obstacles-disk.ts';
 import { type Asked, foreignKeyObstacles, relayObstacles } from './obstacles-foreign-keys.ts';
+import { packetObstacles } from './obstacles-packet.ts';
 import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
-import { definitionObstacles, migrationObstacles, nameObstacles } from './obstacles-table.ts';
+import { definitionObstacles, earlierObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -69,8 +71,9 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, asked, signal),
     () => triggerObstacles(session, { plan, flavour: server.flavour }, signal),
-    () => nameObstacles(session, plan, signal),
-    () => migrationObstacles(session, { plan, server }, signal),
+    () => earlierObstacles(session, { plan, server }, signal),
+    () => computingObstacles(session, facts, signal),
+    () => packetObstacles(session, facts, signal),
     () =>
       diskObstacles(
         session,

@@ -2,8 +2,11 @@
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
+import { readAlterClauses } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
+import { type ClientSettings, computingSettings } from './client-settings.ts';
+import { mapColumns } from './column-map.ts';
 import { isWithoutNotes } from './conversions.ts';
 import type { Flavour } from './flavour.ts';
 import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
@@ -49,6 +52,10 @@ export interface PairLayout {
    * an insert need not be looked at before it is committed.
    */
   readonly isWithoutNotes: boolean;
+  /** In which the server computes what the shadow, or a probe, holds of the source's rows. */
+  readonly computing: ClientSettings;
+  /** The server computes values of the shadow's own also for a row that is deleted: it has to find them in an index. */
+  readonly isComputingOnDelete: boolean;
 }
 
 /** Both tables, as the catalog has them, and the plan for them. */
@@ -62,7 +69,10 @@ export interface PairTables {
   readonly mark: string;
 }
 
-/** Works the layout out. Rejects with SHADOW_CHANGED or SOURCE_CHANGED if a table lacks a column of the plan. */
+/**
+ * Works the layout out. Rejects with SHADOW_CHANGED or SOURCE_CHANGED if a table lacks a column of the plan, or has one that the plan
+ * does not know: its values would be lost, and nothing would compare them.
+ */
 export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: PairTables): PairLayout {
   const columns = plan.columns
     .map((pair) => ({
@@ -83,6 +93,7 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
     };
   });
   assert(key.length > 0 && key.length === plan.key.columns.length, 'the plan and the layout have the same key columns');
+  checkColumns(plan, source, shadow);
   const inIndex = (table: TableDescription, name: string, column: string): boolean =>
     table.indexes.some((index) => index.name === name && index.parts.some((part) => part.column === column));
   return {
@@ -108,6 +119,8 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
       columns.length === shadow.columns.length &&
       columns.every((column) => isWithoutNotes(column.source, column.shadow)) &&
       !isComputing(shadow),
+    computing: computingSettings({ key: keyColumns, pairs: columns }),
+    isComputingOnDelete: shadow.columns.some(({ generated }) => generated !== 'none') || hasIndexedExpression(shadow),
   };
 }
 
@@ -126,7 +139,11 @@ export function shadowHash(layout: PairLayout): string {
 
 /** Hash of a source row as it is; equal hashes mean that the row has not changed. */
 export function plainSourceHash(layout: PairLayout): string {
-  return hashOf(layout, ({ source }) => ({ expression: quoteName(source.name), column: source }));
+  return hashOf(layout, ({ source }) => {
+    const name = quoteName(source.name);
+    // A probe is loaded in another zone than the one in which the source is looked at.
+    return { expression: source.dataType === 'timestamp' ? `UNIX_TIMESTAMP(${name})` : name, column: source };
+  });
 }
 
 /** Whether a row of the source and one of the shadow differ, where both tables are joined. Only where the layout is comparable. */
@@ -158,8 +175,33 @@ function textOfRow(layout: PairLayout, valueOf: ValueOf): string {
 }
 
 /** Whether the server evaluates expressions over the values that it stores, besides those of generated columns. */
-function isComputing({ hasChecks, indexes, isPartitioned }: TableDescription): boolean {
-  return hasChecks || isPartitioned || indexes.some((index) => index.parts.some((part) => part.expression !== null));
+function isComputing(table: TableDescription): boolean {
+  return table.hasChecks || table.isPartitioned || hasIndexedExpression(table);
+}
+
+function hasIndexedExpression({ indexes }: TableDescription): boolean {
+  return indexes.some((index) => index.parts.some((part) => part.expression !== null));
+}
+
+/** Whether the columns become each other as they were planned to. */
+function checkColumns(plan: Plan, source: TableDescription, shadow: TableDescription): void {
+  const { pairs, dropped, added, problems } = mapColumns(source, shadow, readAlterClauses(plan.clauses).clauses);
+  const isPlanned =
+    problems.length === 0 &&
+    pairs.length === plan.columns.length &&
+    pairs.every((pair) => plan.columns.some((planned) => planned.source === pair.source && planned.shadow === pair.shadow)) &&
+    isSame(dropped, plan.droppedColumns) &&
+    isSame(added, plan.addedColumns);
+  if (isPlanned) return;
+  const { schema, table } = plan.source;
+  throw new MigrationError(
+    'SOURCE_CHANGED',
+    `The columns of ${schema}.${table}, or of its shadow, are not those of the plan any more; give this migration up and start anew.`,
+  );
+}
+
+function isSame(names: readonly string[], planned: readonly string[]): boolean {
+  return names.length === planned.length && names.every((name) => planned.includes(name));
 }
 
 function textOf({ charset, collation }: Column): TextCollation {

@@ -5,6 +5,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { type AlterReading, withAlgorithm } from './alter-clauses.ts';
 import type { ProbedTable } from './alter-probe.ts';
 import { readTable, type TableDescription } from './catalog.ts';
+import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
 import { NativeTrials, refusalOf } from './native-trial.ts';
 import { partitioningOf } from './partitions.ts';
@@ -63,7 +64,9 @@ async function readClone(
   statements: readonly string[],
   signal: AbortSignal,
 ): Promise<TableDescription> {
-  for (const statement of statements) await session.execute(statement, signal);
+  for (const statement of statements) {
+    await withSettings(session, ordinaryClient, () => session.execute(statement, signal), signal);
+  }
   const definition = await readTable(session, trials.clone, signal);
   if (definition !== null) return definition;
   throw new MigrationError('INTERNAL', `The empty clone ${trials.clone.schema}.${trials.clone.table} is gone.`);

@@ -1,24 +1,12 @@
-/** Names of a migration and of the tables that it makes. */
+/** Names of the tables that a migration makes. */
 
+import { chanceOf } from '../engine/migration-id.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
 
 /** Longest name of a table on both servers, in characters, all of which are of the Basic Multilingual Plane. */
 const nameLengthMax = 64;
 /** Longest name of a file in bytes, without `.ibd`. */
 const fileNameBytesMax = 251;
-const idLengthMax = 24;
-const chanceLength = 8;
-const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
-
-/** A new id from the table's name, which makes it readable, and from chance (uniform numbers in [0, 1)), which makes it unique. */
-export function migrationId(table: TableName, random: () => number): MigrationId {
-  const readable = table.table
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]/g, '')
-    .slice(0, idLengthMax - chanceLength);
-  const chance = Array.from({ length: chanceLength }, () => letters.charAt(Math.floor(random() * letters.length)));
-  return `${readable}${chance.join('')}` as MigrationId;
-}
 
 /**
  * The shadow's and the retired table's names, in the source's schema: `orders_ts_new` and `orders_ts_old_8f3kq2zd`. The retired one
@@ -27,7 +15,7 @@ export function migrationId(table: TableName, random: () => number): MigrationId
  * needs the source to be the first (docs/decisions/mariadb-cutover.md).
  */
 export function tableNames(source: TableName, id: MigrationId): { readonly shadow: TableName; readonly retired: TableName } {
-  const chance = id.slice(-chanceLength);
+  const chance = chanceOf(id);
   const isTooLong = !fits(`${source.table}_ts_new`);
   return {
     shadow: { schema: source.schema, table: nameBehind(source.table, isTooLong ? `_ts_new_${chance}` : '_ts_new') },

@@ -8,9 +8,11 @@ import { checkNames, readCreateStatement } from './create-statement.ts';
 import { type Dependent, dependentNotes } from './dependents.ts';
 import { isSameOrder } from './key-collation.ts';
 import { foreignKeyNotes } from './foreign-keys.ts';
+import { histogramNotes } from './histograms.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
 import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
+import type { OldSnapshot } from './old-snapshots.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { addedUniques } from './unique-indexes.ts';
 import type { UnloggedSession } from './unlogged-sessions.ts';
@@ -23,10 +25,13 @@ export interface PlanSurroundings {
   readonly isDeferring: boolean;
   readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly unloggedSessions: readonly UnloggedSession[];
+  readonly oldSnapshots: readonly OldSnapshot[];
   /** Null where the server cannot tell. */
   readonly disk: Disk | null;
   readonly logRetention: LogRetention;
   readonly dependents: readonly Dependent[];
+  /** Columns with statistics about their values. */
+  readonly histograms: readonly string[];
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
   /** Whether threads of their own write the redo log; null where the server does not tell. */
@@ -42,12 +47,14 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source),
     ...triggerNotes(surroundings),
     ...dependentNotes(surroundings.dependents, facts.map),
+    ...histogramNotes(surroundings.histograms, facts.source, facts.setting.isMariaDb),
     ...keyNotes(facts),
     ...probeNotes(facts),
     ...sampleNotes(facts),
     ...indexNotes(surroundings),
     ...replicaNotes(surroundings),
     ...surroundings.unloggedSessions.map(sessionNote),
+    ...surroundings.oldSnapshots.map(snapshotNote),
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
     ...logWriterNotes(surroundings),
@@ -150,6 +157,10 @@ function sessionNote({ connectionId, user, setting }: UnloggedSession): string {
   const what = setting === 'sql_log_bin' ? 'logs nothing (sql_log_bin is OFF)' : 'logs statements (binlog_format is not ROW)';
   const effect = setting === 'sql_log_bin' ? 'only the verification notices' : 'the migration stops at';
   return `Connection ${connectionId} of ${user} ${what}: ${effect} what it writes to the table.`;
+}
+
+function snapshotNote({ connectionId, user, since }: OldSnapshot): string {
+  return `Connection ${connectionId} of ${user} has read rows in one transaction since ${since}: if that is a report or a dump and goes on, it finds rows of this table missing after the swap, without an error. Let the swap wait for its end (--cutover manual).`;
 }
 
 function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {

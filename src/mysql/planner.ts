@@ -1,27 +1,31 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
-import { createHash } from 'node:crypto';
 import { assert, MigrationError } from '../engine/errors.ts';
+import { migrationId } from '../engine/migration-id.ts';
 import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
 import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
-import type { TableDescription } from './catalog.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
-import { readCreateStatement } from './create-statement.ts';
 import { findDependents } from './dependents.ts';
+import { readHistograms } from './histograms.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readDisk } from './obstacles-disk.ts';
 import { distinct, surroundingObstacles } from './obstacles.ts';
-import { migrationId, tableNames } from './plan-names.ts';
+import { findOldSnapshots } from './old-snapshots.ts';
+import { tableNames } from './plan-names.ts';
 import { planNotes, type PlanSurroundings } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
+import { planHash } from './source-watch.ts';
 import { quoteTable } from './statements.ts';
 import { readTriggers } from './triggers.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 import { findUnloggedSessions } from './unlogged-sessions.ts';
+
+/** Younger ones are ordinary traffic. */
+const oldSnapshotSeconds = 60;
 
 /** Where names get their chance from; uniform in [0, 1). */
 export interface PlannerOptions {
@@ -111,9 +115,11 @@ async function lookAround(
     isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
     deferIndexes,
     unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
+    oldSnapshots: await findOldSnapshots(session, { secondsMin: oldSnapshotSeconds }, signal),
     disk: await readDisk(session, signal),
     logRetention: await readLogRetention(session, signal),
     dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
+    histograms: await readHistograms(session, { table: source, flavour: server.flavour }, signal),
     triggers: (await readTriggers(session, source, signal)).map(({ name }) => name),
     hasLogWriters: await hasLogWriters(session, signal),
   };
@@ -160,7 +166,7 @@ function decidePlan({ server, request, facts: learned, member, surroundings, fam
   };
   return {
     id,
-    hash: hashOf({ ...built, shadowDefinition: null, definition: definitionOf(source) }),
+    hash: planHash(built, source),
     ...built,
     shadow,
     retired,
@@ -179,14 +185,4 @@ function shadowDefinition({ source, reading, probed }: PlanningFacts, shadow: Pl
   return probed.definition.createStatement
     .replace(/^CREATE (?:TEMPORARY )?TABLE `[^`]*`/, () => `CREATE TABLE ${quoteTable(shadow)}`)
     .replaceAll(`\`${probed.definition.table}_chk_`, () => `\`${shadow.table}_chk_`);
-}
-
-/** The source's definition without the next AUTO_INCREMENT value. */
-function definitionOf(source: TableDescription): unknown {
-  const { columns, otherElements, options } = readCreateStatement(source.createStatement);
-  return { columns: [...columns], otherElements, options };
-}
-
-function hashOf(built: unknown): string {
-  return createHash('sha256').update(JSON.stringify(built)).digest('hex');
 }

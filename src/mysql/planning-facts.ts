@@ -6,7 +6,8 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
 import { probeAlter, type ProbedTable } from './alter-probe.ts';
 import { isBookkeeping } from './bookkeeping.ts';
-import { readTable, type TableDescription } from './catalog.ts';
+import { keyColumns, readTable, type TableDescription } from './catalog.ts';
+import type { CopiedColumns } from './client-settings.ts';
 import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
@@ -49,6 +50,14 @@ export async function learnFacts(
   if ('code' in key) return { obstacles: [key] };
   const foreignKeys = await foreignKeysIfAllowed(session, server, source, signal);
   return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal), foreignKeys };
+}
+
+/** What is carried over, as the layout of the pair will have it. */
+export function copiedColumns({ source, key, map }: PlanningFacts): CopiedColumns {
+  return {
+    key: keyColumns(source, key.columns),
+    pairs: map.kept.flatMap(([from, to]) => (to.generated === 'none' ? { source: from, shadow: to } : [])),
+  };
 }
 
 async function foreignKeysIfAllowed(

@@ -1,8 +1,8 @@
 /**
- * A probe: a temporary table with the shadow's columns, checks and indexed expressions but no unique key, into which rows of the source are put to
- * see what becomes of them. It is exact where no expression is, because the server converts as it does for the shadow. It is
- * seen by its session only, is not in the log, and can be made and used while the session holds LOCK TABLES. MySQL lets a
- * statement name it once only.
+ * A probe: a temporary table with the shadow's columns, checks and indexed expressions but no unique key, into which rows of
+ * the source are put to see what becomes of them. It is exact where no expression is, because the server converts as it does
+ * for the shadow. It is seen by its session only, is not in the log, and can be made and used while the session holds LOCK
+ * TABLES. MySQL lets a statement name it once only.
  */
 
 import type { Column, Index } from './catalog.ts';
@@ -25,7 +25,7 @@ export interface Probe {
   readonly listing: string;
   /**
    * Puts rows of the source in, in one snapshot of it, and says how many warnings the server had. A value that does not fit
-   * rejects with ROW_NOT_CONVERTIBLE, and nothing is put in.
+   * rejects with ROW_NOT_CONVERTIBLE, and nothing is put in. For a session with the settings `computing` of the layout.
    */
   load(listed: Listed, signal: AbortSignal): Promise<number>;
   clear(signal: AbortSignal): Promise<void>;

@@ -3,9 +3,9 @@
  * copying writes log too, so it waits until the applier has caught up, which never rests.
  */
 
-import { mebibytes } from '../engine/load.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
+import { mebibytes } from '../sessions/sizes.ts';
 import type { Flavour } from './flavour.ts';
 import { readLogRetention } from './log-retention.ts';
 import type { LogPosition } from './position.ts';

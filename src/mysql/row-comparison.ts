@@ -17,6 +17,7 @@ import type { KeyRange, RowKey } from '../engine/model.ts';
 import type { RangeComparison } from '../engine/ports.ts';
 import type { TableDescription } from './catalog.ts';
 import { isHashCheap } from './checksum.ts';
+import { withSettings } from './client-settings.ts';
 import { typeFamily } from './conversions.ts';
 import { isRecollated, keyFromRow, samenessFromRow, shadowSpelled } from './key-parts.ts';
 import { plainSourceHash, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
@@ -196,7 +197,7 @@ async function compareRows(
   }
   const source = statements.listRows(layout, 'source', plainSourceHash(layout), listed);
   const probe = await createProbe(session, layout, signal);
-  await probe.load(listed, signal);
+  await withSettings(session, layout.computing, () => probe.load(listed, signal), signal);
   const rows = await session.query(`${source} UNION ALL ${shadow} UNION ALL ${probe.listing}`, signal);
   const probed = new Map(
     rows.filter((row) => row['side'] === 'probe').map((row) => [keyFromRow(layout.key, row), row] as const),

@@ -35,7 +35,7 @@ export function copyRange(layout: PairLayout, range: KeyRange): string {
 export function copyMissing(layout: PairLayout, range: KeyRange): string {
   const { sourceName, shadowName, shadowHint, key } = layout;
   const [source, shadow] = [`${sourceName}.`, `${shadowName}.`];
-  const isMissing = `${shadow}${quoteName(key[0]?.shadowName ?? '')} IS NULL`;
+  const isMissing = isNoRow(`${shadow}${quoteName(key[0]?.shadowName ?? '')}`);
   return (
     `${insertInto(layout, shadowName)} LEFT JOIN ${shadowName} ${shadowHint} ON ${joinCondition(key, { source, shadow, lookUp: 'shadow' })}` +
     ` WHERE ${rangeCondition(key, 'source', range, source)} AND ${isMissing}`
@@ -110,7 +110,7 @@ export function listRows(layout: PairLayout, side: Side, hash: string, listed: L
 export function compareOneByOne(layout: PairLayout, range: KeyRange, limitRows: number): string {
   const { key, sourceName, shadowName, shadowHint } = layout;
   const [source, shadow] = [`${sourceName}.`, `${shadowName}.`];
-  const isMissing = `${shadow}${quoteName(key[0]?.shadowName ?? '')} IS NULL`;
+  const isMissing = isNoRow(`${shadow}${quoteName(key[0]?.shadowName ?? '')}`);
   const noKey = key.map((_, place) => `NULL AS key_${place}`).join(', ');
   const count = (side: Side): string =>
     `(SELECT '${side}' AS what, COUNT(*) AS row_count, ${noKey} ${fromListed(layout, side, { range })})`;
@@ -141,7 +141,7 @@ export function extraRows(layout: PairLayout, range: KeyRange, limitRows: number
   return (
     `SELECT ${keySelection(key, 'shadow', shadow)}, ${spellableCondition(key, shadow)} AS is_spellable ${from(layout, 'shadow')}` +
     ` LEFT JOIN ${sourceName} ${sourceHint} ON ${joinCondition(key, { source, shadow, lookUp: 'source' })}` +
-    ` WHERE ${rangeCondition(key, 'shadow', range, shadow)} AND ${source}${quoteName(key[0]?.column.name ?? '')} IS NULL` +
+    ` WHERE ${rangeCondition(key, 'shadow', range, shadow)} AND ${isNoRow(`${source}${quoteName(key[0]?.column.name ?? '')}`)}` +
     ` LIMIT ${limitRows}`
   );
 }
@@ -180,6 +180,11 @@ function fromListed(layout: PairLayout, side: Side, listed: Listed): string {
     `FROM (SELECT ${selected.join(', ')} ${from(layout, 'source')} WHERE ${rangeCondition(key, 'source', listed.range)}) AS listed` +
     ` STRAIGHT_JOIN ${shadowName} ${shadowHint} ON ${joinCondition(inList, { source: 'listed.', shadow: `${shadowName}.`, lookUp: 'shadow' })}`
   );
+}
+
+/** Whether an outer join has found no row, by a column of its key. `IS NULL` also holds for a zero date that cannot be NULL. */
+function isNoRow(column: string): string {
+  return `${column} <=> NULL`;
 }
 
 function from(layout: PairLayout, side: Side): string {

@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { RowWriter } from '../engine/ports.ts';
 import type { TableDescription } from './catalog.ts';
+import { withSettings } from './client-settings.ts';
 import { explainCollision } from './collision.ts';
 import type { WithInsertSession } from './insert-turns.ts';
 import type { PairLayout } from './pair-layout.ts';
@@ -51,7 +52,12 @@ export function createRowWriter({ layout, withSession, withInsertSession, keysPe
     async deleteRows(keys, signal) {
       if (keys.length === 0) return;
       const pair = await layout(signal);
-      await withSession((session) => session.execute(deleteRows(pair, keys), signal), signal);
+      const run = (session: Session): Promise<unknown> => session.execute(deleteRows(pair, keys), signal);
+      const { computing, isComputingOnDelete } = pair;
+      await withSession(
+        (session) => (isComputingOnDelete ? withSettings(session, computing, () => run(session), signal) : run(session)),
+        signal,
+      );
     },
     async insertRows(keys, signal) {
       if (keys.length === 0) return 'inserted';
@@ -84,8 +90,9 @@ export interface CheckedInsert {
  * Runs an `INSERT … SELECT` and commits it only when the server had nothing to say about the values. All of it happens or
  * nothing. Rejects with ROW_NOT_CONVERTIBLE, naming the row.
  *
- * Locks the new rows of the shadow until the end. Where the server could have something to say of a value that it takes,
- * `SET autocommit = 0` begins a transaction and `= 1` commits it, because START TRANSACTION would let go of LOCK TABLES.
+ * Locks the new rows of the shadow until the end. Where the server could have something to say of a value that it takes, or
+ * computes some, `SET autocommit = 0` begins a transaction and `= 1` commits it, because START TRANSACTION would let go of LOCK
+ * TABLES; the settings for computing come and go with it.
  */
 export async function insertChecked(
   session: Session,
@@ -94,19 +101,21 @@ export async function insertChecked(
   signal: AbortSignal,
 ): Promise<InsertResult> {
   const isAtOnce = layout.isWithoutNotes;
+  const { begin, end } = layout.computing;
+  const commit = `SET ${end}, autocommit = 1`;
   let said: string | null;
   let cause: unknown;
   try {
-    if (!isAtOnce) await session.execute('SET autocommit = 0', signal);
+    if (!isAtOnce) await session.execute(`SET ${begin}, autocommit = 0`, signal);
     const { affectedRows, warnings } = await session.execute(sql, signal);
     said = await valueWarning(session, warnings, signal);
     if (said === null) {
-      if (!isAtOnce) await session.execute('SET autocommit = 1', signal);
+      if (!isAtOnce) await session.execute(commit, signal);
       return { rows: affectedRows };
     }
-    if (!isAtOnce) await restoreSession(session, rollBack);
+    if (!isAtOnce) await restoreSession(session, ['ROLLBACK', commit]);
   } catch (error) {
-    if (!isAtOnce) await restoreSession(session, rollBack);
+    if (!isAtOnce) await restoreSession(session, ['ROLLBACK', commit]);
     if (!(error instanceof MigrationError)) throw error;
     if (error.code === 'DUPLICATE_KEY') return 'collided';
     if (error.code !== 'ROW_NOT_CONVERTIBLE') throw error;
@@ -115,5 +124,3 @@ export async function insertChecked(
   }
   throw await unconvertibleRow(session, layout, { listed, said, cause }, signal);
 }
-
-const rollBack = ['ROLLBACK', 'SET autocommit = 1'];

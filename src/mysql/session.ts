@@ -57,7 +57,26 @@ export interface SessionOptions {
 export const OWN_SESSION_MARK = '@tableshift_session';
 
 /** Strict, but lets pass what the source may already hold: zero dates (no NO_ZERO_DATE) and zero in an AUTO_INCREMENT column. */
-export const OWN_SQL_MODE = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';
+const ownSqlModes = ['STRICT_ALL_TABLES', 'NO_AUTO_VALUE_ON_ZERO', 'NO_ENGINE_SUBSTITUTION'];
+
+/**
+ * What is taken from the server's own sql_mode: whatever decides what the operator's ALTER means and what values come to, as far as
+ * it leaves our statements, and the texts that the server prints, as they are.
+ */
+const takenSqlModes = [
+  'PIPES_AS_CONCAT',
+  'REAL_AS_FLOAT',
+  'HIGH_NOT_PRECEDENCE',
+  'NO_UNSIGNED_SUBTRACTION',
+  'ALLOW_INVALID_DATES',
+  'TIME_TRUNCATE_FRACTIONAL',
+  'TIME_ROUND_FRACTIONAL',
+];
+
+/** Expression for the sql_mode of our sessions. */
+export const OWN_SQL_MODE = `CONCAT('${ownSqlModes.join(',')}', ${takenSqlModes
+  .map((mode) => `IF(FIND_IN_SET('${mode}', @@GLOBAL.sql_mode), ',${mode}', '')`)
+  .join(', ')})`;
 
 /**
  * Opens a session and marks it. Rejects with LOCK_WAIT if another session holds the mark, and with ACCESS_DENIED,
@@ -98,12 +117,18 @@ export function describeServer(config: ConnectionConfig): string {
 function settingStatements(options: SessionOptions): readonly string[] {
   const settings = [
     'autocommit = 1',
-    `sql_mode = '${OWN_SQL_MODE}'`,
+    `sql_mode = ${OWN_SQL_MODE}`,
     "time_zone = '+00:00'",
     'lock_wait_timeout = 10',
     'innodb_lock_wait_timeout = 5',
     'sql_safe_updates = 0',
-    'sql_select_limit = DEFAULT',
+    // Never DEFAULT, which is what is set globally.
+    'sql_select_limit = 18446744073709551615',
+    'sql_big_selects = 1',
+    'sql_auto_is_null = 0',
+    'sql_quote_show_create = 1',
+    'completion_type = 0',
+    'unique_checks = 1',
     // A value that is only cut (decimals, the time of a date) is a note, which must be counted.
     'sql_notes = 1',
     // Global values may be seconds; sessions here idle through throttled and paused hours, and their mark must live on.
@@ -116,7 +141,7 @@ function settingStatements(options: SessionOptions): readonly string[] {
   ];
   return [
     'SET NAMES utf8mb4 COLLATE utf8mb4_bin',
-    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE',
     `SET SESSION ${settings.join(', ')}`,
   ];
 }

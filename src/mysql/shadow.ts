@@ -7,6 +7,7 @@ import { probeAlter } from './alter-probe.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
 import { tryTriggers } from './carry-over-triggers.ts';
 import { readTable, type Index, type TableDescription } from './catalog.ts';
+import { ordinaryClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
@@ -23,7 +24,7 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   await session.execute(`CREATE TABLE ${shadow} LIKE ${quoteTable(plan.source)}`, signal);
   // A copy of nothing costs nothing; done instantly, the change would use up one of the table's 64 row versions (MySQL).
   const change = `ALTER TABLE ${shadow} ${withAlgorithm('ALGORITHM=COPY', plan.clauses)}`;
-  await inServersZone(session, () => session.execute(change, signal), signal);
+  await withSettings(session, ordinaryClient, () => session.execute(change, signal), signal);
   const described = await describeShadow(session, plan, signal);
   await carryAutoIncrement(session, plan, signal);
   await tryTriggers(session, plan, signal);
@@ -32,34 +33,37 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   await session.execute(`ALTER TABLE ${shadow} ${dropped.map((name) => `DROP INDEX ${quoteName(name)}`).join(', ')}`, signal);
 }
 
-/** The default of a TIMESTAMP column is written in local time: that of the server, in which the operator's own ALTER would run. */
-async function inServersZone(session: Session, work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-  await session.execute('SET time_zone = @@global.time_zone', signal);
-  try {
-    await work();
-  } finally {
-    await restoreSession(session, ["SET time_zone = '+00:00'"]);
-  }
-}
-
 /** Drops the shadow, if it is there. */
 export async function dropShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   await session.execute(`DROP TABLE IF EXISTS ${quoteTable(plan.shadow)}`, signal);
 }
 
+/** What a shadow is finished with. */
+export interface Finishing {
+  readonly plan: Plan;
+  readonly source: TableDescription;
+  /** Nobody writes to the shadow meanwhile, so that the server keeps no log of writes for the build. */
+  readonly isUnwritten: boolean;
+}
+
 /**
  * Builds the indexes that were left out, all in one pass over the rows, in place: the shadow can be written meanwhile, and waits
  * only at the beginning and the end. Then gathers statistics, or the first queries after the swap would be planned for an empty
- * table. Safe to repeat: what is there is not built again.
+ * table. Safe to repeat: what is there is not built again. Rejects with ONLINE_LOG_FULL if more was written than the server keeps.
  */
-export async function finishShadow(session: Session, plan: Plan, source: TableDescription, signal: AbortSignal): Promise<void> {
+export async function finishShadow(
+  session: Session,
+  { plan, source, isUnwritten }: Finishing,
+  signal: AbortSignal,
+): Promise<void> {
   const shadow = quoteTable(plan.shadow);
   const described = await describeShadow(session, plan, signal);
   const missing = plan.deferredIndexes.filter((name) => !described.indexes.some((index) => index.name === name));
   if (missing.length > 0) {
     const definitions = await indexDefinitions(session, plan, source, signal);
     const changes = indexChanges(definitions, described.indexes, missing);
-    await session.execute(`ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE`, signal);
+    const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
+    await withSettings(session, ordinaryClient, () => session.execute(build, signal), signal);
   }
   const results = await session.query(`ANALYZE TABLE ${shadow}`, signal);
   const failed = results.find((row) => row['Msg_type']?.toLowerCase() === 'error');
@@ -108,8 +112,9 @@ function indexChanges(
 }
 
 /**
- * The definitions of the shadow's indexes by name, in order and without unique and full-text ones, as ALTER TABLE … ADD takes them: from an empty temporary table with the same
- * change, because the shadow no longer has them and this may be another process than the one that made it.
+ * The definitions of the shadow's indexes by name, in order and without unique and full-text ones, as ALTER TABLE … ADD takes
+ * them: from an empty temporary table with the same change, because the shadow no longer has them and this may be another
+ * process than the one that made it.
  */
 async function indexDefinitions(
   session: Session,

@@ -61,7 +61,10 @@ interface ForeignKey {
   readonly parent: TableName;
 }
 
-/** Those of the table and those that refer to it, as far as the account sees them. Unlike `readForeignKeys` needs no privilege and locks nothing. */
+/**
+ * Those of the table and those that refer to it, as far as the account sees them. Unlike `readForeignKeys` needs no privilege
+ * and locks nothing.
+ */
 async function findForeignKeys(
   session: Session,
   { schema, table }: TableName,

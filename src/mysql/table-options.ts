@@ -74,6 +74,16 @@ export function hasPermanentOnly(tableOptions: string): boolean {
   return [...permanentOnly, 'ROW_FORMAT COMPRESSED'].some((option) => ` ${text} `.includes(` ${option} `));
 }
 
+/** The value of an option of the whole table, not of a partition, among those that SHOW CREATE TABLE prints; null where it is not there. */
+export function tableOption(tableOptions: string, name: string): string | null {
+  const words = name.split(' ');
+  const tokens = tokenise(tableOptions);
+  const partitions = tokens.findIndex((token, place) => isWord(token, 'PARTITION') && isWord(tokens[place + 1], 'BY'));
+  const own = partitions === -1 ? tokens : tokens.slice(0, partitions);
+  const place = own.findIndex((_, at) => words.every((word, step) => isWord(own[at + step], word)));
+  return place === -1 ? null : (own.slice(place + words.length).find((token) => !isSymbol(token, '='))?.value ?? null);
+}
+
 /** The options that the tokens are, which stand behind each other without commas; null where something else is among them. */
 export function readTableOptions(tokens: readonly Token[]): readonly TableOption[] | null {
   const options: TableOption[] = [];

@@ -2,10 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
 import type { CopyResult, KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import { readTable, type TableDescription } from './catalog.ts';
-import type { Flavour } from './flavour.ts';
 import { insertSessions, type WithInsertSession } from './insert-turns.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
@@ -13,19 +11,15 @@ import { compareRange, findDifferences, RecentDifferences } from './row-comparis
 import { compareKeysFor } from './row-key-order.ts';
 import { rowKey, type KeyColumn } from './row-key.ts';
 import * as statements from './row-statements.ts';
-import { createRowWriter, insertChecked, type InsertResult, keysPerStatement } from './row-writer.ts';
+import { createRowWriter, insertChecked, type InsertResult, keysPerStatement, type WriterParts } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
-import { createShadow, dropShadow, finishShadow, withOneThread } from './shadow.ts';
+import { type FinisherOptions, namingBlockers, ShadowFinisher } from './shadow-finisher.ts';
+import { createShadow, dropShadow } from './shadow.ts';
 
 /** What a pair is made of. */
-export interface PairOptions {
-  readonly plan: Plan;
+export interface PairOptions extends FinisherOptions {
   /** Of the source: see keyColumns in catalog.ts. */
   readonly keyColumns: readonly KeyColumn[];
-  readonly sessions: SessionPool;
-  readonly flavour: Flavour;
-  /** Whether indexes are built by one thread of the server. */
-  readonly isGentle?: () => boolean;
 }
 
 /** A pair whose rows can also be written through a session that holds LOCK TABLES … WRITE on both tables. */
@@ -50,12 +44,17 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   const withInsertSession = await insertSessions(sessions, signal);
   const shadow = new ShadowLayout(options, source);
   const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
+  const finisher = new ShadowFinisher(options, source);
+  const writing: WriterSessions = {
+    withSession: (work, signal) => finisher.write(() => withSession(work, signal), signal),
+    withInsertSession: (pair, insert, signal) => finisher.write(() => withInsertSession(pair, insert, signal), signal),
+  };
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
   const isOneNumber = keyColumns.length === 1 && keyColumns[0]?.kind === 'integer';
   const size = keysPerStatement(source, keyColumns);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter({ layout, withSession, withInsertSession, keysPerStatement: size }),
+    ...createRowWriter({ layout, ...writing, keysPerStatement: size }),
     ...rangeMembers(layout, withSession, withInsertSession),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     ...(isOneNumber
@@ -73,19 +72,16 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
     },
     async createShadow(signal) {
       shadow.forget();
-      await withSession((session) => createShadow(session, plan, signal), signal);
+      await namingBlockers(options, (session) => createShadow(session, plan, signal), signal);
     },
     async dropShadow(signal) {
       shadow.forget();
       await withSession((session) => dropShadow(session, plan, signal), signal);
     },
     async finishShadow(signal) {
-      const build = async (session: Session): Promise<void> => finishShadow(session, plan, source, signal);
-      const isGentle = options.isGentle?.() ?? false;
-      await withSession(
-        (session) => (isGentle ? withOneThread(session, () => build(session), signal) : build(session)),
-        signal,
-      );
+      // While indexes are built the server does not tell what the shadow looks like, and those who write have to know.
+      await layout(signal);
+      await finisher.finish(signal);
     },
   };
 }
@@ -154,6 +150,8 @@ function rangeMembers(
       on((session, pair) => findDifferences(session, pair, { range, limitRows }, signal), signal),
   };
 }
+
+type WriterSessions = Pick<WriterParts, 'withSession' | 'withInsertSession'>;
 
 /** The layout of the pair, read when it is first needed: the shadow may have to be created first. */
 class ShadowLayout {

@@ -2,6 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
+import { withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import type { PairLayout } from './pair-layout.ts';
@@ -91,7 +92,9 @@ async function findCulprit(session: Session, layout: PairLayout, listed: Listed,
       : (await session.query(findSourceKeys(layout, listed.range), signal)).map((row) => keyFromRow(layout.key, row));
   const probe = await createProbe(session, layout, signal);
   for (let start = 0; start < keys.length; start += KEYS_PER_TRY) {
-    const culprit = await bisect({ session, layout, probe }, keys.slice(start, start + KEYS_PER_TRY), signal);
+    const tried = keys.slice(start, start + KEYS_PER_TRY);
+    const bisected = (): Promise<Culprit | null> => bisect({ session, layout, probe }, tried, signal);
+    const culprit = await withSettings(session, layout.computing, bisected, signal);
     if (culprit !== null) return culprit;
   }
   return null;

@@ -1,15 +1,16 @@
 /** Who is ended and who is spared when a cutover of MySQL or MariaDB may end what is in its way. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CutoverOutcome } from '../../src/engine/ports.ts';
 import { blockerObstacles } from '../../src/mysql/obstacles-blockers.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { type Application, createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
 import { startServer, type Server as PrivateServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 const limits = { lockTimeoutMs: 1_000, holdTimeoutMs: 10_000 };
 
-describe.each(['mysql', 'mariadb'] as const)('a cutover that may end sessions on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (flavour) => {
   let machine: PrivateServer;
   let server: Server;
   beforeAll(async () => {

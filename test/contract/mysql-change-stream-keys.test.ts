@@ -1,9 +1,10 @@
 /** The keys that the change stream delivers are, letter by letter, those that a SELECT gives for the same rows. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keyTextExpression, literalFromText, rowKey } from '../../src/mysql/row-key.ts';
 import { createSchema, never, type TestSchema } from '../support/adapter-server.ts';
 import { hostileKeys } from '../support/hostile-keys.ts';
 import { startServer, type Server } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { openStreamFixture, type StreamFixture } from '../support/stream-fixture.ts';
 
 type Flavour = 'mysql' | 'mariadb';
@@ -30,7 +31,7 @@ const serverSettings: Readonly<Record<Flavour, readonly string[]>> = {
   }),
 };
 
-describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
   let server: Server;
   let schema: TestSchema;
   let fixture: StreamFixture;

@@ -50,7 +50,8 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     expect([other.lost.aborted, second.lost.aborted]).toEqual([false, false]);
   });
 
-  test('ends every session of a predecessor that died without a word, and sees its transaction rolled back', async () => {
+  // What takes long is waited for together, each on a table of its own.
+  test.concurrent('ends every session of a predecessor that died without a word, and sees its transaction rolled back', async () => {
     await using schema = await createSchema(url);
     const table = tableOf(schema.name);
     await using proxy = await startProxy(url);
@@ -80,7 +81,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     await dead[Symbol.asyncDispose]();
   });
 
-  test('outlives a cut connection when nobody else has taken it', async () => {
+  test.concurrent('outlives a cut connection when nobody else has taken it', async () => {
     await using schema = await createSchema(url);
     const table = tableOf(schema.name);
     await using claim = await takeClaim(server, { table, migration }, never);
@@ -94,7 +95,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     expect(claim.lost.aborted).toBe(false);
   });
 
-  test('outlives a crash and restart of the server', async () => {
+  test.concurrent('outlives a crash and restart of the server', async () => {
     await using own = await startServer({ flavour });
     await using adapter = await openAdapter(own.url);
     {
@@ -113,7 +114,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     expect(claim.lost.aborted).toBe(false);
   });
 
-  test('is lost when another run took it while the connection was down', async () => {
+  test.concurrent('is lost when another run took it while the connection was down', async () => {
     await using schema = await createSchema(url);
     const table = tableOf(schema.name);
     await using claim = await takeClaim(server, { table, migration }, never);

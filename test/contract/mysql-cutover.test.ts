@@ -1,17 +1,19 @@
 /** The swap of the tables on MySQL and MariaDB. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RowWriter } from '../../src/engine/ports.ts';
+import { DEFAULT_OPTIONS, migrate } from '../../src/index.ts';
 import { findLockHolders } from '../../src/mysql/lock-holders.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSchema, never, openAdapter, openApplication, type Application } from '../support/adapter-server.ts';
 import { claimTable, keysThrough } from '../support/claimed-table.ts';
 import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy, type Fate } from '../support/tcp-proxy.ts';
 
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
 
-describe.each(['mysql', 'mariadb'] as const)('the cutover on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   const url = sharedServer(flavour);
   let server: Server;
   beforeAll(async () => {
@@ -339,6 +341,43 @@ describe('the cutover in two sessions', () => {
     });
     expect(await tablesOf(schema)).toEqual(['orders', 'orders_ts_new']);
   });
+});
+
+test('a prepared transaction of a session that is gone holds the swap up until it is decided, and its rows come along', async () => {
+  // Others on a shared server would wait for it.
+  await using own = await startServer({ flavour: 'mariadb' });
+  await using schema = await ordersSchema(own.url);
+  await using gate = await openApplication(own.url);
+  const table = `${schema.name}.orders`;
+  await gate.run('BEGIN');
+  await gate.run(`SELECT * FROM ${table} LIMIT 1`);
+  const prepare = async (): Promise<void> => {
+    const client = await openApplication(own.url);
+    const change = `UPDATE ${table} SET v = 100 WHERE id = 1`;
+    for (const statement of ["XA START 'a'", change, "XA END 'a'", "XA PREPARE 'a'"]) await client.run(statement);
+    await client[Symbol.asyncDispose]();
+    const connected = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${client.connectionId}`;
+    await expect.poll(() => schema.application.run(connected)).toEqual([]);
+    await gate.run('ROLLBACK');
+  };
+  const going: Promise<unknown>[] = [];
+  const blockers: string[] = [];
+  await migrate({
+    url: own.url,
+    table,
+    alter: 'MODIFY v BIGINT NOT NULL',
+    strategy: 'shadow',
+    pace: { cutover: { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 1_000, pauseFirstMs: 10, pauseMaxMs: 20 } },
+    observer: (event) => {
+      if (event.kind === 'phase-entered' && event.phase === 'copy') going.push(prepare());
+      if (event.kind !== 'cutover-failed') return;
+      blockers.push(...event.blockers);
+      if (event.blockers.join().includes('XA')) going.push(schema.application.run("XA COMMIT 'a'"));
+    },
+  });
+  await Promise.all(going);
+  expect(blockers.at(-1)).toBe("the prepared XA transaction X'61',X'',1, which only XA COMMIT or XA ROLLBACK ends");
+  expect(await schema.application.run(`SELECT v FROM ${table} ORDER BY id`)).toEqual([{ v: 100 }, { v: 2 }, { v: 3 }]);
 });
 
 type Schema = Awaited<ReturnType<typeof createSchema>>;

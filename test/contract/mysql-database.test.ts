@@ -1,4 +1,5 @@
 /** The MySQL adapter as a whole: claims, records, and a migration by a user who may do no more than is documented. */
+import { MigrationError } from '../../src/engine/errors.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import { runMigration } from '../../src/engine/migration.ts';
@@ -6,7 +7,7 @@ import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import type { MigrationId, Plan } from '../../src/engine/model.ts';
 import type { Database } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createSchema, never } from '../support/adapter-server.ts';
 import { createBusyTable, readBusyRows, startWriters } from '../support/busy-rows.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -61,7 +62,7 @@ describe.each(['mysql', 'mariadb'] as const)('the adapter on %s', (flavour) => {
       await using claim = await database.claim(plan, 'start', never);
       expect(await record()).toMatchObject({ plan, state: 'open', isRunning: true, checkpoint: null, failure: null });
       await expect(database.claim(plan, 'resume', never)).rejects.toMatchObject({ code: 'TABLE_CLAIMED' });
-      await claim.checkpoints.conclude('open', 'INTERRUPTED: ended by a signal', never);
+      await claim.checkpoints.conclude('open', new MigrationError('INTERRUPTED', 'ended by a signal'), never);
     }
     expect(await record()).toMatchObject({ state: 'open', isRunning: false, failure: 'INTERRUPTED: ended by a signal' });
     {

@@ -1,5 +1,5 @@
 /** Tables that foreign keys join, swapped together on MySQL and MariaDB: all or none, and no key is without effect meanwhile. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import type { CutoverOutcome, Database, FamilyClaim, RowWriter } from '../../src/engine/ports.ts';
 import { cleanUp, migrateFamily, planFamily } from '../../src/index.ts';
@@ -7,6 +7,7 @@ import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, errnoOf, never, openApplication, type Application } from '../support/adapter-server.ts';
 import { killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
@@ -21,7 +22,7 @@ const changes = {
 };
 const tables = Object.keys(changes);
 
-describe.each(['mysql', 'mariadb'] as const)('a family on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a family on', (flavour) => {
   const url = sharedServer(flavour);
   // Where the server does not log what cascades do, they are an obstacle.
   const actions =

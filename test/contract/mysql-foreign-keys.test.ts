@@ -1,5 +1,5 @@
 /** Foreign keys of the table and to it on MySQL and MariaDB: carried over by the swap, and never without effect. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import type { Database, TableClaim } from '../../src/engine/ports.ts';
 import { migrate, planMigration } from '../../src/index.ts';
@@ -9,6 +9,7 @@ import { createSchema, errnoOf, never, openApplication, type Application } from 
 import { swapTables } from '../support/claimed-table.ts';
 import { type KilledClient, killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
@@ -16,7 +17,7 @@ const login = { defaultsFile: null, password: null, home: null, maxRunningThread
 const everything = { after: null, through: null };
 const clauses = 'ADD note INT FIRST, CHANGE customer_id client_id INT NOT NULL DEFAULT 1';
 
-describe.each(['mysql', 'mariadb'] as const)('foreign keys on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
   const url = sharedServer(flavour);
 
   test('are after a migration what the server’s own ALTER makes of them, in other schemas too, and the plan tells of them', async () => {

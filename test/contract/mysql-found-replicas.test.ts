@@ -1,12 +1,13 @@
 /** Replicas that nobody named, as the server tells of them. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { type FoundReplicas, foundReplicas } from '../../src/mysql/found-replicas.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { type Server, type ServerOptions, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 interface Source extends AsyncDisposable {
   /** With a limit of two seconds. */
@@ -31,7 +32,7 @@ function replicaOptions(flavour: 'mysql' | 'mariadb', replicaOf: Server): Server
   return { flavour, replicaOf, ...(flavour === 'mariadb' ? { extraFlags: ['--report-host=127.0.0.1'] } : {}) };
 }
 
-describe.each(['mysql', 'mariadb'] as const)('found replicas on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'found replicas on', (flavour) => {
   test('are waited for like those that are named, and are told', async () => {
     await using server = await startServer({ flavour });
     await using replica = await startServer(replicaOptions(flavour, server));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { lockWaiters } from '../../src/mysql/lock-waiters.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createSchema, never, openAdapter, openApplication, type Application } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
 import { startServer } from '../support/servers.ts';

@@ -1,5 +1,5 @@
 /** Native changes on MySQL and MariaDB beside locks, migrations, triggers and limits. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   DEFAULT_OPTIONS,
   listMigrations,
@@ -12,12 +12,13 @@ import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, never, openApplication, type TestSchema } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 const login = { defaultsFile: null, password: null, home: null };
 const cutover = { ...DEFAULT_OPTIONS.cutover, lockTimeoutMs: 1_000, attemptsMax: 3, pauseFirstMs: 10, pauseMaxMs: 20 };
 
-describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
   const url = (): string => sharedServer(flavour);
 
   async function openTable(): Promise<TestSchema> {

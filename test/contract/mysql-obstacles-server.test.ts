@@ -1,9 +1,12 @@
 /** Settings and surroundings of a server that keep a migration from being safe. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { freeDisk } from '../../src/mysql/free-disk.ts';
 import { findObstacles } from '../../src/mysql/obstacles.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { obstaclesOf, plan, shown } from '../support/plan-request.ts';
 import { startServer } from '../support/servers.ts';
@@ -46,6 +49,22 @@ describe.each(flavours)('the settings of %s', (flavour) => {
     expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
       ['BINLOG_FILTERED', `Changes in the database ${schema.name} are not logged: binlog-do-db lacks it.`],
     ]);
+  });
+
+  test('that have a table lie in a directory of its own are an obstacle', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'tableshift-data-'));
+    const extraFlags = flavour === 'mysql' ? [`--innodb-directories=${directory}`] : [];
+    await using process = await startServer({ flavour, extraFlags });
+    await using server = await openAdapter(process.url);
+    await using schema = await createSchema(process.url);
+    await schema.application.run(
+      `CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY) COMMENT = 'no DATA DIRECTORY' DATA DIRECTORY = '${directory}'`,
+    );
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+      ['DATA_DIRECTORY', expect.stringContaining(`${schema.name}.t lies in ${directory}`)],
+    ]);
+    await schema.application.run(`DROP TABLE ${schema.name}.t`);
+    await rm(directory, { recursive: true });
   });
 
   test('without a binary log are obstacles', async () => {

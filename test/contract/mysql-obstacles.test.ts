@@ -108,16 +108,19 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       expect(shown(await findObstacles(server, made, never))).toEqual([]);
     });
 
-    test('a live run on it is one', async () => {
+    test('a live run on it is one, and the only one: what it has made is no leftover', async () => {
       await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
       const made = await plan({ server, schema, clauses: 'ADD b INT' });
       await using session = await server.openSession({}, never);
       await createBookkeeping(session, [], never);
-      await using claim = await takeClaim(server, { table: made.source, migration: made.id }, never);
+      const other: Plan = { ...made, id: `y${schema.name.replaceAll('_', '')}` as Plan['id'] };
+      await recordMigration(session, other, never);
+      await schema.application.run(`CREATE TABLE ${made.shadow.table} (a INT)`);
+      await using claim = await takeClaim(server, { table: made.source, migration: other.id }, never);
       expect(claim.lost.aborted).toBe(false);
-      expect(shown(await findObstacles(server, made, never))).toEqual([
-        ['TABLE_IN_USE', expect.stringMatching(`^Another run has the claim on ${schema.name}.t, with connection \\d+\\.$`)],
-      ]);
+      const running = `^Migration ${other.id} of ${schema.name}.t has the claim on it and runs, with connection \\d+\\.$`;
+      expect(shown(await findObstacles(server, made, never))).toEqual([['TABLE_IN_USE', expect.stringMatching(running)]]);
+      await recordState(session, other.id, { state: 'aborted', failure: null }, never);
     });
   });
 

@@ -1,6 +1,7 @@
 /** What a plan says of the server and its sessions. */
 import { describe, expect, test } from 'vitest';
-import { createSchema, openAdapter } from '../support/adapter-server.ts';
+import { findOldSnapshots } from '../../src/mysql/old-snapshots.ts';
+import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { plan } from '../support/plan-request.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -17,6 +18,46 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
     expect(notes.filter((note) => note.includes('innodb_log_writer_threads'))).toHaveLength(off.length);
   });
 });
+
+describe.each(['mysql', 'mariadb'] as const)('statistics about values on %s', (flavour) => {
+  test('stay with the old table, which a plan says', async () => {
+    const url = sharedServer(flavour);
+    await using server = await openAdapter(url);
+    await using schema = await createSchema(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY, a INT, b INT)`);
+    await application.run(`INSERT INTO ${name}.t VALUES (1, 1, 1), (2, 2, 2)`);
+    const gather = flavour === 'mysql' ? 'UPDATE HISTOGRAM ON a, b' : 'PERSISTENT FOR COLUMNS (a, b) INDEXES ()';
+    await application.run(`ANALYZE TABLE ${name}.t ${gather}`);
+    const { notes } = await plan({ server, schema, clauses: 'ADD c INT' });
+    const again = gather.replace('a, b', '`a`, `b`');
+    expect(notes).toContain(
+      `Statistics about values (a, b) stay with the old table: gather them again after the swap, by ANALYZE TABLE \`${name}\`.\`t\` ${again}.`,
+    );
+  });
+});
+
+test.each(['mysql', 'mariadb'] as const)(
+  'an open transaction that keeps its view of the rows is found on %s',
+  async (flavour) => {
+    const url = sharedServer(flavour);
+    await using server = await openAdapter(url);
+    await using session = await server.openSession({}, never);
+    await using schema = await createSchema(url);
+    const { application } = schema;
+    const found = async (secondsMin: number): Promise<readonly number[]> =>
+      (await findOldSnapshots(session, { secondsMin }, never)).map(({ connectionId }) => connectionId);
+    await application.run('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+    await application.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+    expect(await found(0)).not.toContain(application.connectionId);
+    await application.run('ROLLBACK');
+    await application.run('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+    await application.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+    // The server shows what it collected up to 100 ms ago.
+    await expect.poll(() => found(0), { interval: 200 }).toContain(application.connectionId);
+    expect(await found(3600)).not.toContain(application.connectionId);
+  },
+);
 
 describe('a plan that notes what sessions do', () => {
   test('names those whose writes are not in the log as rows', async () => {

@@ -10,6 +10,7 @@ import type { Server } from '../../src/mysql/server.ts';
 import { openPair, type TestPair } from '../support/adapter-pair.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 const everything: KeyRange = { after: null, through: null };
 const key = (charset: string, hex: string): RowKey => `_${charset} X'${hex}'` as RowKey;
@@ -28,7 +29,7 @@ const pairs: readonly (readonly [from: string, to: string, texts: readonly strin
   ['koi8r_general_ci', 'utf8mb4_unicode_ci', ['ю', 'а', 'Б', 'ц', 'z', '', 'Ё', 'я']],
 ];
 
-describe.each(['mysql', 'mariadb'] as const)('a recollated key on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a recollated key on', (flavour) => {
   const url = sharedServer(flavour);
   let server: Server;
   beforeAll(async () => {

@@ -1,15 +1,16 @@
 /** The binary log that a resume would have to read, as a reason to wait for the applier. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, never, type Application } from '../support/adapter-server.ts';
 import { type Server, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 const MIB = 1024 ** 2;
 const login = { defaultsFile: null, password: null, home: null };
 
-describe.each(['mysql', 'mariadb'] as const)('the log behind a checkpoint on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'the log behind a checkpoint on', (flavour) => {
   let server: Server;
   let url: string;
   // One of its own: what others write into its log would count.

@@ -224,6 +224,27 @@ describe.each(['mysql', 'mariadb'] as const)('comparing on %s', (flavour) => {
     );
   });
 
+  test('takes a zero date for a value, although it may not be NULL', async () => {
+    await using t = await openPair({
+      server,
+      url,
+      before: [
+        "SET sql_mode = ''",
+        'CREATE TABLE t (d DATE NOT NULL, id INT NOT NULL, v INT, PRIMARY KEY (d, id))',
+        "INSERT INTO t VALUES ('0000-00-00', 1, 1), ('0000-00-00', 2, 2), ('2024-01-01', 1, 1), ('2024-01-01', 2, 2)",
+      ],
+      clauses: 'MODIFY v BIGINT',
+    });
+    const everything = { after: null, through: null };
+    await t.pair.copyRange(everything, 'collide', never);
+    await t.application.run("DELETE FROM t_ts_new WHERE d > '2000-01-01' AND id = 2");
+    expect(await t.pair.findDifferences(everything, 100, never)).toHaveLength(1);
+    expect(await t.pair.copyRange(everything, 'skip', never)).toEqual({ kind: 'copied', rows: 1 });
+    expect(await t.pair.findDifferences(everything, 100, never)).toEqual([]);
+    await t.application.run("INSERT INTO t_ts_new VALUES ('0000-00-00', 3, 3)");
+    expect(await t.pair.findDifferences(everything, 100, never)).toHaveLength(1);
+  });
+
   // MariaDB refuses an invisible column without a value of its own.
   test('makes its probe of a table whose key is invisible and counted by the server', async () => {
     await using t = await openPair({

@@ -1,16 +1,17 @@
 /** Sessions on MySQL and MariaDB: settings, aborting, and what is known after a connection was lost. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 /** Runs for minutes in the server's own code, where a KILL QUERY can end it. */
 const endless = `SELECT COUNT(*) AS n FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b,
   information_schema.COLLATIONS c, information_schema.COLLATIONS d`;
 
-describe.each(['mysql', 'mariadb'] as const)('a session on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a session on', (flavour) => {
   const url = sharedServer(flavour);
   let server: Server;
   beforeAll(async () => {
@@ -168,7 +169,7 @@ describe.each(['mysql', 'mariadb'] as const)('a session on %s', (flavour) => {
   });
 });
 
-describe.each(['mysql', 'mariadb'] as const)('a pool of sessions on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a pool of sessions on', (flavour) => {
   const url = sharedServer(flavour);
 
   test('opens at most as many sessions as it may, and uses them again', async () => {

@@ -4,7 +4,7 @@ import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { type ReplicaLag, replicaLag } from '../../src/mysql/replica-lag.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { never, openApplication, openAdapter } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
 

@@ -1,11 +1,12 @@
 /** The change stream where commits are logged long before they are visible: a source that waits for its replica. */
 
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { type Server, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { openMysqlFixture } from './mysql-fixture.ts';
 import { describeStreamContract } from './stream-contract.ts';
 
-describe.each(['mysql', 'mariadb'] as const)('a %s that waits for its replica keeps the contract of', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a source that waits for its replica keeps the contract on', (flavour) => {
   let source: Server;
   let replica: Server;
   beforeAll(async () => {

@@ -1,0 +1,61 @@
+/** Notices that somebody else altered the source between its plan and the begin of the log that is read for it. */
+
+import { createHash } from 'node:crypto';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
+import { readTable, type TableDescription } from './catalog.ts';
+import { readCreateStatement } from './create-statement.ts';
+import type { Session } from './session.ts';
+
+/** What is decided about what is built. */
+export type PlanDecisions = Pick<
+  Plan,
+  | 'source'
+  | 'clauses'
+  | 'options'
+  | 'strategy'
+  | 'key'
+  | 'columns'
+  | 'droppedColumns'
+  | 'addedColumns'
+  | 'addedUniques'
+  | 'deferredIndexes'
+  | 'foreignKeys'
+>;
+
+/** The hash of a plan that is made for this definition of the source, without its next AUTO_INCREMENT value. */
+export function planHash(decisions: PlanDecisions, source: TableDescription): string {
+  const { foreignKeys } = decisions;
+  const { columns, otherElements, options } = readCreateStatement(source.createStatement);
+  const hashed = {
+    source: decisions.source,
+    clauses: decisions.clauses,
+    options: decisions.options,
+    strategy: decisions.strategy,
+    key: decisions.key,
+    columns: decisions.columns,
+    droppedColumns: decisions.droppedColumns,
+    addedColumns: decisions.addedColumns,
+    addedUniques: decisions.addedUniques,
+    deferredIndexes: decisions.deferredIndexes,
+    shadowDefinition: null,
+    ...(foreignKeys === undefined ? {} : { foreignKeys }),
+    definition: { columns: [...columns], otherElements, options },
+  };
+  return createHash('sha256').update(JSON.stringify(hashed)).digest('hex');
+}
+
+/**
+ * Rejects with SOURCE_CHANGED unless the source is what it was when it was planned. To be asked when the place is known from where
+ * the log is read, and before the shadow is made: what is altered behind that place the log tells. A definition is read under the
+ * metadata lock that an ALTER keeps until it is in the log, so what was logged before is seen here. Not after our own swap.
+ */
+export async function checkSource(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const source = await readTable(session, plan.source, signal);
+  if (source !== null && planHash(plan, source) === plan.hash) return;
+  const what = source === null ? 'renamed or dropped' : 'altered';
+  throw new MigrationError(
+    'SOURCE_CHANGED',
+    `Somebody has ${what} ${plan.source.schema}.${plan.source.table} since the change was planned. Give migration ${plan.id} up and start anew.`,
+  );
+}

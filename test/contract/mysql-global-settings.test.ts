@@ -1,0 +1,82 @@
+/** That no setting which a server gives its clients bends what our statements do. */
+import { expect, test } from 'vitest';
+import type { RowKey } from '../../src/engine/model.ts';
+import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
+import { findObstacles } from '../../src/mysql/obstacles.ts';
+import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { openTablePair } from '../../src/mysql/table-pair.ts';
+import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
+import { plan } from '../support/plan-request.ts';
+import { startServer } from '../support/servers.ts';
+
+const everything = { after: null, through: null };
+
+const settings = {
+  sql_select_limit: '1',
+  sql_big_selects: '0',
+  max_join_size: '2',
+  sql_auto_is_null: '1',
+  sql_quote_show_create: '0',
+  completion_type: '2',
+  unique_checks: '0',
+  max_error_count: '0',
+  autocommit: '0',
+  max_allowed_packet: '16384',
+};
+
+test.each(['mysql', 'mariadb'] as const)(
+  'a table is copied and compared on %s whatever its clients begin with',
+  async (flavour) => {
+    await using process = await startServer({ flavour });
+    await using schema = await createSchema(process.url);
+    const { application, name } = schema;
+    await application.run(`USE ${name}`);
+    await application.run('CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, `order` INT, v INT)');
+    await application.run('INSERT INTO t VALUES (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 3, 3), (4, 4, 4, 4)');
+    await application.run(
+      'CREATE TABLE wide (id INT PRIMARY KEY, a VARCHAR(9000), b VARCHAR(9000), v INT) CHARACTER SET latin1',
+    );
+    await application.run("INSERT INTO wide VALUES (1, REPEAT('a', 9000), REPEAT('b', 9000), 1)");
+    const own = { ...settings, [flavour === 'mysql' ? 'transaction_read_only' : 'tx_read_only']: '1' };
+    for (const [variable, value] of Object.entries(own)) await application.run(`SET GLOBAL ${variable} = ${value}`);
+    await using server = await openAdapter(process.url);
+    await using sessions = createSessionPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
+    const open = async (table: string, clauses: string) => {
+      const made = await plan({ server, schema, table, clauses });
+      const source = await sessions.withSession((session) => readTable(session, made.source, never), never);
+      if (source === null) throw new Error('The table is there.');
+      const columns = keyColumns(source, made.key.columns);
+      const pair = await openTablePair({ plan: made, keyColumns: columns, sessions, flavour: server.flavour }, never);
+      await pair.createShadow(never);
+      return { made, pair };
+    };
+
+    const { made, pair } = await open('t', 'MODIFY `order` BIGINT, ADD COLUMN n INT NOT NULL DEFAULT 7');
+    expect(made.columns.map(({ source }) => source)).toEqual(['id', 'u', 'order', 'v']);
+    expect(await findObstacles(server, made, never)).toEqual([
+      expect.objectContaining({ code: 'SHADOW_EXISTS', message: expect.any(String) }),
+    ]);
+    expect(await pair.copyRange({ after: null, through: '2' as RowKey }, 'collide', never)).toEqual({
+      kind: 'copied',
+      rows: 2,
+    });
+    expect(await pair.findDifferences(everything, 10, never)).toEqual(['3', '4']);
+    expect(await pair.copyRange(everything, 'skip', never)).toEqual({ kind: 'copied', rows: 2 });
+    expect(await pair.findSourceKeys(everything, never)).toEqual(['1', '2', '3', '4']);
+    await pair.deleteRows(['2', '3'] as RowKey[], never);
+    expect(await pair.insertRows(['2', '3'] as RowKey[], never)).toBe('inserted');
+    expect(await pair.insertRows(['2'] as RowKey[], never)).toBe('collided');
+    expect(await pair.compareRange(everything, never)).toEqual({ isEqual: true, sourceRows: 4, shadowRows: 4 });
+    await pair.finishShadow(never);
+    expect(await application.run(`SELECT id, u, \`order\`, v, n FROM ${made.shadow.table} ORDER BY id`)).toEqual(
+      [1, 2, 3, 4].map((n) => ({ id: n, u: n, order: n, v: n, n: 7 })),
+    );
+
+    const wide = await open('wide', 'MODIFY v BIGINT');
+    expect((await findObstacles(server, wide.made, never)).map(({ code }) => code)).toContain('PACKET_TOO_SMALL');
+    expect(await wide.pair.copyRange(everything, 'collide', never)).toEqual({ kind: 'copied', rows: 1 });
+    // Neither row has a text by which to compare it.
+    expect((await wide.pair.compareRange(everything, never)).isEqual).toBe(false);
+    expect(await wide.pair.findDifferences(everything, 10, never)).toEqual(['1']);
+  },
+);

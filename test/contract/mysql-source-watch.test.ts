@@ -1,0 +1,99 @@
+/** That somebody else's change of the source is noticed whenever it comes: nothing is copied by a plan that is not true any more. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/engine/model.ts';
+import type { Database } from '../../src/engine/ports.ts';
+import { openDatabase } from '../../src/mysql/database.ts';
+import type { Server } from '../../src/mysql/server.ts';
+import { openPair } from '../support/adapter-pair.ts';
+import { createSchema, never, openAdapter, type TestSchema } from '../support/adapter-server.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+
+const everything = { after: null, through: null };
+const addition = 'ADD COLUMN paid INT NOT NULL DEFAULT 0';
+
+describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
+  const url = sharedServer(flavour);
+  let server: Server;
+  let database: Database;
+  beforeAll(async () => {
+    server = await openAdapter(url);
+    database = await openDatabase(url, { defaultsFile: null, password: null, home: null }, never);
+  });
+  afterAll(async () => {
+    await database[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  const prepare = async ({ name, application }: TestSchema): Promise<Plan> => {
+    await application.run(`USE ${name}`);
+    await application.run('CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT, KEY (v))');
+    const request = {
+      table: { schema: name, table: 't' },
+      clauses: 'MODIFY v BIGINT',
+      options: { deferIndexes: 'auto', key: null },
+    } as const;
+    return await database.plan(request, never);
+  };
+
+  test('that is altered between its plan and its claim is noticed before anything is made', async () => {
+    await using schema = await createSchema(url);
+    const plan = await prepare(schema);
+    await schema.application.run(`ALTER TABLE t ${addition}`);
+    await using claim = await database.claim(plan, 'start', never);
+    await expect(claim.openChangeStream(null, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+    await claim.checkpoints.conclude('aborted', null, never);
+  });
+
+  test.each([
+    ['altered', `ALTER TABLE t ${addition}`],
+    ['given another index', 'CREATE INDEX another ON t (v, id)'],
+    ['dropped', 'DROP TABLE t'],
+  ])('that is %s between its claim and its stream is noticed', async (_, statement) => {
+    await using schema = await createSchema(url);
+    const plan = await prepare(schema);
+    await using claim = await database.claim(plan, 'start', never);
+    await schema.application.run(statement);
+    await expect(claim.openChangeStream(null, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+    await claim.checkpoints.conclude('aborted', null, never);
+  });
+
+  test('that is altered without a trace in the log is noticed by a resume', async () => {
+    await using schema = await createSchema(url);
+    const plan = await prepare(schema);
+    await schema.application.run('INSERT INTO t (v) VALUES (1), (2)');
+    let token: string;
+    {
+      await using claim = await database.claim(plan, 'start', never);
+      await using stream = await claim.openChangeStream(null, never);
+      token = stream.start.token;
+    }
+    await schema.application.run('INSERT INTO t (v) VALUES (3)');
+    await schema.application.run('ANALYZE TABLE t');
+    {
+      await using claim = await database.claim(plan, 'resume', never);
+      await using stream = await claim.openChangeStream(token, never);
+      expect(stream.start.token).toBe(token);
+    }
+    await schema.application.run('SET SESSION sql_log_bin = 0');
+    await schema.application.run(`ALTER TABLE t ${addition}`);
+    await schema.application.run('SET SESSION sql_log_bin = 1');
+    await using claim = await database.claim(plan, 'resume', never);
+    await expect(claim.openChangeStream(token, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+    await claim.checkpoints.conclude('aborted', null, never);
+  });
+
+  test.each([
+    ['has a column that the plan does not know', `ALTER TABLE t ${addition}`],
+    ['lacks a column of the plan', 'ALTER TABLE t DROP COLUMN w'],
+    ['calls a column otherwise', 'ALTER TABLE t CHANGE w x INT'],
+  ])('that %s when its shadow is made is not copied', async (_, statement) => {
+    const before = ['CREATE TABLE t (id INT PRIMARY KEY, v INT, w INT)', 'INSERT INTO t VALUES (1, 1, 1)'];
+    await using t = await openPair({ server, url, before, clauses: 'MODIFY v BIGINT, ADD COLUMN n INT', createsShadow: false });
+    await t.application.run(statement);
+    await t.pair.createShadow(never);
+    await expect(t.pair.copyRange(everything, 'collide', never)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(SOURCE|SHADOW)_CHANGED$/),
+    });
+    expect(await t.application.run('SELECT * FROM t_ts_new')).toEqual([]);
+  });
+});
