@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 import { ResultLines } from './test/support/result-lines.ts';
 
+const onServers = { hookTimeout: 120_000 };
+const beside = { setupFiles: ['test/support/concurrent-poll.ts'] };
+
 /** One project a kind of test; `scripts/test` runs them in this order, cheapest first. */
 export default defineConfig({
   test: {
@@ -9,10 +12,10 @@ export default defineConfig({
       { test: { name: 'engine', include: ['test/engine/**/*.test.ts'] } },
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 600_000 } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
-      { test: { name: 'cases', include: ['test/cases/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 120_000 } },
-      { test: { name: 'shell', include: ['test/shell/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
-      { test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], testTimeout: 900_000, hookTimeout: 120_000 } },
+      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...beside, testTimeout: 120_000, ...onServers } },
+      { test: { name: 'cases', include: ['test/cases/**/*.test.ts'], testTimeout: 300_000, ...onServers } },
+      { test: { name: 'shell', include: ['test/shell/**/*.test.ts'], testTimeout: 120_000, ...onServers } },
+      { test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], ...beside, testTimeout: 900_000, ...onServers } },
     ],
   },
 });

@@ -1,14 +1,15 @@
 /** The judges themselves: what a ledger, a twin and a server's log see, and that a server's death does not confuse them. */
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { compareWithLedger, compareWithTwin } from '../support/ledger.ts';
 import { deadlockFlags, readDeadlocks } from '../support/server-deadlocks.ts';
 import { startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { prepareTraffic, startTraffic, type Traffic } from '../support/traffic.ts';
 import { withApplication } from '../support/traffic-dialect.ts';
 import { TrafficRecord } from '../support/traffic-record.ts';
 import { ApplicationSession } from '../support/traffic-session.ts';
 
-describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb', 'postgres'], 'on', (flavour) => {
   test('a lost, an altered and an invented row are told by the ledger and by the twin, and nothing else is', async () => {
     await using server = await startServer({ flavour });
     const options = { url: server.url, schema: 'judged', rows: 1_000, seed: 1, writesPerSecond: 200, readsPerSecond: 50 };

@@ -2,12 +2,13 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openApplication } from '../support/adapter-server.ts';
 import { blameless, LiveTable } from '../support/live-table.ts';
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { deadlockFlags } from '../support/server-deadlocks.ts';
 import { type Server, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 import { type OutputLine, runTool } from '../support/tableshift-process.ts';
 
 const args = ['--cutover-lock-timeout', '1s', '--cutover-hold-timeout', '5s', '--max-latency', '0'];
@@ -22,7 +23,7 @@ const servers = {
   postgres: { waits: '--lock-timeout=8s', who: 'process', of: 'postgres' },
 } as const;
 
-describe.each(['mysql', 'mariadb', 'postgres'] as const)('a long transaction on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb', 'postgres'], 'a long transaction on', (flavour) => {
   const { waits, who, of } = servers[flavour];
 
   test('keeps the swap away and is named, the application goes on, and a resume swaps when it is over', async () => {

@@ -1,5 +1,6 @@
 /** The contract of Database, TableClaim and CheckpointStore. */
 
+import { MigrationError } from '../../src/engine/errors.ts';
 import { describe, expect, test } from 'vitest';
 import type { Checkpoint, MigrationId } from '../../src/engine/model.ts';
 import { claimWithShadow, during, EVERYTHING, never, type OpenFixture } from './port-fixture.ts';
@@ -57,7 +58,8 @@ export function describeClaimContract(open: OpenFixture): void {
       expect(record).toMatchObject({ state: 'open', isRunning: false });
     });
 
-    test('a claim that resolves has seen every statement of a silent predecessor end', async () => {
+    // These two wait for long, each on a table of its own.
+    test.concurrent('a claim that resolves has seen every statement of a silent predecessor end', async () => {
       await using f = await open();
       const claim = await claimWithShadow(f);
       await during(f.lockShadow(), async () => {
@@ -70,7 +72,7 @@ export function describeClaimContract(open: OpenFixture): void {
       expect(await f.rows('shadow')).toEqual([]);
     });
 
-    test('a claim that another process took while this one was silent is lost', async () => {
+    test.concurrent('a claim that another process took while this one was silent is lost', async () => {
       await using f = await open();
       const claim = await f.database.claim(f.plan, 'start', never);
       await f.freeze();
@@ -102,7 +104,7 @@ export function describeClaimContract(open: OpenFixture): void {
     test('a run that failed leaves its reason and stays open', async () => {
       await using f = await open();
       await using claim = await f.database.claim(f.plan, 'start', never);
-      await claim.checkpoints.conclude('open', 'DUPLICATE_KEY: two rows', never);
+      await claim.checkpoints.conclude('open', new MigrationError('DUPLICATE_KEY', 'two rows'), never);
       const [record] = (await f.other.listMigrations(never)).filter((one) => one.id === f.plan.id);
       expect(record).toMatchObject({ state: 'open', failure: 'DUPLICATE_KEY: two rows' });
     });

@@ -41,8 +41,8 @@ function freshId(): MigrationId {
   return randomBytes(8).toString('hex') as MigrationId;
 }
 
-const entry = (number: number) => ({
-  kind: 'warning',
+const entry = (number: number, ageMs = 0) => ({
+  ...{ kind: 'warning', ageMs },
   details: JSON.stringify({ about: 'test', message: `ü\u{1d11e} '\\ ${number}` }),
 });
 
@@ -64,6 +64,14 @@ describe.each(Object.keys(places) as (keyof typeof places)[])('the log of events
     const times = records.map(({ time }) => time);
     expect(times).toEqual([...times].sort());
     expect(times[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  });
+
+  test('gives each entry the time at which it happened', async () => {
+    const id = freshId();
+    await place.log.append(id, [entry(1, 90_000), entry(2, 30_500), entry(3)], never);
+    const times = (await place.log.read(id, 3, never)).map(({ time }) => Date.parse(time));
+    const [first = 0, second = 0, third = 0] = times;
+    expect([second - first, third - second].map((ms) => Math.round(ms / 500) * 500)).toEqual([59_500, 30_500]);
   });
 
   test('keeps the newest two thousand of a migration, and does not touch those of others', async () => {

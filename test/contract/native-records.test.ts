@@ -18,6 +18,7 @@ import { createSchema, never, openApplication } from '../support/adapter-server.
 import { openPostgresApplication } from '../support/postgres-adapter.ts';
 import { ownDatabase } from '../support/postgres-own-database.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 interface Application extends AsyncDisposable {
   run(sql: string): Promise<unknown>;
@@ -69,7 +70,7 @@ const places = {
   'postgres-18': openPostgresPlace,
 } as const;
 
-describe.each(['mysql', 'mariadb', 'postgres-18'] as const)('on %s', (name) => {
+describeSideBySide(['mysql', 'mariadb', 'postgres-18'], 'on', (name) => {
   async function open(): Promise<Place> {
     const place = await places[name]();
     await place.application.run(definition);
@@ -104,7 +105,7 @@ describe.each(['mysql', 'mariadb', 'postgres-18'] as const)('on %s', (name) => {
       const inUse = { code: 'TABLE_IN_USE', message: expect.stringContaining(id) };
       await expect(migrate(change)).rejects.toMatchObject({ code: 'OBSTACLE', obstacles: [inUse] });
       const shadow = await planMigration({ ...change, strategy: 'shadow' });
-      expect(shadow.obstacles.map(({ code }) => code)).toEqual(expect.arrayContaining(['MIGRATION_OPEN', 'TABLE_IN_USE']));
+      expect(shadow.obstacles).toEqual([inUse]);
       await reader.run('ROLLBACK');
     };
     const result = await migrate({

@@ -48,8 +48,7 @@ async function migrateDuring({ url, application }: OwnDatabase, change: LiveChan
       if (isIts && doing.length === 0) doing.push(during());
     },
     onStart: (plan) => plans.push(plan),
-    // The machine may be busy with other tests.
-    pace: { chunkRowsFirst: 5, chunkRowsMax: 5, cutover, latency: null },
+    pace: { chunkRowsFirst: 5, chunkRowsMax: 5, cutover },
   }).then(({ rowsRepaired }) => (rowsRepaired === 0 ? 'swapped' : `${rowsRepaired} rows were repaired`), endingOf);
   await Promise.all(doing);
   const [plan] = plans;

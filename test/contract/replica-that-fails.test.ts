@@ -7,7 +7,7 @@ import { createSessionPool as createMysqlPool } from '../../src/mysql/session-po
 import { replicaLag as postgresReplicaLag } from '../../src/postgres/replica-lag.ts';
 import { createSessionPool as createPostgresPool } from '../../src/postgres/session-pool.ts';
 import type { ReplicaLag } from '../../src/sessions/replica-lag.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { never, openAdapter } from '../support/adapter-server.ts';
 import { openPostgres } from '../support/postgres-adapter.ts';
 import { type Flavour, startServer } from '../support/servers.ts';

@@ -28,6 +28,8 @@ export interface CaseExpectation {
   readonly options?: { readonly key?: string; readonly deferIndexes?: 'auto' | 'always' | 'never' };
   /** Rows of every chunk, so that a small table has many; otherwise as the tool has it. */
   readonly chunkRows?: number;
+  /** True: with the rests and pauses that a user's run has; otherwise without, for speed. */
+  readonly isAtUsualPace?: boolean;
   /** Kind of the event at which the writes begin; `phase-entered:copy` unless given. */
   readonly writesAt?: string;
   /** PostgreSQL: what keeps the swap away until the writes are done; `lock` unless given, `snapshot` where a write locks the table. */

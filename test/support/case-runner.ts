@@ -1,6 +1,13 @@
 /** What running a case folder has in common on all servers: the sentence, the ending, the migration with the writes beside it. */
 import { asMigrationError } from '../../src/engine/errors.ts';
-import { migrate, type MigrationEvent, type Plan, PlanRefusedError } from '../../src/index.ts';
+import {
+  DEFAULT_OPTIONS,
+  migrate,
+  type MigrationEvent,
+  type MigrationOptions,
+  type Plan,
+  PlanRefusedError,
+} from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
 
 /** A case that takes longer is stuck: the slowest takes a few seconds. */
@@ -19,6 +26,12 @@ export function sentenceOf({ name, refused, fails }: Case): string {
   if (fails !== undefined) return `${name} ends with ${fails.code} and leaves the source as it was`;
   return `${name} gives the table that the native ALTER gives`;
 }
+
+/** What is compared does not depend on the pace, and the other tests load the machine: no rest for their sake. */
+const withoutRests: Partial<MigrationOptions> = {
+  latency: null,
+  cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 100, pauseFirstMs: 50, pauseMaxMs: 500 },
+};
 
 /** How a migration came out. */
 export interface CaseMigration {
@@ -40,7 +53,7 @@ export interface CaseMigrating {
 
 /** Migrates, and begins the writes at the event that the case names; comes back when both are done. */
 export async function migrateDuringWrites({ url, item, alter, write }: CaseMigrating): Promise<CaseMigration> {
-  const { options, chunkRows, writesAt = 'phase-entered:copy' } = item;
+  const { options, chunkRows, isAtUsualPace = false, writesAt = 'phase-entered:copy' } = item;
   const writing: Promise<void>[] = [];
   const observer = (event: MigrationEvent): void => {
     const name = event.kind === 'phase-entered' ? `${event.kind}:${event.phase}` : event.kind;
@@ -56,7 +69,10 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
     strategy: 'shadow',
     alter,
     ...options,
-    ...(chunkRows === undefined ? {} : { pace: { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows } }),
+    pace: {
+      ...(isAtUsualPace ? {} : withoutRests),
+      ...(chunkRows === undefined ? {} : { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows }),
+    },
     observer,
     onStart: (plan) => plans.push(plan),
     signal: AbortSignal.timeout(caseTimeoutMs - 20_000),

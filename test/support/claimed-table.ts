@@ -51,6 +51,7 @@ export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedT
     plan,
     claim,
     prepareWriter: (session, signal) => pair.prepareWriter(session, signal),
+    undecided: () => [],
   });
   return {
     plan,

@@ -56,7 +56,7 @@ export class CaseRun implements AsyncDisposable {
     const { refused, fails, writes, clauses, nativeSqlMode = usualSqlMode } = this.#item;
     if (refused === undefined) await this.#inSession(this.#nativeSchema, writes);
     if (refused === undefined && fails === undefined) {
-      const session = `SET SESSION time_zone = '+00:00', sql_mode = '${nativeSqlMode}'`;
+      const session = `SET SESSION sql_mode = '${nativeSqlMode}'`;
       await this.#inSession(this.#nativeSchema, `${session}; ALTER TABLE ${quote(this.#table)} ${clauses}`);
     }
     return { table: await this.#read(this.#nativeSchema), tablesLeft: await this.#tables(this.#nativeSchema) };

@@ -20,7 +20,7 @@ export async function ownDatabase(server: SharedServer, ...statements: readonly 
 export async function emptyDatabase(server: SharedServer, options: string): Promise<OwnDatabase> {
   const administrator = await openPostgresApplication(sharedServer(server));
   const name = `own_${randomUUID().slice(0, 8)}`;
-  await administrator.run(`CREATE DATABASE ${name} ${options}`);
+  await administrator.run(`CREATE DATABASE ${name} ${options} STRATEGY file_copy`);
   const url = new URL(sharedServer(server));
   url.pathname = `/${name}`;
   const application = await openPostgresApplication(url.href);

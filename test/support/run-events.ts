@@ -64,7 +64,7 @@ export const exampleRun: readonly MigrationEvent[] = [
     code: 'DEADLOCK',
     message: 'Deadlock found\nwhen trying to get lock.',
   },
-  { kind: 'changes-applied', keys: 410, durationMs: 31, widened: 0 },
+  { kind: 'changes-applied', keys: 410, durationMs: 31, rowsInTheWay: 0 },
   { kind: 'checkpoint-saved', phase: 'copy' },
   { kind: 'phase-entered', phase: 'finish-shadow' },
   { kind: 'phase-entered', phase: 'catch-up' },

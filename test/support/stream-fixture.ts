@@ -8,7 +8,7 @@ import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import type { KeyColumn } from '../../src/mysql/row-key.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import type { Session } from '../../src/mysql/session.ts';
-import { systemClock } from '../../src/system-clock.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
 import { never, openAdapter } from './adapter-server.ts';
 import { collect, type CollectedStream } from './stream-collected.ts';
 

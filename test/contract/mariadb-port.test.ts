@@ -1,7 +1,0 @@
-/** The MySQL adapter keeps the contract of the ports on MariaDB. */
-
-import { sharedServer } from '../support/shared-servers.ts';
-import { openMysqlFixture } from './mysql-fixture.ts';
-import { describePortContract } from './port-contract.ts';
-
-describePortContract('MariaDB', () => openMysqlFixture(sharedServer('mariadb'), null));
