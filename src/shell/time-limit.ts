@@ -7,7 +7,7 @@
 export function withTimeLimit(signal: AbortSignal, ms: number): AbortSignal & Disposable {
   const own = new AbortController();
   const follow = (): void => own.abort(signal.reason);
-  const timer = setTimeout(() => own.abort(new DOMException(`It took longer than ${ms / 1000} s.`, 'TimeoutError')), ms);
+  const timer = setTimeout(() => own.abort(new DOMException(`it took longer than ${ms / 1000} s`, 'TimeoutError')), ms);
   if (signal.aborted) follow();
   else signal.addEventListener('abort', follow, { once: true });
   const end = (): void => {

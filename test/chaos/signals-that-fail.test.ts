@@ -259,7 +259,7 @@ function httpSource(check: Check): Source {
     },
     details: {
       dies: /^stale: no answer: .*ECONNREFUSED/,
-      hangs: /^stale: no answer: .*timeout/,
+      hangs: /^stale: no answer: it took longer than 2 s/,
       'answers garbage': /^stale: no answer: .*HTTP/,
     },
   };
