@@ -26,18 +26,22 @@ export async function findOldSnapshots(
   try {
     // Times are in the zone of the machine.
     const rows = await session.query(
-      `SELECT p.ID AS connection_id, p.USER AS user, x.trx_started AS since
-      FROM information_schema.INNODB_TRX AS x JOIN information_schema.PROCESSLIST AS p ON p.ID = x.trx_mysql_thread_id
-      WHERE x.trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') AND p.ID <> CONNECTION_ID()
-        AND x.trx_started <= CONVERT_TZ(NOW(), '+00:00', 'SYSTEM') - INTERVAL ${secondsMin} SECOND
-      ORDER BY x.trx_started, p.ID LIMIT ${snapshotsMax}`,
+      `SELECT trx_mysql_thread_id AS connection_id, trx_started AS since FROM information_schema.INNODB_TRX
+      WHERE trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') AND trx_mysql_thread_id <> CONNECTION_ID()
+        AND trx_started <= CONVERT_TZ(NOW(), '+00:00', 'SYSTEM') - INTERVAL ${secondsMin} SECOND
+      ORDER BY trx_started, trx_mysql_thread_id`,
       signal,
     );
-    return rows.map((row) => ({
-      connectionId: Number(row['connection_id']),
-      user: row['user'] ?? '',
-      since: row['since'] ?? '',
-    }));
+    if (rows.length === 0) return [];
+    // Not information_schema: on MySQL it fails whenever any session runs a statement with a character beyond the BMP (3854).
+    const processes = await session.query('SHOW PROCESSLIST', signal);
+    const users = new Map(processes.map((process) => [process['Id'], process['User'] ?? '']));
+    return rows
+      .flatMap(({ connection_id: id, since }) => {
+        const user = users.get(id ?? null);
+        return user === undefined ? [] : { connectionId: Number(id), user, since: since ?? '' };
+      })
+      .slice(0, snapshotsMax);
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
     throw error;
