@@ -1,43 +1,18 @@
 /** Notices that somebody else altered the source between its plan and the begin of the log that is read for it. */
 
 import { createHash } from 'node:crypto';
-import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
+import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 
-/** What is decided about what is built. */
-export type PlanDecisions = Pick<
-  Plan,
-  | 'source'
-  | 'clauses'
-  | 'options'
-  | 'strategy'
-  | 'key'
-  | 'columns'
-  | 'droppedColumns'
-  | 'addedColumns'
-  | 'addedUniques'
-  | 'deferredIndexes'
-  | 'foreignKeys'
->;
-
 /** The hash of a plan that is made for this definition of the source, without its next AUTO_INCREMENT value. */
-export function planHash(decisions: PlanDecisions, source: TableDescription): string {
+export function planHash(decisions: PlanDecisions & Pick<Plan, 'foreignKeys'>, source: TableDescription): string {
   const { foreignKeys } = decisions;
   const { columns, otherElements, options } = readCreateStatement(source.createStatement);
   const hashed = {
-    source: decisions.source,
-    clauses: decisions.clauses,
-    options: decisions.options,
-    strategy: decisions.strategy,
-    key: decisions.key,
-    columns: decisions.columns,
-    droppedColumns: decisions.droppedColumns,
-    addedColumns: decisions.addedColumns,
-    addedUniques: decisions.addedUniques,
-    deferredIndexes: decisions.deferredIndexes,
+    ...decisionsOf(decisions),
     shadowDefinition: null,
     ...(foreignKeys === undefined ? {} : { foreignKeys }),
     definition: { columns: [...columns], otherElements, options },
@@ -53,9 +28,5 @@ export function planHash(decisions: PlanDecisions, source: TableDescription): st
 export async function checkSource(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const source = await readTable(session, plan.source, signal);
   if (source !== null && planHash(plan, source) === plan.hash) return;
-  const what = source === null ? 'renamed or dropped' : 'altered';
-  throw new MigrationError(
-    'SOURCE_CHANGED',
-    `Somebody has ${what} ${plan.source.schema}.${plan.source.table} since the change was planned. Give migration ${plan.id} up and start anew.`,
-  );
+  throw sourceChanged(plan, source !== null, 'the change was planned');
 }

@@ -4,54 +4,23 @@
  */
 
 import { createHash } from 'node:crypto';
-import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
+import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import type { SessionPool } from './session.ts';
 import { fingerprintOf } from './shadow.ts';
 
-/** What is decided about what is built. */
-export type PlanDecisions = Pick<
-  Plan,
-  | 'source'
-  | 'clauses'
-  | 'options'
-  | 'strategy'
-  | 'key'
-  | 'columns'
-  | 'droppedColumns'
-  | 'addedColumns'
-  | 'addedUniques'
-  | 'deferredIndexes'
->;
-
 /** The hash of a plan that is made for this definition of the source. */
 export function planHash(decisions: PlanDecisions, source: TableDescription): string {
-  const hashed = {
-    source: decisions.source,
-    clauses: decisions.clauses,
-    options: decisions.options,
-    strategy: decisions.strategy,
-    key: decisions.key,
-    columns: decisions.columns,
-    droppedColumns: decisions.droppedColumns,
-    addedColumns: decisions.addedColumns,
-    addedUniques: decisions.addedUniques,
-    deferredIndexes: decisions.deferredIndexes,
-    definition: fingerprintOf(source),
-  };
+  const hashed = { ...decisionsOf(decisions), definition: fingerprintOf(source) };
   return createHash('sha256').update(JSON.stringify(hashed)).digest('hex');
 }
 
 /** Rejects with SOURCE_CHANGED unless the source, from which the shadow will be made, is what it was when it was planned. */
 export function checkPlanned(plan: Plan, source: TableDescription | null): void {
   if (source !== null && planHash(plan, source) === plan.hash) return;
-  const what = source === null ? 'renamed or dropped' : 'altered';
-  throw new MigrationError(
-    'SOURCE_CHANGED',
-    `Somebody has ${what} ${plan.source.schema}.${plan.source.table} since the change was planned. Give migration ${plan.id} up and start anew.`,
-  );
+  throw sourceChanged(plan, source !== null, 'the change was planned');
 }
 
 /** Rejects with SOURCE_CHANGED where the source is not, or no longer, what it was. Reads the catalog only. */
@@ -65,10 +34,6 @@ export function createSourceCheck(plan: Plan, fingerprint: string, sessions: Ses
       if (source !== null && fingerprintOf(source) === fingerprint) return;
       // Asked after it was read: a swap that was seen is recorded.
       if (await isSwapRecorded(session, plan.id, signal)) return;
-      const what = source === null ? 'renamed or dropped' : 'altered';
-      throw new MigrationError(
-        'SOURCE_CHANGED',
-        `Somebody has ${what} ${plan.source.schema}.${plan.source.table} since its shadow was made. Give migration ${plan.id} up and start anew.`,
-      );
+      throw sourceChanged(plan, source !== null, 'its shadow was made');
     }, signal);
 }
