@@ -43,10 +43,7 @@ interface Window {
 }
 
 /** What a window shows while next to nothing is copied. */
-interface Rest {
-  readonly usualMs: number;
-  readonly busy: number;
-}
+type Rest = Pick<Window, 'usualMs' | 'busy'>;
 
 /** What the signal is told. */
 export interface TransactionTimeParts {
@@ -84,12 +81,11 @@ export class TransactionTimeSignal implements ThrottleSignal {
     const now = await this.#read(signal);
     const kept = this.#readings.filter(({ atMs }) => now.atMs - atMs <= WINDOW_MS + 500);
     this.#readings = [...kept, now];
-    const [first] = this.#readings;
-    const window = first === undefined || first === now ? null : windowBetween(first, now);
+    const [first = now] = this.#readings;
+    const window = windowBetween(first, now);
     if (window === null || window.count < TOO_FEW) return { pressure: 0, detail: 'others do next to nothing' };
     this.#noteShare();
-    const elapsedMs = now.atMs - (first?.atMs ?? now.atMs);
-    this.#learn(window, now.atMs - elapsedMs, elapsedMs);
+    this.#learn(window, first.atMs, now.atMs - first.atMs);
     return this.#judge(window);
   }
 

@@ -70,8 +70,8 @@ export class Visibility {
   /** The heartbeat's own commit waits for whatever the others wait for. */
   async #awaitHeartbeat(signal: AbortSignal): Promise<void> {
     const { clock, fences, sessions, timeoutMs } = this.#options;
-    // A server that is away for a while is no commit that waits.
-    await sessions.withSession((session) => session.query('SELECT 1', signal), signal);
+    // A server that is away for a while is no commit that waits: having a session at hand is not limited.
+    await sessions.withSession(() => Promise.resolve(), signal);
     const lateMessage = 'the heartbeat took too long';
     try {
       await withinTime({ ms: timeoutMs, clock, lateMessage }, (inner) => fences.beat(inner), signal);

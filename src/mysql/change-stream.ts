@@ -189,11 +189,11 @@ class BinlogChangeStream implements LoggedChanges {
     return this.#visibility.await(reach, signal);
   }
 
-  /** The server keeps its log by age and size, not by what its readers have seen. */
   watchReconnects(told: OnReconnect): void {
     this.#onReconnect = told;
   }
 
+  /** The server keeps its log by age and size, not by what its readers have seen. */
   acknowledge(position: Position): Promise<void> {
     if (position instanceof LogPosition) this.#options.onAcknowledge?.(position);
     return Promise.resolve();

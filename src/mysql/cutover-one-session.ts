@@ -3,8 +3,8 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
-import { sendSwap } from '../sessions/swap-attempt.ts';
 import { timeLimit } from '../sessions/pause.ts';
+import { sendSwap } from '../sessions/swap-attempt.ts';
 import type { SwapResult } from './cutover-attempt.ts';
 import { serverErrno } from './errors.ts';
 import { nameOf } from './foreign-keys.ts';
