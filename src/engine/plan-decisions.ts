@@ -1,4 +1,4 @@
-/** What a plan decides about what is built, as its hash covers it, and the error where the source is no longer what that was decided for. */
+/** What a plan decides about what is built, as its hash covers it, and the error where the source was altered since. */
 
 import { MigrationError } from './errors.ts';
 import type { Plan } from './model.ts';
