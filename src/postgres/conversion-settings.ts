@@ -23,22 +23,10 @@ export const OURS: ConversionSettings = { searchPath: [], intervalStyle: 'postgr
  * Sets those that differ for the rest of the transaction: in front of a statement, in the same message, only for that. A setting by which a
  * key of one of these types would be written otherwise stays as it is. Empty where nothing differs.
  */
-export function userSettings(user: ConversionSettings, keyTypes: readonly string[]): string {
-  return assignments(user, keyTypes).join('');
-}
-
-/** Takes them back, where the transaction goes on. */
-export function ownSettings(user: ConversionSettings, keyTypes: readonly string[]): string {
-  const changed = assignments(user, keyTypes).length > 0;
-  return changed
-    ? `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL intervalstyle = ${quoteText(OURS.intervalStyle)}; SET LOCAL lc_monetary = ${quoteText(OURS.lcMonetary)}`
-    : '';
-}
-
-function assignments(
+export function userSettings(
   { searchPath, intervalStyle, lcMonetary }: ConversionSettings,
   keyTypes: readonly string[],
-): readonly string[] {
+): string {
   const hasKeyOf = (type: RegExp): boolean => keyTypes.some((name) => type.test(name));
   const found: string[] = [];
   // The server looks into pg_catalog first in any case; a temporary table must not stand in for what is meant.
@@ -48,5 +36,8 @@ function assignments(
   if (intervalStyle !== OURS.intervalStyle && !hasKeyOf(/interval/))
     found.push(`SET LOCAL intervalstyle = ${quoteText(intervalStyle)}; `);
   if (lcMonetary !== OURS.lcMonetary && !hasKeyOf(/money/)) found.push(`SET LOCAL lc_monetary = ${quoteText(lcMonetary)}; `);
-  return found;
+  return found.join('');
 }
+
+/** Takes them back, where the transaction goes on. */
+export const OWN_SETTINGS = `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL intervalstyle = ${quoteText(OURS.intervalStyle)}; SET LOCAL lc_monetary = ${quoteText(OURS.lcMonetary)}`;

@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
-import { type ConversionSettings, ownSettings, userSettings } from './conversion-settings.ts';
+import { type ConversionSettings, userSettings } from './conversion-settings.ts';
 import type { ComparedColumn, KeyOperators } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -43,8 +43,6 @@ export interface PairLayout {
   readonly uniques: readonly ShadowUnique[];
   /** What converts rows begins with this: see `userSettings`. */
   readonly userSettings: string;
-  /** Takes that back; empty where there is nothing to take back. */
-  readonly ownSettings: string;
 }
 
 /** Reads the layout from the catalog. Both tables exist. Locks nothing. */
@@ -73,7 +71,6 @@ export async function readPairLayout(
     generated: await readGenerated(session, plan, signal),
     uniques: await readUniques(session, plan.shadow, signal),
     userSettings: userSettings(conversionSettings, keyTypes),
-    ownSettings: ownSettings(conversionSettings, keyTypes),
   };
 }
 

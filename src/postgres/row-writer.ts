@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
 import type { RowWriter } from '../engine/ports.ts';
 import { explainCollision } from './collision.ts';
+import { OWN_SETTINGS } from './conversion-settings.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differencesStatement } from './row-comparison.ts';
 import { keysFromRows } from './row-key.ts';
@@ -80,7 +81,7 @@ export async function insertChecked(
 ): Promise<{ readonly rows: number } | 'collided'> {
   try {
     const { affectedRows } = await behindSavepoint(session, insert.place, () => session.execute(insert.statement, signal));
-    if (insert.place.isInTransaction && layout.ownSettings !== '') await session.execute(layout.ownSettings, signal);
+    if (insert.place.isInTransaction && layout.userSettings !== '') await session.execute(OWN_SETTINGS, signal);
     return { rows: affectedRows };
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;

@@ -151,7 +151,6 @@ function layoutOf(way: Way, schema: string, index: number, types: Readonly<Recor
     generated: [],
     uniques: [],
     userSettings: '',
-    ownSettings: '',
   };
 }
 
