@@ -65,7 +65,7 @@ export interface MigrationResult {
   readonly elapsedMs: number;
 }
 
-/** Which phase may follow which. A resume enters at the phase of the checkpoint. */
+/** Which phase may follow which. Where a resume enters: `firstPhase`. */
 const ARROWS = {
   prepare: ['copy'],
   copy: ['finish-shadow'],
@@ -199,6 +199,17 @@ export function hasPerhapsSwapped(phase: Phase): boolean {
   return phase === 'cutover' || phase === 'clean-up' || phase === 'done';
 }
 
+/**
+ * A resume enters at the phase of the checkpoint. One that is to verify does so before it swaps, whatever an earlier run was told;
+ * and a comparison that has begun is finished, for it may have found something.
+ */
+function firstPhase(checkpoint: Checkpoint | null, isVerifying: boolean): Phase {
+  if (checkpoint === null) return 'prepare';
+  const { phase, verification } = checkpoint;
+  const isAtSwap = phase === 'await-cutover' || phase === 'cutover';
+  return isAtSwap && isVerifying && !verification.isClean ? 'verify' : phase;
+}
+
 /** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
 const TRANSACTIONS_EACH_MS = 1000;
 
@@ -232,7 +243,7 @@ class Migration {
     this.#run = run;
     this.#context = context;
     this.#resumedFrom = checkpoint;
-    this.#phase = checkpoint?.phase ?? 'prepare';
+    this.#phase = firstPhase(checkpoint, options.isVerifying);
     this.#isCopyComplete = checkpoint?.isCopyComplete ?? false;
     this.#ranges = new RangesInFlight(pair.compareKeys);
     this.#receiver = new ChangeReceiver(stream, options, context);

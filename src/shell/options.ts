@@ -232,7 +232,7 @@ export const OPTIONS = {
     kind: 'switch',
     default: 'on',
     placeholder: '',
-    help: 'Swap without comparing the two tables first. Nothing then proves that no row was lost.',
+    help: 'Swap without comparing the two tables first. Nothing then proves that no row was lost. A resume without it compares before it swaps; a comparison that has begun is finished.',
     group: 'Verifying',
     commands: RUN,
   },

@@ -35,6 +35,12 @@ const SHARED: ReadonlySet<MigrationEvent['kind']> = new Set<MigrationEvent['kind
   ...(['paused', 'unpaused', 'cutover-held', 'cutover-released', 'options-changed'] as const),
 ]);
 
+/** What `--no-verify` means. */
+const UNVERIFIED = {
+  migrate: 'Verification is off: nothing will prove that no row was lost.',
+  resume: 'Verification is off: unless it has begun before, nothing will prove that no row was lost.',
+} as const;
+
 /** Follows a run and shows it. */
 export class ShownRun {
   readonly #invocation: RunInvocation;
@@ -134,7 +140,7 @@ export class ShownRun {
   /** `members`: of a family all that this run carries out, `plan` the first of them; else just the one. */
   begin(plan: Plan, members: readonly Plan[]): void {
     const plans: readonly [Plan, ...Plan[]] = [plan, ...members.filter((member) => member !== plan)];
-    const { values, surroundings, signal } = this.#invocation;
+    const { command, values, surroundings, signal } = this.#invocation;
     this.#native?.reporter.close();
     this.#native = null;
     const columns = columnsOfOutput(surroundings);
@@ -144,7 +150,7 @@ export class ShownRun {
     for (const { id } of plans) this.#records.set(id, this.#recordOf(''));
     const reporter = this.#createReporter(plans);
     this.#begun = { plans, reporter };
-    if (!values.verify) reporter.note('Verification is off: nothing will prove that no row was lost.');
+    if (!values.verify) reporter.note(UNVERIFIED[command]);
     signal.addEventListener('abort', () => reporter.note('Interrupted: saving a checkpoint. Once more ends the run at once.'), {
       once: true,
     });

@@ -195,6 +195,19 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     expect(run.stdout).toMatch(/rows +6,000 copied, not compared, 0 repaired\n/);
   });
 
+  test('a resume that is to verify does so, also where the first run was to swap without it', async () => {
+    await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
+    const alter = 'ALTER TABLE shop.orders ENGINE = InnoDB';
+    await using run = startCli(['migrate', '--url', shop.url, '--alter', alter, '--no-verify', '--cutover', 'manual']);
+    await run.lineMatching(/ready to swap/);
+    run.child.kill('SIGTERM');
+    expect((await run.result).exitCode).toBe(1);
+    const resumed = await runCli(['resume', '--url', shop.url]);
+    expect(resumed).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(resumed.stdout).toContain('resumed in phase verify, 6,000 rows copied before\n');
+    expect(resumed.stdout).toMatch(/rows +6,000 copied, 6,000 compared, 0 repaired\n/);
+  });
+
   test('a run that writes to no terminal goes on when its terminal is closed', async () => {
     await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
     await using run = startCli(['migrate', '--url', shop.url, '--alter', 'ALTER TABLE shop.orders ENGINE = InnoDB', ...slowly]);
