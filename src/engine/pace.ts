@@ -15,6 +15,16 @@ const GROWTH = 0.05;
 const GROWTH_OF_SHARE = 0.4;
 /** At the stop point the share halves in about a second. */
 const DECAY = 0.7;
+/**
+ * Near the share at which the aim was reached, growth is slow: most signals tell of a second or two that have passed, in which a fast one
+ * would go far beyond. From half as much again on it is fast, as the server may bear more by now.
+ */
+const GROWTH_NEAR_EDGE = 0.1;
+const EDGE_WIDTH = 0.5;
+/** What the last time counts beside those before it. */
+const EDGE_WEIGHT = 0.3;
+/** What is forgotten of it in a second. */
+const EDGE_RISE = 0.02;
 /** A signal that was silent for longer must not move the pace more than this. */
 const STEP_MAX_MS = 1000;
 
@@ -26,6 +36,9 @@ const STEP_MAX_MS = 1000;
 export class Pace {
   #learned: number;
   #brake = 1;
+  /** The learned share at which the pressure has reached the aim, as of late; null until it did. */
+  #edge: number | null = null;
+  #isOverAim = false;
 
   /** Without any signal nothing holds back from the start. */
   constructor(hasSignals: boolean) {
@@ -41,12 +54,26 @@ export class Pace {
   follow(pressure: number, ms: number): void {
     const seconds = Math.min(ms, STEP_MAX_MS) / 1000;
     if (pressure < AIM) {
-      const gain = GROWTH + GROWTH_OF_SHARE * this.#learned;
+      const gain = (GROWTH + GROWTH_OF_SHARE * this.#learned) * this.#growthShare;
       this.#learned = Math.min(1, this.#learned + gain * (1 - pressure / AIM) * seconds);
+      if (this.#edge !== null) this.#edge *= 1 + EDGE_RISE * seconds;
     } else {
+      if (!this.#isOverAim) this.#meetEdge();
       const excess = Math.min(2, (pressure - AIM) / (1 - AIM));
       this.#learned = Math.max(SHARE_MIN, this.#learned * Math.exp(-DECAY * excess * seconds));
     }
+    this.#isOverAim = pressure >= AIM;
     this.#brake = Math.min(1, Math.max(0, (1 - pressure) / (1 - BRAKE_FROM)));
+  }
+  #meetEdge(): void {
+    this.#edge ??= this.#learned;
+    this.#edge += EDGE_WEIGHT * (this.#learned - this.#edge);
+  }
+
+  /** Of the usual growth, 0 to 1. */
+  get #growthShare(): number {
+    if (this.#edge === null) return 1;
+    const distance = Math.abs(1 - this.#learned / this.#edge);
+    return Math.min(1, Math.max(GROWTH_NEAR_EDGE, distance / EDGE_WIDTH));
   }
 }

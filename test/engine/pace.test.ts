@@ -1,11 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Pace } from '../../src/engine/pace.ts';
+import { seededRandom } from '../support/random.ts';
 
 /** What the share becomes when the pressure stays. */
 function after(pace: Pace, pressure: number, seconds: number): number {
   for (let step = 0; step < seconds * 5; step++) pace.follow(pressure, 200);
   return pace.share;
+}
+
+/** What the share is, step by step of 200 ms, beside a pressure that grows with its mean over a window, and comes to 0.75 there. */
+function sharesBeside(plant: { readonly bearable: number; readonly windowSteps: number; readonly noise: number }): number[] {
+  const pace = new Pace(true);
+  const random = seededRandom(1);
+  const shares: number[] = [];
+  let wander = 0;
+  for (let step = 0; step < 3000; step++) {
+    shares.push(pace.share);
+    const window = shares.slice(-plant.windowSteps);
+    const mean = window.reduce((sum, share) => sum + share, 0) / window.length;
+    wander += 0.2 * (plant.noise * (2 * random() - 1) * 3 - wander);
+    pace.follow(Math.max(0, (0.75 * mean) / plant.bearable + wander), 200);
+  }
+  return shares.slice(100);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * share)] ?? 0;
 }
 
 describe('the pace', () => {
@@ -38,6 +60,13 @@ describe('the pace', () => {
     const pace = new Pace(false);
     expect(after(pace, 0.9, 20)).toBe(0.02);
     expect(after(pace, 0, 10)).toBe(1);
+  });
+
+  test('stays near what the server bears where a signal tells of the last two seconds, and not exactly', () => {
+    const bearable = 0.1;
+    const shares = sharesBeside({ bearable, windowSteps: 10, noise: 0.3 });
+    expect(quantile(shares, 0.5) / bearable).toBeGreaterThan(0.7);
+    expect(quantile(shares, 0.95) / bearable).toBeLessThan(1.4);
   });
 
   test('stays a share whatever the pressure does', () => {
