@@ -17,7 +17,7 @@ const REST_CHANGES_MAX = 500;
 export interface ReceiverOptions {
   /** Keys waiting to be applied beyond which nothing more is pulled from the stream. The bound on our memory. */
   readonly pendingKeysMax: number;
-  /** How long a committed fence may take to come out of the stream, milliseconds. */
+  /** For how long nothing may come out of the stream while a committed fence is waited for, milliseconds. */
   readonly fenceTimeoutMs: number;
 }
 
@@ -38,6 +38,8 @@ export class ChangeReceiver {
   #fence: Fence | null = null;
   #picks = 0;
   #changedAt: number;
+  /** When the stream has given something, or was asked again after it had to wait for us. */
+  #heardAt: number;
   #isPulling = true;
   /** Those who wait for a fence. */
   #fencesAwaited = 0;
@@ -49,6 +51,7 @@ export class ChangeReceiver {
     this.#received = stream.start;
     this.#reach = stream.start;
     this.#changedAt = context.clock.now();
+    this.#heardAt = this.#changedAt;
   }
 
   /** Behind the last wholly received transaction. */
@@ -84,7 +87,8 @@ export class ChangeReceiver {
         this.#reach = batch.reach;
         this.#fence = batch.fence;
         this.progressed.notify();
-        while (this.map.size >= this.#options.pendingKeysMax || !this.#isPulling) await this.progressed.changed(signal);
+        while (this.#isHoldingUp) await this.progressed.changed(signal);
+        this.#heardAt = this.#context.clock.now();
         if (batch.changes.length <= REST_CHANGES_MAX) await this.#rest(signal);
       }
     } catch (error) {
@@ -107,13 +111,16 @@ export class ChangeReceiver {
     this.progressed.notify();
   }
 
-  /** Places a fence and waits until everything committed before this call has been received. */
+  /**
+   * Places a fence and waits until everything committed before this call has been received, for as long as anything comes: a
+   * large transaction, or the log of a whole night, may be before it. Another fence is tried where nothing does.
+   */
   async passFence(signal: AbortSignal): Promise<void> {
     this.#fencesAwaited += 1;
     this.progressed.notify();
+    const pass = async (): Promise<void> => await this.#awaitFence(await this.stream.placeFence(signal), signal);
     try {
-      const fence = await retry('placing a fence', () => this.stream.placeFence(signal), this.#context, signal);
-      await this.#awaitFence(fence, signal);
+      await retry('waiting for a fence', pass, this.#context, signal);
     } finally {
       this.#fencesAwaited -= 1;
     }
@@ -139,14 +146,25 @@ export class ChangeReceiver {
     await this.progressed.becomesWithin(isAwaited, REST_MS, this.#context.clock, signal);
   }
 
+  /** Nothing more is pulled at present. */
+  get #isHoldingUp(): boolean {
+    return this.map.size >= this.#options.pendingKeysMax || !this.#isPulling;
+  }
+
   async #awaitFence(fence: Fence, signal: AbortSignal): Promise<void> {
     const { fenceTimeoutMs } = this.#options;
+    const { clock } = this.#context;
+    const since = clock.now();
     const hasCome = (): boolean => this.#fence !== null && this.#fence >= fence;
-    await this.progressed.becomesWithin(hasCome, fenceTimeoutMs, this.#context.clock, signal);
-    if (hasCome()) return;
+    for (;;) {
+      const silentMs = this.#isHoldingUp ? 0 : clock.now() - Math.max(since, this.#heardAt);
+      if (silentMs >= fenceTimeoutMs) break;
+      await this.progressed.becomesWithin(hasCome, fenceTimeoutMs - silentMs, clock, signal);
+      if (hasCome()) return;
+    }
     throw new MigrationError(
       'FENCE_LOST',
-      `A fence did not come out of the change stream within ${Math.round(fenceTimeoutMs / 1000)} s. Look for filters of the log, a stalled log, or a standby that it waits for (PostgreSQL: synchronized_standby_slots), then resume.`,
+      `Nothing has come out of the change stream for ${Math.round(fenceTimeoutMs / 1000)} s, not even a fence. Look for a stalled log, or a standby that it waits for (PostgreSQL: synchronized_standby_slots).`,
     );
   }
 }

@@ -101,10 +101,9 @@ export const ERRORS = {
     'Raise innodb_online_alter_log_max_size (SET GLOBAL, no restart), or choose a calmer time; resume.',
   ),
   STREAM_BROKEN: fatal(1, 'The change stream could not be kept up.', 'Look at the cause; resume.'),
-  FENCE_LOST: fatal(
-    1,
-    'A fence that was committed did not come out of the change stream in time.',
-    'Look for filters, a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); resume.',
+  FENCE_LOST: transient(
+    'Nothing came out of the change stream for a minute, not even a fence that was committed. It is waited for a quarter of an hour in all.',
+    'Look for a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); resume.',
   ),
   VISIBILITY_TIMEOUT: fatal(
     1,

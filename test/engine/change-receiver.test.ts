@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ChangeReceiver } from '../../src/engine/change-receiver.ts';
+import type { MigrationEvent } from '../../src/engine/events.ts';
 import type { Change, Fence, Position, RowKey } from '../../src/engine/model.ts';
 import type { ChangeBatch, ChangeStream } from '../../src/engine/ports.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
@@ -43,13 +44,21 @@ class GivenStream implements ChangeStream {
 const changesOf = (count: number): readonly Change[] =>
   Array.from({ length: count }, (_, number) => ({ kind: 'upsert', key: String(number) as RowKey }));
 
-function receiving(): { readonly clock: VirtualClock; readonly stream: GivenStream; readonly receiver: ChangeReceiver } {
+function receiving() {
   const clock = new VirtualClock();
   const stream = new GivenStream();
   const limits = { pendingKeysMax: 10_000, fenceTimeoutMs: 1000 };
-  const receiver = new ChangeReceiver(stream, limits, { clock, observer: () => {} });
+  const retried: MigrationEvent[] = [];
+  const receiver = new ChangeReceiver(stream, limits, { clock, observer: (event) => retried.push(event) });
   void receiver.pull(SIGNAL);
-  return { clock, stream, receiver };
+  return { clock, stream, receiver, retried };
+}
+
+/** Batches that come before the fence does. */
+async function giveWithoutFence(stream: GivenStream, changes: readonly Change[]): Promise<void> {
+  stream.fence = null;
+  stream.give(changes);
+  await settle();
 }
 
 test('rests after a few changes before it asks for more, and not while there is a backlog', async () => {
@@ -87,4 +96,33 @@ test('knows for how long no change has come, whatever else comes by', async () =
   stream.give([{ kind: 'upsert', key: '1' as RowKey }]);
   await settle();
   expect(receiver.quietMs).toBe(0);
+});
+
+test('a fence is waited for as long as anything comes out of the stream, and while the stream waits for us', async () => {
+  const { clock, stream, receiver, retried } = receiving();
+  const passed = receiver.passFence(SIGNAL);
+  await settle();
+  for (let second = 0; second < 5; second++) {
+    await clock.advance(900);
+    await giveWithoutFence(stream, []);
+  }
+  await giveWithoutFence(stream, changesOf(10_000));
+  await clock.advance(60_000);
+  receiver.map.take();
+  receiver.progressed.notify();
+  await clock.advance(900);
+  stream.fence = 1 as Fence;
+  stream.give([]);
+  await expect(passed).resolves.toBeUndefined();
+  expect(retried).toEqual([]);
+});
+
+test('out of a silent stream another fence is waited for, so many times', async () => {
+  const { clock, receiver, retried } = receiving();
+  const lost = expect(receiver.passFence(SIGNAL)).rejects.toMatchObject({ code: 'FENCE_LOST', isResumable: true });
+  await clock.advance(1000);
+  expect(retried).toMatchObject([{ kind: 'retrying', what: 'waiting for a fence', attempt: 1, code: 'FENCE_LOST' }]);
+  for (let seconds = 0; seconds < 16 * 16; seconds++) await clock.advance(1000);
+  await lost;
+  expect(retried).toHaveLength(15);
 });
