@@ -41,11 +41,12 @@ export class OlderSnapshots {
 
 /** Snapshots by what tells them apart; that of the asking session is left out, and those of vacuums and of standbys. */
 async function readSnapshots(session: Session, signal: AbortSignal): Promise<ReadonlyMap<string, Row>> {
+  // A sender process has one from when a subscriber, or a reader of changes, has made its slot until it has copied the tables.
   const rows = await session.query(
     `SELECT ${sessionColumns}, pg_catalog.concat_ws(' ', a.pid, a.backend_start, a.xact_start, a.backend_xmin) AS name
      FROM pg_catalog.pg_stat_activity AS a
      WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL
-       AND coalesce(a.backend_type, 'client backend') = 'client backend'
+       AND coalesce(a.backend_type, 'client backend') IN ('client backend', 'walsender')
        AND a.datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
     signal,
   );
