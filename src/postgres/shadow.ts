@@ -50,7 +50,8 @@ export function createShadowBuilder(plan: Plan): ShadowBuilder {
  */
 export async function makeCopy(session: Session, source: TableDescription, schema: string, signal: AbortSignal): Promise<void> {
   await session.execute("SET LOCAL default_tablespace = ''", signal);
-  for (const statement of copyStatements(source, schema)) await session.execute(statement, signal);
+  const whole = { ...source, indexes: validIndexes(source) };
+  for (const statement of copyStatements(whole, schema)) await session.execute(statement, signal);
   for (const sequence of source.sequences.filter(({ isIdentity }) => isIdentity)) {
     const place = (of: string): string => quoteTable({ schema: of, table: sequence.name });
     const copy = `${quoteText(place(schema))}::pg_catalog.regclass`;
@@ -135,11 +136,18 @@ async function readExisting(session: Session, table: TableName, signal: AbortSig
   return altered;
 }
 
-/** A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap. */
+/**
+ * A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap.
+ * REINDEX CONCURRENTLY keeps the definition: it builds each index anew beside the old one, which is valid until they change places.
+ */
 export function fingerprintOf(source: TableDescription): string {
   const constraints = source.constraints.filter(({ type }) => type !== 'f');
-  const definition = { ...source, constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
+  const definition = { ...source, indexes: validIndexes(source), constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex');
+}
+
+function validIndexes({ indexes }: TableDescription): readonly Index[] {
+  return indexes.filter(({ isValid }) => isValid);
 }
 
 /** What the schema's comment says. Rejects with PLAN_CHANGED where there is none: the shadow was not made by this migration. */
