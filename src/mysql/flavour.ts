@@ -77,6 +77,15 @@ export function flavourOf(version: string): Flavour {
           )
         : []),
       ...(isMariaDb && versionNumber >= 10_03_07 && versionNumber < 11_05_00 ? ['alter_algorithm = 0'] : []),
+      // ON from 11.6 on: a row of the shadow that was put in while the statement ran would be error 1020 and no duplicate.
+      ...(isMariaDb && hasSnapshotIsolation(versionNumber) ? ['innodb_snapshot_isolation = 0'] : []),
     ],
   };
+}
+
+/** Where MariaDB has innodb_snapshot_isolation: it came with fixes of older series. */
+function hasSnapshotIsolation(version: number): boolean {
+  return (
+    [10_06_18, 10_11_08].some((first) => version >= first && version < Math.ceil(first / 100) * 100) || version >= 11_04_02
+  );
 }

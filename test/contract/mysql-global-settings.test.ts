@@ -9,6 +9,8 @@ import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { plan } from '../support/plan-request.ts';
 import { startServer } from '../support/servers.ts';
 
+const isWaiting = "SHOW GLOBAL STATUS WHERE Variable_name = 'Innodb_row_lock_current_waits' AND Value > 0";
+
 const everything = { after: null, through: null };
 
 const settings = {
@@ -37,7 +39,10 @@ test.each(['mysql', 'mariadb'] as const)(
       'CREATE TABLE wide (id INT PRIMARY KEY, a VARCHAR(9000), b VARCHAR(9000), v INT) CHARACTER SET latin1',
     );
     await application.run("INSERT INTO wide VALUES (1, REPEAT('a', 9000), REPEAT('b', 9000), 1)");
-    const own = { ...settings, [flavour === 'mysql' ? 'transaction_read_only' : 'tx_read_only']: '1' };
+    const own =
+      flavour === 'mysql'
+        ? { ...settings, transaction_read_only: '1' }
+        : { ...settings, tx_read_only: '1', innodb_snapshot_isolation: '1' };
     for (const [variable, value] of Object.entries(own)) await application.run(`SET GLOBAL ${variable} = ${value}`);
     await using server = await openAdapter(process.url);
     await using sessions = createSessionPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
@@ -66,6 +71,15 @@ test.each(['mysql', 'mariadb'] as const)(
     await pair.deleteRows(['2', '3'] as RowKey[], never);
     expect(await pair.insertRows(['2', '3'] as RowKey[], never)).toBe('inserted');
     expect(await pair.insertRows(['2'] as RowKey[], never)).toBe('collided');
+    await pair.deleteRows(['2'] as RowKey[], never);
+    await application.run('BEGIN');
+    await application.run(`INSERT INTO ${made.shadow.table} (id, u) VALUES (2, 9)`);
+    const inserted = pair.insertRows(['2'] as RowKey[], never);
+    while ((await application.run(isWaiting)).length === 0);
+    await application.run('COMMIT');
+    expect(await inserted).toBe('collided');
+    await pair.deleteRows(['2'] as RowKey[], never);
+    expect(await pair.insertRows(['2'] as RowKey[], never)).toBe('inserted');
     expect(await pair.compareRange(everything, never)).toEqual({ isEqual: true, sourceRows: 4, shadowRows: 4 });
     await pair.finishShadow(never);
     expect(await application.run(`SELECT id, u, \`order\`, v, n FROM ${made.shadow.table} ORDER BY id`)).toEqual(
