@@ -3,19 +3,22 @@
  * statement here touches one row by its primary key and commits by itself, so it can be repeated.
  */
 
-import { MigrationError } from '../engine/errors.ts';
-import type { Checkpoint, MigrationId, TableName } from '../engine/model.ts';
-import type { NativePlace, RecordedPlan } from '../engine/native-change.ts';
+import type { MigrationId, TableName } from '../engine/model.ts';
+import type { RecordedPlan } from '../engine/native-change.ts';
 import type { MigrationState } from '../engine/ports.ts';
+import {
+  bookkeepingSchema,
+  claimFrom,
+  layoutVersion,
+  migrationFrom,
+  savedFrom,
+  type ClaimRecord,
+  type RecordedMigration,
+  type Saved,
+} from '../sessions/bookkeeping.ts';
 import { serverErrno } from './errors.ts';
-import type { Row, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-
-/** The schema that holds the bookkeeping. Nothing in it can be migrated. */
-export const bookkeepingSchema = 'tableshift';
-
-/** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
-const layoutVersions = { shadow: 1, native: 2 } as const;
 
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
@@ -72,18 +75,6 @@ export async function createBookkeeping(session: Session, further: readonly stri
   await session.query(`SELECT RELEASE_LOCK(${lock})`, signal);
 }
 
-/** A recorded migration without what only the claim knows (whether it is running). */
-export interface RecordedMigration {
-  readonly id: MigrationId;
-  readonly plan: RecordedPlan;
-  readonly state: MigrationState;
-  readonly checkpoint: Checkpoint | null;
-  readonly place: NativePlace | null;
-  readonly startedAt: string;
-  readonly updatedAt: string;
-  readonly failure: string | null;
-}
-
 /** Newest first; none where there is no bookkeeping yet. `id`: only that one. */
 export async function findMigrations(
   session: Session,
@@ -93,13 +84,13 @@ export async function findMigrations(
   const condition = id === null ? '' : `WHERE m.id = ${quoteText(id)}`;
   try {
     const rows = await session.query(
-      `SELECT m.id, m.version, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpointVersion,
-         ${isoTime('m.started_at')} AS startedAt, ${isoTime('GREATEST(m.updated_at, COALESCE(c.saved_at, m.updated_at))')} AS updatedAt
+      `SELECT m.id, m.version, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpoint_version,
+         ${isoTime('m.started_at')} AS started_at, ${isoTime('GREATEST(m.updated_at, COALESCE(c.saved_at, m.updated_at))')} AS updated_at
        FROM ${migrations} AS m LEFT JOIN ${checkpoints} AS c ON c.migration_id = m.id ${condition}
        ORDER BY m.started_at DESC, m.id`,
       signal,
     );
-    return rows.map(recordedMigration);
+    return rows.map(migrationFrom);
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
@@ -110,7 +101,7 @@ export async function findMigrations(
 export async function recordMigration(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   await session.execute(
     `INSERT INTO ${migrations} (id, version, table_schema, table_name, plan, state, failure, started_at, updated_at)
-     VALUES (${quoteText(plan.id)}, ${layoutVersions[plan.strategy === 'native' ? 'native' : 'shadow']}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
+     VALUES (${quoteText(plan.id)}, ${layoutVersion(plan)}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
        ${quoteText(JSON.stringify(plan))}, 'open', NULL, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))`,
     signal,
   );
@@ -131,9 +122,6 @@ export async function recordState(
   );
 }
 
-/** A checkpoint, or the place of a native change. */
-type Saved = Checkpoint | NativePlace;
-
 /** What `writeCheckpoint` has written for the same migration. */
 export async function readCheckpoint<Kind extends Saved>(
   session: Session,
@@ -151,36 +139,18 @@ export async function readCheckpoint<Kind extends Saved>(
 export async function writeCheckpoint(session: Session, id: MigrationId, saved: Saved, signal: AbortSignal): Promise<void> {
   await session.execute(
     `REPLACE INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
-     VALUES (${quoteText(id)}, ${layoutVersions['sql' in saved ? 'native' : 'shadow']}, ${quoteText(JSON.stringify(saved))}, UTC_TIMESTAMP(3))`,
+     VALUES (${quoteText(id)}, ${layoutVersion(saved)}, ${quoteText(JSON.stringify(saved))}, UTC_TIMESTAMP(3))`,
     signal,
   );
-}
-
-/** Who took a claim last. Whether it is still held only the lock says. */
-export interface ClaimRecord {
-  readonly token: string;
-  readonly migrationId: string;
-  readonly connectionId: number;
-  readonly host: string;
-  readonly pid: number;
-  readonly claimedAt: string;
 }
 
 export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<ClaimRecord | null> {
   const [row] = await session.query(
-    `SELECT token, migration_id AS migrationId, connection_id AS connectionId, host, pid, ${isoTime('claimed_at')} AS claimedAt
+    `SELECT token, migration_id, connection_id, host, pid, ${isoTime('claimed_at')} AS claimed_at
      FROM ${claims} WHERE name = ${quoteText(name)}`,
     signal,
   );
-  if (row === undefined) return null;
-  return {
-    token: row['token'] ?? '',
-    migrationId: row['migrationId'] ?? '',
-    connectionId: Number(row['connectionId']),
-    host: row['host'] ?? '',
-    pid: Number(row['pid']),
-    claimedAt: row['claimedAt'] ?? '',
-  };
+  return row === undefined ? null : claimFrom(row);
 }
 
 export async function writeClaim(
@@ -200,38 +170,6 @@ export async function writeClaim(
 /** Whether a table belongs to the bookkeeping. */
 export function isBookkeeping(table: TableName): boolean {
   return table.schema.toLowerCase() === bookkeepingSchema;
-}
-
-function recordedMigration(row: Row): RecordedMigration {
-  const id = row['id'] as MigrationId;
-  checkVersion(row['version'], id);
-  const plan = JSON.parse(row['plan'] ?? '') as RecordedPlan;
-  const text = row['checkpoint'] ?? null;
-  const version = row['checkpointVersion'];
-  const saved = text === null ? null : savedFrom(text, version, id);
-  return {
-    id,
-    plan,
-    state: row['state'] as MigrationState,
-    checkpoint: saved === null || 'sql' in saved ? null : saved,
-    place: saved !== null && 'sql' in saved ? saved : null,
-    startedAt: row['startedAt'] ?? '',
-    updatedAt: row['updatedAt'] ?? '',
-    failure: row['failure'] ?? null,
-  };
-}
-
-function savedFrom(text: string, version: string | null | undefined, id: MigrationId): Saved {
-  checkVersion(version, id);
-  return JSON.parse(text) as Saved;
-}
-
-function checkVersion(version: string | null | undefined, id: MigrationId): void {
-  if (Object.values(layoutVersions).some((known) => Number(version) === known)) return;
-  throw new MigrationError(
-    'PLAN_CHANGED',
-    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersions.native}); go on with that version.`,
-  );
 }
 
 /** ISO 8601 in UTC with milliseconds; sessions have the time zone +00:00. */

@@ -18,8 +18,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
-import { readClaim, writeClaim } from './bookkeeping.ts';
+import { CLAIM_IDLE_MS, CLAIM_PING_MS, claimedError, claimLostError, retakeClaim } from '../sessions/claims.ts';
 import { hasPassed } from '../sessions/pause.ts';
+import { readClaim, writeClaim } from './bookkeeping.ts';
 import { readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -42,12 +43,7 @@ export interface Claim extends AsyncDisposable {
 
 /** Sessions that one migration may have at the same time. */
 const slotCount = 64;
-const pingMs = 3_000;
-/** Idle seconds after which the server ends the claim session: several pings, and longer than a pause of the process should be. */
-const claimIdleSeconds = 20;
-/** A server may take this long to come back before the claim counts as lost. */
-const retakeLimitMs = 120_000;
-const retryMs = 500;
+const claimIdleSeconds = CLAIM_IDLE_MS / 1000;
 
 /**
  * Takes the claim, and resolves after every session of an earlier holder has been ended and seen gone. The bookkeeping must
@@ -116,26 +112,11 @@ async function awaitClaimLock(session: Session, name: string, signal: AbortSigna
     const isAlive = idle < idleBefore || process === undefined;
     if (isAlive || idle > 2 * claimIdleSeconds) {
       const from = process === undefined ? '' : ` of ${process['User'] ?? ''} from ${process['Host'] ?? ''}`;
-      throw await claimedError(session, { name, holder, from }, signal);
+      const told = `connection ${holder}${from}`;
+      throw claimedError({ connectionId: holder, told }, await readClaim(session, name, signal));
     }
     idleBefore = idle;
   }
-}
-
-async function claimedError(
-  session: Session,
-  holder: { readonly name: string; readonly holder: number; readonly from: string },
-  signal: AbortSignal,
-): Promise<MigrationError> {
-  const record = await readClaim(session, holder.name, signal);
-  const run =
-    record?.connectionId === holder.holder
-      ? `migration ${record.migrationId}, running on ${record.host} (process ${record.pid}) since ${record.claimedAt}`
-      : 'another run';
-  return new MigrationError(
-    'TABLE_CLAIMED',
-    `The table is claimed by ${run}, connection ${holder.holder}${holder.from}. Wait for it or end it.`,
-  );
 }
 
 class HeldClaim implements Claim {
@@ -183,7 +164,7 @@ class HeldClaim implements Claim {
     await this.#held;
     const [row] = await session.query(`SELECT ${this.#isHeldExpression()} AS isHeld`, signal);
     if (row?.['isHeld'] === '1') return;
-    if (this.#lost.signal.aborted || (await this.#isTaken(signal))) throw this.#lostError('another session holds it');
+    if (this.#lost.signal.aborted || (await this.#isTaken(signal))) throw claimLostError('another session holds it');
     // The claim session broke, which the next ping finds out, and nobody else has come: it may be had again in a moment.
     throw new MigrationError('CONNECTION_LOST', 'The session that holds the claim on the table broke and is opened again.');
   }
@@ -219,10 +200,10 @@ class HeldClaim implements Claim {
 
   /** Pings until the claim is given back or lost. Never rejects. */
   async #keep(): Promise<void> {
-    while (await hasPassed(pingMs, this.#over.signal)) {
+    while (await hasPassed(CLAIM_PING_MS, this.#over.signal)) {
       try {
         const [row] = await this.#session.query(`SELECT ${this.#isHeldExpression()} AS isHeld`, new AbortController().signal);
-        if (row?.['isHeld'] !== '1') throw this.#lostError('the lock is gone from its session');
+        if (row?.['isHeld'] !== '1') throw claimLostError('the lock is gone from its session');
       } catch (error) {
         try {
           const retaking = this.#retake(asMigrationError(error));
@@ -244,46 +225,19 @@ class HeldClaim implements Claim {
 
   /** Takes the lock again in a new session, if nobody had it since. */
   async #retake(cause: MigrationError): Promise<void> {
-    if (cause.code !== 'CONNECTION_LOST') throw this.#lostError(cause.message, cause);
-    const deadline = performance.now() + retakeLimitMs;
-    for (;;) {
-      try {
-        this.#session = await this.#openAgain(cause);
-        return;
-      } catch (error) {
-        const reason = asMigrationError(error);
-        if (!reason.isTransient) throw reason.code === 'CLAIM_LOST' ? reason : this.#lostError(reason.message, reason);
-        if (performance.now() > deadline) throw this.#lostError(reason.message, reason);
-        await hasPassed(retryMs, this.#over.signal);
-      }
-    }
+    const { signal } = this.#over;
+    const open = (): Promise<OwnedSession> => openClaimSession(this.#server, signal);
+    const retake = (session: OwnedSession): Promise<void> => this.#retakeLock(session, cause);
+    this.#session = await retakeClaim({ cause, open, retake }, signal);
   }
 
-  async #openAgain(cause: MigrationError): Promise<OwnedSession> {
-    const session = await openClaimSession(this.#server, this.#over.signal);
-    try {
-      if (await this.#isStillOurs(session)) return session;
-      throw this.#lostError('another run has taken it meanwhile', cause);
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async #isStillOurs(session: OwnedSession): Promise<boolean> {
-    const signal = this.#over.signal;
+  async #retakeLock(session: OwnedSession, cause: MigrationError): Promise<void> {
+    const { signal } = this.#over;
     const { flavour, identity } = this.#server;
     // The replica that has taken over has our record too, but not yet all that its predecessor confirmed.
-    if ((await readIdentity(session, flavour, signal)) !== identity) throw this.#lostError('another server has taken over');
+    if ((await readIdentity(session, flavour, signal)) !== identity) throw claimLostError('another server has taken over');
     const [row] = await session.query(`SELECT GET_LOCK(${quoteText(this.#name)}, 0) AS isHeld`, signal);
-    return row?.['isHeld'] === '1' && (await readClaim(session, this.#name, signal))?.token === this.#token;
-  }
-
-  #lostError(why: string, cause?: unknown): MigrationError {
-    return new MigrationError(
-      'CLAIM_LOST',
-      `The claim on the table was lost (${why}), so another run may have begun. Make sure that none is active, then resume.`,
-      { cause },
-    );
+    const isOurs = row?.['isHeld'] === '1' && (await readClaim(session, this.#name, signal))?.token === this.#token;
+    if (!isOurs) throw claimLostError('another run has taken it meanwhile', cause);
   }
 }

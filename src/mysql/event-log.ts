@@ -2,7 +2,8 @@
 
 import type { EventLog } from '../engine/ports.ts';
 import * as log from '../sessions/event-log.ts';
-import { bookkeepingSchema, isMissing, isoTime } from './bookkeeping.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { isMissing, isoTime } from './bookkeeping.ts';
 import type { Server } from './server.ts';
 import { quoteTable, quoteText } from './statements.ts';
 

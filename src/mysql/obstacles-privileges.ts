@@ -1,7 +1,7 @@
 /** Privileges that a migration needs and the user lacks. docs/operating.md says what each is for. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
-import { bookkeepingSchema } from './bookkeeping.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Flavour } from './flavour.ts';
 import { readGrants } from './grants.ts';
 import type { Session } from './session.ts';

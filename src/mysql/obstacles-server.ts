@@ -2,7 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { bookkeepingSchema } from './bookkeeping.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Index, TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';

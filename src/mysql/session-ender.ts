@@ -23,7 +23,7 @@ export interface SessionIdentity {
 /** Through a connection of its own, made anew when it breaks. Nothing here can be aborted; all of it has time limits. */
 export interface SessionEnder extends AsyncDisposable {
   /** Ends the statement that the session is running, if any. Comes back at once; the statement may take a while to end. */
-  killStatement(session: SessionIdentity): Promise<void>;
+  cancelStatement(session: SessionIdentity): Promise<void>;
   /** Ends the session and resolves once the server has rolled it back. Rejects with SESSION_STUCK after a time limit. */
   endSession(session: SessionIdentity): Promise<void>;
   /** Ends whatever session holds each of these marks, and resolves once all are free. Rejects like `endSession`. */
@@ -51,7 +51,7 @@ class ControlConnection implements SessionEnder {
     this.#config = config;
   }
 
-  async killStatement(session: SessionIdentity): Promise<void> {
+  async cancelStatement(session: SessionIdentity): Promise<void> {
     await this.#kill('KILL QUERY', session.connectionId, [session.mark], performance.now() + endLimitMs);
   }
 

@@ -5,8 +5,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
+import { connectionDriver } from '../sessions/connection-driver.ts';
 import type { Pool } from '../sessions/session-pool.ts';
-import { WatchedSession, type SessionDriver, type SessionState } from '../sessions/watched-session.ts';
+import { WatchedSession } from '../sessions/watched-session.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { connect, type Connection, type Reply } from './connection.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
@@ -152,7 +153,9 @@ class MySqlSession implements OwnedSession {
 
   constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
     this.identity = identity;
-    this.#watched = new WatchedSession(new MySqlDriver(connection, identity, ender));
+    this.#watched = new WatchedSession(
+      connectionDriver({ connection, identity, ender, nothing: 'DO 0', isLoss: isConnectionLoss, translate }),
+    );
   }
 
   get connectionId(): number {
@@ -178,58 +181,5 @@ class MySqlSession implements OwnedSession {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#watched[Symbol.asyncDispose]();
-  }
-}
-
-class MySqlDriver implements SessionDriver<Reply> {
-  readonly #connection: Connection;
-  readonly #identity: SessionIdentity;
-  readonly #ender: SessionEnder;
-
-  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
-    this.#connection = connection;
-    this.#identity = identity;
-    this.#ender = ender;
-  }
-
-  get isOpen(): boolean {
-    return this.#connection.isOpen;
-  }
-
-  run(sql: string): Promise<Reply> {
-    return this.#connection.run(sql);
-  }
-
-  /** A KILL QUERY that comes too late for its statement would end the next. */
-  runNothing(): Promise<unknown> {
-    return this.#connection.run('DO 0');
-  }
-
-  end(limitMs: number): Promise<void> {
-    return this.#connection.end(limitMs);
-  }
-
-  destroy(): void {
-    this.#connection.destroy();
-  }
-
-  isLoss(error: unknown): boolean {
-    return isConnectionLoss(error);
-  }
-
-  translate(error: unknown, what: string): MigrationError {
-    return translate(error, what);
-  }
-
-  observe(): Promise<SessionState> {
-    return this.#ender.observe(this.#identity);
-  }
-
-  cancel(): Promise<void> {
-    return this.#ender.killStatement(this.#identity);
-  }
-
-  endSession(): Promise<void> {
-    return this.#ender.endSession(this.#identity);
   }
 }

@@ -5,18 +5,22 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Checkpoint, MigrationId, TableName } from '../engine/model.ts';
-import type { NativePlace, RecordedPlan } from '../engine/native-change.ts';
+import type { MigrationId, TableName } from '../engine/model.ts';
+import type { RecordedPlan } from '../engine/native-change.ts';
 import type { MigrationState } from '../engine/ports.ts';
+import {
+  bookkeepingSchema,
+  claimFrom,
+  layoutVersion,
+  migrationFrom,
+  savedFrom,
+  type ClaimRecord,
+  type RecordedMigration,
+  type Saved,
+} from '../sessions/bookkeeping.ts';
 import { sqlState } from './errors.ts';
 import type { Row, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-
-/** The schema that holds the bookkeeping. Nothing in it can be migrated. */
-export const bookkeepingSchema = 'tableshift';
-
-/** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
-const layoutVersions = { shadow: 1, native: 2 } as const;
 
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
@@ -164,18 +168,6 @@ async function revocations(session: Session, signal: AbortSignal): Promise<reado
   return rows.map((row) => row['statement'] ?? '');
 }
 
-/** A recorded migration without what only the claim knows (whether it is running). */
-export interface RecordedMigration {
-  readonly id: MigrationId;
-  readonly plan: RecordedPlan;
-  readonly state: MigrationState;
-  readonly checkpoint: Checkpoint | null;
-  readonly place: NativePlace | null;
-  readonly startedAt: string;
-  readonly updatedAt: string;
-  readonly failure: string | null;
-}
-
 /** Newest first; none where there is no bookkeeping yet. `id`: only that one. */
 export async function findMigrations(
   session: Session,
@@ -191,7 +183,7 @@ export async function findMigrations(
        ORDER BY m.started_at DESC, m.id`,
       signal,
     );
-    return rows.map(recordedMigration);
+    return rows.map((row) => migrationFrom({ ...row, failure: failureFrom(row) }));
   } catch (error) {
     if (isMissing(error)) return [];
     const missing = sqlState(error) === insufficientPrivilege ? await missingGrants(session, signal) : null;
@@ -203,7 +195,7 @@ export async function findMigrations(
 export async function recordMigration(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   await session.execute(
     `INSERT INTO ${migrations} (id, version, table_schema, table_name, plan, state, failure, started_at, updated_at)
-     VALUES (${quoteText(plan.id)}, ${layoutVersions[plan.strategy === 'native' ? 'native' : 'shadow']}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
+     VALUES (${quoteText(plan.id)}, ${layoutVersion(plan)}, ${quoteText(plan.source.schema)}, ${quoteText(plan.source.table)},
        ${quoteJson(plan)}, 'open', NULL, clock_timestamp(), clock_timestamp())`,
     signal,
   );
@@ -224,9 +216,6 @@ export async function recordState(
   );
 }
 
-/** A checkpoint, or the place of a native change. */
-type Saved = Checkpoint | NativePlace;
-
 /** What `writeCheckpoint` has written for the same migration. */
 export async function readCheckpoint<Kind extends Saved>(
   session: Session,
@@ -244,48 +233,31 @@ export async function readCheckpoint<Kind extends Saved>(
 export async function writeCheckpoint(session: Session, id: MigrationId, saved: Saved, signal: AbortSignal): Promise<void> {
   await session.execute(
     `INSERT INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
-     VALUES (${quoteText(id)}, ${layoutVersions['sql' in saved ? 'native' : 'shadow']}, ${quoteJson(saved)}, clock_timestamp())
+     VALUES (${quoteText(id)}, ${layoutVersion(saved)}, ${quoteJson(saved)}, clock_timestamp())
      ON CONFLICT (migration_id) DO UPDATE
        SET version = EXCLUDED.version, checkpoint = EXCLUDED.checkpoint, saved_at = EXCLUDED.saved_at`,
     signal,
   );
 }
 
-/** Who took a claim last. Whether it is still held only the lock says. */
-export interface ClaimRecord {
-  readonly token: string;
-  /** Of the log at that time: after a failover to a standby it is another. */
+/** With the timeline of the log at that time: after a failover to a standby it is another. */
+export interface TimedClaimRecord extends ClaimRecord {
   readonly timeline: string;
-  readonly migrationId: string;
-  /** The server process of the claim session. */
-  readonly connectionId: number;
-  readonly host: string;
-  readonly pid: number;
-  readonly claimedAt: string;
 }
 
-export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<ClaimRecord | null> {
+export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<TimedClaimRecord | null> {
   const [row] = await session.query(
     `SELECT token, timeline, migration_id, connection_id, host, pid, ${isoTime('claimed_at')} AS claimed_at
      FROM ${claims} WHERE name = ${quoteText(name)}`,
     signal,
   );
-  if (row === undefined) return null;
-  return {
-    token: row['token'] ?? '',
-    timeline: row['timeline'] ?? '',
-    migrationId: row['migration_id'] ?? '',
-    connectionId: Number(row['connection_id']),
-    host: row['host'] ?? '',
-    pid: Number(row['pid']),
-    claimedAt: row['claimed_at'] ?? '',
-  };
+  return row === undefined ? null : { ...claimFrom(row), timeline: row['timeline'] ?? '' };
 }
 
 export async function writeClaim(
   session: Session,
   name: string,
-  claim: Omit<ClaimRecord, 'claimedAt'>,
+  claim: Omit<TimedClaimRecord, 'claimedAt'>,
   signal: AbortSignal,
 ): Promise<void> {
   await session.execute(
@@ -316,37 +288,9 @@ export function isBookkeeping(table: TableName): boolean {
   return table.schema === bookkeepingSchema;
 }
 
-function recordedMigration(row: Row): RecordedMigration {
-  const id = row['id'] as MigrationId;
-  checkVersion(row['version'], id);
-  const plan = JSON.parse(row['plan'] ?? '') as RecordedPlan;
-  const text = row['checkpoint'] ?? null;
-  const version = row['checkpoint_version'];
-  const saved = text === null ? null : savedFrom(text, version, id);
+function failureFrom(row: Row): string | null {
   const failure = row['failure'] ?? null;
-  return {
-    id,
-    plan,
-    state: row['state'] as MigrationState,
-    checkpoint: saved === null || 'sql' in saved ? null : saved,
-    place: saved !== null && 'sql' in saved ? saved : null,
-    startedAt: row['started_at'] ?? '',
-    updatedAt: row['updated_at'] ?? '',
-    failure: failure === null ? null : (JSON.parse(failure) as string),
-  };
-}
-
-function savedFrom(text: string, version: string | null | undefined, id: MigrationId): Saved {
-  checkVersion(version, id);
-  return JSON.parse(text) as Saved;
-}
-
-function checkVersion(version: string | null | undefined, id: MigrationId): void {
-  if (Object.values(layoutVersions).some((known) => Number(version) === known)) return;
-  throw new MigrationError(
-    'PLAN_CHANGED',
-    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersions.native}); go on with that version.`,
-  );
+  return failure === null ? null : (JSON.parse(failure) as string);
 }
 
 /** JSON in ASCII as a literal, which any encoding of the database can hold. */

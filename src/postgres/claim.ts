@@ -19,6 +19,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
+import {
+  CLAIM_IDLE_MS,
+  CLAIM_PING_MS,
+  claimedError,
+  type ClaimHolder,
+  claimLostError,
+  retakeClaim,
+} from '../sessions/claims.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
 import type { Server } from './server.ts';
@@ -43,14 +51,8 @@ export interface Claim extends AsyncDisposable {
 /** Runs a statement on some connection; its rows. */
 export type RunOnConnection = (sql: string, signal: AbortSignal) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
-const pingMs = 3_000;
-/** The server ends the claim session when it was idle for so long: several pings, and longer than a pause of the process should be. */
-const claimIdleMs = 20_000;
 /** Between looks at a holder that may be dead. */
 const lookMs = 1_000;
-/** A server may take this long to come back before the claim counts as lost. */
-const retakeLimitMs = 120_000;
-const retryMs = 500;
 
 /**
  * Takes the claim, and resolves after every session of an earlier holder has been ended and seen gone. The bookkeeping must
@@ -109,7 +111,7 @@ function keyFrom(text: string): LockKey {
 
 function openClaimSession(server: Server, signal: AbortSignal): Promise<OwnedSession> {
   return server.openSession(
-    { applicationName: 'tableshift claim', settings: [`idle_session_timeout = ${claimIdleMs}`] },
+    { applicationName: 'tableshift claim', settings: [`idle_session_timeout = ${CLAIM_IDLE_MS}`] },
     signal,
   );
 }
@@ -141,23 +143,18 @@ async function awaitClaimLock(session: Session, name: string, signal: AbortSigna
     const isSame = before !== undefined && before['pid'] === holder?.['pid'];
     // What users do whom we may not look at is not shown.
     const isAlive = holder?.['state_change'] === null || (isSame && before?.['state_change'] !== holder?.['state_change']);
-    if (isAlive || performance.now() - since > 2 * claimIdleMs) throw await claimedError(session, name, holder ?? {}, signal);
+    if (isAlive || performance.now() - since > 2 * CLAIM_IDLE_MS) {
+      throw claimedError(holderFrom(holder ?? {}), await readClaim(session, name, signal));
+    }
     before = holder;
     await hasPassed(lookMs, signal);
     signal.throwIfAborted();
   }
 }
 
-async function claimedError(session: Session, name: string, holder: Row, signal: AbortSignal): Promise<MigrationError> {
-  const record = await readClaim(session, name, signal);
-  const run =
-    record?.connectionId === Number(holder['pid'])
-      ? `migration ${record.migrationId}, running on ${record.host} (process ${record.pid}) since ${record.claimedAt}`
-      : 'another run';
-  return new MigrationError(
-    'TABLE_CLAIMED',
-    `The table is claimed by ${run}, server process ${holder['pid'] ?? ''} of ${holder['usename'] ?? ''} from ${holder['client'] ?? ''}. Wait for it or end it.`,
-  );
+function holderFrom(row: Row): ClaimHolder {
+  const told = `server process ${row['pid'] ?? ''} of ${row['usename'] ?? ''} from ${row['client'] ?? ''}`;
+  return { connectionId: Number(row['pid']), told };
 }
 
 interface TakenClaim {
@@ -222,7 +219,7 @@ class HeldClaim implements Claim {
     if (await this.#isHeld(run, signal)) return;
     // The claim session may have broken without our having noticed yet, and the claim can then be taken again.
     await this.#ping();
-    if (!(await this.#isHeld(run, signal))) throw this.#lostError('another session holds it, or none');
+    if (!(await this.#isHeld(run, signal))) throw claimLostError('another session holds it, or none');
   }
 
   async #isHeld(run: RunOnConnection, signal: AbortSignal): Promise<boolean> {
@@ -241,7 +238,7 @@ class HeldClaim implements Claim {
 
   /** Pings until the claim is given back or lost. Never rejects. */
   async #keep(): Promise<void> {
-    while (!this.#lost.signal.aborted && (await hasPassed(pingMs, this.#over.signal)))
+    while (!this.#lost.signal.aborted && (await hasPassed(CLAIM_PING_MS, this.#over.signal)))
       await this.#ping().catch(() => undefined);
   }
 
@@ -258,7 +255,7 @@ class HeldClaim implements Claim {
     const { signal } = new AbortController();
     try {
       if (!(await this.#isHeld((sql) => this.#session.query(sql, signal), signal))) {
-        throw this.#lostError('the lock is gone from its session');
+        throw claimLostError('the lock is gone from its session');
       }
     } catch (error) {
       try {
@@ -272,45 +269,17 @@ class HeldClaim implements Claim {
 
   /** Takes the lock again in a new session, if nobody had it since. */
   async #retake(cause: MigrationError): Promise<void> {
-    if (cause.code !== 'CONNECTION_LOST') throw this.#lostError(cause.message, cause);
-    const deadline = performance.now() + retakeLimitMs;
-    for (;;) {
-      try {
-        this.#session = await this.#openAgain(cause);
-        return;
-      } catch (error) {
-        const reason = asMigrationError(error);
-        if (!reason.isTransient) throw reason.code === 'CLAIM_LOST' ? reason : this.#lostError(reason.message, reason);
-        if (performance.now() > deadline) throw this.#lostError(reason.message, reason);
-        await hasPassed(retryMs, this.#over.signal);
-      }
-    }
+    const { signal } = this.#over;
+    const open = (): Promise<OwnedSession> => openClaimSession(this.#server, signal);
+    const retake = (session: OwnedSession): Promise<void> => this.#retakeLock(session, cause);
+    this.#session = await retakeClaim({ cause, open, retake }, signal);
   }
 
-  async #openAgain(cause: MigrationError): Promise<OwnedSession> {
-    const session = await openClaimSession(this.#server, this.#over.signal);
-    try {
-      await this.#assertStillOurs(session, cause);
-      return session;
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async #assertStillOurs(session: OwnedSession, cause: MigrationError): Promise<void> {
+  async #retakeLock(session: OwnedSession, cause: MigrationError): Promise<void> {
     const { name, token, timeline } = this.#claim;
-    const signal = this.#over.signal;
+    const { signal } = this.#over;
     const isOurs = (await tryClaimLock(session, name, signal)) && (await readClaim(session, name, signal))?.token === token;
-    if (!isOurs) throw this.#lostError('another run has taken it meanwhile', cause);
-    if ((await readTimeline(session, signal)) !== timeline) throw this.#lostError('a standby has taken over', cause);
-  }
-
-  #lostError(why: string, cause?: unknown): MigrationError {
-    return new MigrationError(
-      'CLAIM_LOST',
-      `The claim on the table was lost (${why}), so another run may have begun. Make sure that none is active, then resume.`,
-      { cause },
-    );
+    if (!isOurs) throw claimLostError('another run has taken it meanwhile', cause);
+    if ((await readTimeline(session, signal)) !== timeline) throw claimLostError('a standby has taken over', cause);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { claimObstacle, openMigrationObstacles } from '../sessions/claims.ts';
 import { findMigrations, missingGrants, readClaim } from './bookkeeping.ts';
 import type { TableDescription } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
@@ -148,26 +149,13 @@ async function nameObstacles(
 
 /** A live run on the table, or else an unfinished migration of it. */
 async function migrationObstacles(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const { schema, table } = plan.source;
   const missing = await missingGrants(session, signal);
   if (missing !== null) return [{ code: 'MISSING_PRIVILEGE', message: missing }];
   const claim = claimName(plan.source);
   const holder = await findClaimHolder(session, claim, signal);
   if (holder !== null) {
-    const record = await readClaim(session, claim, signal);
-    const message =
-      record?.connectionId === holder
-        ? `Migration ${record.migrationId} of ${schema}.${table} has the claim on it and runs, with process ${holder}.`
-        : `Another run has the claim on ${schema}.${table}, with process ${holder}.`;
-    return [{ code: 'TABLE_IN_USE', message }];
+    const told = `process ${holder}`;
+    return [claimObstacle(plan, { connectionId: holder, told }, await readClaim(session, claim, signal))];
   }
-  const obstacles: Obstacle[] = [];
-  for (const migration of await findMigrations(session, null, signal)) {
-    const { source } = migration.plan;
-    const isThis = migration.state === 'open' && source.schema === schema && source.table === table;
-    if (!isThis || migration.id === plan.id) continue;
-    const message = `Migration ${migration.id} of ${schema}.${table} is unfinished since ${migration.startedAt}.`;
-    obstacles.push({ code: 'MIGRATION_OPEN', message });
-  }
-  return obstacles;
+  return openMigrationObstacles(plan, await findMigrations(session, null, signal));
 }

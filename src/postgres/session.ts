@@ -3,9 +3,9 @@
  * (src/sessions/watched-session.ts says how).
  */
 
-import type { MigrationError } from '../engine/errors.ts';
+import { connectionDriver } from '../sessions/connection-driver.ts';
 import type { Pool } from '../sessions/session-pool.ts';
-import { WatchedSession, type SessionDriver, type SessionState } from '../sessions/watched-session.ts';
+import { WatchedSession } from '../sessions/watched-session.ts';
 import { connect, runAtOnce, type Connection, type Reply, type TransactionState } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
@@ -167,7 +167,9 @@ class PostgresSession implements OwnedSession {
   constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
     this.identity = identity;
     this.#connection = connection;
-    this.#watched = new WatchedSession(new PostgresDriver(connection, identity, ender));
+    this.#watched = new WatchedSession(
+      connectionDriver({ connection, identity, ender, nothing: 'SELECT', isLoss: isConnectionLoss, translate }),
+    );
   }
 
   get pid(): number {
@@ -204,57 +206,5 @@ class PostgresSession implements OwnedSession {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#watched[Symbol.asyncDispose]();
-  }
-}
-
-class PostgresDriver implements SessionDriver<Reply> {
-  readonly #connection: Connection;
-  readonly #identity: SessionIdentity;
-  readonly #ender: SessionEnder;
-
-  constructor(connection: Connection, identity: SessionIdentity, ender: SessionEnder) {
-    this.#connection = connection;
-    this.#identity = identity;
-    this.#ender = ender;
-  }
-
-  get isOpen(): boolean {
-    return this.#connection.isOpen;
-  }
-
-  run(sql: string): Promise<Reply> {
-    return this.#connection.run(sql);
-  }
-
-  runNothing(): Promise<Reply> {
-    return this.#connection.run('SELECT');
-  }
-
-  end(limitMs: number): Promise<void> {
-    return this.#connection.end(limitMs);
-  }
-
-  destroy(): void {
-    this.#connection.destroy();
-  }
-
-  isLoss(error: unknown): boolean {
-    return isConnectionLoss(error);
-  }
-
-  translate(error: unknown, what: string): MigrationError {
-    return translate(error, what);
-  }
-
-  observe(): Promise<SessionState> {
-    return this.#ender.observe(this.#identity);
-  }
-
-  cancel(): Promise<void> {
-    return this.#ender.cancelStatement(this.#identity);
-  }
-
-  endSession(): Promise<void> {
-    return this.#ender.endSession(this.#identity);
   }
 }

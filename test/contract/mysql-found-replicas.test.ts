@@ -1,10 +1,11 @@
 /** Replicas that nobody named, as the server tells of them. */
 import { expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
-import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { type FoundReplicas, foundReplicas } from '../../src/mysql/found-replicas.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
+import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { type Server, type ServerOptions, startServer } from '../support/servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';

@@ -1,10 +1,11 @@
 /** How far replicas are behind, as a reason to slow down. */
 import { describe, expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
-import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { type ReplicaLag, replicaLag } from '../../src/mysql/replica-lag.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
+import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never, openApplication, openAdapter } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
 

@@ -1,13 +1,14 @@
 /** Replicas that hang, die and come back, as a reason to slow down. */
 import { expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
-import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { replicaLag as mysqlReplicaLag } from '../../src/mysql/replica-lag.ts';
 import { createSessionPool as createMysqlPool } from '../../src/mysql/session-pool.ts';
 import { replicaLag as postgresReplicaLag } from '../../src/postgres/replica-lag.ts';
 import { createSessionPool as createPostgresPool } from '../../src/postgres/session-pool.ts';
 import type { ReplicaLag } from '../../src/sessions/replica-lag.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
+import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never, openAdapter } from '../support/adapter-server.ts';
 import { openPostgres } from '../support/postgres-adapter.ts';
 import { type Flavour, startServer } from '../support/servers.ts';

@@ -2,7 +2,7 @@
 import type { Plan, RowKey } from '../../src/engine/model.ts';
 import type { Cutover, CutoverOptions, RowWriter } from '../../src/engine/ports.ts';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
-import { bookkeepingSchema, createBookkeeping } from '../../src/mysql/bookkeeping.ts';
+import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
 import { takeClaim, type Claim } from '../../src/mysql/claim.ts';
 import { createCutover } from '../../src/mysql/cutover.ts';
@@ -10,6 +10,7 @@ import { makePlan } from '../../src/mysql/planner.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { openTablePair, type LockablePair } from '../../src/mysql/table-pair.ts';
+import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never } from './adapter-server.ts';
 
 /** Disposing it gives the claim back and leaves the tables. */

@@ -1,0 +1,103 @@
+/** What claims on a table have in common on either server: how one is taken again, and how they are told. */
+
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import type { Obstacle } from '../engine/obstacles.ts';
+import type { Plan } from '../engine/model.ts';
+import type { ClaimRecord, RecordedMigration } from './bookkeeping.ts';
+import { hasPassed } from './pause.ts';
+
+/** Between two questions whether the claim is still held. */
+export const CLAIM_PING_MS = 3_000;
+/** Idle time after which the server ends the claim session: several pings, and longer than a pause of the process should be. */
+export const CLAIM_IDLE_MS = 20_000;
+/** A server may take this long to come back before the claim counts as lost. */
+const retakeLimitMs = 120_000;
+const retryMs = 500;
+
+/** How a claim is taken again. */
+export interface Retaking<Session extends AsyncDisposable> {
+  /** Of losing the claim session. */
+  readonly cause: MigrationError;
+  readonly open: () => Promise<Session>;
+  /** Takes the lock. Rejects with CLAIM_LOST if another run has had it since. */
+  readonly retake: (session: Session) => Promise<void>;
+}
+
+/** A new claim session with the lock, when the old one has lost its connection. Rejects with CLAIM_LOST. */
+export async function retakeClaim<Session extends AsyncDisposable>(
+  retaking: Retaking<Session>,
+  signal: AbortSignal,
+): Promise<Session> {
+  const { cause } = retaking;
+  if (cause.code !== 'CONNECTION_LOST') throw claimLostError(cause.message, cause);
+  const deadline = performance.now() + retakeLimitMs;
+  for (;;) {
+    try {
+      return await openWithLock(retaking);
+    } catch (error) {
+      const reason = asMigrationError(error);
+      if (reason.code === 'CLAIM_LOST') throw reason;
+      if (!reason.isTransient || performance.now() > deadline) throw claimLostError(reason.message, reason);
+      await hasPassed(retryMs, signal);
+    }
+  }
+}
+
+async function openWithLock<Session extends AsyncDisposable>({ open, retake }: Retaking<Session>): Promise<Session> {
+  const session = await open();
+  try {
+    await retake(session);
+    return session;
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** CLAIM_LOST. */
+export function claimLostError(why: string, cause?: unknown): MigrationError {
+  return new MigrationError(
+    'CLAIM_LOST',
+    `The claim on the table was lost (${why}), so another run may have begun. Make sure that none is active, then resume.`,
+    { cause },
+  );
+}
+
+/** Who holds a claim, as the server tells it. */
+export interface ClaimHolder {
+  readonly connectionId: number;
+  /** Such as `connection 7 of root from 10.0.0.1`. */
+  readonly told: string;
+}
+
+/** TABLE_CLAIMED. `record` is that of whoever took the claim last. */
+export function claimedError({ connectionId, told }: ClaimHolder, record: ClaimRecord | null): MigrationError {
+  const run =
+    record?.connectionId === connectionId
+      ? `migration ${record.migrationId}, running on ${record.host} (process ${record.pid}) since ${record.claimedAt}`
+      : 'another run';
+  return new MigrationError('TABLE_CLAIMED', `The table is claimed by ${run}, ${told}. Wait for it or end it.`);
+}
+
+/** That a run has the claim on the plan's table. */
+export function claimObstacle({ source }: Plan, { connectionId, told }: ClaimHolder, record: ClaimRecord | null): Obstacle {
+  const name = `${source.schema}.${source.table}`;
+  const message =
+    record?.connectionId === connectionId
+      ? `Migration ${record.migrationId} of ${name} has the claim on it and runs, with ${told}.`
+      : `Another run has the claim on ${name}, with ${told}.`;
+  return { code: 'TABLE_IN_USE', message };
+}
+
+/** Other migrations of the plan's table that are unfinished. */
+export function openMigrationObstacles({ id, source }: Plan, migrations: readonly RecordedMigration[]): readonly Obstacle[] {
+  return migrations
+    .filter(({ id: other, plan, state }) => {
+      const isSameTable = plan.source.schema === source.schema && plan.source.table === source.table;
+      return state === 'open' && isSameTable && other !== id;
+    })
+    .map(({ id, startedAt }) => ({
+      code: 'MIGRATION_OPEN',
+      message: `Migration ${id} of ${source.schema}.${source.table} is unfinished since ${startedAt}.`,
+    }));
+}
