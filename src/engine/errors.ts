@@ -28,7 +28,7 @@ export const ERRORS = {
     'Look for load or locks on the server; resume.',
   ),
   LOCK_WAIT: transient(
-    'A lock on the shadow or on the bookkeeping was not had in time. It is tried again without a bound where the shadow is made or finished.',
+    'A lock on the table, the shadow or the bookkeeping was not had in time. While rows are copied, applied and verified it is tried again without a bound.',
     'Look who holds it; resume.',
   ),
   DEADLOCK: transient(

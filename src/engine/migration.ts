@@ -239,7 +239,8 @@ class Migration {
     const { claim, clock, observer, controls } = run;
     const { options } = controls;
     const { pair } = claim;
-    const context = { clock, observer };
+    // Somebody who has locked the table keeps everybody else waiting, too, and may take hours.
+    const context = awaitingLocks({ clock, observer });
     this.#run = run;
     this.#context = context;
     this.#resumedFrom = checkpoint;
@@ -334,7 +335,7 @@ class Migration {
     const { stream } = this.#receiver;
     if (this.#resumedFrom === null) {
       this.#context.observer({ kind: 'phase-entered', phase: 'prepare' });
-      await retry('creating the shadow', () => pair.createShadow(signal), awaitingLocks(this.#context), signal);
+      await retry('creating the shadow', () => pair.createShadow(signal), this.#context, signal);
     }
     await retry('waiting for visibility', () => stream.awaitVisible(stream.start, signal), this.#context, signal);
     if (this.#run.controls.options.latency !== null)
@@ -407,7 +408,7 @@ class Migration {
     if (this.#phase === 'finish-shadow') {
       // It is heavy work too, but once begun it goes on: half an index is worth nothing.
       while (controls.pausedBy !== null) await controls.changed(signal);
-      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), awaitingLocks(this.#context), signal);
+      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
       await this.#advance('finish-shadow', 'catch-up', signal);
     }
   }

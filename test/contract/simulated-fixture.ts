@@ -1,6 +1,6 @@
 /** The contract's table on the simulated server. A pump lets virtual time go on for as long as the fixture is open. */
 
-import type { Database } from '../../src/engine/ports.ts';
+import type { Clock, Database } from '../../src/engine/ports.ts';
 import { SimulatedDatabase, simulatedPlan } from '../simulation/database.ts';
 import { Judge } from '../simulation/judge.ts';
 import { SimulatedProcess } from '../simulation/process.ts';
@@ -9,7 +9,8 @@ import { type Scenario, scenarioOf } from '../simulation/scenario.ts';
 import { Server } from '../simulation/server.ts';
 import { SourceTable } from '../simulation/source-table.ts';
 import type { LockRequest } from '../simulation/table-lock.ts';
-import { World } from '../simulation/world.ts';
+import { VirtualClock, World } from '../simulation/world.ts';
+import { Chance } from '../simulation/chance.ts';
 import { CONTRACT_ROWS, type ContractRow, type ContractWrite, type PortFixture } from './port-fixture.ts';
 
 const QUIET: Partial<Scenario> = {
@@ -26,14 +27,15 @@ const QUIET: Partial<Scenario> = {
   lostSwaps: 0,
 };
 
-export async function openSimulatedFixture(bias: Partial<Scenario>): Promise<PortFixture> {
+export async function openSimulatedFixture(bias: Partial<Scenario>): Promise<SimulatedFixture> {
   return new SimulatedFixture({ ...QUIET, ...bias });
 }
 
-class SimulatedFixture implements PortFixture {
+export class SimulatedFixture implements PortFixture {
   readonly database: Database;
   readonly other: Database;
   readonly plan: PortFixture['plan'];
+  readonly clock: Clock;
   readonly #world = new World(null);
   readonly #server: Server;
   readonly #process = new SimulatedProcess(0);
@@ -54,6 +56,7 @@ class SimulatedFixture implements PortFixture {
     });
     this.database = new SimulatedDatabase(this.#server, this.#process, order);
     this.other = new SimulatedDatabase(this.#server, new SimulatedProcess(1), order);
+    this.clock = new VirtualClock(this.#world, this.#process, new Chance(1, 'clock'));
     this.#pump = this.#run();
   }
 
