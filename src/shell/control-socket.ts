@@ -53,7 +53,7 @@ async function makeFolder(folder: string): Promise<string | null> {
   if (failure !== undefined && failure.code !== 'EEXIST')
     return `${folder} cannot be made (${failure.code ?? failure.message})`;
   const status = await lstat(folder);
-  const isOurs = status.isDirectory() && status.uid === userInfo().uid && (status.mode & 0o077) === 0;
+  const isOurs = status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0;
   return isOurs ? null : `${folder} is not a directory of this user alone`;
 }
 
@@ -72,7 +72,7 @@ export async function askSocket(
   { body = '', id = null }: RequestParts = {},
 ): Promise<SocketAnswer | null> {
   return await new Promise<SocketAnswer | null>((resolve, reject) => {
-    const headers = { [USER_HEADER]: userInfo().username, ...(id === null ? {} : { [ID_HEADER]: id }) };
+    const headers = { [USER_HEADER]: nameOfUser(), ...(id === null ? {} : { [ID_HEADER]: id }) };
     const options = { socketPath: path, method, path: what, headers, agent: false, timeout: ANSWER_WITHIN_MS };
     const call = request(options, (response) => {
       const chunks: Buffer[] = [];
@@ -91,9 +91,18 @@ export async function askSocket(
   });
 }
 
+/** A container may run as a user whom no file knows. */
+function nameOfUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.()}`;
+  }
+}
+
 function folders(environment: Environment): readonly string[] {
   const runtime = environment['XDG_RUNTIME_DIR'] ?? '';
-  const shared = join(tmpdir(), `tableshift-${userInfo().uid}`);
+  const shared = join(tmpdir(), `tableshift-${process.getuid?.()}`);
   return runtime === '' ? [shared] : [join(runtime, 'tableshift'), shared];
 }
 

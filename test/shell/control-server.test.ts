@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listenOnHttp, listenOnSocket, type ControlHandler } from '../../src/shell/control-server.ts';
 import { parseCommandLine } from '../../src/shell/cli.ts';
@@ -95,6 +96,25 @@ describe('the socket of a run', () => {
     const script = `require('net').connect(${JSON.stringify(listening.place)}).on('connect', () => console.log('in')).on('error', (e) => console.log(e.code))`;
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { uid: 65_534, gid: 65_534, cwd: '/' });
     expect(stdout).toBe('EACCES\n');
+  });
+
+  test('is found and used by a user who has no name, as in some containers', async (context) => {
+    context.skip(process.getuid?.() !== 0, 'only root can be another user');
+    const path = join(folder, 'nameless.mjs');
+    const stdin = {
+      contents: `import { askSocket, prepareSocketPath } from './control-socket.ts';
+        const path = await prepareSocketPath('k3v9x2', {});
+        console.log(path, await askSocket(path, 'GET', '/status'));`,
+      resolveDir: join(import.meta.dirname, '../../src/shell'),
+    };
+    await build({ stdin, bundle: true, platform: 'node', format: 'esm', outfile: path, logLevel: 'silent' });
+    chmodSync(folder, 0o755);
+    const own = mkdtempSync(join(folder, 'own-'));
+    chmodSync(own, 0o777);
+    const { stdout } = await promisify(execFile)(process.execPath, [path], {
+      ...{ uid: 4_321_000, gid: 4_321_000, cwd: '/', env: { TMPDIR: own } },
+    });
+    expect(stdout).toBe(`${own}/tableshift-4321000/k3v9x2.sock null\n`);
   });
 
   test('wants GET to show and POST to change, and knows nothing else', async () => {
