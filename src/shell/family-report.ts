@@ -1,7 +1,7 @@
 /** The report of a run of several tables: what they have in common, then the report of each. */
 
-import { writeFile } from 'node:fs/promises';
 import type { FamilySummary } from './family-summary.ts';
+import { writeOutside } from './outside-files.ts';
 import { codeText, markdownTable, type Report, reportMarkdown, type ReportMoments, verdict } from './report.ts';
 import { readableCount, readableDuration } from './units.ts';
 
@@ -30,7 +30,7 @@ export function makeFamilyReport(
 /** JSON where the name ends in .json, else Markdown. */
 export async function writeFamilyReport(path: string, report: FamilyReport): Promise<void> {
   const text = path.toLowerCase().endsWith('.json') ? `${JSON.stringify(report, null, 2)}\n` : familyReportMarkdown(report);
-  await writeFile(path, text);
+  await writeOutside(path, text);
 }
 
 /** For people. The headings of each table's own report stand one level lower. */

@@ -1,9 +1,9 @@
 /** The report of a native change: what a DBA attaches to the ticket. */
 
-import { writeFile } from 'node:fs/promises';
 import type { NativeMigration } from '../index.ts';
 import { oneLine } from './live-frame.ts';
 import { nativePlanText, type NativeSummary } from './native-summary.ts';
+import { writeOutside } from './outside-files.ts';
 import { codeText, markdownTable, type ReportMoments } from './report.ts';
 import type { NotableEvent, RunRecord, StepRecord } from './run-record.ts';
 import { readableDuration } from './units.ts';
@@ -47,7 +47,7 @@ export function makeNativeReport({ plan, record, summary, startedAt, endedAt, co
 /** JSON where the name ends in .json, else Markdown. */
 export async function writeNativeReport(path: string, report: NativeReport): Promise<void> {
   const isJson = path.toLowerCase().endsWith('.json');
-  await writeFile(path, isJson ? `${JSON.stringify(report, null, 2)}\n` : nativeReportMarkdown(report));
+  await writeOutside(path, isJson ? `${JSON.stringify(report, null, 2)}\n` : nativeReportMarkdown(report));
 }
 
 /** For people. */

@@ -1,13 +1,12 @@
 /** The report of a run: what a DBA attaches to the ticket. */
 
-import { access, stat, writeFile } from 'node:fs/promises';
-import { constants } from 'node:fs';
 import { dirname } from 'node:path';
-import { MigrationError } from '../engine/errors.ts';
+import { messageOf, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { oneLine } from './live-frame.ts';
 import { attemptText } from './live-status.ts';
 import { PHASE_WORDS } from './log.ts';
+import { faultOfWriting, writeOutside } from './outside-files.ts';
 import { planText, tableText } from './plan-text.ts';
 import type { AttemptRecord, NotableEvent, RunRecord } from './run-record.ts';
 import type { Summary } from './summary.ts';
@@ -65,25 +64,14 @@ export function makeReport({ plan, record, summary, startedAt, endedAt, commandL
 
 /** Before a run: rejects with BAD_USAGE where the report could not be written at its end. */
 export async function checkReportPath(path: string): Promise<void> {
-  const isWritable = (path: string): Promise<boolean> =>
-    access(path, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-  const status = await stat(path).catch(() => null);
-  if (status?.isDirectory() === true) throw badReport(path, 'that is a directory');
-  if (status !== null && !(await isWritable(path))) throw badReport(path, 'that file cannot be written to');
-  if (status === null && !(await isWritable(dirname(path)))) throw badReport(path, 'its directory cannot be written to');
-}
-
-function badReport(path: string, reason: string): MigrationError {
-  return new MigrationError('BAD_USAGE', `--report ${path}: ${reason}.`);
+  const fault = await faultOfWriting(path, dirname(path)).catch(messageOf);
+  if (fault !== '') throw new MigrationError('BAD_USAGE', `--report ${path}: ${fault}.`);
 }
 
 /** JSON where the name ends in .json, else Markdown. */
 export async function writeReport(path: string, report: Report): Promise<void> {
   const text = path.toLowerCase().endsWith('.json') ? `${JSON.stringify(report, null, 2)}\n` : reportMarkdown(report);
-  await writeFile(path, text);
+  await writeOutside(path, text);
 }
 
 /** For people. `level` is that of its first heading. */

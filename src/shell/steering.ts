@@ -104,13 +104,14 @@ export async function openSteering(options: SteeringOptions, pace: MigrationOpti
 /** Another signal, or none, may take the place of the present one while a run asks it. */
 class ReplaceableSignal implements ThrottleSignal {
   readonly name: string;
-  #signal: ThrottleSignal | null = null;
+  #signal: (ThrottleSignal & Partial<Disposable>) | null = null;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  replace(signal: ThrottleSignal | null): void {
+  replace(signal: (ThrottleSignal & Partial<Disposable>) | null): void {
+    this.#signal?.[Symbol.dispose]?.();
     this.#signal = signal;
   }
 
