@@ -7,6 +7,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
+import type { SessionEnderFor } from '../sessions/connection-driver.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
 import { connect, type Connection } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -20,15 +21,9 @@ export interface SessionIdentity {
   readonly mark: string;
 }
 
-/** Through a connection of its own, made anew when it breaks. Nothing here can be aborted; all of it has time limits. */
-export interface SessionEnder extends AsyncDisposable {
-  /** Ends the statement that the session is running, if any. Comes back at once; the statement may take a while to end. */
-  cancelStatement(session: SessionIdentity): Promise<void>;
-  /** Ends the session and resolves once the server has rolled it back. Rejects with SESSION_STUCK after a time limit. */
-  endSession(session: SessionIdentity): Promise<void>;
+export interface SessionEnder extends SessionEnderFor<SessionIdentity> {
   /** Ends whatever session holds each of these marks, and resolves once all are free. Rejects like `endSession`. */
   endHolders(marks: readonly string[]): Promise<void>;
-  observe(session: SessionIdentity): Promise<SessionState>;
 }
 
 /** The server may be restarting, recovering, or rolling a long statement back; a run that goes on after it is worth a wait. */

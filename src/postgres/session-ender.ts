@@ -6,6 +6,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
+import type { SessionEnderFor } from '../sessions/connection-driver.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
 import { connect, liftTimeLimits, runAtOnce, type Connection, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -22,18 +23,12 @@ export interface SessionIdentity {
 /** Key of an advisory lock: a signed 64-bit number. */
 export type LockKey = bigint;
 
-/** Through a connection of its own, made anew when it breaks. Nothing here can be aborted; all of it has time limits. */
-export interface SessionEnder extends AsyncDisposable {
-  /** Ends the statement that the session is running, if any. Comes back at once; the statement may take a while to end. */
-  cancelStatement(session: SessionIdentity): Promise<void>;
-  /** Ends the session and resolves once the server has rolled it back. Rejects with SESSION_STUCK after a time limit. */
-  endSession(session: SessionIdentity): Promise<void>;
+export interface SessionEnder extends SessionEnderFor<SessionIdentity> {
   /**
    * Ends whatever sessions hold this advisory lock in any mode, replication connections included, and resolves once nobody
    * does. Rejects like `endSession`, and with ACCESS_DENIED if they belong to a user whose sessions we may not end.
    */
   endHolders(key: LockKey): Promise<void>;
-  observe(session: SessionIdentity): Promise<SessionState>;
 }
 
 /** The server may be restarting or recovering; a run that goes on after it is worth a wait. */

@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Checkpoint, MigrationId } from '../engine/model.ts';
 import type { NativePlace, RecordedPlan } from '../engine/native-change.ts';
-import type { MigrationState } from '../engine/ports.ts';
+import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
 
 /** The schema that holds the bookkeeping. Nothing in it can be migrated. */
 export const bookkeepingSchema = 'tableshift';
@@ -11,17 +11,8 @@ export const bookkeepingSchema = 'tableshift';
 /** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
 const layoutVersions = { shadow: 1, native: 2 } as const;
 
-/** A recorded migration without what only the claim knows (whether it is running). */
-export interface RecordedMigration {
-  readonly id: MigrationId;
-  readonly plan: RecordedPlan;
-  readonly state: MigrationState;
-  readonly checkpoint: Checkpoint | null;
-  readonly place: NativePlace | null;
-  readonly startedAt: string;
-  readonly updatedAt: string;
-  readonly failure: string | null;
-}
+/** A recorded migration without what is not in its row: whether somebody holds the claim, and what its swap has left. */
+export type RecordedMigration = Omit<MigrationRecord, 'isRunning' | 'unsettled'>;
 
 /** A checkpoint, or the place of a native change. */
 export type Saved = Checkpoint | NativePlace;

@@ -11,17 +11,19 @@ interface DriverConnection<Reply> {
   destroy(): void;
 }
 
-/** Ends sessions and their statements by way of another connection. */
-interface Ender<Identity> {
-  observe(session: Identity): Promise<SessionState>;
+/** Through a connection of its own, made anew when it breaks. Nothing here can be aborted; all of it has time limits. */
+export interface SessionEnderFor<Identity> extends AsyncDisposable {
+  /** Ends the statement that the session is running, if any. Comes back at once; the statement may take a while to end. */
   cancelStatement(session: Identity): Promise<void>;
+  /** Ends the session and resolves once the server has rolled it back. Rejects with SESSION_STUCK after a time limit. */
   endSession(session: Identity): Promise<void>;
+  observe(session: Identity): Promise<SessionState>;
 }
 
 export interface ConnectionDriverParts<Reply, Identity> {
   readonly connection: DriverConnection<Reply>;
   readonly identity: Identity;
-  readonly ender: Ender<Identity>;
+  readonly ender: SessionEnderFor<Identity>;
   /** A statement that does nothing. */
   readonly nothing: string;
   readonly isLoss: (error: unknown) => boolean;
