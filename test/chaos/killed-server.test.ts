@@ -1,9 +1,10 @@
 /** A server that is killed, or restarted in order, while a migration runs and an application writes. */
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { blameless, LiveTable } from '../support/live-table.ts';
 import { deadlockFlags } from '../support/server-deadlocks.ts';
 import { type Server, startServer } from '../support/servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
 
 const ends: Readonly<Record<string, (server: Server) => Promise<void>>> = {
   killed: (server) => server.kill9(),
@@ -21,7 +22,7 @@ const servers = {
   postgres: { alter: 'ALTER COLUMN amount TYPE bigint', cases: [...kills, ...shutDowns] },
 } as const;
 
-describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
+describeSideBySide(['mysql', 'mariadb', 'postgres'], 'on', (flavour) => {
   const { alter, cases } = servers[flavour];
 
   test.each(cases)(

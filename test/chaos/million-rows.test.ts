@@ -1,10 +1,15 @@
-/** A million rows under open-loop traffic, 300 write transactions a second and 1,200 row changes: nothing lost, figures reported. */
+/**
+ * Many rows under open-loop traffic, 300 write transactions a second and 1,200 row changes: nothing lost, figures reported. With
+ * TABLESHIFT_TIMED_TESTS=1 they are a million.
+ */
 import { describe, expect, test } from 'vitest';
 import { measureLive } from '../support/live-measure.ts';
 import { deadlockFlags, isBetweenCopies, readDeadlocks } from '../support/server-deadlocks.ts';
 import { startServer } from '../support/servers.ts';
 import { runTool, type ToolRun } from '../support/tableshift-process.ts';
 import type { TrafficReport } from '../support/traffic-record.ts';
+
+const rows = process.env['TABLESHIFT_TIMED_TESTS'] === '1' ? 1_000_000 : 300_000;
 
 const servers = {
   mysql: { alter: 'MODIFY amount BIGINT NOT NULL', flags: ['--innodb-buffer-pool-size=1G'] },
@@ -15,9 +20,9 @@ const servers = {
 describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
   const { alter, flags } = servers[flavour];
 
-  test('a million rows change their type under traffic, verified, and every acknowledged write is in the new table', async () => {
+  test(`${rows} rows change their type under traffic, verified, and every acknowledged write is in the new table`, async () => {
     await using server = await startServer({ flavour, extraFlags: [...flags, ...deadlockFlags[flavour]] });
-    const load = { rows: 1_000_000, writesPerSecond: 300, readsPerSecond: 100, writers: 4, hasTwin: false };
+    const load = { rows, writesPerSecond: 300, readsPerSecond: 100, writers: 4, hasTwin: false };
     const runs: ToolRun[] = [];
     const { report, longestAtCutover, ledger } = await measureLive(
       {
@@ -43,9 +48,9 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
       rowsDiffering: 0,
       lagMaxMs: expect.any(Number),
     });
-    expect(run?.summary?.['rowsVerified']).toBeGreaterThan(900_000);
+    expect(run?.summary?.['rowsVerified']).toBeGreaterThan(0.9 * rows);
     expect(ledger.differences).toEqual([]);
-    expect(ledger.rowsCompared).toBeGreaterThan(900_000);
+    expect(ledger.rowsCompared).toBeGreaterThan(0.9 * rows);
     expect({ errors: report.errors, wrongReads: report.wrongReads }).toEqual({ errors: {}, wrongReads: [] });
     // Applications may meet each other in a deadlock; the log has every one, but for those about a table's lock. The program's own
     // inserts may too, where rows take over each other's unique values, and are repeated: nothing else of it may be in one.
