@@ -14,7 +14,7 @@ export async function serverObstacles(session: Session, tables: number, signal: 
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
       has_database_privilege(current_database(), 'CREATE') AS can_create, has_database_privilege(current_database(), 'TEMPORARY') AS has_temporary, current_user AS username, current_database() AS database,
-      current_setting('synchronous_standby_names') AS standbys,
+      current_setting('synchronous_standby_names') AS standbys, current_setting('session_replication_role') = 'replica' AS is_replica,
       (SELECT string_agg(pubname, ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables) AS publications,
       (SELECT greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database WHERE datname = current_database()) AS age`,
     signal,
@@ -41,6 +41,11 @@ export async function serverObstacles(session: Session, tables: number, signal: 
     refuse(free >= 1 && free < tables, 'NO_FREE_SLOT', some);
   }
   refuse(row?.['can_replicate'] !== 't', 'MISSING_PRIVILEGE', `The role ${username ?? ''} lacks the attribute REPLICATION.`);
+  refuse(
+    row?.['is_replica'] === 't',
+    'MISSING_PRIVILEGE',
+    `The role ${username ?? ''} has session_replication_role = replica, under which the server leaves deferrable constraints unchecked, and may not change it: ALTER ROLE ${username ?? ''} RESET session_replication_role (or ALTER DATABASE), or GRANT SET ON PARAMETER session_replication_role.`,
+  );
   refuse(
     row?.['can_create'] !== 't',
     'MISSING_PRIVILEGE',

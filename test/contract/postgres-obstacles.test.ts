@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBookkeeping, recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { findMigrations } from '../../src/postgres/bookkeeping.ts';
-import { findObstacles } from '../../src/postgres/obstacles.ts';
+import { findObstacles, surroundingObstacles } from '../../src/postgres/obstacles.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import {
   createPostgresSchema,
@@ -323,6 +323,31 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual(ofTable);
     } finally {
       await schema.application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    }
+  });
+
+  test('a role in whose sessions deferrable constraints are not checked is refused unless it may change that', async () => {
+    await using schema = await withStatements(plain);
+    const role = `r_${schema.name}`;
+    const { application } = schema;
+    await application.run(
+      `CREATE ROLE ${role} LOGIN SUPERUSER; ALTER ROLE ${role} SET session_replication_role = replica; ALTER TABLE t OWNER TO ${role}`,
+    );
+    const messages = async (): Promise<readonly string[]> => {
+      await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
+      await using session = await other.openSession({}, never);
+      return (await surroundingObstacles(session, 1, never)).map(({ message }) => message.split(':')[0] ?? '');
+    };
+    try {
+      expect(await messages()).toEqual([]);
+      await application.run(`ALTER ROLE ${role} NOSUPERUSER REPLICATION; GRANT CREATE ON DATABASE postgres TO ${role}`);
+      expect(await messages()).toEqual([
+        `The role ${role} has session_replication_role = replica, under which the server leaves deferrable constraints unchecked, and may not change it`,
+      ]);
+      await application.run(`GRANT SET ON PARAMETER session_replication_role TO ${role}`);
+      expect(await messages()).toEqual([]);
+    } finally {
+      await application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
     }
   });
 
