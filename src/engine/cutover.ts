@@ -83,11 +83,11 @@ export class CutoverRunner {
 
   async #attempt(attempt: number, signal: AbortSignal): Promise<AttemptResult> {
     const { applier, cutover } = this.#parts;
-    const { lockTimeoutMs, holdTimeoutMs } = this.#limits;
+    const { lockTimeoutMs, holdTimeoutMs, oldSnapshots } = this.#limits;
     await applier.hold(signal);
     try {
       const outcome = await cutover.attempt(
-        { lockTimeoutMs, holdTimeoutMs, ...this.#endingBlockers(attempt) },
+        { lockTimeoutMs, holdTimeoutMs, oldSnapshots, ...this.#endingBlockers(attempt) },
         (locked, inner) => this.#drainInTime(locked, inner),
         signal,
       );

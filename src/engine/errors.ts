@@ -131,7 +131,7 @@ export const ERRORS = {
   CUTOVER_NOT_LOCKED: fatal(
     5,
     'The lock for the cutover was not had within the attempts allowed.',
-    'End what blocks it, or choose a calmer time; resume.',
+    'End what blocks it, or choose a calmer time; resume. Past a transaction that only has an old snapshot, and will not read the table any more, with --old-snapshots ignore.',
   ),
   UNSETTLED: fatal(
     1,

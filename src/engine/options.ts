@@ -1,6 +1,7 @@
 /** The settings of a run, with their usual values. */
 
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from './load.ts';
+import type { OldSnapshots } from './ports.ts';
 
 /** Workers that copy and compare. On any server more would only wait for each other. */
 export const COPY_WORKERS_MAX = 24;
@@ -20,6 +21,7 @@ export interface CutoverLimits {
   readonly attemptsMax: number;
   /** Attempts that must have failed before the sessions in the way of the next are ended; 0: never. */
   readonly killBlockersAfter: number;
+  readonly oldSnapshots: OldSnapshots;
   readonly pauseFirstMs: number;
   readonly pauseMaxMs: number;
   /** Lag above which catching up goes on and an attempt is not begun, milliseconds. */
@@ -76,6 +78,7 @@ export const DEFAULT_OPTIONS: MigrationOptions = {
     holdTimeoutMs: 5000,
     attemptsMax: 10,
     killBlockersAfter: 0,
+    oldSnapshots: 'wait',
     pauseFirstMs: 1000,
     pauseMaxMs: 60_000,
     lagMaxMs: 1000,

@@ -348,7 +348,16 @@ export interface CutoverOptions {
    * `blockers`, with the reason. Called for each that was ended, synchronously; must not throw.
    */
   readonly onBlockerEnded?: (blocker: string) => void;
+  /**
+   * Transactions of others whose snapshot is older than rows of the shadow: they would find these missing in the new table, without
+   * an error. `wait`, or nothing: for up to `lockTimeoutMs`, while nobody waits for us; those that stay are `blockers`, and nothing
+   * happened.
+   */
+  readonly oldSnapshots?: OldSnapshots;
 }
+
+/** What becomes of transactions whose snapshot is older than the new table. */
+export type OldSnapshots = 'wait' | 'ignore';
 
 export type CutoverOutcome =
   | { readonly kind: 'swapped'; readonly blockedMs: number }

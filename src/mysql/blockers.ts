@@ -6,6 +6,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
+import type { EndedHolders } from '../sessions/older-snapshots.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { findLockHolders, type LockHolder, readLockHolders } from './lock-holders.ts';
@@ -55,25 +56,45 @@ export class Blockers {
 
   /** Ends those that may be ended, each after another look, until `over` aborts. Does not wait for their roll-back. */
   async end(over: AbortSignal, signal: AbortSignal): Promise<void> {
-    for (const { identity } of await this.#read(signal)) {
-      if (over.aborted) return;
-      const holder = (await this.#read(signal)).find((one) => one.identity === identity);
-      if (holder !== undefined && holder.immunity === null) await this.#kill(holder, signal);
-    }
+    await this.#endThose(() => !over.aborted, signal);
   }
 
-  async #kill(holder: LockHolder, signal: AbortSignal): Promise<void> {
+  /** Those of these connections only. */
+  async endAmong(connectionIds: readonly number[], signal: AbortSignal): Promise<EndedHolders> {
+    const isAmong = ({ connectionId }: LockHolder): boolean => connectionIds.some((id) => id === connectionId);
+    const isAnyEnded = (await this.#endThose(isAmong, signal)) > 0;
+    const holders = await this.#read(signal);
+    const whyNot = (id: number): string | null => {
+      const holder = holders.find(({ connectionId }) => connectionId === id);
+      return holder === undefined ? null : (this.#reasons.get(holder.identity) ?? holder.immunity);
+    };
+    return { isAnyEnded, whyNot };
+  }
+
+  async #endThose(isMeant: (holder: LockHolder) => boolean, signal: AbortSignal): Promise<number> {
+    let ended = 0;
+    for (const { identity } of (await this.#read(signal)).filter(isMeant)) {
+      const holder = (await this.#read(signal)).find((one) => one.identity === identity);
+      if (holder === undefined || holder.immunity !== null || !isMeant(holder)) continue;
+      if (await this.#kill(holder, signal)) ended += 1;
+    }
+    return ended;
+  }
+
+  /** False where it is gone already, or may not be ended. */
+  async #kill(holder: LockHolder, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#lock.observer.execute(`KILL ${holder.connectionId ?? 0}`, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (serverErrno(error) === noSuchThread) return;
+      if (serverErrno(error) === noSuchThread) return false;
       if (!(error instanceof MigrationError) || error.code !== 'ACCESS_DENIED') throw error;
       this.#reasons.set(holder.identity, 'the server does not let this user end it');
-      return;
+      return false;
     }
     this.#reasons.set(holder.identity, 'it was told to end, and rolls back');
     this.#onEnded?.(holder.sentence);
+    return true;
   }
 
   async #read(signal: AbortSignal): Promise<readonly LockHolder[]> {

@@ -1,7 +1,8 @@
 /**
  * One attempt to swap one table, or several together: all or none.
  *
- *   open sessions, make the writers ready, raise the counters      nobody waits yet
+ *   wait until snapshots older than the shadows' rows are gone     nobody waits yet
+ *   make the writers ready, raise the counters
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up
  *   drain all, side by side                                        through the session that holds the lock
  *   has a prepared XA transaction changed a source?                MariaDB: it may have lost its locks
@@ -20,8 +21,10 @@ import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
+import type { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { closeAttempt } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
+import { Blockers } from './blockers.ts';
 import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
 import { swapInOneSession, swapLimit, type SwappedPlans } from './cutover-one-session.ts';
@@ -45,9 +48,10 @@ import {
   settleForeignKeys,
   shortWaits,
 } from './foreign-key-swap.ts';
+import { readSnapshots, snapshotPollMs } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
-import { lockSettings, lockTables } from './table-lock.ts';
+import { lockSettings, type LockRequest, lockTables } from './table-lock.ts';
 
 /** One table of an attempt. */
 export interface CutoverParts {
@@ -80,6 +84,15 @@ export interface AttemptSessions {
   readonly relays: readonly Relay[];
 }
 
+/** What an attempt works with beside the tables. */
+export interface AttemptHow {
+  readonly options: CutoverOptions;
+  /** One for each table, in the same order. */
+  readonly drains: readonly Drain[];
+  /** Of the same run, for all its attempts. */
+  readonly olderSnapshots: OlderSnapshots;
+}
+
 /** How the swap in an attempt ended. In each case no RENAME is under way any more. */
 export type SwapResult =
   | { readonly kind: 'swapped' }
@@ -95,11 +108,7 @@ export type SwapResult =
  * claim ends the sessions in its slots. Only after the swap may the first be left out, being done; what a session of ours
  * could still do then is what `settle` does too. The locker is shown to hold every table's claim.
  */
-export async function attemptSwap(
-  tables: Swapped,
-  how: { readonly options: CutoverOptions; readonly drains: readonly Drain[] },
-  signal: AbortSignal,
-): Promise<CutoverOutcome> {
+export async function attemptSwap(tables: Swapped, how: AttemptHow, signal: AbortSignal): Promise<CutoverOutcome> {
   const [{ claim, server }] = tables;
   const { options } = how;
   const opened: OwnedSession[] = [];
@@ -139,21 +148,21 @@ class Attempt {
   readonly #sessions: AttemptSessions;
   readonly #options: CutoverOptions;
   readonly #drains: readonly Drain[];
+  readonly #olderSnapshots: OlderSnapshots;
 
-  constructor(
-    tables: Swapped,
-    sessions: AttemptSessions,
-    how: { readonly options: CutoverOptions; readonly drains: readonly Drain[] },
-  ) {
+  constructor(tables: Swapped, sessions: AttemptSessions, how: AttemptHow) {
     this.#tables = tables;
     this.#plans = plansOf(tables);
     this.#sessions = sessions;
     this.#options = how.options;
     this.#drains = how.drains;
+    this.#olderSnapshots = how.olderSnapshots;
   }
 
   async run(signal: AbortSignal): Promise<CutoverOutcome> {
     const { locker, observer } = this.#sessions;
+    const older = await this.#awaitOlderSnapshots(signal);
+    if (older.length > 0) return { kind: 'not-locked', blockers: older };
     const writers: RowWriter[] = [];
     for (const { plan, prepareWriter } of this.#tables) {
       writers.push(await prepareWriter(locker, signal));
@@ -167,7 +176,7 @@ class Attempt {
     try {
       await this.#prepareForeignKeys(signal);
       const askedAt = performance.now();
-      const lock = await this.#lock(signal);
+      const lock = await lockTables(this.#lockRequest, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);
       if (this.#undecided.length > 0) return { kind: 'not-locked', blockers: this.#undecided };
@@ -184,6 +193,20 @@ class Attempt {
     } finally {
       if (isSwapped === false) await this.#restore();
     }
+  }
+
+  /** Who is left. */
+  async #awaitOlderSnapshots(signal: AbortSignal): Promise<readonly string[]> {
+    const { lockTimeoutMs, oldSnapshots, onBlockerEnded } = this.#options;
+    if (oldSnapshots === 'ignore') return [];
+    const inTheWay = new Blockers(this.#lockRequest, onBlockerEnded);
+    const wait = {
+      read: (inner: AbortSignal) => readSnapshots(this.#sessions.observer, inner),
+      pollMs: snapshotPollMs,
+      limitMs: lockTimeoutMs,
+      end: inTheWay.areEnded ? (ids: readonly number[], inner: AbortSignal) => inTheWay.endAmong(ids, inner) : null,
+    };
+    return await this.#olderSnapshots.awaitGone(wait, signal);
   }
 
   get #isInTwoSessions(): boolean {
@@ -211,13 +234,13 @@ class Attempt {
   }
 
   /** One statement for all: the server takes the locks in one order, and sees circles with those that applications take. */
-  async #lock(signal: AbortSignal): ReturnType<typeof lockTables> {
+  get #lockRequest(): LockRequest {
     const { locker, observer } = this.#sessions;
     const [{ server }] = this.#tables;
     const sentry = this.#isInTwoSessions ? [lastLocked(this.#plans).retired] : [];
     const own = this.#plans.flatMap(({ source, shadow }) => [source, shadow]);
     const tables = [...own, ...sentry, ...relatedTables(this.#tables)];
-    return await lockTables({ locker, observer, flavour: server.flavour, tables, options: this.#options }, signal);
+    return { locker, observer, flavour: server.flavour, tables, options: this.#options };
   }
 
   async #swap(): Promise<SwapResult> {

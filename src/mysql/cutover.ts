@@ -2,6 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, Drain } from '../engine/ports.ts';
+import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { settleTriggers } from './carry-over-triggers.ts';
 import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
@@ -16,13 +17,14 @@ export function createCutover(parts: CutoverParts): Cutover {
 
 class TableSwap implements Cutover {
   readonly #parts: CutoverParts;
+  readonly #olderSnapshots = new OlderSnapshots();
 
   constructor(parts: CutoverParts) {
     this.#parts = parts;
   }
 
   attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome> {
-    return attemptSwap([this.#parts], { options, drains: [drain] }, signal);
+    return attemptSwap([this.#parts], { options, drains: [drain], olderSnapshots: this.#olderSnapshots }, signal);
   }
 
   async hasSwapped(signal: AbortSignal): Promise<boolean> {

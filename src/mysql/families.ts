@@ -2,6 +2,7 @@
 
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { assert } from '../engine/errors.ts';
+import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { type ClaimedTable, claimTables, disposeAll } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
@@ -25,12 +26,13 @@ export function createFamilies(server: Server, options: DatabaseOptions): Famili
 }
 
 function familyOf(members: readonly ClaimedTable[]): FamilyClaim {
+  const olderSnapshots = new OlderSnapshots();
   return {
     members,
     attempt(options, drains, signal) {
       const [first, ...others] = members.map(({ cutoverParts }) => cutoverParts);
       assert(first !== undefined && drains.length === members.length, 'each table is drained by a function of its own');
-      return attemptSwap([first, ...others], { options, drains }, signal);
+      return attemptSwap([first, ...others], { options, drains, olderSnapshots }, signal);
     },
     [Symbol.asyncDispose]: () => disposeAll(members),
   };

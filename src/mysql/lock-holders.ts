@@ -166,13 +166,14 @@ function readHolder(row: Row): LockHolder {
   return {
     connectionId: id === null ? null : Number(id),
     identity: `${row['thread'] ?? ''} ${id ?? ''}`,
-    sentence: id === null ? 'a prepared XA transaction, which waits to be committed or rolled back' : describeHolder(row),
+    sentence: id === null ? 'a prepared XA transaction, which waits to be committed or rolled back' : describeSession(row),
     hasWritten: Number(row['rowsModified'] ?? 0) > 0,
     immunity: immunityOf(row),
   };
 }
 
-const systemUsers = ['system user', 'event_scheduler', 'mysql.session', 'mysql.sys', 'mysql.infoschema', 'mariadb.sys'];
+/** Of the server's own sessions. */
+export const systemUsers = ['system user', 'event_scheduler', 'mysql.session', 'mysql.sys', 'mysql.infoschema', 'mariadb.sys'];
 /** Replication, event workers, and whatever else the server does by itself. */
 const systemCommands = /^(Daemon|Connect|Binlog Dump|Register Slave|Register Replica|Slave_|Replica_)/;
 const backupPrograms = /dump|backup/i;
@@ -195,7 +196,8 @@ function immunityOf(row: Row): string | null {
   return rows > rowsModifiedMax ? `it has changed ${rows} rows, which would take long to roll back` : null;
 }
 
-function describeHolder(row: Row): string {
+/** `connection 5 of app from 10.0.0.7:33060, idle for 5 s in a transaction since 2026-01-31 12:00:00: SELECT …`. */
+export function describeSession(row: Row): string {
   const who = `connection ${row['id'] ?? ''} of ${row['user'] ?? ''} from ${row['host'] ?? ''}`;
   const seconds = Math.max(0, Number(row['seconds'] ?? 0));
   const doing = row['command'] === 'Sleep' ? `idle for ${seconds} s` : `running for ${seconds} s`;

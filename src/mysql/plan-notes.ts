@@ -12,7 +12,6 @@ import { histogramNotes } from './histograms.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
 import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
-import type { OldSnapshot } from './old-snapshots.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { addedUniques } from './unique-indexes.ts';
 import type { UnloggedSession } from './unlogged-sessions.ts';
@@ -25,7 +24,8 @@ export interface PlanSurroundings {
   readonly isDeferring: boolean;
   readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly unloggedSessions: readonly UnloggedSession[];
-  readonly oldSnapshots: readonly OldSnapshot[];
+  /** Who holds one, one sentence each. */
+  readonly oldSnapshots: readonly string[];
   /** Null where the server cannot tell. */
   readonly disk: Disk | null;
   readonly logRetention: LogRetention;
@@ -159,8 +159,8 @@ function sessionNote({ connectionId, user, setting }: UnloggedSession): string {
   return `Connection ${connectionId} of ${user} ${what}: ${effect} what it writes to the table.`;
 }
 
-function snapshotNote({ connectionId, user, since }: OldSnapshot): string {
-  return `Connection ${connectionId} of ${user} has read rows in one transaction since ${since}: if that is a report or a dump and goes on, it finds rows of this table missing after the swap, without an error. Let the swap wait for its end (--cutover manual).`;
+function snapshotNote(holder: string): string {
+  return `An open transaction may keep its view of the rows, and the cutover waits for its end (--old-snapshots): ${holder}.`;
 }
 
 function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {

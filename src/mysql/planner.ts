@@ -11,7 +11,7 @@ import { readHistograms } from './histograms.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readDisk } from './obstacles-disk.ts';
 import { distinct, surroundingObstacles } from './obstacles.ts';
-import { findOldSnapshots } from './old-snapshots.ts';
+import { findOldSnapshots } from './older-snapshots.ts';
 import { tableNames } from './plan-names.ts';
 import { planNotes, type PlanSurroundings } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';

@@ -1,46 +1,14 @@
-/**
- * Waiting for snapshots that are older than rows of the shadow. The new table has its rows from when they were copied, so a
- * transaction whose snapshot is older would find them missing there, without an error. Only REPEATABLE READ and SERIALIZABLE
- * keep a snapshot from one statement to the next, but others do not show what they are.
- *
- *   at the first attempt    every snapshot that is held at that moment is waited for: copying has just ended
- *   at every attempt        those of transactions that rest between statements, which are certainly kept
- *
- * What remains are snapshots of the last second: their transactions see the new table as far as it had been brought up to date.
- */
+/** Snapshots that transactions on PostgreSQL hold: src/sessions/older-snapshots.ts says why a swap waits for them. */
 
-import { hasPassed } from '../sessions/pause.ts';
+import type { HeldSnapshot } from '../sessions/older-snapshots.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
-import type { Row, Session } from './session.ts';
+import type { Session } from './session.ts';
 
-const pollMs = 50;
-
-/** Remembers over the attempts of a run which snapshots were there when copying had ended. */
-export class OlderSnapshots {
-  #first: ReadonlySet<string> | null = null;
-
-  /** Resolves with nobody once all are gone, or after `limitMs` with who is left, one sentence each. Blocks nobody meanwhile. */
-  async awaitGone(session: Session, limitMs: number, signal: AbortSignal): Promise<readonly string[]> {
-    const deadline = performance.now() + limitMs;
-    let held = await readSnapshots(session, signal);
-    this.#first ??= new Set(held.keys());
-    const awaited = new Set([...held].filter(([, row]) => isResting(row)).map(([name]) => name));
-    for (;;) {
-      // A snapshot that was gone once does not come back: a later one of the same transaction is new.
-      this.#first = new Set([...this.#first].filter((name) => held.has(name)));
-      const left = new Set([...this.#first, ...[...awaited].filter((name) => held.has(name))]);
-      if (left.size === 0) return [];
-      if (performance.now() > deadline) {
-        return [...left].map((name) => `${describeSession(held.get(name) ?? {})}, whose snapshot is older than the new table`);
-      }
-      await hasPassed(pollMs, signal);
-      held = await readSnapshots(session, signal);
-    }
-  }
-}
-
-/** Snapshots by what tells them apart; that of the asking session is left out, and those of vacuums and of standbys. */
-async function readSnapshots(session: Session, signal: AbortSignal): Promise<ReadonlyMap<string, Row>> {
+/**
+ * Snapshots by what tells them apart; that of the asking session is left out, and those of vacuums and of standbys. A transaction
+ * in READ COMMITTED has one while a statement runs, and does not show what it is. What sessions do whom we may not look at is not shown.
+ */
+export async function readSnapshots(session: Session, signal: AbortSignal): Promise<ReadonlyMap<string, HeldSnapshot>> {
   // A sender process has one from when a subscriber, or a reader of changes, has made its slot until it has copied the tables.
   const rows = await session.query(
     `SELECT ${sessionColumns}, pg_catalog.concat_ws(' ', a.pid, a.backend_start, a.xact_start, a.backend_xmin) AS name
@@ -50,9 +18,14 @@ async function readSnapshots(session: Session, signal: AbortSignal): Promise<Rea
        AND a.datid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`,
     signal,
   );
-  return new Map(rows.map((row) => [row['name'] ?? '', row]));
-}
-
-function isResting(row: Row): boolean {
-  return (row['state'] ?? '').startsWith('idle in transaction');
+  return new Map(
+    rows.map((row) => [
+      row['name'] ?? '',
+      {
+        sessionId: Number(row['pid']),
+        sentence: describeSession(row),
+        isResting: (row['state'] ?? '').startsWith('idle in transaction'),
+      },
+    ]),
+  );
 }

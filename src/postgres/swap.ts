@@ -21,6 +21,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { timeLimit } from '../sessions/pause.ts';
+import { type EndedHolders, OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
@@ -30,7 +31,7 @@ import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
 import type { Partners } from './foreign-keys.ts';
 import { findLockHolders } from './lock-holders.ts';
-import { OlderSnapshots } from './older-snapshots.ts';
+import { readSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { serverError } from './errors.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -193,15 +194,21 @@ export class TableSwap {
     }
   }
 
-  /** Who is left. Those that have used a table are ended where that is asked for; a snapshot alone takes nothing from anybody. */
+  /** Who is left. */
   async #awaitOlderSnapshots(observer: Session, request: LockRequest, signal: AbortSignal): Promise<readonly string[]> {
     const { inTheWay, options } = request;
-    let left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
-    if (left.length === 0 || !inTheWay.areEnded) return left;
-    if (await endOldHolders(request, signal)) {
-      left = await this.#olderSnapshots.awaitGone(observer, options.lockTimeoutMs, signal);
-    }
-    return left.map((sentence) => `${sentence} (not ended: it holds no lock on the table, or must be spared)`);
+    if (options.oldSnapshots === 'ignore') return [];
+    const end = async (_: readonly number[], inner: AbortSignal): Promise<EndedHolders> => ({
+      isAnyEnded: await endOldHolders(request, inner),
+      whyNot: () => null,
+    });
+    const wait = {
+      read: (inner: AbortSignal) => readSnapshots(observer, inner),
+      pollMs: snapshotPollMs,
+      limitMs: options.lockTimeoutMs,
+      end: inTheWay.areEnded ? end : null,
+    };
+    return await this.#olderSnapshots.awaitGone(wait, signal);
   }
 
   /**
@@ -320,6 +327,7 @@ async function dropEmptied(session: Session, { shadow, source, retired }: Plan, 
   await session.execute(`DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)} RESTRICT`, signal).catch(() => undefined);
 }
 
+const snapshotPollMs = 50;
 /** A COMMIT that has not answered by then hangs. */
 const commitGraceMs = 10_000;
 const rollBackLimitMs = 15_000;

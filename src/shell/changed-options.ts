@@ -17,6 +17,7 @@ const NAMES: Readonly<Record<string, OptionName>> = {
   'cutover.holdTimeoutMs': 'cutoverHoldTimeoutMs',
   'cutover.attemptsMax': 'cutoverAttempts',
   'cutover.killBlockersAfter': 'killBlockersAfter',
+  'cutover.oldSnapshots': 'oldSnapshots',
   'load.runningThreadsMax': 'maxRunningThreads',
   'load.replicaLagMaxMs': 'maxLagMs',
   'load.query': 'throttleQuery',

@@ -4,6 +4,7 @@ import type { Hold } from '../engine/controls.ts';
 import type { Progress } from '../engine/events.ts';
 import type { LoadFigures } from '../engine/load.ts';
 import type { Phase, Plan } from '../engine/model.ts';
+import type { OldSnapshots } from '../engine/ports.ts';
 import { oneLine } from './live-frame.ts';
 import { activityText, describeProgress } from './log.ts';
 import { tableText } from './plan-text.ts';
@@ -64,6 +65,7 @@ interface LiveOptions extends SteeringSettings {
   readonly cutoverHoldTimeoutMs: number;
   readonly cutoverAttempts: number;
   readonly killBlockersAfter: number;
+  readonly oldSnapshots: OldSnapshots;
 }
 
 /** The status at this moment. */
@@ -113,6 +115,7 @@ export function liveStatus(
       cutoverHoldTimeoutMs: options.cutover.holdTimeoutMs,
       cutoverAttempts: options.cutover.attemptsMax,
       killBlockersAfter: options.cutover.killBlockersAfter,
+      oldSnapshots: options.cutover.oldSnapshots,
       ...settings,
     },
   };

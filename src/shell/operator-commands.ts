@@ -66,6 +66,7 @@ const PACE = {
   killBlockersAfter: (value, { cutover }) => ({
     cutover: checkCutoverLimits({ ...cutover, killBlockersAfter: Number(value) }),
   }),
+  oldSnapshots: (value, { cutover }) => ({ cutover: { ...cutover, oldSnapshots: value === 'ignore' ? 'ignore' : 'wait' } }),
 } as const satisfies Changes<ChangeableOptions>;
 
 /** The same for what the server is asked about first. Null takes a limit away. */

@@ -285,6 +285,17 @@ export const OPTIONS = {
     group: 'Cutover',
     commands: ['plan', ...RUN],
   },
+  oldSnapshots: {
+    flag: 'old-snapshots',
+    environment: 'TABLESHIFT_OLD_SNAPSHOTS',
+    kind: 'choice',
+    choices: ['wait', 'ignore'],
+    default: DEFAULT_OPTIONS.cutover.oldSnapshots,
+    placeholder: 'WHAT',
+    help: 'Transactions of others that keep a view of the rows from before the cutover (a dump, a report) find rows of the new table missing, without an error. wait: an attempt gives up, naming them, while they are open. ignore: it swaps nevertheless.',
+    group: 'Cutover',
+    commands: RUN,
+  },
 
   maxLatencyMs: {
     flag: 'max-latency',

@@ -13,7 +13,8 @@ import {
   update,
 } from './port-fixture.ts';
 
-const LIMITS = { lockTimeoutMs: 2000, holdTimeoutMs: 5000 };
+/** Transactions of tests beside these, on the same server, are no matter. */
+const LIMITS = { lockTimeoutMs: 2000, holdTimeoutMs: 5000, oldSnapshots: 'ignore' } as const;
 
 export function describeCutoverContract(open: OpenFixture): void {
   describe('Cutover', () => {
@@ -157,7 +158,7 @@ export function describeCutoverContract(open: OpenFixture): void {
       await using claim = await claimWithShadow(f);
       let isWritten = false;
       const attempt = claim.cutover.attempt(
-        { lockTimeoutMs: 2000, holdTimeoutMs: 1000 },
+        { ...LIMITS, holdTimeoutMs: 1000 },
         async () => {
           await f.write(insert(4));
           isWritten = true;

@@ -1,6 +1,6 @@
 /** Who is ended and who is spared when a cutover of MySQL or MariaDB may end what is in its way. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CutoverOutcome } from '../../src/engine/ports.ts';
+import type { CutoverOptions, CutoverOutcome } from '../../src/engine/ports.ts';
 import { blockerObstacles } from '../../src/mysql/obstacles-blockers.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { type Application, createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
@@ -8,7 +8,8 @@ import { claimTable } from '../support/claimed-table.ts';
 import { startServer, type Server as PrivateServer } from '../support/servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
 
-const limits = { lockTimeoutMs: 1_000, holdTimeoutMs: 10_000 };
+/** Transactions of tests beside these, on the same server, are no matter. */
+const limits = { lockTimeoutMs: 1_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
 
 describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (flavour) => {
   let machine: PrivateServer;
@@ -23,7 +24,7 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
   });
 
   /** What an attempt does about one session that has done `statements`; the last of them may go on meanwhile. */
-  async function attemptAgainst(statements: readonly string[], lasting?: string) {
+  async function attemptAgainst(statements: readonly string[], lasting?: string, options: Partial<CutoverOptions> = {}) {
     await using schema = await createSchema(machine.url);
     await schema.application.run(`CREATE TABLE ${schema.name}.orders (id INT PRIMARY KEY, v INT NOT NULL) ENGINE=InnoDB`);
     await schema.application.run(`INSERT INTO ${schema.name}.orders VALUES (1, 1), (2, 2), (3, 3)`);
@@ -38,7 +39,7 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
     const onBlockerEnded = (blocker: string): void => {
       ended.push(blocker);
     };
-    const outcome = await orders.cutover.attempt({ ...limits, onBlockerEnded }, () => Promise.resolve(), never);
+    const outcome = await orders.cutover.attempt({ ...limits, ...options, onBlockerEnded }, () => Promise.resolve(), never);
     const isAlive = await isConnected(schema.application, holder);
     await schema.application.run(`KILL ${holder.connectionId}`).catch(() => undefined);
     await going;
@@ -95,6 +96,20 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
     const { outcome, ended, isAlive } = await attemptAgainst([], dump);
     expect({ ended, isAlive }).toEqual({ ended: [], isAlive: true });
     expect(blockersOf(outcome)).toEqual([expect.stringMatching(/ \(not ended: it makes a backup\)$/)]);
+  });
+
+  test('ends who keeps an old snapshot and holds a lock on the table before anybody waits, and spares a dump', async () => {
+    const read = ['SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'BEGIN', 'SELECT * FROM orders'];
+    const waiting = { oldSnapshots: 'wait', lockTimeoutMs: 300 } as const;
+    const application = await attemptAgainst(read, undefined, waiting);
+    expect(application.outcome.kind).toBe('swapped');
+    expect(application.ended).toHaveLength(1);
+    const begin = ['SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION WITH CONSISTENT SNAPSHOT'];
+    const dump = await attemptAgainst(begin, 'SELECT /*!40001 SQL_NO_CACHE */ SLEEP(600) FROM `orders`', waiting);
+    expect({ ended: dump.ended, isAlive: dump.isAlive }).toEqual({ ended: [], isAlive: true });
+    expect(blockersOf(dump.outcome)).toEqual([
+      expect.stringMatching(/, whose snapshot is older than the new table \(not ended: it makes a backup\)$/),
+    ]);
   });
 
   test('is refused to a user who may not end sessions, or may not see who holds a lock', async () => {

@@ -11,7 +11,8 @@ import { sharedServer } from '../support/shared-servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy, type Fate } from '../support/tcp-proxy.ts';
 
-const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
+/** Transactions of tests beside these, on the same server, are no matter. */
+const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
 
 describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   const url = sharedServer(flavour);

@@ -10,7 +10,8 @@ import { sharedServer } from '../support/shared-servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
-const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
+/** Transactions of tests beside these, on the same server, are no matter. */
+const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
 const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
 const everything = { after: null, through: null };
 

@@ -9,7 +9,8 @@ import { sharedServer } from '../support/shared-servers.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 import { countedKeys, openTriggerShop, startCountingWriters } from '../support/trigger-shop.ts';
 
-const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000 };
+/** Transactions of tests beside these, on the same server, are no matter. */
+const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
 const clauses = 'ADD COLUMN extra INT NOT NULL DEFAULT 7 FIRST';
 
 describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {

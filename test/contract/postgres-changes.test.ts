@@ -67,6 +67,7 @@ const cutover = {
   holdTimeoutMs: 5000,
   attemptsMax: 4,
   killBlockersAfter: 0,
+  oldSnapshots: 'wait',
   pauseFirstMs: 200,
   pauseMaxMs: 400,
   lagMaxMs: 1000,

@@ -55,6 +55,7 @@ const settings: readonly (readonly [setting: string, name: string, before: unkno
   ['cutover-hold-timeout=9s', 'cutover.holdTimeoutMs', 5_000, 9_000],
   ['cutover-attempts=77', 'cutover.attemptsMax', 10, 77],
   ['kill-blockers-after=3', 'cutover.killBlockersAfter', 0, 3],
+  ['old-snapshots=ignore', 'cutover.oldSnapshots', 'wait', 'ignore'],
   ['max-running-threads=9', 'load.runningThreadsMax', 64, 9],
   ['max-lag=2s', 'load.replicaLagMaxMs', 5_000, 2_000],
   ['max-load=Threads_running=25', 'load.max.Threads_running', null, 25],

@@ -30,6 +30,7 @@ describe('the limits of a run', () => {
         cutoverHoldTimeoutMs: '7s',
         cutoverAttempts: '9',
         killBlockersAfter: '4',
+        oldSnapshots: 'ignore',
         maxLatencyMs: '30ms',
       },
       ...{ maxRunningThreads: '20', replicas: 'mysql://r1, mysql://r2:3307,', replicaDiscovery: false, maxLagMs: '2s' },
@@ -58,6 +59,7 @@ describe('the limits of a run', () => {
           holdTimeoutMs: 7_000,
           attemptsMax: 9,
           killBlockersAfter: 4,
+          oldSnapshots: 'ignore',
         },
         load: {
           runningThreadsMax: 20,

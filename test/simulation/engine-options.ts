@@ -29,6 +29,7 @@ export function engineOptions(scenario: Scenario): MigrationOptions {
       pauseMaxMs: 400,
       attemptsMax: 25,
       killBlockersAfter: 2,
+      oldSnapshots: 'wait',
     },
   };
 }
