@@ -18,6 +18,8 @@ export function slotName(id: MigrationId): string {
 export interface SlotState {
   /** `reserved`, `extended`, `unreserved` or `lost`. */
   readonly walStatus: string;
+  /** Why it is lost, in the server's word for it (since 17); null where it is not, or where the server does not tell. */
+  readonly reason: string | null;
   readonly isActive: boolean;
   readonly activePid: number | null;
   /** Log that the server keeps because of it. */
@@ -62,16 +64,20 @@ export async function createSlot(
   await connection.longCommand(`CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`, signal);
 }
 
+/** Of a row `s` of pg_replication_slots. */
+export const lossReason = "(pg_catalog.to_jsonb(s) ->> 'invalidation_reason')";
+
 export async function findSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState | null> {
   const [row] = await session.query(
-    `SELECT wal_status, active::text AS active, active_pid::text AS pid, ` +
+    `SELECT wal_status, ${lossReason} AS reason, active::text AS active, active_pid::text AS pid, ` +
       `pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::text AS retained ` +
-      `FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteText(name)}`,
+      `FROM pg_catalog.pg_replication_slots AS s WHERE slot_name = ${quoteText(name)}`,
     signal,
   );
   if (row === undefined) return null;
   return {
     walStatus: row['wal_status'] ?? 'unknown',
+    reason: row['reason'] ?? null,
     isActive: row['active'] === 'true',
     activePid: row['pid'] == null ? null : Number(row['pid']),
     retainedBytes: Number(row['retained'] ?? 0),
@@ -97,11 +103,21 @@ export async function requireSlot(session: Session, name: string, signal: AbortS
 }
 
 /** Why nothing can be read from a slot: it is gone (null) or lost. Null where it can. */
-export function slotFault(name: string, state: Pick<SlotState, 'walStatus'> | null): MigrationError | null {
+export function slotFault(name: string, state: Pick<SlotState, 'walStatus' | 'reason'> | null): MigrationError | null {
   if (state !== null && state.walStatus !== 'lost') return null;
-  const why = state === null ? 'is gone' : 'was invalidated, because it kept more log than the server allows';
+  const { why, setting } = state === null ? { why: 'is gone', setting: sizeLimit } : lossOf(state.reason);
   return new MigrationError(
     'LOG_PURGED',
-    `The replication slot ${name} ${why}. Give this migration up, raise max_slot_wal_keep_size, and start anew.`,
+    `The replication slot ${name} ${why}. Give this migration up, raise ${setting}, and start anew.`,
   );
+}
+
+const sizeLimit = 'max_slot_wal_keep_size';
+
+function lossOf(reason: string | null): { readonly why: string; readonly setting: string } {
+  if (reason === 'idle_timeout') {
+    const why = 'was invalidated, because nobody has read from it for longer than the server allows';
+    return { why, setting: 'idle_replication_slot_timeout' };
+  }
+  return { why: 'was invalidated, because it kept more log than the server allows', setting: sizeLimit };
 }

@@ -242,6 +242,24 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     await expect(reopen(start.token)).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
+  test.runIf(version >= 18)('a slot that nobody has read from for too long is reported as what it is', async () => {
+    const { run, open } = world();
+    const { slot, close, reopen, start } = await open();
+    await close();
+    await run("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'");
+    await run('SELECT pg_reload_conf()');
+    try {
+      while ((await state(slot))['wal_status'] !== 'lost') await run('CHECKPOINT');
+    } finally {
+      await run('ALTER SYSTEM RESET idle_replication_slot_timeout');
+      await run('SELECT pg_reload_conf()');
+    }
+    await expect(reopen(start.token)).rejects.toMatchObject({
+      code: 'LOG_PURGED',
+      message: expect.stringMatching(/nobody has read from it .* raise idle_replication_slot_timeout/),
+    });
+  });
+
   test('a slot that is ahead of what was applied is refused, for what lies between would be missing', async () => {
     const { run, open } = world();
     const { catchUp, stream, close, reopen, start, slot } = await open();

@@ -72,9 +72,16 @@ describe('the plan', () => {
   const dataBytes = 4096 * MIB;
 
   test('says so where the server keeps less than twice what the copy logs', () => {
-    expect([retentionNotes(null, { dataBytes }), retentionNotes(2 * dataBytes, { dataBytes })]).toEqual([[], []]);
-    expect(retentionNotes(dataBytes, { dataBytes })).toEqual([
+    const notes = (keepMax: number | null): readonly string[] => retentionNotes({ keepMax, idleMax: null }, { dataBytes });
+    expect([notes(null), notes(2 * dataBytes)]).toEqual([[], []]);
+    expect(notes(dataBytes)).toEqual([
       'The server keeps 4096 MiB of log for a replication slot (max_slot_wal_keep_size), and the copy writes about 4096 MiB: a run that is interrupted can be resumed only until what others write has used that up.',
+    ]);
+  });
+
+  test('says for how long a slot may be without a reader', () => {
+    expect(retentionNotes({ keepMax: null, idleMax: '1d' }, { dataBytes })).toEqual([
+      'The server gives up a replication slot that nobody has read from for 1d (idle_replication_slot_timeout): a run that is interrupted can be resumed only until then.',
     ]);
   });
 
