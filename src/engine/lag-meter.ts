@@ -19,10 +19,11 @@ export class LagMeter {
     this.#clock = clock;
   }
 
-  /** The newest measurement, or the age of the fence that is under way if that is already older; null before the first. */
+  /** The newest measurement, or the age of the fence that is under way if that is already older; null before the first is placed. */
   get lagMs(): number | null {
-    const underWayMs = this.#placedAt === null ? 0 : this.#clock.now() - this.#placedAt;
-    return this.#lastMs === null ? null : Math.max(this.#lastMs, underWayMs);
+    const underWayMs = this.#placedAt === null ? null : this.#clock.now() - this.#placedAt;
+    if (this.#lastMs === null || underWayMs === null) return this.#lastMs ?? underWayMs;
+    return Math.max(this.#lastMs, underWayMs);
   }
 
   get lagMaxMs(): number {
