@@ -226,6 +226,8 @@ function usageMessage(error: CommanderError): string {
   if (command !== undefined) {
     return `${command} takes only options: the change goes behind --alter, in quotes, the table into it or behind --table.`;
   }
+  if (error.code === 'commander.missingArgument')
+    return 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.';
   const message = error.message.replace(/^error: /, '').replace(/=[^']*'/, "'");
   const [first = '', ...rest] = message.split('\n');
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`.replace(/\.?$/, '.');

@@ -35,8 +35,7 @@ setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
 
 async function main(args: readonly string[]): Promise<number> {
   hideCommandLine(args);
-  // A reader of our output that goes away (`| head`) is no reason to end a migration.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  outliveOutput();
   process.on('uncaughtException', (error) => {
     printError(asMigrationError(error), 'text', surroundings);
     process.exit(1);
@@ -54,6 +53,17 @@ async function main(args: readonly string[]): Promise<number> {
     printError(error, isJsonAskedFor(args) ? 'json' : 'text', surroundings);
     return error.exitCode;
   }
+}
+
+/** A reader of our output that goes away (`| head`) is no reason to end a migration; nor is a disk that is full, which is told once. */
+function outliveOutput(): void {
+  process.stderr.on('error', () => undefined);
+  let isTold = false;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || isTold) return;
+    isTold = true;
+    process.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
+  });
 }
 
 /**

@@ -25,6 +25,8 @@ export interface ReporterOptions {
   readonly output: 'text' | 'json';
   readonly level: Level;
   readonly hasColours: boolean;
+  /** A terminal that cannot draw anything again gets lines. */
+  readonly isDumb: boolean;
   /** Null: a native change, which has no figures for a live view. */
   readonly plan: Plan | null;
   /** Several tables that are swapped together, as they are now. */
@@ -46,7 +48,8 @@ export function createReporter(options: ReporterOptions, target: ReporterTarget)
   const { level } = options;
   if (options.output === 'json') return new JsonReporter(level, target);
   const { plan } = options;
-  if (target.stdout.isTTY === true && plan !== null) return liveReporter(level, { ...options, plan }, target);
+  if (target.stdout.isTTY === true && !options.isDumb && plan !== null)
+    return liveReporter(level, { ...options, plan }, target);
   return new LogReporter(level, target, options.family);
 }
 

@@ -282,7 +282,8 @@ export class ShownRun {
   #createReporter(plans: readonly Plan[]): Reporter {
     const { values, surroundings } = this.#invocation;
     const [plan = null, second] = plans;
-    const options = { output: values.output, level: values.logLevel, hasColours: values.color, plan };
+    const isDumb = surroundings.environment['TERM'] === 'dumb';
+    const options = { output: values.output, level: values.logLevel, hasColours: values.color, isDumb, plan };
     if (plan === null || second === undefined) return createReporter(options, surroundings);
     const family = (): RunMembers => this.#members([plan, ...plans.slice(1)]);
     return createReporter({ ...options, family }, surroundings);

@@ -169,7 +169,7 @@ test('the live view keeps a warning above it with the table that it is about', (
   const screen = new TerminalEmulator(80, 24);
   const family = () => membersAfter(events);
   const reporter = createReporter(
-    { output: 'text', level: 'info', hasColours: true, plan: plans[0], family },
+    { output: 'text', level: 'info', hasColours: true, isDumb: false, plan: plans[0], family },
     { stdout: screen, now: () => new Date(0), monotonicMs: () => 19_000 },
   );
   reporter.observe({ kind: 'progress', progress: copyProgress }, plans[1]);
@@ -189,7 +189,14 @@ test('a log says of which table each line is, and JSON too; the line of figures 
     let nowMs = 0;
     const stdout = { write: (text: string) => written.push(text), on: () => undefined, off: () => undefined };
     const target = { stdout, now: () => new Date('2026-11-22T12:00:00Z'), monotonicMs: () => (nowMs += 20_000) };
-    const options = { output, level: 'info' as const, hasColours: false, plan: plans[0], family: () => membersAfter(events) };
+    const options = {
+      output,
+      level: 'info' as const,
+      hasColours: false,
+      isDumb: false,
+      plan: plans[0],
+      family: () => membersAfter(events),
+    };
     const reporter = createReporter(options, target);
     reporter.observe({ kind: 'phase-entered', phase: 'copy' }, plans[1]);
     reporter.observe({ kind: 'paused', by: 'operator', reason: 'lunch' }, null);

@@ -3,6 +3,7 @@ import { MigrationError } from '../../src/engine/errors.ts';
 import { changesText } from '../../src/shell/changed-options.ts';
 import { describeEvent } from '../../src/shell/log.ts';
 import { planText } from '../../src/shell/plan-text.ts';
+import { TerminalEmulator } from '../support/terminal-emulator.ts';
 import { createReporter, type Reporter, type ReporterOptions } from '../../src/shell/reporter.ts';
 import { addEvent, noFigures } from '../../src/shell/run-figures.ts';
 import { summarise, summaryText } from '../../src/shell/summary.ts';
@@ -19,7 +20,7 @@ function report(
   let nowMs = 0;
   const stdout = { write: (text: string) => written.push(text), on: () => undefined, off: () => undefined };
   const reporter = createReporter(
-    { ...options, hasColours: true, plan: examplePlan },
+    { ...options, hasColours: true, isDumb: false, plan: examplePlan },
     { stdout, now: () => new Date('2026-11-19T22:00:00.123Z'), monotonicMs: () => (nowMs += stepMs) },
   );
   for (const event of events) reporter.observe(event);
@@ -29,6 +30,20 @@ function report(
 }
 
 describe('a log', () => {
+  test('is shown on a terminal too that cannot draw anything again', () => {
+    const lines = (isDumb: boolean): string => {
+      const screen = new TerminalEmulator(80, 24);
+      const stdout = Object.assign(screen, { isTTY: true });
+      const options = { output: 'text', level: 'info', hasColours: false, isDumb, plan: examplePlan } as const;
+      const reporter = createReporter(options, { stdout, now: () => new Date(0), monotonicMs: () => 0 });
+      reporter.note('a note');
+      reporter.close();
+      return screen.text;
+    };
+    expect(lines(false)).toContain('await-cutover');
+    expect(lines(true)).toBe('1970-01-01T00:00:00Z info  a note');
+  });
+
   test('has a line for each phase and decision, with time and level', () => {
     expect(report({ output: 'text', level: 'info' }, 1)).toEqual([
       '2026-11-19T22:00:00Z info  phase prepare: creating the shadow table',

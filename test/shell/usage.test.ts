@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { lastObject, runCli } from '../support/cli.ts';
+import { builtProgram, lastObject, runCli } from '../support/cli.ts';
 
 const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
 
@@ -25,6 +26,7 @@ describe('the program', () => {
 
   test.each([
     [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
+    [['config'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
       ['list', '--url', 'oracle://root@db1/shop'],
@@ -58,6 +60,15 @@ describe('the program', () => {
     expect(result.stderr).toContain('error UNREACHABLE: ');
     expect(result.stderr).toContain(`127.0.0.1`);
     expect(result.stderr).not.toContain('geheim');
+  });
+
+  test('says on stderr that its output was lost, and goes on', () => {
+    const { status, stderr } = spawnSync(process.execPath, [builtProgram(), '--help'], {
+      stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+      encoding: 'utf8',
+    });
+    expect(stderr).toMatch(/^warning: Output was lost, and the program goes on without it: ENOSPC/);
+    expect(status).toBe(0);
   });
 
   test('tells JSON readers about an error on stdout too', async () => {
