@@ -171,7 +171,7 @@ export const ERRORS = {
   SWAP_UNKNOWN: fatal(
     7,
     'Whether the swap happened is not known.',
-    'Look at the three tables that are named before doing anything.',
+    'Look at the three tables that are named before doing anything. Where only one is left, the message says how to tell the tool what happened.',
   ),
   INTERNAL: fatal(1, 'A check of the tool on itself failed.', 'Report it with the message; nothing was swapped.'),
 } as const satisfies Record<string, ErrorEntry>;

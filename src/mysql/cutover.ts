@@ -1,6 +1,7 @@
 /** The cutover of one table on MySQL and MariaDB: an attempt (cutover-attempt.ts), whether it happened, and what it has left. */
 
 import { MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, Drain } from '../engine/ports.ts';
 import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { settleTriggers } from './carry-over-triggers.ts';
@@ -8,7 +9,7 @@ import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
 import { lockAndSettle, shortWaits } from './foreign-key-swap.ts';
 import { readUnsettled } from './settlement.ts';
-import { quoteText } from './statements.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 /** Makes the cutover of a claimed table. */
 export function createCutover(parts: CutoverParts): Cutover {
@@ -50,9 +51,10 @@ class TableSwap implements Cutover {
     const list = [source, shadow, retired].map(
       ({ table }) => `${table} ${find(table) === undefined ? 'is missing' : 'exists'}`,
     );
+    const wayOut = hasSource && !hasShadow && retiredTable === undefined ? whereBothAreGone(plan) : '';
     throw new MigrationError(
       'SWAP_UNKNOWN',
-      `Whether the swap happened cannot be told from the tables in ${source.schema}: ${list.join(', ')}. Look at them before doing anything.`,
+      `Whether the swap happened cannot be told from the tables in ${source.schema}: ${list.join(', ')}. Look at them before doing anything.${wayOut}`,
     );
   }
 
@@ -72,4 +74,13 @@ class TableSwap implements Cutover {
   get #hasForeignKeys(): boolean {
     return (this.#parts.plan.foreignKeys ?? []).length > 0;
   }
+}
+
+/**
+ * Somebody has dropped the old table after the swap, or the shadow before it. Only a person can tell which; saying so takes an empty
+ * table of the name that is missing.
+ */
+function whereBothAreGone({ source, shadow, retired }: Plan): string {
+  const stand = (table: TableName): string => `CREATE TABLE ${quoteTable(table)} (${quoteName('gone')} INT PRIMARY KEY)`;
+  return ` If ${source.table} has the change, the old table was dropped after the swap: ${stand(retired)}, resume, and the migration is concluded. If it has not, the shadow was dropped before the swap: ${stand(shadow)}, and give the migration up by cleanup.`;
 }

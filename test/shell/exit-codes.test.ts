@@ -82,4 +82,46 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     expect((await runCli(['cleanup', id, '--url', shop.url])).exitCode).toBe(0);
     expect(await shop.tables()).toEqual(['orders']);
   });
+
+  /** The statement by which the message lets one say which table was dropped. */
+  const statementFor = (message: string, table: string): string => {
+    const statement = new RegExp(`CREATE TABLE \`shop\`\\.\`${table}\` \\(\`gone\` INT PRIMARY KEY\\)`).exec(message)?.[0];
+    expect(statement).toBeDefined();
+    return statement ?? '';
+  };
+
+  /** Ended in an attempt of the swap; what became of the tables then is seen to tell nothing. */
+  const droppedInCutover = async (...meanwhile: readonly string[]) => {
+    const reader = await shop.openReader();
+    const { id, retired } = await interruptedIn('cutover');
+    await reader[Symbol.asyncDispose]();
+    const [shadow = ''] = (await shop.tables()).filter((table) => table !== 'orders');
+    await shop.sql(
+      ...meanwhile.map((sql) => sql.replaceAll('SHADOW', `shop.${shadow}`).replaceAll('RETIRED', `shop.${retired}`)),
+    );
+    expect(await shop.tables()).toEqual(['orders']);
+    const { exitCode, stderr } = await runCli(['resume', id, '--url', shop.url]);
+    expect(exitCode).toBe(7);
+    return { id, retired, shadow, stderr };
+  };
+
+  test('7: the old table was dropped after a swap of which the run heard nothing; who says so has it concluded', async () => {
+    const swap = 'RENAME TABLE shop.orders TO RETIRED, SHADOW TO shop.orders';
+    const { id, retired, stderr } = await droppedInCutover(swap, 'DROP TABLE RETIRED');
+    await shop.sql(statementFor(stderr, retired));
+    expect(await runCli(['resume', id, '--url', shop.url])).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await runCli(['status', id, '--url', shop.url])).stdout).toContain('state       done');
+    expect((await runCli(['cleanup', '--url', shop.url, '--yes', '--now'])).exitCode).toBe(0);
+    expect(await shop.tables()).toEqual(['orders']);
+    await shop.sql('ALTER TABLE shop.orders DROP COLUMN extra');
+  });
+
+  test('7: the shadow was dropped before the swap; who says so gives the migration up, and cannot swap it', async () => {
+    const { id, shadow, stderr } = await droppedInCutover('DROP TABLE SHADOW');
+    await shop.sql(statementFor(stderr, shadow));
+    expect((await runCli(['resume', id, '--url', shop.url])).exitCode).not.toBe(0);
+    expect(await shop.sql('SELECT COUNT(*) AS n FROM shop.orders')).toEqual([[{ n: rows }]]);
+    expect((await runCli(['cleanup', id, '--url', shop.url])).exitCode).toBe(0);
+    expect(await shop.tables()).toEqual(['orders']);
+  });
 });
