@@ -68,7 +68,8 @@ function computedText({ dataType, definition, generated }: Column, isAdded: bool
 const localFunctions =
   /\b(?:unix_timestamp|from_unixtime|current_timestamp|now|sysdate|localtime|localtimestamp|curdate|current_date|curtime|current_time)\b/i;
 
-function isLocal(text: string, columns: readonly Column[]): boolean {
+/** Whether what an expression comes to depends on the zone of the session; `columns` are those of its table. */
+export function isLocal(text: string, columns: readonly Column[]): boolean {
   const isNamed = ({ dataType, name }: Column): boolean => dataType === 'timestamp' && text.includes(quoteName(name));
   return localFunctions.test(text) || columns.some(isNamed);
 }

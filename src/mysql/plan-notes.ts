@@ -10,6 +10,7 @@ import { isSameOrder } from './key-collation.ts';
 import { foreignKeyNotes } from './foreign-keys.ts';
 import { histogramNotes } from './histograms.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
+import { isLocal } from './obstacles-computing.ts';
 import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
 import type { PlanningFacts } from './planning-facts.ts';
@@ -42,6 +43,7 @@ export interface PlanSurroundings {
 export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings): readonly string[] {
   return [
     ...conversionNotes(facts),
+    ...computedNotes(facts),
     ...numberNotes(facts),
     ...checkNotes(facts),
     ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source),
@@ -72,6 +74,20 @@ function conversionNotes({ map, setting }: PlanningFacts): readonly string[] {
     if (conversion.kind === 'same' || conversion.kind === 'refused' || conversion.note === null) return nulls;
     return [`${change(source, shadow)}: ${conversion.note}.`, ...nulls];
   });
+}
+
+/** Functions that go by lc_time_names. */
+const inALanguage = /\b(?:date_format|dayname|monthname|str_to_date)\b/i;
+
+/** The server's own ALTER computes what is stored anew where it copies the table, and keeps it where it rebuilds it in place. */
+function computedNotes({ map, probed }: PlanningFacts): readonly string[] {
+  return map.kept
+    .filter(([source, shadow]) => source.generated === 'stored' && shadow.generated === 'stored')
+    .filter(([, { definition }]) => inALanguage.test(definition) || isLocal(definition, probed.definition.columns))
+    .map(
+      ([, { name }]) =>
+        `${name}: it is computed anew, in the zone and the language of the server; what sessions with others have stored changes.`,
+    );
 }
 
 /** Measured: docs/benchmarks.md. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { findOldSnapshots } from '../../src/mysql/older-snapshots.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
+import { claimTable } from '../support/claimed-table.ts';
 import { plan } from '../support/plan-request.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -57,6 +58,38 @@ test.each(['mysql', 'mariadb'] as const)(
     await application.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
     expect(await found(0)).toBe(true);
     expect(await found(3600)).toBe(false);
+  },
+);
+
+test.each([
+  ['mysql', `VARCHAR(20) AS (DATE_FORMAT(d, '%W')) STORED`, 'Donnerstag'],
+  ['mariadb', 'BIGINT AS (UNIX_TIMESTAMP(d)) STORED', 1_767_250_800],
+] as const)(
+  'a stored generated column on %s is computed anew as by an ALTER that copies, which a plan says, and is no difference',
+  async (flavour, column, stored) => {
+    const url = sharedServer(flavour);
+    await using server = await openAdapter(url);
+    await using schema = await createSchema(url);
+    const { application, name } = schema;
+    for (const table of ['t', 'twin']) {
+      await application.run("SET time_zone = '+05:00', lc_time_names = 'de_DE'");
+      await application.run(
+        `CREATE TABLE ${name}.${table} (id INT PRIMARY KEY, d DATETIME NOT NULL, g ${column}, v INT AS (id + 1) STORED)`,
+      );
+      await application.run(`INSERT INTO ${name}.${table} (id, d) VALUES (1, '2026-01-01 12:00:00')`);
+      await application.run('SET time_zone = @@GLOBAL.time_zone, lc_time_names = @@GLOBAL.lc_time_names');
+    }
+    const change = { schema: name, table: 't', clauses: 'ADD b INT' };
+    const valueIn = (table: string): Promise<unknown> => application.run(`SELECT g FROM ${table}`);
+    await using claimed = await claimTable(server, change);
+    expect(claimed.plan.notes.filter((note) => note.includes('computed anew'))).toEqual([
+      'g: it is computed anew, in the zone and the language of the server; what sessions with others have stored changes.',
+    ]);
+    await application.run(`ALTER TABLE ${name}.twin ADD b INT, ALGORITHM=COPY`);
+    expect(await valueIn(`${name}.t`)).toEqual([{ g: stored }]);
+    expect(await valueIn(`${name}.${claimed.plan.shadow.table}`)).toEqual(await valueIn(`${name}.twin`));
+    expect(await valueIn(`${name}.twin`)).not.toEqual([{ g: stored }]);
+    expect(await claimed.pair.compareRange({ after: null, through: null }, never)).toMatchObject({ isEqual: true });
   },
 );
 
