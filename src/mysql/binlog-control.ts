@@ -37,6 +37,11 @@ export function checkFormat(event: LogEvent): void {
   }
 }
 
+/** When a file was begun, from its FORMAT_DESCRIPTION event: seconds since 1970. */
+export function begunAt({ bytes, start }: LogEvent): number {
+  return bytes.readUInt32LE(start - HEADER_BYTES);
+}
+
 /** The file and offset that a ROTATE event names. */
 export function readRotate(event: LogEvent): { readonly file: string; readonly offset: number } {
   return { file: event.bytes.toString('utf8', event.start + 8, event.end), offset: numberLE(event.bytes, event.start, 6) };

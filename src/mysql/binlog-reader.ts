@@ -19,7 +19,7 @@ import { judgeStatement, type LoggedStatement, type StatementTarget } from './bi
 import type { FenceRows } from './binlog-fences.ts';
 import { readTableMap, tableNumber, type MappedTable, type WatchedTable } from './binlog-table-map.ts';
 import { PreparedTransactions } from './binlog-xa.ts';
-import { LogPosition, OFFSET_MAX, type LogPlace } from './position.ts';
+import { checkLogFile, LogPosition, OFFSET_MAX, type LogFile, type LogPlace } from './position.ts';
 
 export interface ReaderOptions extends control.StatementOptions, StatementTarget {
   readonly start: LogPosition;
@@ -70,6 +70,7 @@ export class BinlogReader {
   #cutOff: { readonly identity: string; readonly added: number } | null = null;
   #file: string;
   #offset: number;
+  #read: LogFile | null;
   #isPlaceKnown = true;
   #checksum = 0;
   #inner: Iterator<Buffer> | null = null;
@@ -85,6 +86,7 @@ export class BinlogReader {
     this.#received = options.start;
     this.#file = options.start.file;
     this.#offset = options.start.offset;
+    this.#read = options.start.read;
   }
 
   /** From where to read after a lost connection. Forgets the half of a group that was received. */
@@ -196,6 +198,9 @@ export class BinlogReader {
   /** A group that the end of a file cuts off was never committed: the server died while it wrote it. */
   #beginFile(event: LogEvent): void {
     control.checkFormat(event);
+    const next = { server: this.#received.server, file: this.#file, begunAt: control.begunAt(event) };
+    checkLogFile(this.#read, next);
+    this.#read = next;
     this.#tables.clear();
     if (this.#group !== null) this.#undo();
   }
@@ -223,6 +228,7 @@ export class BinlogReader {
       file: before.file,
       offset: before.offset,
       history,
+      read: before.read,
     });
     const toPassOver = this.#cutOff?.added ?? 0;
     if (this.#cutOff !== null && this.#cutOff.identity !== identity) {
@@ -410,7 +416,7 @@ export class BinlogReader {
     const { server } = this.#received;
     this.#isPlaceKnown = history !== null || this.#offset <= OFFSET_MAX;
     if (!this.#isPlaceKnown) return new LogPosition(order, this.#received);
-    return new LogPosition(order, { server, file: this.#file, offset: this.#offset, history });
+    return new LogPosition(order, { server, file: this.#file, offset: this.#offset, history, read: this.#read });
   }
 
   #safePosition(): LogPosition {

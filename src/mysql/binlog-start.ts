@@ -5,7 +5,7 @@ import type { TableName } from '../engine/model.ts';
 import type { Column } from './catalog.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
-import { GtidHistory, LogPosition, OFFSET_MAX, parseToken, type LogPlace } from './position.ts';
+import { GtidHistory, LogPosition, OFFSET_MAX, parseLogFile, parseToken, type LogPlace } from './position.ts';
 import { keyTextOf, literalFromText, type KeyColumn } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -41,6 +41,7 @@ export async function findStart(session: Session, options: StartOptions, signal:
       file: place.kind === 'file' ? place.file : '',
       offset: place.kind === 'file' ? place.offset : 0,
       history: place.kind === 'gtid' ? GtidHistory.from(place.executed) : null,
+      read: options.from === null ? null : parseLogFile(options.from),
     }),
     defaults,
     charsets: await findCharsets(session, signal),

@@ -3,6 +3,8 @@
  *
  *   gtid:<GTID set>                        MySQL with gtid_mode=ON: the transactions that were received
  *   file:<server>:<file name>:<offset>     else: the place behind the last of them, on that server only
+ *
+ * and behind it, once a file was read, `@<server>/<file name>/<when it was begun>`: see `checkLogFile`.
  */
 
 import { GtidSet } from '@vlasky/zongji';
@@ -14,23 +16,54 @@ export type LogPlace =
   | { readonly kind: 'gtid'; readonly executed: string }
   | { readonly kind: 'file'; readonly server: string; readonly file: string; readonly offset: number };
 
+/** A file of a server's log, and when it was begun, in seconds since 1970: RESET begins others of the same names. */
+export interface LogFile {
+  readonly server: string;
+  readonly file: string;
+  readonly begunAt: number;
+}
+
 /** The greatest offset that the replication protocol can ask for without GTIDs. */
 export const OFFSET_MAX = 0xffff_ffff;
 
-/** The token of a place. */
-export function formatToken(place: LogPlace): string {
-  return place.kind === 'gtid' ? `gtid:${place.executed}` : `file:${place.server}:${place.file}:${place.offset}`;
+/** The token of a place, with the file that was read last. */
+export function formatToken(place: LogPlace, read: LogFile | null): string {
+  const at = place.kind === 'gtid' ? `gtid:${place.executed}` : `file:${place.server}:${place.file}:${place.offset}`;
+  return read === null ? at : `${at}@${read.server}/${encodeURIComponent(read.file)}/${read.begunAt}`;
 }
 
 /** The place that a token names. A text that is none is a fault of ours. */
 export function parseToken(token: string): LogPlace {
-  const file = /^file:([^:]*):(.+):(\d+)$/.exec(token);
+  const file = /^file:([^:]*):(.+):(\d+)(?:@[^@:]*)?$/.exec(token);
   if (file !== null) {
     const [, server = '', name = '', offset = ''] = file;
     return { kind: 'file', server, file: name, offset: Number(offset) };
   }
-  if (token.startsWith('gtid:')) return { kind: 'gtid', executed: GtidSet.parse(token.slice(5)).toString() };
+  const gtid = /^gtid:([^@]*)/.exec(token);
+  if (gtid !== null) return { kind: 'gtid', executed: GtidSet.parse(gtid[1] ?? '').toString() };
   throw new MigrationError('INTERNAL', `The checkpoint holds no position of a MySQL log: ${token}.`);
+}
+
+/** The file that was read last, where the token names one. */
+export function parseLogFile(token: string): LogFile | null {
+  const match = /@([^@:/]*)\/([^@:/]+)\/(\d+)$/.exec(token);
+  if (match === null) return null;
+  const [, server = '', file = '', begunAt = ''] = match;
+  return { server, file: decodeURIComponent(file), begunAt: Number(begunAt) };
+}
+
+/**
+ * Rejects with LOG_PURGED the file `next` of a log that was begun anew since `read` was read. A server takes a place of the old log
+ * for one in the new as soon as that has grown as far, and what was logged up to there would be missed. `read` is of no use on another
+ * server, or for files of another name.
+ */
+export function checkLogFile(read: LogFile | null, next: LogFile): void {
+  if (read === null || read.server !== next.server) return;
+  const [before, after] = [read, next].map(({ file }) => /^(.*)\.(\d+)$/.exec(file));
+  const isEarlier = before?.[1] === after?.[1] && Number(after?.[2]) < Number(before?.[2]);
+  if (!isEarlier && (next.file !== read.file || next.begunAt === read.begunAt)) return;
+  const message = `The server's log was begun anew (RESET) since ${read.file} was read, and changes may be gone with it.`;
+  throw new MigrationError('LOG_PURGED', message);
 }
 
 /** Consecutive numbers of one source, and the runs before. */
@@ -91,14 +124,17 @@ export class LogPosition implements Position {
   readonly file: string;
   readonly offset: number;
   readonly history: GtidHistory | null;
+  /** The file that was read last; null before the first. */
+  readonly read: LogFile | null;
   #text: string | null = null;
 
-  constructor(order: number, at: Pick<LogPosition, 'server' | 'file' | 'offset' | 'history'>) {
+  constructor(order: number, at: Pick<LogPosition, 'server' | 'file' | 'offset' | 'history' | 'read'>) {
     this.order = order;
     this.server = at.server;
     this.file = at.file;
     this.offset = at.offset;
     this.history = at.history;
+    this.read = at.read;
   }
 
   get place(): LogPlace {
@@ -107,7 +143,7 @@ export class LogPosition implements Position {
   }
 
   get token(): string {
-    this.#text ??= formatToken(this.place);
+    this.#text ??= formatToken(this.place, this.read);
     return this.#text;
   }
 }

@@ -182,6 +182,28 @@ describe.each(streamServers)('on $name', (server) => {
     await expect(open({ from: first.start.token })).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
+  test('a log that was begun anew since it was read is not taken for the one that was', async () => {
+    const { run, open } = world();
+    const reset = server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS';
+    await run(reset);
+    const first = await open();
+    await run("INSERT INTO t VALUES (1, '')");
+    const { position } = await first.next();
+    await first.close();
+    // Files are told apart by the second in which they were begun.
+    const second = async (): Promise<unknown> => (await run('SELECT UNIX_TIMESTAMP() AS s'))[0]?.['s'];
+    const begun = await second();
+    while ((await second()) === begun);
+    await run(reset);
+    // By then the new log has the offsets and the numbers of transactions that the old one had.
+    for (let id = 2; id <= 30; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
+    const again = await open({ from: position.token });
+    await expect(again.next()).rejects.toMatchObject({
+      code: 'LOG_PURGED',
+      message: expect.stringContaining('begun anew'),
+    });
+  });
+
   test('a log that is purged while the connection is lost is reported as such', async () => {
     const { run, open } = world();
     await using proxy = await startProxy(world().server.url);

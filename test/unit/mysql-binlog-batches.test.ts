@@ -7,7 +7,7 @@ import { BatchQueue, changeBytes } from '../../src/mysql/binlog-batches.ts';
 import { LogPosition } from '../../src/mysql/position.ts';
 
 const at = (order: number): LogPosition =>
-  new LogPosition(order, { server: 's', file: 'log.1', offset: 100 * order, history: null });
+  new LogPosition(order, { server: 's', file: 'log.1', offset: 100 * order, history: null, read: null });
 const fence = (number: number): Fence => number as Fence;
 const upsert = (text: string): { key: RowKey; kind: 'upsert' } => ({ key: text as RowKey, kind: 'upsert' });
 const roomy = { changesMax: 1000, bytesMax: 1_000_000 };

@@ -14,7 +14,7 @@ function readerAt(offset: number): {
   readonly queue: BatchQueue;
   readonly feed: (type: number, parts?: EventParts) => void;
 } {
-  const start = new LogPosition(0, { server: '1', file: 'log.1', offset, history: null });
+  const start = new LogPosition(0, { server: '1', file: 'log.1', offset, history: null, read: null });
   const queue = new BatchQueue(start, { changesMax: 100, bytesMax: 1_000_000 });
   const reader = new BinlogReader({
     start,

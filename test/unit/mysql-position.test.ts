@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endOfLog } from '../../src/mysql/binlog-start.ts';
-import { formatToken, GtidHistory, LogPosition, parseToken } from '../../src/mysql/position.ts';
+import { checkLogFile, formatToken, GtidHistory, LogPosition, parseLogFile, parseToken } from '../../src/mysql/position.ts';
 
 const one = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const other = '5a0c7d4e-0000-11ee-8000-0242ac110002';
@@ -14,8 +14,27 @@ test('a token says what it was made from', () => {
     { kind: 'gtid', executed: `${one}:1-7:9` },
     { kind: 'gtid', executed: '' },
   ] as const) {
-    expect(parseToken(formatToken(place))).toEqual(place);
+    const read = { server: one, file: 'log:with@signs/5.000001', begunAt: 1_700_000_000 };
+    expect(parseToken(formatToken(place, null))).toEqual(place);
+    expect(parseToken(formatToken(place, read))).toEqual(place);
+    expect([formatToken(place, null), formatToken(place, read)].map(parseLogFile)).toEqual([null, read]);
   }
+});
+
+test('a log that was begun anew is told from the one that was read', () => {
+  const read = { server: '1', file: 'log.000009', begunAt: 100 };
+  const isAnother = { code: 'LOG_PURGED' };
+  expect(() => checkLogFile(read, { ...read, begunAt: 101 })).toThrow(expect.objectContaining(isAnother));
+  expect(() => checkLogFile(read, { ...read, file: 'log.000008', begunAt: 101 })).toThrow(expect.objectContaining(isAnother));
+  for (const next of [
+    read,
+    { ...read, file: 'log.000010' },
+    { ...read, file: 'other.000001' },
+    { ...read, server: '2', begunAt: 5 },
+  ]) {
+    expect(() => checkLogFile(read, next)).not.toThrow();
+  }
+  expect(() => checkLogFile(null, read)).not.toThrow();
 });
 
 test('a text that is no token is a fault of ours', () => {
@@ -73,7 +92,7 @@ test('a number beyond 53 bits stays exact', () => {
 });
 
 test('a position names the GTIDs where there are some, else the file', () => {
-  const at = { server: '1', file: 'log.000001', offset: 120 };
+  const at = { server: '1', file: 'log.000001', offset: 120, read: null };
   expect(new LogPosition(3, { ...at, history: null }).token).toBe('file:1:log.000001:120');
   expect(new LogPosition(3, { ...at, history: GtidHistory.from(`${one}:1-2`) }).token).toBe(`gtid:${one}:1-2`);
 });
