@@ -23,6 +23,7 @@ import { leafObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
 import { tableObstacles } from './obstacles-table.ts';
 import { readPartitions } from './partitioned-shadow.ts';
+import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
@@ -48,7 +49,7 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
   let rehearsal: Rehearsal | null = null;
-  let privileges: PrivilegesRead | null = null;
+  let before: BeforeChanges | null = null;
   return {
     async makeReady(session, signal) {
       await twins?.build(session, signal);
@@ -77,7 +78,7 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       const all = await readAll(session, plans, signal);
       const { tables, keys } = all;
       const oids = tables.map(({ source }) => source.oid);
-      privileges = { oids, text: all.privileges };
+      before = { oids, privileges: all.privileges, remade: all.remade };
       const made = twins === null ? noTwins : await twins.statements(session, signal);
       const others = await findInTheWay(session, tables, signal);
       const inTheWay = [...unlockedKeys(keys, oids, partners), ...made.inTheWay, ...others];
@@ -89,10 +90,16 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
       };
       return [];
     },
-    beforeSwap: (session, signal) => runAll(session, statements.beforeSwap, signal),
+    async beforeSwap(session, signal) {
+      const isSame = before === null || (await readRemade(session, before.oids, signal)) === before.remade;
+      if (!isSame)
+        return ['A function on the rows of the table, or a materialized view over it, was altered or granted meanwhile'];
+      await runAll(session, statements.beforeSwap, signal);
+      return [];
+    },
     afterSwap: (session, signal) => runAll(session, statements.afterSwap, signal),
     async findChanged(session, signal) {
-      if (privileges === null || (await readPrivileges(session, privileges.oids, signal)) === privileges.text) return [];
+      if (before === null || (await readPrivileges(session, before.oids, signal)) === before.privileges) return [];
       return ['The privileges of the table, of its columns or of its sequences were changed meanwhile'];
     },
   };
@@ -105,10 +112,12 @@ interface UnfinishedTables extends CarriedTables {
   readonly unfinished: Unfinished;
 }
 
-/** Privileges of the old tables as they are carried over. */
-interface PrivilegesRead {
+/** What may change although the tables are locked, as it is carried over. */
+interface BeforeChanges {
+  /** Of the old tables. */
   readonly oids: readonly number[];
-  readonly text: string;
+  readonly privileges: string;
+  readonly remade: string;
 }
 
 /** What a cutover is about. */
@@ -121,13 +130,14 @@ async function readAll(
   session: Session,
   plans: readonly Plan[],
   signal: AbortSignal,
-): Promise<ReadTables & { readonly privileges: string }> {
+): Promise<ReadTables & Pick<BeforeChanges, 'privileges' | 'remade'>> {
   const tables: UnfinishedTables[] = [];
   for (const plan of plans) tables.push(await readTables(session, plan, signal));
   const oids = tables.map(({ source }) => source.oid);
   // Read before the statements that are made from them, so that no change of them is missed.
   const privileges = await readPrivileges(session, oids, signal);
-  return { tables, privileges, keys: await readForeignKeys(session, oids, signal) };
+  const remade = await readRemade(session, oids, signal);
+  return { tables, privileges, remade, keys: await readForeignKeys(session, oids, signal) };
 }
 
 /** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */

@@ -57,8 +57,8 @@ export interface CarryOver {
    * would stay with an old table. Rejects if a source is not what its shadow was made from.
    */
   prepare(session: Session, signal: AbortSignal): Promise<readonly string[]>;
-  /** While all tables still have their places. */
-  beforeSwap(session: Session, signal: AbortSignal): Promise<void>;
+  /** While all tables still have their places. Tells what others have changed since `prepare`, and then has done nothing. */
+  beforeSwap(session: Session, signal: AbortSignal): Promise<readonly string[]>;
   /** When the new tables have the sources' names, and the old ones the retired tables'. */
   afterSwap(session: Session, signal: AbortSignal): Promise<void>;
   /**
@@ -279,7 +279,8 @@ export class TableSwap {
   async #move(locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
     const { carryOver } = this.#parts;
     try {
-      await carryOver.beforeSwap(locker, signal);
+      const changed = await carryOver.beforeSwap(locker, signal);
+      if (changed.length > 0) return changed;
       for (const plan of this.#plans) await swap(locker, plan, signal);
       await carryOver.afterSwap(locker, signal);
       return await carryOver.findChanged(locker, signal);

@@ -75,9 +75,10 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
     const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver });
     const options = { lockTimeoutMs: 5_000, holdTimeoutMs: 20_000 };
     try {
-      await cutover.prepare?.(never);
-      for (const outcome of outcomes)
+      for (const outcome of outcomes) {
+        await cutover.prepare?.(never);
         expect(await cutover.attempt(options, async () => undefined, never)).toMatchObject(outcome);
+      }
       if (await cutover.hasSwapped(never)) await cutover.settle(() => undefined, never);
     } finally {
       await schema.application.run(`DROP SCHEMA IF EXISTS ${plan.retired.schema}, ${plan.shadow.schema} CASCADE`);
@@ -231,7 +232,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
           isFirst = false;
           await work(locker);
         }
-        await carryOver.beforeSwap(locker, signal);
+        return await carryOver.beforeSwap(locker, signal);
       },
     });
   };
@@ -257,6 +258,49 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
           `SELECT has_column_privilege('reader_${name}', '${name}.t', 'a', 'SELECT') OR has_sequence_privilege('reader_${name}', '${name}.t_id_seq', 'SELECT') AS is_granted`,
         );
         expect(row).toEqual({ is_granted: 't' });
+      } finally {
+        await dropSink(schema);
+      }
+    },
+  );
+
+  test.each([
+    ['GRANT EXECUTE ON FUNCTION SCHEMA.named(SCHEMA.t) TO reader_SCHEMA', ['old', 't', 'f', 'f']],
+    [
+      "CREATE OR REPLACE FUNCTION SCHEMA.named(SCHEMA.t) RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$",
+      ['new', 'f', 'f', 'f'],
+    ],
+    ...(locksNothing
+      ? ([
+          ['GRANT SELECT ON SCHEMA.m TO reader_SCHEMA', ['old', 'f', 't', 't']],
+          ['GRANT SELECT (a) ON SCHEMA.m TO reader_SCHEMA', ['old', 'f', 'f', 't']],
+        ] as const)
+      : []),
+  ] as const)(
+    'what is made again in the swap and is altered meanwhile is as it was altered: %s',
+    async (statement, expected) => {
+      await using schema = await withStatements((schema) => [
+        `CREATE ROLE reader_${schema}; CREATE TABLE ${schema}.t (id int PRIMARY KEY, a int); INSERT INTO ${schema}.t VALUES (1, 1)`,
+        `CREATE FUNCTION ${schema}.named(${schema}.t) RETURNS text LANGUAGE sql AS $$ SELECT 'old' $$`,
+        `REVOKE EXECUTE ON FUNCTION ${schema}.named(${schema}.t) FROM PUBLIC; CREATE MATERIALIZED VIEW ${schema}.m AS SELECT a FROM ${schema}.t`,
+      ]);
+      const { name, application } = schema;
+      const read = `SELECT ${name}.named(t) AS named, has_function_privilege('reader_${name}', '${name}.named(${name}.t)', 'EXECUTE') AS may_call,
+        has_table_privilege('reader_${name}', '${name}.m', 'SELECT') AS may_read, has_column_privilege('reader_${name}', '${name}.m', 'a', 'SELECT') AS may_read_a
+        FROM ${name}.t`;
+      try {
+        const around = beforeFirstMove(async () => {
+          await application.run(statement.replaceAll('SCHEMA', name));
+        });
+        const blockers = [
+          'A function on the rows of the table, or a materialized view over it, was altered or granted meanwhile',
+        ];
+        await migrate({
+          ...{ schema, clauses: 'ADD b int', around },
+          outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+        });
+        const [row] = await application.run(read);
+        expect(Object.values(row ?? {})).toEqual(expected);
       } finally {
         await dropSink(schema);
       }

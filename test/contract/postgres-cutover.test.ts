@@ -269,8 +269,9 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     await schema.application.run(`CREATE TABLE ${schema.name}.other (id integer)`);
     const carryOver = {
       ...nothingElse,
-      beforeSwap: async (session: Parameters<typeof nothingElse.beforeSwap>[0]): Promise<void> => {
+      beforeSwap: async (session: Parameters<typeof nothingElse.beforeSwap>[0]): Promise<readonly string[]> => {
         await session.execute(`ALTER TABLE ${schema.name}.other ADD COLUMN v integer`, never);
+        return [];
       },
     };
     await using orders = await claimPostgresTable(server, tableOf(schema), carryOver);

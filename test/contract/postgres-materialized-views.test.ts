@@ -197,8 +197,10 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
       expect(await application.run(places)).toEqual(before);
     } finally {
       await application.run(`DROP SCHEMA IF EXISTS ${retired[0] ?? 'none'} CASCADE; DROP MATERIALIZED VIEW away`);
+      // Where this is the first run on the server, bookkeeping of it is there, too.
+      await application.run(`DROP OWNED BY ${space} CASCADE`);
       await application.run(`DROP TABLESPACE ${space}`);
-      await application.run(`DROP OWNED BY ${space} CASCADE; DROP ROLE ${space}`);
+      await application.run(`DROP ROLE ${space}`);
     }
   });
 

@@ -27,7 +27,7 @@ export const nothingElse: CarryOver = {
   findPartners: async () => ({ children: [], parents: [], between: [] }),
   readAhead: async () => undefined,
   prepare: async () => [],
-  beforeSwap: async () => undefined,
+  beforeSwap: async () => [],
   afterSwap: async () => undefined,
   findChanged: async () => [],
 };
