@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts the change that the configuration file describes, or goes on with it where an earlier run was interrupted; a change that is
-# done is left alone. For cron, systemd and Kubernetes: see the files beside this one. The exit code is that of tableshift.
+# done is left alone. For cron, systemd and Kubernetes: see the files beside this one. The exit code is that of tableshift, and 1 where the
+# server cannot be reached now.
 #
 # It resumes the only unfinished migration of the server; where others run migrations there too, give resume an ID. A change is done
 # where the newest migration of its table is done and has the same clauses, so the script can stay in place afterwards. A table without
@@ -11,6 +12,7 @@ config=${1:?usage: scheduled-run.sh CONFIG}
 known=$(tableshift list --config "$config" --output json) || {
   code=$?
   printf '%s\n' "$known"
+  case $known in *'"code":"UNREACHABLE"'*) exit 1 ;; esac
   exit "$code"
 }
 if printf '%s\n' "$known" | grep -q '"state":"open"'; then

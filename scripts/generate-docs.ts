@@ -13,13 +13,14 @@ import { bashCompletion, fishCompletion } from './generate-completion.ts';
 
 const EXIT_CODES: Readonly<Record<number, string>> = {
   0: 'done',
-  1: 'failed; the migration can be resumed, unless the error says that it has to be given up',
+  1: 'failed or interrupted; the migration can be resumed',
   2: 'bad usage, or refused by an obstacle; nothing was changed',
   3: 'the tables differ; there was no swap',
   4: 'given up by the operator, cleaned up',
   5: 'no lock for the cutover within its attempts; can be resumed',
   6: 'critical load; can be resumed',
   7: 'whether the swap happened is not known: look before acting',
+  8: 'the migration cannot go on: give it up and start anew',
 };
 
 /** The generated files: path from docs/, and content. */
@@ -88,11 +89,11 @@ function rangeText(option: Option): readonly string[] {
 function errorsPage(): string {
   const exitCodes = Object.entries(EXIT_CODES).map(([code, meaning]) => `| ${code} | ${meaning} |`);
   const errors = Object.entries(ERRORS).map(
-    ([code, { summary, remedy, exitCode, isTransient, isResumable }]) =>
+    ([code, { summary, remedy, exitCode, isTransient }]) =>
       `### ${code}\n\n${summary}\n\n**What to do:** ${remedy}\n\n${[
         `Exit code ${exitCode}`,
         ...(isTransient ? ['tried again a bounded number of times before the run ends'] : []),
-        ...(exitCode === 1 && !isResumable ? ['a migration cannot go on after this'] : []),
+        ...(exitCode === 8 ? ['a migration cannot go on after this'] : []),
       ].join(' · ')}\n`,
   );
   const obstacles = Object.entries(OBSTACLES).map(

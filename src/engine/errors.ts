@@ -3,8 +3,8 @@
 interface ErrorEntry {
   readonly summary: string;
   readonly remedy: string;
-  /** Exit code of the process: 1 resumable, 2 refused, 3 differ, 4 aborted, 5 no lock, 6 critical load, 7 unknown. */
-  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6 | 7;
+  /** Exit code of the process: 1 resumable, 2 refused, 3 differ, 4 aborted, 5 no lock, 6 critical load, 7 unknown, 8 to be given up. */
+  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
   /** Transient: the engine tries the same thing again, a bounded number of times. */
   readonly isTransient: boolean;
   /** A resume may succeed, perhaps after the remedy. Where it cannot, the migration has to be given up. */
@@ -16,10 +16,10 @@ const fatal = (exitCode: ErrorEntry['exitCode'], summary: string, remedy: string
   remedy,
   exitCode,
   isTransient: false,
-  isResumable: exitCode === 1 || exitCode >= 5,
+  isResumable: exitCode === 1 || (exitCode >= 5 && exitCode !== 8),
 });
 const transient = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isTransient: true });
-const final = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isResumable: false });
+const final = (summary: string, remedy: string): ErrorEntry => fatal(8, summary, remedy);
 
 export const ERRORS = {
   CONNECTION_LOST: transient('The connection to the server broke.', 'Resume when the server can be reached.'),
@@ -239,7 +239,7 @@ export function assert(isTrue: boolean, message: string): asserts isTrue {
 
 /** Whether a migration that ended so after its start can only be given up. */
 export function isFinal(code: ErrorCode): boolean {
-  return ERRORS[code].exitCode === 1 && !ERRORS[code].isResumable;
+  return ERRORS[code].exitCode === 8;
 }
 
 /** Why a run ended. */

@@ -111,8 +111,9 @@ Examples:
 Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
 --ask-pass, --password-file, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
 
-Exit codes: 0 done, 1 failed but resumable, 2 refused with nothing changed, 3 the tables differ, 4 given up by the operator,
-5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown.`;
+Exit codes: 0 done, 1 failed or interrupted (resumable), 2 refused with nothing changed, 3 the tables differ, 4 given up by
+the operator, 5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown,
+8 it cannot go on and is to be given up.`;
 
 /** Reads the arguments behind the program's name. Throws BAD_USAGE. */
 export function parseCommandLine(args: readonly string[], version: string, columns: number): CommandLine {

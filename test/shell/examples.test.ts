@@ -1,5 +1,5 @@
 /** The examples do what they say, on a real server. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +56,18 @@ test('the script of scheduled runs starts a change in one night and finishes it 
   expect(await runScript(more, null)).toMatchObject({ kind: 'summary', command: 'migrate', state: 'done', exitCode: 0 });
 });
 
+test('the script of scheduled runs ends so that it is tried again where the server cannot be reached', () => {
+  const path = join(folder, 'away.json');
+  writeFileSync(
+    path,
+    JSON.stringify({ url: 'mysql://root@127.0.0.1:1/shop', alter: 'ALTER TABLE orders ADD COLUMN night INT' }),
+  );
+  const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, HOME: '/nonexistent' };
+  const { status, stdout } = spawnSync(join(examples, 'scheduled-run.sh'), [path], { env, encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ kind: 'error', error: { code: 'UNREACHABLE' } });
+});
+
 test('the configuration of the example is one', async () => {
   const config = await readConfig(join(examples, 'config.json'));
   const { values } = readOptions('migrate', {}, {}, config);
@@ -81,5 +93,5 @@ test('the pod of the example has its password, although the file of the configur
 
 test('the unit of systemd starts again exactly where an exit code says that a resume may help', () => {
   const unit = readFileSync(join(examples, 'tableshift.service'), 'utf8');
-  expect(unit).toContain('\nRestartPreventExitStatus=2 3 4 7\n');
+  expect(unit).toContain('\nRestartPreventExitStatus=2 3 4 7 8\n');
 });

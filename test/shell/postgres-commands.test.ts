@@ -295,7 +295,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       const id = await interrupted();
       await shop.sql(change);
       const resumed = await runCli(['resume', id, '--url', shop.url]);
-      expect(resumed.exitCode).toBe(1);
+      expect(resumed.exitCode).toBe(8);
       expect(resumed.stderr).toContain('error SOURCE_CHANGED: ');
       expect((await runCli(['status', id, '--url', shop.url])).stdout).toMatch(/ended by +SOURCE_CHANGED: /);
       expect(resumed.stderr).not.toContain('to go on:');

@@ -284,7 +284,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     }
     await shop.sql('TRUNCATE TABLE shop.small');
     const resumed = await runCli(['resume', id, '--url', shop.url]);
-    expect(resumed.exitCode).toBe(1);
+    expect(resumed.exitCode).toBe(8);
     expect(resumed.stderr).toContain('error SOURCE_CHANGED: ');
     expect((await runCli(['status', id, '--url', shop.url])).stdout).toMatch(/ended by +SOURCE_CHANGED: /);
     expect(resumed.stderr).not.toContain('to go on:');
