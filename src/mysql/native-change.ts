@@ -59,7 +59,7 @@ async function findNativePlan(
   const name = { schema: source.schema, table: source.table };
   const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
   const partitions = reading.clauses.find((clause) => clause.kind === 'partitions');
-  if (partitions !== undefined) return await findPartitionChange({ server, trials, source: name, clause: partitions }, signal);
+  if (partitions !== undefined) return await findPartitionChange({ server, trials, source, clause: partitions }, signal);
   return await new NativeFinder({ server, session, trials, source: name, reading }).find(signal);
 }
 

@@ -1,9 +1,10 @@
 /** Adding and dropping partitions, which the server does without moving a row where they are ranges or lists of values. */
 
-import type { TableName } from '../engine/model.ts';
 import type { NativePlan, NoNativeWay } from '../engine/native-change.ts';
 import type { AlterClause } from './alter-clauses.ts';
+import type { TableDescription } from './catalog.ts';
 import type { NativeTrials } from './native-trial.ts';
+import { hasDefaultPartition } from './partitions.ts';
 import type { Server } from './server.ts';
 import { quoteTable } from './statements.ts';
 
@@ -11,7 +12,7 @@ import { quoteTable } from './statements.ts';
 export interface PartitionChange {
   readonly server: Server;
   readonly trials: NativeTrials;
-  readonly source: TableName;
+  readonly source: TableDescription;
   readonly clause: Extract<AlterClause, { kind: 'partitions' }>;
 }
 
@@ -20,9 +21,16 @@ export interface PartitionChange {
  * single partitions, adding and dropping reach no other table.
  */
 export async function findPartitionChange(
-  { server, trials, source, clause: { text, action } }: PartitionChange,
+  { server, trials, source: described, clause: { text, action } }: PartitionChange,
   signal: AbortSignal,
 ): Promise<NativePlan | NoNativeWay> {
+  if (action === 'add' && hasDefaultPartition(described.tableOptions)) {
+    return {
+      clause: text,
+      reason: 'the server would leave rows in the partition DEFAULT in which it does not look for them any more',
+    };
+  }
+  const source = { schema: described.schema, table: described.table };
   // MariaDB takes no ALGORITHM here.
   const clauses = server.flavour.isMariaDb ? text : `ALGORITHM=INPLACE, LOCK=NONE, ${text}`;
   const outcome = await trials.try(clauses, [], signal);

@@ -45,6 +45,13 @@ export function partitionCondition(tableOptions: string): string | null {
   return isWord(kind, 'RANGE') ? belowLast(parts, partitions.at(-1) ?? []) : amongValues(parts, partitions);
 }
 
+/** Whether a partition takes what no other does (MariaDB, by LIST). */
+export function hasDefaultPartition(tableOptions: string): boolean {
+  const tokens = tokenise(tableOptions);
+  const by = partitioningPlace(tokens);
+  return by !== -1 && isWord(tokens[by + 2], 'LIST') && partitionCondition(tableOptions) === null;
+}
+
 interface Parts {
   /** The columns, or the one expression, that decide. */
   readonly compared: readonly string[];
