@@ -49,7 +49,7 @@ export async function prepare<Command extends CommandName>(
   const { environment } = surroundings;
   const config = await readConfig(readText('config', line.flags, environment));
   const { values, given, inFile } = readOptions(command, line.flags, environment, config);
-  const keyboard = { input: surroundings.stdin, errors: surroundings.stderr };
+  const keyboard = { input: surroundings.stdin, errors: surroundings.stderr, signal };
   // Every command has the options of the login, which the compiler cannot see through a type parameter.
   const login: Login = await readLogin(values as unknown as LoginOptions, keyboard, inFile);
   for (const warning of login.warnings) surroundings.stderr.write(`warning: ${warning}\n`);

@@ -87,7 +87,7 @@ test('the pod of the example has its password, although the file of the configur
   expect(pod).toContain('- name: TABLESHIFT_PASSWORD\n');
   const config = await readConfig(join(examples, 'config.json'));
   const { values, inFile } = readOptions('migrate', {}, { TABLESHIFT_PASSWORD: 'geheim' }, config);
-  const keyboard = { input: process.stdin, errors: process.stderr };
+  const keyboard = { input: process.stdin, errors: process.stderr, signal: new AbortController().signal };
   expect((await readLogin(values, keyboard, inFile)).password).toBe('geheim');
 });
 

@@ -29,8 +29,9 @@ class Typist extends EventEmitter {
 function atKeyboard() {
   const typist = new Typist();
   const written: string[] = [];
-  const keyboard: Keyboard = { input: typist as never, errors: { write: (text) => written.push(text) } };
-  return { typist, written, keyboard };
+  const end = new AbortController();
+  const keyboard: Keyboard = { input: typist as never, errors: { write: (text) => written.push(text) }, signal: end.signal };
+  return { typist, written, keyboard, end };
 }
 
 function login(flags: GivenFlags, environment: Environment = {}) {
@@ -192,6 +193,14 @@ describe('the password', () => {
     typist.emit('data', Buffer.from('typed\n'));
     expect((await login).password).toBe('typed');
     expect(written[0]).toBe('Password for mysql://root@db1/shop: ');
+  });
+
+  test('is not waited for when the program is to end', async () => {
+    const { typist, keyboard, end } = atKeyboard();
+    const asked = askPassword('Password: ', keyboard);
+    end.abort(new Error('The run was ended by SIGTERM.'));
+    await expect(asked).rejects.toThrow('The run was ended by SIGTERM.');
+    expect([typist.isRaw, typist.listenerCount('data')]).toEqual([false, 0]);
   });
 
   test('is not given at Ctrl-C, which ends the command', async () => {
