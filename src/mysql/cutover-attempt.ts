@@ -48,7 +48,7 @@ import {
   settleForeignKeys,
   shortWaits,
 } from './foreign-key-swap.ts';
-import { readSnapshots, snapshotPollMs } from './older-snapshots.ts';
+import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { lockSettings, type LockRequest, lockTables } from './table-lock.ts';
@@ -203,7 +203,7 @@ class Attempt {
     const wait = {
       read: (inner: AbortSignal) => readSnapshots(this.#sessions.observer, inner),
       pollMs: snapshotPollMs,
-      limitMs: lockTimeoutMs,
+      limitMs: Math.max(lockTimeoutMs, snapshotWaitMsMin),
       end: inTheWay.areEnded ? (ids: readonly number[], inner: AbortSignal) => inTheWay.endAmong(ids, inner) : null,
     };
     return await this.#olderSnapshots.awaitGone(wait, signal);

@@ -12,6 +12,11 @@ import type { Row, Session } from './session.ts';
 
 /** The server collects its transactions anew only for who comes when nobody has looked for 100 ms. */
 export const snapshotPollMs = 130;
+/**
+ * The server tells in whole seconds when a transaction began, so for that long a short one may be taken for the next of the same
+ * session. A wait takes longer.
+ */
+export const snapshotWaitMsMin = 1_500;
 /** So many looks in vain take as many polls, 4 s: then others look all the time. */
 const looksMax = 30;
 

@@ -62,8 +62,8 @@ export class OlderSnapshots {
   }
 
   async #awaitGone({ read, pollMs, limitMs }: SnapshotWait, signal: AbortSignal): Promise<readonly HeldSnapshot[]> {
-    const deadline = performance.now() + limitMs;
     let held = await read(signal);
+    const deadline = performance.now() + limitMs;
     let first = this.#first ?? new Set(held.keys());
     const awaited = new Set([...held].filter(([, { isResting }]) => isResting).map(([name]) => name));
     for (;;) {
