@@ -93,8 +93,15 @@ const codeByErrno: ReadonlyMap<number, ErrorCode> = new Map(
 function codeOf(thrown: unknown): ErrorCode {
   if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
   const errno = serverErrno(thrown);
-  return (errno === null ? undefined : codeByErrno.get(errno)) ?? 'INTERNAL';
+  if (errno === null) return 'INTERNAL';
+  if (errno === noSuchTable && namesShadow.test(messageOf(thrown))) return 'SHADOW_CHANGED';
+  return codeByErrno.get(errno) ?? 'INTERNAL';
 }
+
+/** ER_NO_SUCH_TABLE. */
+const noSuchTable = 1146;
+/** plan-names.ts has its names. */
+const namesShadow = /_ts_new(?:_[a-z0-9]+)?'/;
 
 /** OpenSSL's and Node's own codes, and a server that has no TLS although it is required. */
 function isTlsFault(thrown: unknown): boolean {

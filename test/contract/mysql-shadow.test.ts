@@ -105,6 +105,14 @@ describe.each(['mysql', 'mariadb'] as const)('the shadow on %s', (flavour) => {
     await expect(t.pair.copyRange(everything, 'collide', never)).rejects.toMatchObject({ code: 'SHADOW_CHANGED' });
   });
 
+  test('that somebody has dropped it since is told', async () => {
+    await using t = await openPair({ server, url, before: [plain, 'INSERT INTO t VALUES (1, 2, 3)'], clauses: 'ADD c INT' });
+    await t.pair.createShadow(never);
+    await t.pair.copyRange(everything, 'collide', never);
+    await t.application.run('DROP TABLE t_ts_new');
+    await expect(t.pair.compareRange(everything, never)).rejects.toMatchObject({ code: 'SHADOW_CHANGED' });
+  });
+
   test('ends with invisible indexes and checks that are not enforced', async (context) => {
     context.skip(flavour === 'mariadb', 'MariaDB has neither');
     const table =
