@@ -61,22 +61,26 @@ class Moment {
 
 /** The places where the test stops the migration, or learns how far it is. */
 class Course {
-  /** Rows 1 to 20 are copied, and no other chunk is begun before `go`. */
+  /** Rows 1 to 20 are copied or being copied, and no other chunk is begun before `go`. */
   readonly halfCopied = new Moment();
   readonly go = new Moment();
   /** A flush waits until the change that nobody sees becomes visible. */
   readonly waiting = new Moment();
-  /** A flush has written changes to the shadow. */
+  /** The changes of rows 5, 6, 8 and 9 were written to the shadow, so that those of 25 and 26 have come, too. */
   readonly applied = new Moment();
   /** A chunk behind row 20 was copied. */
   readonly copiedOn = new Moment();
   /** The flush waits, and nothing else happens. */
   readonly resting = new Moment();
   #reports = 0;
+  #rowsCopied = 0;
+  #keysApplied = 0;
 
   readonly observer = (event: MigrationEvent): void => {
-    if (event.kind === 'changes-applied') this.applied.arrive();
-    if (event.kind === 'chunk-copied' && this.go.has) this.copiedOn.arrive();
+    if (event.kind === 'changes-applied') this.#keysApplied += event.keys;
+    if (this.#keysApplied >= 4) this.applied.arrive();
+    if (event.kind === 'chunk-copied') this.#rowsCopied += event.rows;
+    if (this.#rowsCopied > 20) this.copiedOn.arrive();
     if (event.kind === 'progress' && this.go.has && this.waiting.has && ++this.#reports > reportsOfRest) this.resting.arrive();
   };
 
