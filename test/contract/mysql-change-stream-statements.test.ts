@@ -222,25 +222,23 @@ describe.each(streamServers)('on $name', (server) => {
     });
   });
 
-  test.runIf(server.flavour === 'mysql')(
-    'a write in statement format to a parent whose changes cascade stops the stream',
-    async () => {
-      const { open, connect, run } = world();
-      await run('INSERT INTO other VALUES (3, 3)');
-      await run('ALTER TABLE t ADD FOREIGN KEY (v) REFERENCES other (id) ON DELETE CASCADE');
-      await run('INSERT INTO t VALUES (1, 3)');
-      const { failure } = await open();
-      const writer = await connect();
-      await writer("SET SESSION binlog_format = 'STATEMENT'");
-      await writer('DELETE FROM other WHERE id = 3');
-      expect(await run('SELECT * FROM t')).toEqual([]);
-      expect(await failure()).toMatchObject({
-        code: 'STATEMENT_FORMAT_WRITE',
-        message: expect.stringContaining('foreign key'),
-      });
-      await run('DROP TABLE t');
-    },
-  );
+  test('a write in statement format to a parent whose changes cascade stops the stream', async (context) => {
+    context.skip(server.flavour !== 'mysql', 'a table whose rows change by cascades is refused on MariaDB');
+    const { open, connect, run } = world();
+    await run('INSERT INTO other VALUES (3, 3)');
+    await run('ALTER TABLE t ADD FOREIGN KEY (v) REFERENCES other (id) ON DELETE CASCADE');
+    await run('INSERT INTO t VALUES (1, 3)');
+    const { failure } = await open();
+    const writer = await connect();
+    await writer("SET SESSION binlog_format = 'STATEMENT'");
+    await writer('DELETE FROM other WHERE id = 3');
+    expect(await run('SELECT * FROM t')).toEqual([]);
+    expect(await failure()).toMatchObject({
+      code: 'STATEMENT_FORMAT_WRITE',
+      message: expect.stringContaining('foreign key'),
+    });
+    await run('DROP TABLE t');
+  });
 
   test('a write through a view in statement format stops the stream', async () => {
     const { open, connect, run } = world();

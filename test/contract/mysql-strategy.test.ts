@@ -228,22 +228,20 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
     }
   });
 
-  test.runIf(flavour === 'mariadb')(
-    'a list gets no partition beside DEFAULT, whose rows the server would not find',
-    async () => {
-      await using schema = await openTable();
-      const parts =
-        'PARTITION BY LIST (id) (PARTITION low VALUES IN (1), PARTITION middle VALUES IN (2), PARTITION others DEFAULT)';
-      await schema.application.run(`ALTER TABLE things DROP INDEX name_index ${parts}`);
-      const change = { url: server.url, table: `${schema.name}.things` };
-      expect(await planMigration({ ...change, alter: 'ADD PARTITION (PARTITION high VALUES IN (3))' })).toMatchObject({
-        native: null,
-        noNativeWay: { reason: expect.stringContaining('leave rows in the partition DEFAULT') },
-        obstacles: [{ code: 'PARTITIONS' }],
-      });
-      expect(await planMigration({ ...change, alter: 'DROP PARTITION middle' })).toMatchObject({ strategy: 'native' });
-    },
-  );
+  test('a list gets no partition beside DEFAULT, whose rows the server would not find', async (context) => {
+    context.skip(flavour === 'mysql', 'MySQL has no DEFAULT partition');
+    await using schema = await openTable();
+    const parts =
+      'PARTITION BY LIST (id) (PARTITION low VALUES IN (1), PARTITION middle VALUES IN (2), PARTITION others DEFAULT)';
+    await schema.application.run(`ALTER TABLE things DROP INDEX name_index ${parts}`);
+    const change = { url: server.url, table: `${schema.name}.things` };
+    expect(await planMigration({ ...change, alter: 'ADD PARTITION (PARTITION high VALUES IN (3))' })).toMatchObject({
+      native: null,
+      noNativeWay: { reason: expect.stringContaining('leave rows in the partition DEFAULT') },
+      obstacles: [{ code: 'PARTITIONS' }],
+    });
+    expect(await planMigration({ ...change, alter: 'DROP PARTITION middle' })).toMatchObject({ strategy: 'native' });
+  });
 
   /** Another id would mean that the server has copied the table. */
   function innodbIds({ application, name }: TestSchema): Promise<unknown> {

@@ -242,7 +242,8 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     await expect(reopen(start.token)).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
-  test.runIf(version >= 18)('a slot that nobody has read from for too long is reported as what it is', async () => {
+  test('a slot that nobody has read from for too long is reported as what it is', async (context) => {
+    context.skip(version < 18, 'the server gives no slot up for want of a reader');
     const { run, open } = world();
     const { slot, close, reopen, start } = await open();
     await close();
