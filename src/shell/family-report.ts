@@ -1,7 +1,6 @@
 /** The report of a run of several tables: what they have in common, then the report of each. */
 
 import type { FamilySummary } from './family-summary.ts';
-import { writeOutside } from './outside-files.ts';
 import { codeText, markdownTable, type Report, reportMarkdown, type ReportMoments, verdict } from './report.ts';
 import { readableCount, readableDuration } from './units.ts';
 
@@ -25,12 +24,6 @@ export function makeFamilyReport(
 ): FamilyReport {
   const moments = { startedAt: startedAt.toISOString(), endedAt: endedAt.toISOString(), commandLine };
   return { kind: 'family-report', ...moments, summary, members };
-}
-
-/** JSON where the name ends in .json, else Markdown. */
-export async function writeFamilyReport(path: string, report: FamilyReport): Promise<void> {
-  const text = path.toLowerCase().endsWith('.json') ? `${JSON.stringify(report, null, 2)}\n` : familyReportMarkdown(report);
-  await writeOutside(path, text);
 }
 
 /** For people. The headings of each table's own report stand one level lower. */

@@ -1,6 +1,5 @@
 /** Files whose existence says something, as scripts and other tools make and remove them. */
 
-import { dirname } from 'node:path';
 import type { Controls } from '../engine/controls.ts';
 import { messageOf } from '../engine/errors.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
@@ -10,7 +9,7 @@ const LOOK_EACH_MS = 500;
 
 /** Copying rests while the file exists. That nobody can tell is no answer, which the throttler counts as a stop. */
 export function throttleFile(path: string): ThrottleSignal & Disposable {
-  const file = openFlag(path);
+  const file = new FlagFile(path);
   return {
     name: 'throttle file',
     async sample() {
@@ -68,9 +67,5 @@ async function reasonToHold(file: FlagFile): Promise<string | null> {
 }
 
 function openFlagOrNone(path: string | null): FlagFile | null {
-  return path === null ? null : openFlag(path);
-}
-
-function openFlag(path: string): FlagFile {
-  return new FlagFile(path, dirname(path));
+  return path === null ? null : new FlagFile(path);
 }

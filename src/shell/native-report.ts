@@ -3,7 +3,6 @@
 import type { NativeMigration } from '../index.ts';
 import { oneLine } from './live-frame.ts';
 import { nativePlanText, type NativeSummary } from './native-summary.ts';
-import { writeOutside } from './outside-files.ts';
 import { codeText, markdownTable, type ReportMoments } from './report.ts';
 import type { NotableEvent, RunRecord, StepRecord } from './run-record.ts';
 import { readableDuration } from './units.ts';
@@ -44,14 +43,8 @@ export function makeNativeReport({ plan, record, summary, startedAt, endedAt, co
   return { kind: 'native-report', ...moments, commandLine, plan, summary, steps, ...events };
 }
 
-/** JSON where the name ends in .json, else Markdown. */
-export async function writeNativeReport(path: string, report: NativeReport): Promise<void> {
-  const isJson = path.toLowerCase().endsWith('.json');
-  await writeOutside(path, isJson ? `${JSON.stringify(report, null, 2)}\n` : nativeReportMarkdown(report));
-}
-
 /** For people. */
-function nativeReportMarkdown(report: NativeReport): string {
+export function nativeReportMarkdown(report: NativeReport): string {
   const { plan, summary, steps, events, eventsLeftOut } = report;
   const leftOut = eventsLeftOut === 0 ? '' : `\n\n${eventsLeftOut} events between were left out.`;
   const sections = [

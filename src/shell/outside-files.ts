@@ -5,6 +5,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
 const LOOK_MS_MAX = 2_000;
@@ -38,14 +39,12 @@ interface Answer {
 /** A file whose existence says something. One shell looks whenever it is asked, until this is disposed. */
 export class FlagFile implements Disposable {
   readonly path: string;
-  readonly #directory: string;
   #shell: Shell | null = null;
   #answer: Answer | null = null;
   #looking: Promise<boolean> | null = null;
 
-  constructor(path: string, directory: string) {
+  constructor(path: string) {
     this.path = path;
-    this.#directory = directory;
   }
 
   /** Rejects where nobody can tell: the directory is gone, must not be read, or does not answer within 2 s. */
@@ -82,7 +81,7 @@ export class FlagFile implements Disposable {
   }
 
   #start(): Shell {
-    const shell = startShell(LOOK_AGAIN_AND_AGAIN, [this.path, this.#directory]);
+    const shell = startShell(LOOK_AGAIN_AND_AGAIN, [this.path, dirname(this.path)]);
     const end = (reason: string): void => {
       this.#shell = null;
       this.#answer?.reject(new Error(`nobody looks whether ${this.path} exists: ${reason}`));
@@ -102,8 +101,8 @@ export class FlagFile implements Disposable {
 }
 
 /** What keeps the file from being written; empty where nothing is known to. Rejects where that does not show in time. */
-export async function faultOfWriting(path: string, directory: string): Promise<string> {
-  return await runShell(LOOK_WHETHER_WRITABLE, [path, directory], '', CHECK_MS_MAX);
+export async function faultOfWriting(path: string): Promise<string> {
+  return await runShell(LOOK_WHETHER_WRITABLE, [path, dirname(path)], '', CHECK_MS_MAX);
 }
 
 /** Replaces the content of a file. Rejects with what the system says, or where that takes too long. */

@@ -1,6 +1,5 @@
 /** The report of a run: what a DBA attaches to the ticket. */
 
-import { dirname } from 'node:path';
 import { messageOf, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { oneLine } from './live-frame.ts';
@@ -64,14 +63,18 @@ export function makeReport({ plan, record, summary, startedAt, endedAt, commandL
 
 /** Before a run: rejects with BAD_USAGE where the report could not be written at its end. */
 export async function checkReportPath(path: string): Promise<void> {
-  const fault = await faultOfWriting(path, dirname(path)).catch(messageOf);
+  const fault = await faultOfWriting(path).catch(messageOf);
   if (fault !== '') throw new MigrationError('BAD_USAGE', `--report ${path}: ${fault}.`);
 }
 
-/** JSON where the name ends in .json, else Markdown. */
-export async function writeReport(path: string, report: Report): Promise<void> {
-  const text = path.toLowerCase().endsWith('.json') ? `${JSON.stringify(report, null, 2)}\n` : reportMarkdown(report);
-  await writeOutside(path, text);
+/** JSON where the name ends in .json, else as `markdown` has it. */
+export async function writeReport<Content>(
+  path: string,
+  report: Content,
+  markdown: (report: Content) => string,
+): Promise<void> {
+  const isJson = path.toLowerCase().endsWith('.json');
+  await writeOutside(path, isJson ? `${JSON.stringify(report, null, 2)}\n` : markdown(report));
 }
 
 /** For people. `level` is that of its first heading. */

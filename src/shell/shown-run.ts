@@ -5,20 +5,20 @@ import type { MigrationEvent } from '../engine/events.ts';
 import type { Plan } from '../engine/model.ts';
 import type { MigrationResult, NativeMigration, NativeResult, RecordedPlan } from '../index.ts';
 import type { RunMember, RunMembers } from './family-figures.ts';
-import { makeFamilyReport, writeFamilyReport } from './family-report.ts';
+import { familyReportMarkdown, makeFamilyReport } from './family-report.ts';
 import { type FamilyStatus, familyStatus } from './family-status.ts';
 import { familySummaryText, summariseFamily } from './family-summary.ts';
 import { familyOf, familyPlanText } from './family-text.ts';
 import { columnsOfOutput, commandText, errorText, type Invocation, printError } from './invocation.ts';
 import { type LiveStatus, liveStatus } from './live-status.ts';
 import { familyMetricsText, metricsText, nativeMetricsText } from './metrics.ts';
-import { makeNativeReport, writeNativeReport } from './native-report.ts';
+import { makeNativeReport, nativeReportMarkdown } from './native-report.ts';
 import { type NativeStatus, nativeStatus } from './native-status.ts';
 import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
 import type { Notifications } from './notifications.ts';
 import type { Subject } from './notifier.ts';
 import { planText } from './plan-text.ts';
-import { makeReport, type Report, type ReportMoments, writeReport } from './report.ts';
+import { makeReport, type Report, reportMarkdown, type ReportMoments, writeReport } from './report.ts';
 import { createReporter, jsonLine, type Reporter } from './reporter.ts';
 import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
 import type { Steering } from './steering.ts';
@@ -196,7 +196,9 @@ export class ShownRun {
 
   async #endOne({ plan, record }: RunMember, summary: Summary, error: MigrationError | null): Promise<number> {
     this.#conclude(summary, () => summaryText(summary, this.#command('cleanup', plan)), error);
-    await this.#writeReport(plan.id, (path, moments) => writeReport(path, makeReport({ plan, record, summary, ...moments })));
+    await this.#writeReport(plan.id, (path, moments) =>
+      writeReport(path, makeReport({ plan, record, summary, ...moments }), reportMarkdown),
+    );
     return summary.exitCode;
   }
 
@@ -210,7 +212,7 @@ export class ShownRun {
         const summary = summaries[at];
         return summary === undefined ? [] : [makeReport({ plan, record, summary, ...moments })];
       });
-      await writeFamilyReport(path, makeFamilyReport(summary, reports, moments));
+      await writeReport(path, makeFamilyReport(summary, reports, moments), familyReportMarkdown);
     });
     return summary.exitCode;
   }
@@ -241,7 +243,7 @@ export class ShownRun {
       surroundings.stderr.write(`${errorText(showError(outcome))}${next}`);
     }
     await this.#writeReport(plan.id, (path, moments) =>
-      writeNativeReport(path, makeNativeReport({ plan, record, summary, ...moments })),
+      writeReport(path, makeNativeReport({ plan, record, summary, ...moments }), nativeReportMarkdown),
     );
     return summary.exitCode;
   }

@@ -26,7 +26,7 @@ function shellsOf(path: string): readonly number[] {
 describe('a flag file', () => {
   test('is there or not, each time anew', async () => {
     using place = openFolder();
-    using file = new FlagFile(place.path, place.folder);
+    using file = new FlagFile(place.path);
     expect(await file.exists()).toBe(false);
     writeFileSync(place.path, '');
     expect(await Promise.all([file.exists(), file.exists()])).toEqual([true, true]);
@@ -37,7 +37,7 @@ describe('a flag file', () => {
 
   test('on a file system that does not answer is not known, and known again when that does', async () => {
     using place = openFolder();
-    using file = new FlagFile(place.path, place.folder);
+    using file = new FlagFile(place.path);
     expect(await file.exists()).toBe(false);
     const [shell = 0] = shellsOf(place.path);
     process.kill(shell, 'SIGSTOP');
@@ -48,9 +48,9 @@ describe('a flag file', () => {
 
 test('a file that cannot be written is told before, and what goes wrong then is told in the words of the system', async () => {
   using place = openFolder();
-  expect(await faultOfWriting(place.path, place.folder)).toBe('');
-  expect(await faultOfWriting(place.folder, tmpdir())).toBe('that is a directory');
-  expect(await faultOfWriting(join(place.path, 'x'), place.path)).toBe('its directory cannot be written to');
+  expect(await faultOfWriting(place.path)).toBe('');
+  expect(await faultOfWriting(place.folder)).toBe('that is a directory');
+  expect(await faultOfWriting(join(place.path, 'x'))).toBe('its directory cannot be written to');
   await writeOutside(place.path, 'a text\n');
   expect(readFileSync(place.path, 'utf8')).toBe('a text\n');
   await expect(writeOutside('/dev/full', 'a text\n')).rejects.toThrow('No space left on device');
@@ -61,7 +61,7 @@ test('a process that has looked at a file that hangs ends when it is done', () =
   const script = `
     import { readFileSync } from 'node:fs';
     import { FlagFile } from ${JSON.stringify(join(import.meta.dirname, '../../src/shell/outside-files.ts'))};
-    const file = new FlagFile(${JSON.stringify(place.path)}, ${JSON.stringify(place.folder)});
+    const file = new FlagFile(${JSON.stringify(place.path)});
     await file.exists();
     const children = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8');
     for (const pid of children.trim().split(' ')) process.kill(Number(pid), 'SIGSTOP');
