@@ -16,7 +16,7 @@ const fatal = (exitCode: ErrorEntry['exitCode'], summary: string, remedy: string
   remedy,
   exitCode,
   isTransient: false,
-  isResumable: exitCode === 1 || (exitCode >= 5 && exitCode !== 8),
+  isResumable: [1, 5, 6, 7].includes(exitCode),
 });
 const transient = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isTransient: true });
 const final = (summary: string, remedy: string): ErrorEntry => fatal(8, summary, remedy);

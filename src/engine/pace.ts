@@ -65,6 +65,7 @@ export class Pace {
     this.#isOverAim = pressure >= AIM;
     this.#brake = Math.min(1, Math.max(0, (1 - pressure) / (1 - BRAKE_FROM)));
   }
+
   #meetEdge(): void {
     this.#edge ??= this.#learned;
     this.#edge += EDGE_WEIGHT * (this.#learned - this.#edge);

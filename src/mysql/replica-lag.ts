@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { Beats } from '../engine/beats.ts';
 import type { Clock } from '../engine/ports.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
-import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { openServer, type Server } from './server.ts';
 import { describeServer, type Row, type SessionPool } from './session.ts';

@@ -89,7 +89,7 @@ function paceFrom(values: RunValues): MigrationOptions {
       holdTimeoutMs: values.cutoverHoldTimeoutMs,
       attemptsMax: values.cutoverAttempts,
       killBlockersAfter: values.killBlockersAfter,
-      oldSnapshots: values.oldSnapshots === 'ignore' ? 'ignore' : 'wait',
+      oldSnapshots: values.oldSnapshots,
     }),
   };
 }

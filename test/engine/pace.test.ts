@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { percentile } from '../../bench/statistics.ts';
 import { Pace } from '../../src/engine/pace.ts';
 import { seededRandom } from '../support/random.ts';
 
@@ -23,11 +24,6 @@ function sharesBeside(plant: { readonly bearable: number; readonly windowSteps: 
     pace.follow(Math.max(0, (0.75 * mean) / plant.bearable + wander), 200);
   }
   return shares.slice(100);
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length * share)] ?? 0;
 }
 
 describe('the pace', () => {
@@ -65,8 +61,8 @@ describe('the pace', () => {
   test('stays near what the server bears where a signal tells of the last two seconds, and not exactly', () => {
     const bearable = 0.1;
     const shares = sharesBeside({ bearable, windowSteps: 10, noise: 0.3 });
-    expect(quantile(shares, 0.5) / bearable).toBeGreaterThan(0.7);
-    expect(quantile(shares, 0.95) / bearable).toBeLessThan(1.4);
+    expect(percentile(shares, 0.5) / bearable).toBeGreaterThan(0.7);
+    expect(percentile(shares, 0.95) / bearable).toBeLessThan(1.4);
   });
 
   test('stays a share whatever the pressure does', () => {
