@@ -28,6 +28,7 @@ ${commonUsage}
   --rows N            rows of the table (1,000,000)
   --writes N          write transactions a second (300), about four row changes each
   --capacity PERCENT  instead: so much of what the same connections can do when they do nothing else, which is measured first
+  --connections N     of the application, for its writes (4)
   --rounds N          each variant so many times; medians are shown (3)
   --variant NAME=OPTIONS  options of migrate, such as gentle="--workers 1"; several; "default=" unless given
   --before SECONDS    how long the application is measured alone (10)
@@ -91,6 +92,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
       rows: { type: 'string', default: '1000000' },
       writes: { type: 'string', default: '300' },
       capacity: { type: 'string' },
+      connections: { type: 'string', default: '4' },
       rounds: { type: 'string', default: '3' },
       variant: { type: 'string', multiple: true, default: ['default='] },
       before: { type: 'string', default: '10' },
@@ -129,10 +131,11 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
   } else {
     const rows = readCount('rows', values.rows, { min: 1, max: 10_000_000 });
     const version = readVersion(values.version);
+    const connections = readCount('connections', values.connections, { min: 1, max: 100 });
     const percent = values.capacity === undefined ? null : readCount('capacity', values.capacity, { min: 1, max: 99 });
     for (const flavour of readFlavours(values.flavour)) {
       const flags = benchFlags(flavour);
-      const server = { flavour, version, rows, flags };
+      const server = { flavour, version, rows, connections, flags };
       const asked = percent === null ? load : await loadTo(percent, server, load);
       const measure = (variant: Variant): Promise<Felt> => measurePrivate(server, variant, asked);
       results.push(
@@ -144,7 +147,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
           rounds,
           load: asked,
           measure,
-          settings: { flags: flags.join(' ') },
+          settings: { connections, flags: flags.join(' ') },
         }),
       );
     }
@@ -272,12 +275,14 @@ interface PrivateLoad {
   readonly flavour: Flavour;
   readonly version: PostgresVersion;
   readonly rows: number;
+  /** Of the application, that write. */
+  readonly connections: number;
   readonly flags: readonly string[];
 }
 
 /** The traffic of all runs, but for its rate. */
-function trafficOn(server: Server, rows: number): Omit<TrafficOptions, 'writesPerSecond'> {
-  return { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: 4, hasTwin: false, rows };
+function trafficOn(server: Server, { connections, rows }: PrivateLoad): Omit<TrafficOptions, 'writesPerSecond'> {
+  return { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: connections, hasTwin: false, rows };
 }
 
 /** The load that takes so much of what the server can do. */
@@ -287,10 +292,11 @@ async function loadTo(percent: number, server: PrivateLoad, load: Load): Promise
 }
 
 /** Transactions a second that the writers get done when the next is always due. */
-async function measureCapacity({ flags, flavour, rows, version }: PrivateLoad): Promise<number> {
+async function measureCapacity(load: PrivateLoad): Promise<number> {
+  const { flags, flavour, rows, version } = load;
   await using server = await startServer({ flavour, version, extraFlags: flags });
   if (flavour === 'postgres') await fillLog(server.url, rows);
-  await using traffic = await startTrafficProcess({ ...trafficOn(server, rows), writesPerSecond: unreachableRate });
+  await using traffic = await startTrafficProcess({ ...trafficOn(server, load), writesPerSecond: unreachableRate });
   await delay(warmUpMs);
   await traffic.enter('before');
   const from = performance.now();
@@ -320,10 +326,11 @@ async function fillLog(url: string, rows: number): Promise<void> {
 }
 
 /** On a server of its own, with the traffic of the tests, whose ledger knows what every row must be. */
-async function measurePrivate({ flags, flavour, rows, version }: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
+async function measurePrivate(on: PrivateLoad, variant: Variant, load: Load): Promise<Felt> {
+  const { flags, flavour, rows, version } = on;
   await using server = await startServer({ flavour, version, extraFlags: [...flags, ...deadlockFlags[flavour]] });
   if (flavour === 'postgres') await fillLog(server.url, rows);
-  const traffic = { ...trafficOn(server, rows), ...load };
+  const traffic = { ...trafficOn(server, on), ...load };
   const alter = flavour === 'postgres' ? 'ALTER COLUMN amount TYPE bigint' : 'MODIFY amount BIGINT NOT NULL';
   const measured: Measured[] = [];
   const { report, longestAtCutover, ledger, writesBetween } = await measureLive(

@@ -55,6 +55,8 @@ describe.each(['mysql', 'mariadb'] as const)('the lag of a replica on %s', (flav
     await using signal = source.lagOf(replica.url);
     await expect.poll(async () => (await signal.sample(never)).pressure).toBeLessThan(0.5);
     await using blocker = await openApplication(replica.url);
+    const hasFences = `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '${bookkeepingSchema}' AND TABLE_NAME = 'fences'`;
+    await expect.poll(() => blocker.run(hasFences), { timeout: 20_000 }).toHaveLength(1);
     await blocker.run('BEGIN');
     await blocker.run(`SELECT * FROM ${bookkeepingSchema}.fences LOCK IN SHARE MODE`);
     const pressures: number[] = [];
