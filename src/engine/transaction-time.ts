@@ -5,6 +5,7 @@
  */
 
 import type { Clock, SessionTransactions, ThrottleSample, ThrottleSignal } from './ports.ts';
+import { BUSY_FROM, readingOf, type TransactionReading, type TransactionWindow, windowBetween } from './transaction-window.ts';
 
 /** What is judged: the last so many milliseconds. With more the pace would be too high for as long before that is seen. */
 const WINDOW_MS = 2000;
@@ -16,9 +17,9 @@ const BUSY_MAX = 0.75;
 const GROWTH_MIN = 1.2;
 /** From this on a request finds no free session. */
 const FULL_FROM = 0.92;
-/** Where the sessions are as busy at rest, the first chunks wait until it is well known what transactions take. */
-const CAREFUL_FROM = 0.5;
-/** Nearly a stop: little is copied, so that what is at rest can be learned. */
+/**
+ * Nearly a stop: where the sessions are busy at rest, little is copied by the first chunks, until it is well known what transactions take.
+ */
 const CAREFUL_PRESSURE = 0.95;
 /** At no more than this share of full pace transactions take what they take at rest. */
 const REST_SHARE = 0.1;
@@ -28,22 +29,8 @@ const REST_SHARE = 0.1;
  */
 const LEARN = { less: 0.2, more: 0.07, moreWhileFull: 0.02, lessAtWork: 0.1 } as const;
 
-interface Reading {
-  readonly atMs: number;
-  readonly sessions: ReadonlyMap<string, SessionTransactions>;
-}
-
-/** The transactions of others within some time. */
-interface Window {
-  readonly count: number;
-  /** What the usual one took: of the sessions' means the one in the middle, so that a few long ones do not count. */
-  readonly usualMs: number;
-  /** The share of the time in which a session was in a transaction, 0 to 1: of those that did anything, the one in the middle. */
-  readonly busy: number;
-}
-
 /** What a window shows while next to nothing is copied. */
-type Rest = Pick<Window, 'usualMs' | 'busy'>;
+type Rest = Pick<TransactionWindow, 'usualMs' | 'busy'>;
 
 /** What the signal is told. */
 export interface TransactionTimeParts {
@@ -59,7 +46,7 @@ export interface TransactionTimeParts {
 export class TransactionTimeSignal implements ThrottleSignal {
   readonly name = 'transactions';
   readonly #parts: TransactionTimeParts;
-  #readings: readonly Reading[] = [];
+  #readings: readonly TransactionReading[] = [];
   /** Since when next to nothing is copied; null while more is. */
   #restingSince: number | null = Number.NEGATIVE_INFINITY;
   #rest: Rest | null = null;
@@ -89,9 +76,9 @@ export class TransactionTimeSignal implements ThrottleSignal {
     return this.#judge(window);
   }
 
-  async #read(signal: AbortSignal): Promise<Reading> {
+  async #read(signal: AbortSignal): Promise<TransactionReading> {
     const sessions = await this.#parts.read(signal);
-    return { atMs: this.#parts.clock.now(), sessions: new Map(sessions.map((session) => [session.id, session])) };
+    return readingOf(sessions, this.#parts.clock.now());
   }
 
   #noteShare(): void {
@@ -99,7 +86,7 @@ export class TransactionTimeSignal implements ThrottleSignal {
     else this.#restingSince ??= this.#parts.clock.now();
   }
 
-  #learn(window: Window, fromMs: number, elapsedMs: number): void {
+  #learn(window: TransactionWindow, fromMs: number, elapsedMs: number): void {
     const { busy, usualMs } = window;
     const isResting = this.#restingSince !== null && this.#restingSince <= fromMs;
     const rest = this.#rest;
@@ -121,7 +108,7 @@ export class TransactionTimeSignal implements ThrottleSignal {
     }
   }
 
-  #judge({ busy, usualMs }: Window): ThrottleSample {
+  #judge({ busy, usualMs }: TransactionWindow): ThrottleSample {
     const rest = this.#rest ?? { busy, usualMs };
     const growth = usualMs / rest.usualMs;
     // As busy as they would be if each transaction took what it takes at rest.
@@ -132,32 +119,7 @@ export class TransactionTimeSignal implements ThrottleSignal {
       `and keep a session busy for ${(100 * busy).toFixed(0)} % of the time; the limit is ${(allowed * rest.usualMs).toFixed(1)} ms`;
     const pressure = Math.max(0, (growth - 1) / (allowed - 1));
     if (busy >= FULL_FROM && busy > 1.1 * rest.busy) return { pressure: Math.max(1, pressure), detail };
-    if (busyAtRest >= CAREFUL_FROM && !this.#isRestKnown) return { pressure: Math.max(CAREFUL_PRESSURE, pressure), detail };
+    if (busyAtRest >= BUSY_FROM && !this.#isRestKnown) return { pressure: Math.max(CAREFUL_PRESSURE, pressure), detail };
     return { pressure, detail };
   }
-}
-
-function windowBetween(from: Reading, to: Reading): Window | null {
-  const elapsedMs = to.atMs - from.atMs;
-  const sessions = [...to.sessions.values()]
-    .map(({ busyMs, count, id }) => {
-      const before = from.sessions.get(id);
-      return { count: count - (before?.count ?? 0), busyMs: busyMs - (before?.busyMs ?? 0) };
-    })
-    .filter(({ busyMs, count }) => count > 0 && busyMs >= 0);
-  const count = sessions.reduce((sum, session) => sum + session.count, 0);
-  if (count === 0 || elapsedMs <= 0) return null;
-  const busy = sessions.map(({ busyMs }) => Math.min(1, busyMs / elapsedMs)).sort((a, b) => a - b);
-  return { count, usualMs: usualOf(sessions, count), busy: busy[Math.floor(busy.length / 2)] ?? 0 };
-}
-
-/** The mean of that session which half of all transactions belong to sessions not above. */
-function usualOf(sessions: readonly { readonly count: number; readonly busyMs: number }[], count: number): number {
-  const means = sessions.map(({ busyMs, count }) => ({ mean: busyMs / count, count })).sort((a, b) => a.mean - b.mean);
-  let left = count / 2;
-  for (const { mean, count } of means) {
-    left -= count;
-    if (left <= 0) return mean;
-  }
-  return 0;
 }

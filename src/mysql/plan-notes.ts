@@ -20,6 +20,8 @@ import type { UnloggedSession } from './unlogged-sessions.ts';
 /** What notes say beside the table: how indexes are built and why, what sessions there are, and what room there is. */
 export interface PlanSurroundings {
   readonly hasReplicas: boolean;
+  /** Whether applications keep their sessions busy; asked only where it matters. */
+  readonly isBusy: boolean;
   /** Those that the server tells of. */
   readonly attachedReplicas: readonly AttachedReplica[];
   readonly isDeferring: boolean;
@@ -179,10 +181,15 @@ function snapshotNote(holder: string): string {
   return `An open transaction may keep its view of the rows, and the cutover waits for its end (--old-snapshots): ${holder}.`;
 }
 
-function indexNotes({ hasReplicas, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {
+function indexNotes({ hasReplicas, isBusy, isDeferring, deferIndexes }: PlanSurroundings): readonly string[] {
   if (deferIndexes === 'auto' && hasReplicas) {
     return [
       'A replica is attached, or it cannot be told: indexes are kept during the copy, for building them later would stall it.',
+    ];
+  }
+  if (isBusy) {
+    return [
+      'The sessions of applications are busy for half of the time or more: indexes are kept during the copy, for building them later cannot be slowed down (--defer-indexes always builds them nevertheless).',
     ];
   }
   return isDeferring && hasReplicas

@@ -4,7 +4,9 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
 import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
 import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
+import { areSessionsBusy } from './busy-sessions.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
 import { findDependents } from './dependents.ts';
 import { readHistograms } from './histograms.ts';
@@ -103,16 +105,19 @@ async function lookAround(
     session,
     server,
     request: { options },
-    facts: { source },
+    facts: { source, probed },
   }: { readonly session: Session; readonly server: Server; readonly request: MigrationRequest; readonly facts: PlanningFacts },
   signal: AbortSignal,
 ): Promise<PlanSurroundings> {
   const replicas = await hasReplicas(session, server.flavour, signal);
   const { deferIndexes } = options;
+  const isAsked = deferIndexes === 'auto' && !replicas && deferrableIndexes(probed.definition).length > 0;
+  const isBusy = isAsked && (await areSessionsBusy(session, systemClock, signal));
   return {
     hasReplicas: replicas,
+    isBusy,
     attachedReplicas: await findAttachedReplicas(session, server, signal),
-    isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas),
+    isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas && !isBusy),
     deferIndexes,
     unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
     oldSnapshots: await findOldSnapshots(session, { secondsMin: oldSnapshotSeconds }, signal),

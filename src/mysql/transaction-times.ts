@@ -2,7 +2,7 @@
 
 import type { SessionTransactions, TableClaim } from '../engine/ports.ts';
 import { serverErrno } from './errors.ts';
-import type { SessionPool } from './session.ts';
+import type { Session, SessionPool } from './session.ts';
 
 /** Counters are in picoseconds. */
 const PER_MS = 1e9;
@@ -10,29 +10,38 @@ const PER_MS = 1e9;
 /** Access denied to the database, command denied, unknown database, no such table, unknown table of information_schema. */
 const untellingErrors = [1044, 1142, 1049, 1146, 1109];
 
-/**
- * Reads them in one statement. Empty where performance_schema is off, as it is on MariaDB by default, does not count transactions, or may
- * not be read.
- */
+/** Asks no more once the server has not told. */
 export function transactionTimes(pool: SessionPool): NonNullable<TableClaim['readTransactions']> {
   let isUntold = false;
   return async (signal): Promise<readonly SessionTransactions[]> => {
     if (isUntold) return [];
-    try {
-      const rows = await pool.withSession((session) => session.query(statement, signal), signal);
-      return rows.map((row) => ({
-        id: row['id'] ?? '',
-        count: Number(row['transactions']),
-        busyMs: Number(row['picoseconds']) / PER_MS,
-      }));
-    } catch (error) {
-      signal.throwIfAborted();
-      const errno = serverErrno(error);
-      if (errno === null || !untellingErrors.includes(errno)) throw error;
-      isUntold = true;
-      return [];
-    }
+    const told = await pool.withSession((session) => readTransactionTimes(session, signal), signal);
+    isUntold = told === null;
+    return told ?? [];
   };
+}
+
+/**
+ * Reads them in one statement. Null where performance_schema is off, as it is on MariaDB by default, does not count transactions, or may
+ * not be read.
+ */
+export async function readTransactionTimes(
+  session: Session,
+  signal: AbortSignal,
+): Promise<readonly SessionTransactions[] | null> {
+  try {
+    const rows = await session.query(statement, signal);
+    return rows.map((row) => ({
+      id: row['id'] ?? '',
+      count: Number(row['transactions']),
+      busyMs: Number(row['picoseconds']) / PER_MS,
+    }));
+  } catch (error) {
+    signal.throwIfAborted();
+    const errno = serverErrno(error);
+    if (errno === null || !untellingErrors.includes(errno)) throw error;
+    return null;
+  }
 }
 
 /** Sessions of clients, without ours. */
