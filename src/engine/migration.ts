@@ -263,7 +263,7 @@ class Migration {
       underWay: this.#copier.rowsUnderWay,
     });
     const isTableWritten = (): boolean => isWritten(this.#receiver.quietMs);
-    this.#throttler = new Throttler({ signals, written, isTableWritten }, controls, context);
+    this.#throttler = new Throttler({ signals, written, isTableWritten, restRatio: claim.restRatio }, controls, context);
     const size = {
       targetMs: () =>
         chunkTimeMs({

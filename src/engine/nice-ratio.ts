@@ -1,7 +1,7 @@
 /** For how long copying and verifying rest between two chunks. */
 
 /** With a rest of half of each chunk the slowest transactions of an application that writes the table get a third less slow. */
-const WRITTEN = 0.5;
+export const DEFAULT_REST_RATIO = 0.5;
 
 export interface NiceRatioParts {
   /** What the operator asked for; null: nothing. */
@@ -9,9 +9,11 @@ export interface NiceRatioParts {
   /** Whether there is a limit on the application's latency. */
   readonly isGentle: boolean;
   readonly isTableWritten: boolean;
+  /** What holds while it is. */
+  readonly whileWritten: number;
 }
 
 /** So many times as long as a chunk took, its worker rests after it, also at full pace. */
-export function niceRatio({ asked, isGentle, isTableWritten }: NiceRatioParts): number {
-  return asked ?? (isGentle && isTableWritten ? WRITTEN : 0);
+export function niceRatio({ asked, isGentle, isTableWritten, whileWritten }: NiceRatioParts): number {
+  return asked ?? (isGentle && isTableWritten ? whileWritten : 0);
 }

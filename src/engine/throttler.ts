@@ -3,7 +3,7 @@
 import type { Controls, Hold } from './controls.ts';
 import { MigrationError, messageOf } from './errors.ts';
 import { LagForecast, type RowsWritten } from './lag-forecast.ts';
-import { niceRatio } from './nice-ratio.ts';
+import { DEFAULT_REST_RATIO, niceRatio } from './nice-ratio.ts';
 import { COPY_WORKERS_MAX } from './options.ts';
 import { Pace, PACE_FULL } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
@@ -39,6 +39,8 @@ export interface ThrottlerParts {
   readonly written: () => RowsWritten;
   /** Whether an application writes the table at present. */
   readonly isTableWritten: () => boolean;
+  /** How long a worker rests then, as `TableClaim.restRatio`. */
+  readonly restRatio?: number | undefined;
 }
 
 /** What a piece of work, a chunk as a rule, has done, and for how long it kept the server busy. */
@@ -58,6 +60,7 @@ export class Throttler {
   readonly #signals: readonly ThrottleSignal[];
   readonly #written: () => RowsWritten;
   readonly #isTableWritten: () => boolean;
+  readonly #restRatio: number;
   readonly #controls: Controls;
   readonly #context: RetryContext;
   readonly #clock: Clock;
@@ -74,10 +77,11 @@ export class Throttler {
   #stopped: { readonly by: string; readonly since: number } | null = null;
 
   constructor(parts: ThrottlerParts, controls: Controls, context: RetryContext) {
-    const { signals, written, isTableWritten } = parts;
+    const { signals, written, isTableWritten, restRatio = DEFAULT_REST_RATIO } = parts;
     this.#signals = signals;
     this.#written = written;
     this.#isTableWritten = isTableWritten;
+    this.#restRatio = restRatio;
     this.#controls = controls;
     this.#context = context;
     this.#clock = context.clock;
@@ -262,7 +266,12 @@ export class Throttler {
 
   get #niceRatio(): number {
     const { latency, niceRatio: asked } = this.#controls.options;
-    return niceRatio({ asked, isGentle: latency !== null, isTableWritten: this.#isTableWritten() });
+    return niceRatio({
+      asked,
+      isGentle: latency !== null,
+      isTableWritten: this.#isTableWritten(),
+      whileWritten: this.#restRatio,
+    });
   }
 
   /** With a limit on the application's latency no worker works that brings next to nothing. */

@@ -60,6 +60,8 @@ export class ClaimedTable implements TableClaim {
   readonly cutover: TableClaim['cutover'];
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
+  /** Measured: docs/decisions/workers-and-latency.md. */
+  readonly restRatio = 1;
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
   readonly #working: SessionPool;

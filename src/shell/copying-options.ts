@@ -64,7 +64,7 @@ export const COPYING_OPTIONS = {
     max: 100,
     default: null,
     placeholder: 'RATIO',
-    help: 'After each chunk its worker rests so many times as long as the chunk took. The default is 0.5 while somebody writes the table, and otherwise, or with --max-latency 0, none.',
+    help: 'After each chunk its worker rests so many times as long as the chunk took. The default while somebody writes the table is 0.5, on PostgreSQL 1; otherwise, or with --max-latency 0, there is no rest.',
     group: 'Copying',
     commands: RUN,
   },

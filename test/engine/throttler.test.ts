@@ -18,12 +18,12 @@ const OPTIONS: MigrationOptions = {
 /** No rows of ours for replicas, while an application writes the table. */
 const NOTHING_WRITTEN_BY_US = { written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true };
 
-function setUp(sample: () => ThrottleSample, options = OPTIONS, isTableWritten = () => true) {
+function setUp(sample: () => ThrottleSample, options = OPTIONS, isTableWritten = () => true, restRatio?: number) {
   const clock = new VirtualClock();
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US, isTableWritten }, controls, {
+  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US, isTableWritten, restRatio }, controls, {
     clock,
     observer: (event) => events.push(event),
   });
@@ -279,6 +279,19 @@ describe('the throttler', () => {
     expect(await shareWorked(throttler, clock, 40_000)).toBe(0.25);
     controls.change({ niceRatio: 0 }, 'operator');
     expect(await shareWorked(throttler, clock, 10_000)).toBe(1);
+    await stop();
+  });
+
+  test('rests as long as it works where the database asks for that', async () => {
+    const gentle = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
+    const { clock, throttler, stop } = setUp(
+      () => ({ pressure: 0, detail: 'calm' }),
+      gentle,
+      () => true,
+      1,
+    );
+    await clock.advance(10_000);
+    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(1 / 2 / 4, 2);
     await stop();
   });
 
