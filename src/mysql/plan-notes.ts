@@ -10,6 +10,7 @@ import { isSameOrder } from './key-collation.ts';
 import { foreignKeyNotes } from './foreign-keys.ts';
 import { histogramNotes } from './histograms.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
+import { type LogWriters, logWriterNotes } from './log-writers.ts';
 import { isLocal } from './obstacles-computing.ts';
 import { type Disk, diskNotes } from './obstacles-disk.ts';
 import { sampleRows } from './obstacles-sample.ts';
@@ -37,8 +38,7 @@ export interface PlanSurroundings {
   readonly histograms: readonly string[];
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
-  /** Whether threads of their own write the redo log; null where the server does not tell. */
-  readonly hasLogWriters: boolean | null;
+  readonly logWriters: LogWriters;
 }
 
 /** All notes of a plan. */
@@ -61,7 +61,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...surroundings.oldSnapshots.map(snapshotNote),
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
-    ...logWriterNotes(surroundings),
+    ...logWriterNotes(surroundings.logWriters),
   ];
 }
 
@@ -90,14 +90,6 @@ function computedNotes({ map, probed }: PlanningFacts): readonly string[] {
       ([, { name }]) =>
         `${name}: it is computed anew, in the zone and the language of the server; what sessions with others have stored changes.`,
     );
-}
-
-/** Measured: docs/benchmarks.md. */
-function logWriterNotes({ hasLogWriters }: PlanSurroundings): readonly string[] {
-  if (hasLogWriters !== false) return [];
-  return [
-    'innodb_log_writer_threads is OFF: while rows are copied, commits of applications may wait 100 ms for the redo log. SET GLOBAL innodb_log_writer_threads = ON ends that, at once and without a restart.',
-  ];
 }
 
 function numberNotes({ map, probed }: PlanningFacts): readonly string[] {

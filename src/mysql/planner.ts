@@ -11,6 +11,7 @@ import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf
 import { findDependents } from './dependents.ts';
 import { readHistograms } from './histograms.ts';
 import { readLogRetention } from './log-retention.ts';
+import { readLogWriters } from './log-writers.ts';
 import { readDisk } from './obstacles-disk.ts';
 import { distinct, surroundingObstacles } from './obstacles.ts';
 import { findOldSnapshots } from './older-snapshots.ts';
@@ -126,13 +127,8 @@ async function lookAround(
     dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
     histograms: await readHistograms(session, { table: source, flavour: server.flavour }, signal),
     triggers: (await readTriggers(session, source, signal)).map(({ name }) => name),
-    hasLogWriters: await hasLogWriters(session, signal),
+    logWriters: await readLogWriters(session, signal),
   };
-}
-
-async function hasLogWriters(session: Session, signal: AbortSignal): Promise<boolean | null> {
-  const [row] = await session.query("SHOW GLOBAL VARIABLES LIKE 'innodb_log_writer_threads'", signal);
-  return row === undefined ? null : row['Value'] === 'ON';
 }
 
 interface Decision {

@@ -1,5 +1,6 @@
 /** What a plan says of the server and its sessions. */
 import { describe, expect, test } from 'vitest';
+import { readLogWriters } from '../../src/mysql/log-writers.ts';
 import { findOldSnapshots } from '../../src/mysql/older-snapshots.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
@@ -17,6 +18,14 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
     );
     const { notes } = await plan({ server, schema, clauses: 'ADD b INT' });
     expect(notes.filter((note) => note.includes('innodb_log_writer_threads'))).toHaveLength(off.length);
+  });
+
+  test('counts the processors where the server tells of its log writers', async () => {
+    await using server = await openAdapter(sharedServer(flavour));
+    await using session = await server.openSession({}, never);
+    const writers = await readLogWriters(session, never);
+    if (flavour === 'mariadb') expect(writers).toEqual({ areOn: null, spinFrom: null, processors: null });
+    else expect(writers).toEqual({ areOn: expect.any(Boolean), spinFrom: expect.any(Number), processors: expect.any(Number) });
   });
 });
 
