@@ -67,6 +67,8 @@ export async function runNative(
 ): Promise<NativeResult> {
   const { controls } = options;
   const native = nativeOf(database);
+  // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
+  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
   await using claim = await native.claim(plan, purpose, signal);
   options.onNativeStart?.(plan);
   const observer: Observer = (event) => options.observer?.(event, null);

@@ -132,6 +132,16 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-18'], 'on', (name) => {
     });
   });
 
+  test('a limit on something that the server does not count is refused before anything is changed', async () => {
+    await using place = await open();
+    const load = { ...DEFAULT_OPTIONS.load, max: { no_such_figure: 1 } };
+    await expect(migrate({ ...changeOf(place, 'ADD c INT'), pace: { load } })).rejects.toMatchObject({
+      code: 'BAD_USAGE',
+      message: expect.stringContaining('no_such_figure'),
+    });
+    expect(await recordsOf(place)).toEqual([]);
+  });
+
   test('a change that had no lock stays open with its reason, until it is resumed or given up', async () => {
     await using place = await open();
     await using reader = await openReader(place);
