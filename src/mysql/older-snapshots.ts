@@ -17,8 +17,10 @@ export const snapshotPollMs = 130;
  * session. A wait takes longer.
  */
 export const snapshotWaitMsMin = 1_500;
-/** So many looks in vain take as many polls, 4 s: then others look all the time. */
-const looksMax = 30;
+/** So many looks in vain take about 7 s: then others look all the time. */
+const looksMax = 14;
+/** Several who look again after the same time keep each other from ever being shown anything new. So up to so many polls are waited for. */
+const pollsMax = 8;
 
 /** A transaction that may keep its view of the rows. */
 interface OpenTransaction extends HeldSnapshot {
@@ -59,7 +61,7 @@ export async function readSnapshots(session: Session, signal: AbortSignal): Prom
  */
 async function readTransactions(session: Session, signal: AbortSignal): Promise<readonly Row[]> {
   for (let looks = 0; looks < looksMax; looks += 1) {
-    if (looks > 0) await hasPassed(snapshotPollMs, signal);
+    if (looks > 0) await hasPassed(snapshotPollMs * (1 + Math.random() * Math.min(looks, pollsMax - 1)), signal);
     const mark = `tableshift ${randomUUID()}`;
     await session.execute('START TRANSACTION WITH CONSISTENT SNAPSHOT', signal);
     // Times are in the zone of the machine.
