@@ -6,7 +6,6 @@
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { HeldSnapshot } from '../sessions/older-snapshots.ts';
-import { hasPassed } from '../sessions/pause.ts';
 import { describeSession, systemUsers } from './lock-holders.ts';
 import type { Row, Session } from './session.ts';
 
@@ -18,9 +17,9 @@ export const snapshotPollMs = 130;
  */
 export const snapshotWaitMsMin = 1_500;
 /** So many looks in vain take about 7 s: then others look all the time. */
-const looksMax = 14;
-/** Several who look again after the same time keep each other from ever being shown anything new. So up to so many polls are waited for. */
-const pollsMax = 8;
+const looksMax = 20;
+/** Those who look again after the same time would go on disturbing each other, so up to so many polls lie between two looks. */
+const pollsMax = 4;
 
 /** A transaction that may keep its view of the rows. */
 interface OpenTransaction extends HeldSnapshot {
@@ -57,21 +56,26 @@ export async function readSnapshots(session: Session, signal: AbortSignal): Prom
 
 /**
  * As they are now, and not as somebody else was shown them before: our own statement stands among them with its mark. It has to be in
- * a transaction for that, which at our READ COMMITTED keeps no view and takes no locks. Ends a transaction of the session.
+ * a transaction for that, which at our READ COMMITTED keeps no view and takes no locks. What is shown to somebody else meanwhile will do,
+ * so we wait in a statement with that mark too. Ends a transaction of the session.
  */
 async function readTransactions(session: Session, signal: AbortSignal): Promise<readonly Row[]> {
-  for (let looks = 0; looks < looksMax; looks += 1) {
-    if (looks > 0) await hasPassed(snapshotPollMs * (1 + Math.random() * Math.min(looks, pollsMax - 1)), signal);
-    const mark = `tableshift ${randomUUID()}`;
-    await session.execute('START TRANSACTION WITH CONSISTENT SNAPSHOT', signal);
-    // Times are in the zone of the machine.
-    const sql = `SELECT /* ${mark} */ trx_mysql_thread_id AS id, trx_started AS since, trx_isolation_level AS isolation, trx_query AS statement,
-        TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(NOW(), '+00:00', 'SYSTEM')) AS seconds
-      FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id > 0 AND trx_autocommit_non_locking = 0
-      ORDER BY trx_started, trx_mysql_thread_id`;
-    const rows = await queryThenCommit(session, sql, signal);
-    if (!rows.some((row) => row['statement']?.includes(mark) === true)) continue;
-    return rows.filter((row) => keepingLevels.includes(row['isolation'] ?? '') && row['id'] !== String(session.connectionId));
+  const mark = `tableshift ${randomUUID()}`;
+  await session.execute('START TRANSACTION WITH CONSISTENT SNAPSHOT', signal);
+  try {
+    for (let looks = 0; looks < looksMax; looks += 1) {
+      if (looks > 0) await session.query(`SELECT /* ${mark} */ SLEEP(${pauseSeconds(looks)})`, signal);
+      // Times are in the zone of the machine.
+      const sql = `SELECT /* ${mark} */ trx_mysql_thread_id AS id, trx_started AS since, trx_isolation_level AS isolation, trx_query AS statement,
+          TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(NOW(), '+00:00', 'SYSTEM')) AS seconds
+        FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id > 0 AND trx_autocommit_non_locking = 0
+        ORDER BY trx_started, trx_mysql_thread_id`;
+      const rows = await session.query(sql, signal);
+      if (!rows.some((row) => row['statement']?.includes(mark) === true)) continue;
+      return rows.filter((row) => keepingLevels.includes(row['isolation'] ?? '') && row['id'] !== String(session.connectionId));
+    }
+  } finally {
+    await session.execute('COMMIT', signal);
   }
   throw new MigrationError(
     'STATEMENT_TIMEOUT',
@@ -79,12 +83,8 @@ async function readTransactions(session: Session, signal: AbortSignal): Promise<
   );
 }
 
-async function queryThenCommit(session: Session, sql: string, signal: AbortSignal): Promise<readonly Row[]> {
-  try {
-    return await session.query(sql, signal);
-  } finally {
-    await session.execute('COMMIT', signal);
-  }
+function pauseSeconds(looks: number): string {
+  return ((snapshotPollMs / 1000) * (1 + Math.random() * Math.min(looks, pollsMax - 1))).toFixed(3);
 }
 
 const keepingLevels = ['REPEATABLE READ', 'SERIALIZABLE'];

@@ -98,6 +98,14 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     await schema.application.run('COMMIT');
     expect(await hasOne()).toBe(false);
   });
+
+  test('are shown to all of several who look side by side again and again', async () => {
+    const lookAgainAndAgain = async (): Promise<void> => {
+      await using session = await server.openSession({}, never);
+      for (let looks = 0; looks < 4; looks += 1) await readSnapshots(session, never);
+    };
+    await expect(Promise.all(Array.from({ length: 8 }, lookAgainAndAgain))).resolves.toHaveLength(8);
+  });
 });
 
 async function ordersSchema(url: string): Promise<TestSchema> {
