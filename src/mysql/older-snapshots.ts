@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { HeldSnapshot } from '../sessions/older-snapshots.ts';
+import { serverErrno } from './errors.ts';
 import { describeSession, systemUsers } from './lock-holders.ts';
 import type { Row, Session } from './session.ts';
 
@@ -70,7 +71,7 @@ async function readTransactions(session: Session, signal: AbortSignal): Promise<
           TIMESTAMPDIFF(SECOND, trx_started, CONVERT_TZ(NOW(), '+00:00', 'SYSTEM')) AS seconds
         FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id > 0 AND trx_autocommit_non_locking = 0
         ORDER BY trx_started, trx_mysql_thread_id`;
-      const rows = await session.query(sql, signal);
+      const rows = await queryShowable(session, sql, signal);
       if (!rows.some((row) => row['statement']?.includes(mark) === true)) continue;
       return rows.filter((row) => keepingLevels.includes(row['isolation'] ?? '') && row['id'] !== String(session.connectionId));
     }
@@ -79,9 +80,21 @@ async function readTransactions(session: Session, signal: AbortSignal): Promise<
   }
   throw new MigrationError(
     'STATEMENT_TIMEOUT',
-    'The server did not show its transactions as they are now, for others look at information_schema.INNODB_TRX all the time.',
+    'The server did not show its transactions as they are now: others look at information_schema.INNODB_TRX all the time, or run statements that it cannot show (error 3854).',
   );
 }
+
+/** Nothing while a transaction runs a statement with a character beyond the BMP, which MySQL cannot show: it fails for all of them. */
+async function queryShowable(session: Session, sql: string, signal: AbortSignal): Promise<readonly Row[]> {
+  try {
+    return await session.query(sql, signal);
+  } catch (error) {
+    if (serverErrno(error) !== cannotConvert) throw error;
+    return [];
+  }
+}
+
+const cannotConvert = 3854;
 
 function pauseSeconds(looks: number): string {
   return ((snapshotPollMs / 1000) * (1 + Math.random() * Math.min(looks, pollsMax - 1))).toFixed(3);

@@ -99,6 +99,17 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     expect(await hasOne()).toBe(false);
   });
 
+  test('are waited for while a transaction runs a statement that the server cannot show', async () => {
+    await using schema = await ordersSchema(url);
+    await using writer = await openApplication(url);
+    await using session = await server.openSession({}, never);
+    await writer.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+    const writing = writer.run(`SELECT '\u{1F600}', SLEEP(1) FROM ${schema.name}.orders WHERE id = 1`);
+    const snapshots = await readSnapshots(session, never);
+    expect([...snapshots.values()].map(({ sessionId }) => sessionId)).toContain(writer.connectionId);
+    await writing;
+  });
+
   test('are shown to all of several who look side by side again and again', async () => {
     const lookAgainAndAgain = async (): Promise<void> => {
       await using session = await server.openSession({}, never);
