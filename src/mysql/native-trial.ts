@@ -8,9 +8,11 @@ import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { pauseAfter } from '../engine/retry.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
-import type { Session } from './session.ts';
+import type { Row, Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
 /** What InnoDB says of a table and, where it is partitioned, of its partitions. */
@@ -42,6 +44,9 @@ export type TrialOutcome =
 const trialWaitSeconds = 10;
 /** The clone is dropped even where the trial was aborted. */
 const dropLimitMs = 10_000;
+/** Of one statement that is the victim of deadlocks; with the pauses some ten seconds. */
+const deadlocksMax = 8;
+const deadlockPauses = { pauseFirstMs: 50, pauseMaxMs: 5_000 };
 
 /** Clones of one table, one after the other. Its session is used for nothing else. */
 export class NativeTrials {
@@ -115,7 +120,7 @@ export class NativeTrials {
   /** Nothing but nulls and empty lists where the name has characters that InnoDB spells in its own way. */
   async identify(name: TableName, signal: AbortSignal): Promise<InnodbIdentity> {
     const spelled = `${innodbSpelling(name.schema)}/${innodbSpelling(name.table)}`;
-    const tables = await this.#session.query(
+    const tables = await this.#query(
       `SELECT * FROM information_schema.${this.#identities}_TABLES WHERE SUBSTRING_INDEX(NAME, '#', 1) = ${quoteText(spelled)}`,
       signal,
     );
@@ -123,7 +128,7 @@ export class NativeTrials {
     const indexes =
       tableIds.length === 0
         ? []
-        : await this.#session.query(
+        : await this.#query(
             `SELECT INDEX_ID AS id, TABLE_ID AS tableId, NAME AS name FROM information_schema.${this.#identities}_INDEXES
              WHERE TABLE_ID IN (${tableIds.join(', ')})`,
             signal,
@@ -137,14 +142,19 @@ export class NativeTrials {
   }
 
   async #definition(signal: AbortSignal): Promise<string> {
-    const [shown] = await this.#session.query(`SHOW CREATE TABLE ${quoteTable(this.clone)}`, signal);
+    const [shown] = await this.#query(`SHOW CREATE TABLE ${quoteTable(this.clone)}`, signal);
     return shown?.['Create Table'] ?? '';
+  }
+
+  async #query(sql: string, signal: AbortSignal): Promise<readonly Row[]> {
+    return await despiteDeadlocks(() => this.#session.query(sql, signal), signal);
   }
 
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */
   async #run(sql: string, signal: AbortSignal): Promise<Exclude<TrialOutcome, { kind: 'accepted' }> | null> {
     try {
-      await withSettings(this.#session, ordinaryClient, () => this.#session.execute(sql, signal), signal);
+      const run = (): Promise<unknown> => this.#session.execute(sql, signal);
+      await withSettings(this.#session, ordinaryClient, () => despiteDeadlocks(run, signal), signal);
       return null;
     } catch (error) {
       signal.throwIfAborted();
@@ -167,6 +177,21 @@ export function isUnsupported(error: unknown): boolean {
 /** The server's refusal as the plan of a shadow says it. */
 export function refusalOf(source: TableName, reason: string): Obstacle {
   return { code: 'INVALID_ALTER', message: `The server refuses the ALTER of ${source.schema}.${source.table}: ${reason}.` };
+}
+
+/**
+ * Repeats one statement, outside of transactions, that was the victim of a deadlock. Other sessions change definitions meanwhile,
+ * and InnoDB asks for a lock on each table that it lists; the victim has changed nothing.
+ */
+async function despiteDeadlocks<Result>(statement: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await statement();
+    } catch (error) {
+      if (!(error instanceof MigrationError) || error.code !== 'DEADLOCK' || attempt > deadlocksMax) throw error;
+      await systemClock.sleep(pauseAfter(attempt, deadlockPauses, systemClock), signal);
+    }
+  }
 }
 
 /** A user without the privilege has the clones in the log, where they do no harm. */
