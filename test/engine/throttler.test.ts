@@ -3,7 +3,7 @@ import { Controls } from '../../src/engine/controls.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from '../../src/engine/options.ts';
 import type { ThrottleSample, ThrottleSignal } from '../../src/engine/ports.ts';
-import { type Done, Throttler } from '../../src/engine/throttler.ts';
+import { type Done, Throttler, type ThrottlerParts } from '../../src/engine/throttler.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -18,12 +18,12 @@ const OPTIONS: MigrationOptions = {
 /** No rows of ours for replicas, while an application writes the table. */
 const NOTHING_WRITTEN_BY_US = { written: () => ({ done: 0, underWay: 0 }), isTableWritten: () => true };
 
-function setUp(sample: () => ThrottleSample, options = OPTIONS, isTableWritten = () => true, restRatio?: number) {
+function setUp(sample: () => ThrottleSample, options = OPTIONS, parts: Partial<ThrottlerParts> = {}) {
   const clock = new VirtualClock();
   const events: MigrationEvent[] = [];
   const signal: ThrottleSignal = { name: 'load', sample: async () => sample() };
   const controls = new Controls(options);
-  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US, isTableWritten, restRatio }, controls, {
+  const throttler = new Throttler({ signals: [signal], ...NOTHING_WRITTEN_BY_US, ...parts }, controls, {
     clock,
     observer: (event) => events.push(event),
   });
@@ -282,34 +282,24 @@ describe('the throttler', () => {
     await stop();
   });
 
-  test('rests as long as it works where the database asks for that', async () => {
-    const gentle = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
-    const { clock, throttler, stop } = setUp(
-      () => ({ pressure: 0, detail: 'calm' }),
-      gentle,
-      () => true,
-      1,
-    );
-    await clock.advance(10_000);
-    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(1 / 2 / 4, 2);
-    await stop();
-  });
-
-  test('rests half as long as it works while the table is written, where the latency has a limit', async () => {
-    let isWritten = true;
-    const gentle = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
-    const { clock, throttler, stop } = setUp(
-      () => ({ pressure: 0, detail: 'calm' }),
-      gentle,
-      () => isWritten,
-    );
-    await clock.advance(10_000);
-    // Of the four workers that `shareWorked` counts with there is one.
-    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(2 / 3 / 4, 2);
-    isWritten = false;
-    expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(1 / 4, 2);
-    await stop();
-  });
+  test.each([
+    { restRatio: undefined, share: 2 / 3 },
+    { restRatio: 1, share: 1 / 2 },
+  ])(
+    'works for $share of the time while the table is written, where the latency has a limit and the database asks for $restRatio',
+    async ({ restRatio, share }) => {
+      let isWritten = true;
+      const options = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
+      const parts = { isTableWritten: () => isWritten, restRatio };
+      const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, parts);
+      await clock.advance(10_000);
+      // Of the four workers that `shareWorked` counts with there is one.
+      expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(share / 4, 2);
+      isWritten = false;
+      expect(await shareWorked(throttler, clock, 60_000)).toBeCloseTo(1 / 4, 2);
+      await stop();
+    },
+  );
 
   test('takes more workers while it works', async () => {
     const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
