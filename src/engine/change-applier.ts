@@ -41,8 +41,11 @@ interface Pick {
 /**
  * A flush goes: pick (in one tick: map, position, reach, ranges in flight) → hold back keys of ranges in flight, or wait for
  * these ranges where the key order is not known → barrier: everything up to `reach` is visible → discard keys that a later
- * chunk will read → delete all keys of the batch from the shadow → insert those that are not deletes → position moves on,
+ * chunk will read → delete keys of the batch from the shadow → insert those that are not deletes → position moves on,
  * not past a key that was held back. A chunk that registers while a flush runs waits for that flush's barrier.
+ *
+ * Where the server changes rows in place, keys that were written and not deleted are neither deleted nor inserted but upserted, for
+ * half of the price. What collides in that goes the usual way. A row that is gone by then stays until its delete comes by.
  */
 export class ChangeApplier {
   readonly #receiver: ChangeReceiver;
@@ -229,7 +232,7 @@ export class ChangeApplier {
     await retry('waiting for visibility', () => this.#receiver.stream.awaitVisible(reach, signal), this.#context, signal);
   }
 
-  /** Delete phase, wholly before the insert phase (rule 7). Says how many shadow rows were in the way. */
+  /** Delete phase, wholly before the insert phase (rule 7), and rows in place behind both. Says how many shadow rows were in the way. */
   async #bringUpToDate(
     keys: readonly RowKey[],
     batch: ReadonlyMap<RowKey, PendingChange>,
@@ -237,22 +240,24 @@ export class ChangeApplier {
     signal: AbortSignal,
   ): Promise<number> {
     const workers = writer === this.#pair ? this.#options.applyWorkers : 1;
-    await forEachParallel(
-      parts(keys, writer.keysPerStatement),
-      workers,
-      (part, inner) => this.#delete(part, writer, inner),
-      signal,
-    );
-    const present = keys.filter((key) => batch.get(key)?.kind !== 'delete');
+    const each = (some: readonly RowKey[], work: (part: readonly RowKey[], inner: AbortSignal) => Promise<void>) =>
+      forEachParallel(parts(some, writer.keysPerStatement), workers, work, signal);
     const collided: (readonly RowKey[])[] = [];
-    await forEachParallel(
-      parts(present, writer.keysPerStatement),
-      workers,
-      async (part, inner) => {
+    const deleteAll = (some: readonly RowKey[]) => each(some, (part, inner) => this.#delete(part, writer, inner));
+    const insertAll = (some: readonly RowKey[]) =>
+      each(some, async (part, inner) => {
         if ((await this.#insert(part, writer, inner)) === 'collided') collided.push(part);
-      },
-      signal,
-    );
+      });
+    const isUpserted = (key: RowKey): boolean => writer.upsertRows !== undefined && batch.get(key)?.kind === 'upsert';
+    const replaced = keys.filter((key) => !isUpserted(key));
+    await deleteAll(replaced);
+    await insertAll(replaced.filter((key) => batch.get(key)?.kind !== 'delete'));
+    const refused: RowKey[] = [];
+    await each(keys.filter(isUpserted), async (part, inner) => {
+      if ((await this.#upsert(part, writer, inner)) === 'collided') refused.push(...part);
+    });
+    await deleteAll(refused);
+    await insertAll(refused);
     let cleared = 0;
     // One after the other: a part may take out rows of another.
     for (const part of collided) cleared += await this.#insertClearing(part, writer, signal);
@@ -301,6 +306,12 @@ export class ChangeApplier {
 
   async #delete(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<void> {
     await this.#attempt('deleting changed rows', writer, () => writer.deleteRows(keys, signal), signal);
+  }
+
+  /** A repetition after an unknown outcome changes its own rows. */
+  async #upsert(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<'upserted' | 'collided'> {
+    const upsert = async (): Promise<'upserted' | 'collided'> => (await writer.upsertRows?.(keys, signal)) ?? 'collided';
+    return await this.#attempt('changing rows in place', writer, upsert, signal);
   }
 
   /** A repetition after an unknown outcome meets its own rows; deleting them first makes it safe. */

@@ -25,7 +25,9 @@ export async function drainTogether(
 }
 
 function inTurns(writer: RowWriter, session: Turnstile): RowWriter {
+  const upsertRows = writer.upsertRows?.bind(writer);
   return {
+    ...(upsertRows === undefined ? {} : { upsertRows: (keys, signal) => session.run(() => upsertRows(keys, signal), signal) }),
     keysPerStatement: writer.keysPerStatement,
     deleteRows: (keys, signal) => session.run(() => writer.deleteRows(keys, signal), signal),
     insertRows: (keys, signal) => session.run(() => writer.insertRows(keys, signal), signal),

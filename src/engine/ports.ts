@@ -198,6 +198,12 @@ export interface RowWriter {
    */
   insertRows(keys: readonly RowKey[], signal: AbortSignal): Promise<'inserted' | 'collided'>;
   /**
+   * As `insertRows`, but a row that the shadow has under the same key is changed in place, and left alone where the source has none.
+   * Safe to repeat. Where a value does not fit this is `collided` too: deleting and inserting tells why. Present only where keys that
+   * are told apart here are never equal to the server.
+   */
+  upsertRows?(keys: readonly RowKey[], signal: AbortSignal): Promise<'upserted' | 'collided'>;
+  /**
    * Why `insertRows(keys)` collides, judged in one snapshot of the source: two source rows with the same value under a unique
    * key of the shadow, or else the keys of shadow rows that hold a value which one of `keys` now has (possibly none).
    */

@@ -52,6 +52,11 @@ export interface PairLayout {
    * an insert need not be looked at before it is committed.
    */
   readonly isWithoutNotes: boolean;
+  /**
+   * A row of the shadow is found by the key alone, which converts without two keys becoming one, and what is changed in place ends as if it
+   * had been deleted and inserted.
+   */
+  readonly isUpsertable: boolean;
   /** In which the server computes what the shadow, or a probe, holds of the source's rows. */
   readonly computing: ClientSettings;
   /** The server computes values of the shadow's own also for a row that is deleted: it has to find them in an index. */
@@ -119,10 +124,39 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
       columns.length === shadow.columns.length &&
       columns.every((column) => isWithoutNotes(column.source, column.shadow)) &&
       !isComputing(shadow),
+    isUpsertable: isUpsertable(key, { plan, columns, shadow, source }),
     computing: computingSettings({ key: keyColumns, pairs: columns }),
     isComputingOnDelete: shadow.columns.some(({ generated }) => generated !== 'none') || hasIndexedExpression(shadow),
   };
 }
+
+function isUpsertable(
+  key: readonly KeyPart[],
+  {
+    plan,
+    columns,
+    shadow,
+    source,
+  }: Pick<PairTables, 'plan' | 'shadow' | 'source'> & { readonly columns: readonly LayoutColumn[] },
+): boolean {
+  const [part, ...others] = key;
+  if (part === undefined || others.length > 0 || shadow.isPartitioned) return false;
+  const isWholeNumber = (table: TableDescription, name: string): boolean =>
+    table.columns.some((column) => column.name === name && wholeNumbers.includes(column.dataType));
+  const parts = shadow.indexes.find(({ name }) => name === plan.key.shadowIndex)?.parts ?? [];
+  const isTouched = ({ name, definition }: Column): boolean =>
+    !columns.some((column) => column.shadow.name === name) && /\bON UPDATE\b/i.test(definition);
+  return (
+    isWholeNumber(source, part.column.name) &&
+    isWholeNumber(shadow, part.shadowName) &&
+    parts.length === 1 &&
+    parts[0]?.column === part.shadowName &&
+    columns.some((column) => column.shadow.name !== part.shadowName) &&
+    !shadow.columns.some(isTouched)
+  );
+}
+
+const wholeNumbers = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint'];
 
 /** Hash of a source row as the shadow would hold it. Only where the layout is comparable. */
 export function sourceHash(layout: PairLayout): string {

@@ -48,6 +48,24 @@ export function insertRows(layout: PairLayout, keys: readonly RowKey[]): string 
 }
 
 /**
+ * Copies the rows with these keys over those that are there. Only where the layout is upsertable. Locks as `copyRange`; safe to run
+ * twice. The server would change whatever row holds one of the values under any unique key: for one with another key the new key is
+ * out of the range of all numbers, which is an error.
+ */
+export function upsertRows(layout: PairLayout, keys: readonly RowKey[]): string {
+  const { sourceName, shadowName, key, columns } = layout;
+  const [part] = key;
+  const [ours, theirs] = [
+    `${shadowName}.${quoteName(part?.shadowName ?? '')}`,
+    `${sourceName}.${quoteName(part?.column.name ?? '')}`,
+  ];
+  const assignments = columns
+    .filter(({ shadow }) => shadow.name !== part?.shadowName)
+    .map(({ source, shadow }) => `${shadowName}.${quoteName(shadow.name)} = ${sourceName}.${quoteName(source.name)}`);
+  return `${insertRows(layout, keys)} ON DUPLICATE KEY UPDATE ${[`${ours} = IF(${ours} = ${theirs}, ${ours}, ~(${ours} * 0) + 1)`, ...assignments].join(', ')}`;
+}
+
+/**
  * Deletes rows by key. Locks these rows of the shadow for the statement; safe to run twice. The form with USING takes an index
  * hint, which the shadow needs while its statistics are those of an empty table.
  */

@@ -9,7 +9,7 @@ import type { WithInsertSession } from './insert-turns.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differingRows } from './row-comparison.ts';
 import type { KeyColumn } from './row-key.ts';
-import { deleteRows, insertRows, type Listed } from './row-statements.ts';
+import { deleteRows, insertRows, type Listed, upsertRows } from './row-statements.ts';
 import { restoreSession } from './session-restore.ts';
 import type { Session } from './session.ts';
 import { serverMessage, unconvertibleRow, valueWarning } from './unconvertible.ts';
@@ -40,13 +40,34 @@ export interface WriterParts {
   readonly withSession: WithSession;
   readonly withInsertSession: WithInsertSession;
   readonly keysPerStatement: number;
+  /** Whether the migration key is one whole number. */
+  readonly isKeyOneNumber: boolean;
 }
 
 /**
  * A writer whose every call runs on one session of `withSession`. The session must be at autocommit = 1; table locks that it
  * holds are kept.
  */
-export function createRowWriter({ layout, withSession, withInsertSession, keysPerStatement }: WriterParts): RowWriter {
+export function createRowWriter(parts: WriterParts): RowWriter {
+  const writer = createPlainWriter(parts);
+  if (!parts.isKeyOneNumber) return writer;
+  const { layout, withInsertSession } = parts;
+  return {
+    ...writer,
+    async upsertRows(keys, signal) {
+      if (keys.length === 0) return 'upserted';
+      const pair = await layout(signal);
+      if (!pair.isUpsertable) {
+        await writer.deleteRows(keys, signal);
+        return (await writer.insertRows(keys, signal)) === 'collided' ? 'collided' : 'upserted';
+      }
+      const upsert = (session: Session): Promise<InsertOutcome> => tryInsert(session, pair, upsertRows(pair, keys), signal);
+      return (await withInsertSession(pair, upsert, signal)).kind === 'inserted' ? 'upserted' : 'collided';
+    },
+  };
+}
+
+function createPlainWriter({ layout, withSession, withInsertSession, keysPerStatement }: WriterParts): RowWriter {
   return {
     keysPerStatement,
     async deleteRows(keys, signal) {
@@ -86,41 +107,51 @@ export interface CheckedInsert {
   readonly listed: Listed;
 }
 
-/**
- * Runs an `INSERT … SELECT` and commits it only when the server had nothing to say about the values. All of it happens or
- * nothing. Rejects with ROW_NOT_CONVERTIBLE, naming the row.
- *
- * Locks the new rows of the shadow until the end. Where the server could have something to say of a value that it takes, or
- * computes some, `SET autocommit = 0` begins a transaction and `= 1` commits it, because START TRANSACTION would let go of LOCK
- * TABLES; the settings for computing come and go with it.
- */
+/** Runs an `INSERT … SELECT` as `tryInsert` does. Rejects with ROW_NOT_CONVERTIBLE, naming the row. */
 export async function insertChecked(
   session: Session,
   layout: PairLayout,
   { sql, listed }: CheckedInsert,
   signal: AbortSignal,
 ): Promise<InsertResult> {
+  const outcome = await tryInsert(session, layout, sql, signal);
+  if (outcome.kind === 'inserted') return outcome;
+  if (outcome.kind === 'collided') return 'collided';
+  throw await unconvertibleRow(session, layout, { listed, ...outcome }, signal);
+}
+
+type InsertOutcome =
+  | { readonly kind: 'inserted'; readonly rows: number }
+  | { readonly kind: 'collided' }
+  /** What the server said of a value, as an error or as a warning. */
+  | { readonly kind: 'refused'; readonly said: string; readonly cause?: unknown };
+
+/**
+ * Runs an `INSERT … SELECT` and commits it only when the server had nothing to say about the values. All of it happens or nothing.
+ *
+ * Locks the new rows of the shadow until the end. Where the server could have something to say of a value that it takes, or
+ * computes some, `SET autocommit = 0` begins a transaction and `= 1` commits it, because START TRANSACTION would let go of LOCK
+ * TABLES; the settings for computing come and go with it.
+ */
+async function tryInsert(session: Session, layout: PairLayout, sql: string, signal: AbortSignal): Promise<InsertOutcome> {
   const isAtOnce = layout.isWithoutNotes;
   const { begin, end } = layout.computing;
   const commit = `SET ${end}, autocommit = 1`;
-  let said: string | null;
-  let cause: unknown;
   try {
     if (!isAtOnce) await session.execute(`SET ${begin}, autocommit = 0`, signal);
     const { affectedRows, warnings } = await session.execute(sql, signal);
-    said = await valueWarning(session, warnings, signal);
+    const said = await valueWarning(session, warnings, signal);
     if (said === null) {
       if (!isAtOnce) await session.execute(commit, signal);
-      return { rows: affectedRows };
+      return { kind: 'inserted', rows: affectedRows };
     }
     if (!isAtOnce) await restoreSession(session, ['ROLLBACK', commit]);
+    return { kind: 'refused', said };
   } catch (error) {
     if (!isAtOnce) await restoreSession(session, ['ROLLBACK', commit]);
     if (!(error instanceof MigrationError)) throw error;
-    if (error.code === 'DUPLICATE_KEY') return 'collided';
+    if (error.code === 'DUPLICATE_KEY') return { kind: 'collided' };
     if (error.code !== 'ROW_NOT_CONVERTIBLE') throw error;
-    said = serverMessage(error);
-    cause = error;
+    return { kind: 'refused', said: serverMessage(error), cause: error };
   }
-  throw await unconvertibleRow(session, layout, { listed, said, cause }, signal);
 }

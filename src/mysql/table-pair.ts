@@ -54,7 +54,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   const size = keysPerStatement(source, keyColumns);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter({ layout, ...writing, keysPerStatement: size }),
+    ...createRowWriter({ layout, ...writing, keysPerStatement: size, isKeyOneNumber: isOneNumber }),
     ...rangeMembers(layout, withSession, withInsertSession),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     ...(isOneNumber
@@ -68,6 +68,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
         withSession: (work) => work(session),
         withInsertSession: (_pair, insert) => insert(session),
         keysPerStatement: size,
+        isKeyOneNumber: isOneNumber,
       });
     },
     async createShadow(signal) {

@@ -38,6 +38,11 @@ export interface PairLayout {
   /** All columns of the index that makes the key unique in the shadow, quoted: in one with partitions it may have more. */
   readonly shadowKeyIndex: readonly string[];
   readonly columns: readonly CarriedColumn[];
+  /**
+   * A row of the shadow is found by the key alone, which is carried over as it is, and all other columns that are carried over may be
+   * updated.
+   */
+  readonly isUpsertable: boolean;
   /** Stored columns that both tables compute by the same expression: compared, not carried over. */
   readonly generated: readonly CarriedColumn[];
   readonly uniques: readonly ShadowUnique[];
@@ -55,6 +60,12 @@ export async function readPairLayout(
   const shadowTypes = await readColumnTypes(session, plan.shadow, signal);
   const key = plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes));
   const shadowKey = plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes));
+  const columns = plan.columns.map((pair) => ({
+    shadow: quoteName(pair.shadow),
+    shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
+    expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
+  }));
+  const shadowKeyIndex = await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal);
   const keyTypes = [...key, ...shadowKey].map(({ literalType }) => literalType);
   return {
     source: plan.source,
@@ -62,16 +73,39 @@ export async function readPairLayout(
     shadowRows: await readShadowRows(session, plan.shadow, signal),
     key: comparedBy(key, await readOperators(session, plan.source, plan.key.index, signal)),
     shadowKey: comparedBy(shadowKey, await readOperators(session, plan.shadow, plan.key.shadowIndex, signal)),
-    shadowKeyIndex: await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal),
-    columns: plan.columns.map((pair) => ({
-      shadow: quoteName(pair.shadow),
-      shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
-      expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
-    })),
+    shadowKeyIndex,
+    columns,
+    isUpsertable: isUpsertable({ key, shadowKey, shadowKeyIndex, columns }, shadowTypes),
     generated: await readGenerated(session, plan, signal),
     uniques: await readUniques(session, plan.shadow, signal),
     userSettings: userSettings(conversionSettings, keyTypes),
   };
+}
+
+function isUpsertable(
+  {
+    key,
+    shadowKey,
+    shadowKeyIndex,
+    columns,
+  }: Pick<PairLayout, 'shadowKeyIndex' | 'columns'> & {
+    readonly key: readonly TypedColumn[];
+    readonly shadowKey: readonly TypedColumn[];
+  },
+  shadowTypes: ReadonlyMap<string, TypedColumn>,
+): boolean {
+  const [inSource, inShadow] = [key[0], shadowKey[0]];
+  if (inSource === undefined || inShadow === undefined || key.length > 1 || shadowKeyIndex.length > 1) return false;
+  const name = quoteName(inShadow.name);
+  const alwaysNumbered = new Set([...shadowTypes.values()].flatMap((one) => (one.isAlwaysIdentity ? quoteName(one.name) : [])));
+  const others = columns.filter(({ shadow }) => shadow !== name);
+  return (
+    [inSource, inShadow].every(({ literalType }) => ['smallint', 'integer', 'bigint'].includes(literalType)) &&
+    shadowKeyIndex[0] === name &&
+    columns.some(({ shadow, expression }) => shadow === name && expression === quoteName(inSource.name)) &&
+    others.length > 0 &&
+    !others.some(({ shadow }) => alwaysNumbered.has(shadow))
+  );
 }
 
 /** By name, type and expression: where the change touches any of these, the shadow is meant to hold other values. */
@@ -124,7 +158,7 @@ async function readColumnTypes(
     `SELECT a.attname::text AS name, a.attnum::text AS attnum, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, ` +
       `(WITH RECURSIVE d(oid) AS (SELECT a.atttypid UNION ALL SELECT y.typbasetype FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
       `WHERE y.typtype = 'd') SELECT pg_catalog.format_type(d.oid, -1) FROM d JOIN pg_catalog.pg_type y ON y.oid = d.oid ` +
-      `WHERE y.typtype <> 'd') AS "literalType", CASE WHEN coalesce(l.collisdeterministic, true) THEN a.attcollation::text END AS collation ` +
+      `WHERE y.typtype <> 'd') AS "literalType", CASE WHEN coalesce(l.collisdeterministic, true) THEN a.attcollation::text END AS collation, a.attidentity = 'a' AS always ` +
       `FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE a.attrelid = ${tableOid(table)} ` +
       `AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     signal,
@@ -133,12 +167,19 @@ async function readColumnTypes(
     rows.map((row) => {
       const name = row['name'] ?? '';
       const [type, literalType] = [row['type'] ?? '', row['literalType'] ?? ''];
-      return [name, { name, attnum: Number(row['attnum']), type, literalType, collation: row['collation'] ?? null }];
+      const isAlwaysIdentity = row['always'] === 't';
+      return [
+        name,
+        { name, attnum: Number(row['attnum']), type, literalType, collation: row['collation'] ?? null, isAlwaysIdentity },
+      ];
     }),
   );
 }
 
-type TypedColumn = Omit<ComparedColumn, 'operators'>;
+type TypedColumn = Omit<ComparedColumn, 'operators'> & {
+  /** GENERATED ALWAYS AS IDENTITY, which no UPDATE may set. */
+  readonly isAlwaysIdentity: boolean;
+};
 
 /** Those of the index, by its columns in order; an index that is gone is found by what looks for changed definitions. */
 function comparedBy(columns: readonly TypedColumn[], operators: readonly KeyOperators[]): readonly ComparedColumn[] {

@@ -71,6 +71,13 @@ export function insertStatement(layout: PairLayout, condition: string, existing:
   return `${layout.userSettings}INSERT INTO ${quoteTable(layout.shadow)} ${insertSelect(layout, condition)}${conflict}`;
 }
 
+/** Copies what `condition` selects over the rows that are there. Only where the layout is upsertable. Locks as `insertStatement`. */
+export function upsertStatement(layout: PairLayout, condition: string): string {
+  const [key = ''] = layout.shadowKeyIndex;
+  const assignments = layout.columns.flatMap(({ shadow }) => (shadow === key ? [] : `${shadow} = EXCLUDED.${shadow}`));
+  return `${insertStatement(layout, condition, 'collide')} ON CONFLICT (${key}) DO UPDATE SET ${assignments.join(', ')}`;
+}
+
 /** The same rows into another table with the shadow's columns. */
 export function insertInto(table: string, layout: PairLayout, condition: string): string {
   return `${layout.userSettings}INSERT INTO ${table} ${insertSelect(layout, condition)}`;

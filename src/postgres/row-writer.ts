@@ -8,7 +8,7 @@ import { OWN_SETTINGS } from './conversion-settings.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differencesStatement } from './row-comparison.ts';
 import { keysFromRows } from './row-key.ts';
-import { deleteStatement, insertStatement, keysCondition } from './row-statements.ts';
+import { deleteStatement, insertStatement, keysCondition, upsertStatement } from './row-statements.ts';
 import type { Session } from './session.ts';
 import { unconvertibleRow } from './unconvertible.ts';
 
@@ -19,6 +19,8 @@ export type WithSession = <Result>(work: (session: Session) => Promise<Result>, 
 export interface WriterPlace {
   readonly withSession: WithSession;
   readonly isInTransaction: boolean;
+  /** Whether the migration key is one whole number. */
+  readonly isKeyOneNumber: boolean;
 }
 
 /** Statements of this size plan and parse in a few milliseconds. */
@@ -26,6 +28,25 @@ const keysPerStatement = 1000;
 
 /** A writer whose every call runs on one session of the place. */
 export function createRowWriter(layout: (signal: AbortSignal) => Promise<PairLayout>, place: WriterPlace): RowWriter {
+  const writer = createPlainWriter(layout, place);
+  if (!place.isKeyOneNumber) return writer;
+  return {
+    ...writer,
+    async upsertRows(keys, signal) {
+      if (keys.length === 0) return 'upserted';
+      const pair = await layout(signal);
+      if (!pair.isUpsertable) {
+        await writer.deleteRows(keys, signal);
+        return (await writer.insertRows(keys, signal)) === 'collided' ? 'collided' : 'upserted';
+      }
+      const statement = upsertStatement(pair, keysCondition(pair.key, keys));
+      const outcome = await place.withSession((session) => tryInsert(session, pair, { statement, place }, signal), signal);
+      return outcome.kind === 'inserted' ? 'upserted' : 'collided';
+    },
+  };
+}
+
+function createPlainWriter(layout: (signal: AbortSignal) => Promise<PairLayout>, place: WriterPlace): RowWriter {
   const { withSession } = place;
   return {
     keysPerStatement,
@@ -72,23 +93,43 @@ export interface CheckedInsert {
   readonly place: Pick<WriterPlace, 'isInTransaction'>;
 }
 
-/** All of it happens or nothing. Rejects with ROW_NOT_CONVERTIBLE, naming the row. Locks the new rows of the shadow. */
+/** Runs it as `tryInsert` does. Rejects with ROW_NOT_CONVERTIBLE, naming the row. */
 export async function insertChecked(
   session: Session,
   layout: PairLayout,
   insert: CheckedInsert,
   signal: AbortSignal,
 ): Promise<{ readonly rows: number } | 'collided'> {
+  const outcome = await tryInsert(session, layout, insert, signal);
+  if (outcome.kind === 'inserted') return outcome;
+  if (outcome.kind === 'collided') return 'collided';
+  const keys = typeof insert.keys === 'function' ? await insert.keys(signal) : insert.keys;
+  const { cause } = outcome;
+  throw await undone(session, insert.place, () => unconvertibleRow(session, layout, { keys, cause }, signal));
+}
+
+type InsertOutcome =
+  | { readonly kind: 'inserted'; readonly rows: number }
+  | { readonly kind: 'collided' }
+  /** A value does not fit. */
+  | { readonly kind: 'refused'; readonly cause: MigrationError };
+
+/** All of it happens or nothing. Locks the new rows of the shadow. */
+async function tryInsert(
+  session: Session,
+  layout: PairLayout,
+  insert: Pick<CheckedInsert, 'statement' | 'place'>,
+  signal: AbortSignal,
+): Promise<InsertOutcome> {
   try {
     const { affectedRows } = await behindSavepoint(session, insert.place, () => session.execute(insert.statement, signal));
     if (insert.place.isInTransaction && layout.userSettings !== '') await session.execute(OWN_SETTINGS, signal);
-    return { rows: affectedRows };
+    return { kind: 'inserted', rows: affectedRows };
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
-    if (error.code === 'DUPLICATE_KEY') return 'collided';
+    if (error.code === 'DUPLICATE_KEY') return { kind: 'collided' };
     if (error.code !== 'ROW_NOT_CONVERTIBLE') throw error;
-    const keys = typeof insert.keys === 'function' ? await insert.keys(signal) : insert.keys;
-    throw await undone(session, insert.place, () => unconvertibleRow(session, layout, { keys, cause: error }, signal));
+    return { kind: 'refused', cause: error };
   }
 }
 

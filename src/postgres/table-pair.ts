@@ -46,7 +46,12 @@ export interface PostgresTablePair extends TablePair {
 export function openTablePair(options: TablePairOptions): PostgresTablePair {
   const { plan, keyColumns, sessions, shadow, isGentle } = options;
   const layout = layoutOnce(options);
-  const place: WriterPlace = { withSession: (work, signal) => sessions.withSession(work, signal), isInTransaction: false };
+  const isKeyOneNumber = isWholeNumber(keyColumns);
+  const place: WriterPlace = {
+    withSession: (work, signal) => sessions.withSession(work, signal),
+    isInTransaction: false,
+    isKeyOneNumber,
+  };
   const query = (statement: string, signal: AbortSignal) =>
     sessions.withSession((session) => session.query(statement, signal), signal);
   const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> =>
@@ -55,11 +60,11 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
   return {
     ...createRowWriter(layout.read, place),
     ...(compareKeys === undefined ? {} : { compareKeys }),
-    ...(isWholeNumber(keyColumns) ? { readKeySpan } : {}),
+    ...(isKeyOneNumber ? { readKeySpan } : {}),
     lockedWriter(session) {
       // Another session would wait for the locks that this one holds.
       const read = (signal: AbortSignal): Promise<PairLayout> => layout.readBy((work) => work(session), signal);
-      return createRowWriter(read, { withSession: (work) => work(session), isInTransaction: true });
+      return createRowWriter(read, { withSession: (work) => work(session), isInTransaction: true, isKeyOneNumber });
     },
     async createShadow(signal) {
       layout.forget();

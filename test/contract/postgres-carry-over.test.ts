@@ -70,6 +70,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
       createRowWriter((signal) => readPairLayout(session, { plan, conversionSettings: OURS }, signal), {
         withSession: (work) => work(session),
         isInTransaction: true,
+        isKeyOneNumber: true,
       });
     const carryOver = around(createCarryOver([plan]));
     const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver });

@@ -137,6 +137,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
       createRowWriter((signal) => readPairLayout(session, { plan, conversionSettings: OURS }, signal), {
         withSession: (work) => work(session),
         isInTransaction: true,
+        isKeyOneNumber: true,
       });
     const run = (): Cutover =>
       createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver([plan]) });

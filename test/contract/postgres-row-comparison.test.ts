@@ -147,6 +147,7 @@ function layoutOf(way: Way, schema: string, index: number, types: Readonly<Recor
     key: [id],
     shadowKey: [id],
     shadowKeyIndex: ['id'],
+    isUpsertable: false,
     columns: Object.entries(types).map(([name, shadowType]) => ({ shadow: name, shadowType, expression: name })),
     generated: [],
     uniques: [],

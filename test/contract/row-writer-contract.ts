@@ -1,6 +1,8 @@
 /** The contract of RowWriter, and what holds for every member that returns a promise. */
 
 import { describe, expect, test } from 'vitest';
+import type { RowKey } from '../../src/engine/model.ts';
+import type { TableClaim } from '../../src/engine/ports.ts';
 import {
   claimWithShadow,
   during,
@@ -91,6 +93,55 @@ export function describeRowWriterContract(open: OpenFixture): void {
       expect(await f.rows('shadow')).toEqual(rowsOf(2));
     });
 
+    test('upserting rows changes those that are there, inserts those that are not, and leaves alone what the source has lost', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      await claim.pair.insertRows([1, 2, 3].map(f.key), never);
+      await f.write(update(1, { u: 11, v: 7 }), remove(2), insert(4));
+      expect(await upsert(claim, [1, 2, 4, 5, 77].map(f.key))).toBe('upserted');
+      expect(await f.rows('shadow')).toEqual([
+        { id: 1, u: 11, u2: 100, v: 7 },
+        { id: 2, u: 20, u2: 200, v: 0 },
+        { id: 3, u: 30, u2: 300, v: 0 },
+        { id: 4, u: 40, u2: 400, v: 0 },
+        ...rowsOf(5),
+      ]);
+    });
+
+    test('upserting a row whose unique value another row of the shadow holds collides, and nothing is changed', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      await claim.pair.insertRows([f.key(1), f.key(2)], never);
+      // The one that has the value now is not there yet, and then it is.
+      await f.write(update(1, { v: 7 }), update(2, { u: 21 }), update(3, { u: 20 }));
+      expect(await upsert(claim, [f.key(1), f.key(3)])).toBe('collided');
+      expect(await f.rows('shadow')).toEqual(rowsOf(1, 2));
+      await f.write(update(3, { u: 31 }));
+      expect(await upsert(claim, [f.key(3)])).toBe('upserted');
+      await f.write(update(3, { u: 20 }));
+      expect(await upsert(claim, [f.key(1), f.key(3)])).toBe('collided');
+      expect(await f.rows('shadow')).toEqual([...rowsOf(1, 2), { id: 3, u: 31, u2: 300, v: 0 }]);
+    });
+
+    test('upserting a row that does not fit the new definition collides, and nothing is changed', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      await claim.pair.insertRows([f.key(1), f.key(3)], never);
+      await f.write(update(1, { v: 7 }), update(3, { v: -1 }));
+      expect(await upsert(claim, [f.key(1), f.key(3)])).toBe('collided');
+      expect(await f.rows('shadow')).toEqual(rowsOf(1, 3));
+    });
+
+    test('upserting a row does not wait for a lock on the row of the source', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      await claim.pair.insertRows([f.key(1)], never);
+      await during(f.lockRow(1), async () => {
+        expect(await upsert(claim, [f.key(1), f.key(2)])).toBe('upserted');
+      });
+      expect(await f.rows('shadow')).toEqual(rowsOf(1, 2));
+    });
+
     test('two rows that the change makes duplicates collide, and nothing is inserted', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);
@@ -166,4 +217,10 @@ export function describeRowWriterContract(open: OpenFixture): void {
       expect(await claim.pair.findDifferingRows([f.key(9), f.key(4)], never)).toEqual([f.key(9)]);
     });
   });
+}
+
+/** Of a pair whose key is one number. */
+async function upsert({ pair }: TableClaim, keys: readonly RowKey[]): Promise<string> {
+  if (pair.upsertRows === undefined) throw new Error('This pair does not change rows in place.');
+  return await pair.upsertRows(keys, never);
 }

@@ -16,6 +16,7 @@ import { CONTRACT_ROWS, type ContractRow, type ContractWrite, type PortFixture }
 const QUIET: Partial<Scenario> = {
   hasAddedUnique: true,
   hasCollation: false,
+  changesInPlace: true,
   isOrderKnown: true,
   keysPerStatement: 10,
   transientFaults: 0,

@@ -112,7 +112,13 @@ export const ADAPTER_FAULTS: readonly PlantedFault[] = [
   {
     code: 'UO',
     what: 'A row in the way is overwritten in place, as ON DUPLICATE KEY UPDATE does.',
-    bias: { ...plants('UO'), hasUniqueSwaps: true },
+    bias: { ...plants('UO'), hasUniqueSwaps: true, changesInPlace: false },
+    seedsMax: 300,
+  },
+  {
+    code: 'UI',
+    what: 'The same where rows are changed in place: whatever row is hit is changed, and not only the one with the key.',
+    bias: { ...plants('UO'), hasUniqueSwaps: true, changesInPlace: true, hasCollation: false },
     seedsMax: 300,
   },
   {

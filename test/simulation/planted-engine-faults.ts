@@ -188,14 +188,14 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     source: [
       {
         file: 'change-applier.ts',
-        find: '(part, inner) => this.#delete(part, writer, inner),',
+        find: 'await deleteAll(replaced);',
         replace:
-          'async (part, inner) => {\n        await this.#delete(part, writer, inner);\n        const some = part.filter((key) => batch.get(key)?.kind !== "delete");\n        if (some.length > 0 && (await this.#insert(some, writer, inner)) === "collided") await this.#insertClearing(some, writer, inner);\n      },',
+          'await each(replaced, async (part, inner) => {\n        await this.#delete(part, writer, inner);\n        const some = part.filter((key) => batch.get(key)?.kind !== "delete");\n        if (some.length > 0 && (await this.#insert(some, writer, inner)) === "collided") await this.#insertClearing(some, writer, inner);\n      });',
       },
       {
         file: 'change-applier.ts',
-        find: "const present = keys.filter((key) => batch.get(key)?.kind !== 'delete');",
-        replace: 'const present: RowKey[] = [];',
+        find: "await insertAll(replaced.filter((key) => batch.get(key)?.kind !== 'delete'));",
+        replace: '',
       },
     ],
     bias: { hasCollation: true, keysPerStatement: 1, isVerifying: false },
@@ -207,8 +207,8 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     source: [
       {
         file: 'change-applier.ts',
-        find: '(part, inner) => this.#delete(part, writer, inner),',
-        replace: '(part, inner) => this.#delete(part.filter((key) => batch.get(key)?.kind !== "delete"), writer, inner),',
+        find: 'await deleteAll(replaced);',
+        replace: "await deleteAll(replaced.filter((key) => batch.get(key)?.kind !== 'delete'));",
       },
       {
         file: 'change-applier.ts',
@@ -218,6 +218,28 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
       },
     ],
     bias: { hasCollation: true, isVerifying: false },
+    seedsMax: 300,
+  },
+  {
+    code: 'IR',
+    what: 'Rows that are read again for another reason than a change are changed in place, where a delete would be missed.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: "batch.get(key)?.kind === 'upsert';",
+        replace: "batch.get(key)?.kind !== 'delete';",
+      },
+    ],
+    bias: { ...BUSY_COPY, ...SWAPS, changesInPlace: true, hasCollation: false, isVerifying: false },
+    seedsMax: 2000,
+  },
+  {
+    code: 'ID',
+    what: 'Deletes count as upserts where rows are changed in place.',
+    source: [
+      { file: 'change-applier.ts', find: "batch.get(key)?.kind === 'upsert';", replace: "batch.get(key)?.kind !== 're-read';" },
+    ],
+    bias: { changesInPlace: true, hasCollation: false, isVerifying: false },
     seedsMax: 300,
   },
   {
@@ -290,7 +312,7 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
         replace: '',
       },
     ],
-    bias: UNDONE_DRAINS,
+    bias: { ...UNDONE_DRAINS, changesInPlace: false },
     seedsMax: 2000,
   },
   {

@@ -65,6 +65,8 @@ export interface Scenario {
   /** Whether writers store values that the new definition can't hold. */
   readonly hasBadRows: boolean;
   readonly keysPerStatement: number;
+  /** Whether the server changes rows in place, where a key has one spelling and is the whole of the shadow's. */
+  readonly changesInPlace: boolean;
 
   // The writers.
   readonly writers: number;
@@ -144,10 +146,13 @@ export function scenarioOf(seed: number, bias: Partial<Scenario>): Scenario {
     ...times,
     ...faults,
     ...engine,
+    // Seeds are what they were before there was this.
+    changesInPlace: new Chance(seed, 'in place').hits(0.5),
     ...bias,
   };
   return {
     ...scenario,
+    changesInPlace: scenario.changesInPlace && !scenario.hasCollation && !scenario.hasLongerKey,
     isOrderKnown: scenario.isOrderKnown && !scenario.hasCollation,
     plantedRow: scenario.isVerifying ? scenario.plantedRow : 'none',
   };

@@ -289,6 +289,23 @@ export class Server {
     return [...shadow.values()].filter((row) => row.key === key);
   }
 
+  /** Puts all rows in or none, those whose keys are there in place; says whether they went in. */
+  upsertAll(rows: readonly Row[], shadow: Map<number, Row>): boolean {
+    if (this.scenario.plants.has('UO')) return this.insertAll(rows, shadow);
+    const after = new Map(shadow);
+    // One after the other: a value may still be where it is about to be taken away.
+    for (const row of rows) {
+      if (this.inTheWayOf(row, after).some((other) => other.key !== row.key)) return false;
+      after.set(this.placeOf(row), row);
+    }
+    for (const row of rows) {
+      shadow.set(this.placeOf(row), { ...row });
+      this.judge.shadowWritten(row);
+    }
+    this.world.count('rows upserted');
+    return true;
+  }
+
   /** Inserts all rows or none; says whether they went in. Planted: `WR` displaces rows in the way, `UO` overwrites them in place. */
   insertAll(rows: readonly Row[], shadow: Map<number, Row>): boolean {
     const { plants } = this.scenario;

@@ -60,6 +60,8 @@ describe('the simulation', () => {
       'reconnects',
       'rows in the way',
       'rows spoilt',
+      'rows upserted',
+      'upserts collided',
       'things settled',
       'ended: UNSETTLED',
       'rows that do not fit',

@@ -11,6 +11,7 @@ export type Send = Client['call'];
 /** Members that both the working sessions and the locked session have. */
 export class SimulatedRowWriter implements RowWriter {
   readonly keysPerStatement: number;
+  readonly upsertRows?: NonNullable<RowWriter['upsertRows']>;
   protected readonly client: Client;
   readonly #send: Send;
   readonly #usesLock: boolean;
@@ -21,6 +22,7 @@ export class SimulatedRowWriter implements RowWriter {
     this.#send = send;
     this.#usesLock = usesLock;
     this.keysPerStatement = client.server.scenario.keysPerStatement;
+    if (client.server.scenario.changesInPlace) this.upsertRows = (keys, signal) => this.#upsert(keys, signal);
   }
 
   async deleteRows(keys: readonly RowKey[], signal: AbortSignal): Promise<void> {
@@ -55,6 +57,20 @@ export class SimulatedRowWriter implements RowWriter {
       };
     };
     return await this.send({ name: `insert ${keys.join(' ')}`, isWrite: true, begin }, signal);
+  }
+
+  async #upsert(keys: readonly RowKey[], signal: AbortSignal): Promise<'upserted' | 'collided'> {
+    this.#checkSize(keys);
+    const { server } = this.client;
+    const begin = () => {
+      const rows = pickRows(server.sourceRows(), keys);
+      return (): 'upserted' | 'collided' => {
+        if (rows.every(({ v }) => v >= 0) && server.upsertAll(rows, server.shadowRows())) return 'upserted';
+        server.world.count('upserts collided');
+        return 'collided';
+      };
+    };
+    return await this.send({ name: `upsert ${keys.join(' ')}`, isWrite: true, begin }, signal);
   }
 
   async explainCollision(keys: readonly RowKey[], signal: AbortSignal): Promise<CollisionCause> {

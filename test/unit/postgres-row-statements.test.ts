@@ -77,7 +77,7 @@ test('a key column with the name of one of our columns is ordered by its value, 
   const table = { schema: 's', table: 't' };
   const layout: PairLayout = {
     ...{ source: table, shadow: table, shadowRows: 's.t', key: k0, shadowKey: k0, shadowKeyIndex: ['k0'] },
-    ...{ columns: [], generated: [], uniques: [], userSettings: '' },
+    ...{ columns: [], isUpsertable: false, generated: [], uniques: [], userSettings: '' },
   };
   expect(chunkEndStatement(layout, null, 10)).toContain('ORDER BY "t"."k0" OFFSET 9 LIMIT 1');
   expect(greatestShadowKeyStatement(layout)).toContain('ORDER BY "t"."k0" DESC LIMIT 1');
