@@ -1,0 +1,69 @@
+/** Rows that are changed in place on MySQL and MariaDB: keys at the ends of their range, and what must not be changed in place. */
+import { expect, test } from 'vitest';
+import { rowKey } from '../../src/mysql/row-key.ts';
+import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
+import { claimTable } from '../support/claimed-table.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+import { describeSideBySide } from '../support/side-by-side.ts';
+
+describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
+  const url = sharedServer(flavour);
+
+  test.for([
+    { type: 'TINYINT', keys: ['-128', '0', '127'] },
+    { type: 'BIGINT', keys: ['-9223372036854775808', '-1', '9223372036854775807'] },
+    { type: 'BIGINT UNSIGNED', keys: ['0', '1', '18446744073709551615'] },
+  ])('a $type that holds the unique value of another row collides, whatever number it is', async ({ type, keys }) => {
+    await using schema = await createSchema(url);
+    await using server = await openAdapter(url);
+    const { application, name } = schema;
+    await application.run('SET SESSION sql_mode = CONCAT(@@sql_mode, ",NO_AUTO_VALUE_ON_ZERO")');
+    await application.run(
+      `CREATE TABLE ${name}.t (id ${type} NOT NULL AUTO_INCREMENT PRIMARY KEY, u INT NOT NULL UNIQUE, v VARCHAR(10))`,
+    );
+    const [first = '', second = '', third = ''] = keys;
+    await application.run(`INSERT INTO ${name}.t VALUES (${first}, 1, 'a'), (${second}, 2, 'b'), (${third}, 3, 'c')`);
+    await using orders = await claimTable(server, { schema: name, table: 't', clauses: 'MODIFY v VARCHAR(300)' });
+    const { pair, plan } = orders;
+    const shadow = `${name}.${plan.shadow.table}`;
+    const upsert = (...some: readonly string[]): Promise<string> | undefined =>
+      pair.upsertRows?.(
+        some.map((one) => rowKey([one])),
+        never,
+      );
+    expect(await upsert(...keys)).toBe('upserted');
+    const before = await application.run(`SELECT * FROM ${shadow} ORDER BY id`);
+    for (const [one, other] of [
+      [first, third],
+      [third, first],
+      [second, first],
+    ]) {
+      await application.run(`DELETE FROM ${shadow} WHERE id = ${one}`);
+      const [row] = await application.run(`SELECT u FROM ${name}.t WHERE id = ${one}`);
+      await application.run(`UPDATE ${shadow} SET u = ${String(row?.['u'])} WHERE id = ${other}`);
+      const held = await application.run(`SELECT * FROM ${shadow} ORDER BY id`);
+      expect(await upsert(one ?? '')).toBe('collided');
+      expect(await application.run(`SELECT * FROM ${shadow} ORDER BY id`)).toEqual(held);
+      expect(await upsert(other ?? '')).toBe('upserted');
+      expect(await upsert(one ?? '')).toBe('upserted');
+      expect(await application.run(`SELECT * FROM ${shadow} ORDER BY id`)).toEqual(before);
+    }
+  });
+
+  test('a new column that the server sets at each update is as a new row has it', async () => {
+    await using schema = await createSchema(url);
+    await using server = await openAdapter(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY, v INT)`);
+    await application.run(`INSERT INTO ${name}.t VALUES (1, 1), (2, 2)`);
+    const clauses = 'ADD touched TIMESTAMP NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP';
+    await using orders = await claimTable(server, { schema: name, table: 't', clauses });
+    const { pair, plan } = orders;
+    await application.run(`UPDATE ${name}.t SET v = 7 WHERE id = 1`);
+    expect(await pair.upsertRows?.([rowKey(['1']), rowKey(['2'])], never)).toBe('upserted');
+    expect(await application.run(`SELECT * FROM ${name}.${plan.shadow.table} ORDER BY id`)).toEqual([
+      { id: 1, v: 7, touched: null },
+      { id: 2, v: 2, touched: null },
+    ]);
+  });
+});
