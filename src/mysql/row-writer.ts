@@ -40,8 +40,14 @@ export interface WriterParts {
   readonly withSession: WithSession;
   readonly withInsertSession: WithInsertSession;
   readonly keysPerStatement: number;
-  /** Whether the migration key is one whole number. */
-  readonly isKeyOneNumber: boolean;
+  /** Null where the migration key is not one whole number. */
+  readonly inPlace: InPlace | null;
+}
+
+/** What is known about changing rows in place. One for all writers of a pair. */
+export interface InPlace {
+  /** Whether it was denied: it takes the privilege UPDATE, which the user need not have. */
+  isDenied: boolean;
 }
 
 /**
@@ -50,21 +56,34 @@ export interface WriterParts {
  */
 export function createRowWriter(parts: WriterParts): RowWriter {
   const writer = createPlainWriter(parts);
-  if (!parts.isKeyOneNumber) return writer;
-  const { layout, withInsertSession } = parts;
+  const { inPlace, layout, withInsertSession } = parts;
+  if (inPlace === null) return writer;
   return {
     ...writer,
     async upsertRows(keys, signal) {
       if (keys.length === 0) return 'upserted';
       const pair = await layout(signal);
-      if (!pair.isUpsertable) {
-        await writer.deleteRows(keys, signal);
-        return (await writer.insertRows(keys, signal)) === 'collided' ? 'collided' : 'upserted';
+      if (pair.isUpsertable && !inPlace.isDenied) {
+        const upsert = (session: Session): Promise<InsertOutcome | null> =>
+          unlessDenied(() => tryInsert(session, pair, upsertRows(pair, keys), signal));
+        const outcome = await withInsertSession(pair, upsert, signal);
+        if (outcome !== null) return outcome.kind === 'inserted' ? 'upserted' : 'collided';
+        inPlace.isDenied = true;
       }
-      const upsert = (session: Session): Promise<InsertOutcome> => tryInsert(session, pair, upsertRows(pair, keys), signal);
-      return (await withInsertSession(pair, upsert, signal)).kind === 'inserted' ? 'upserted' : 'collided';
+      await writer.deleteRows(keys, signal);
+      return (await writer.insertRows(keys, signal)) === 'collided' ? 'collided' : 'upserted';
     },
   };
+}
+
+/** Null where the user may not. */
+async function unlessDenied<Result>(work: () => Promise<Result>): Promise<Result | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'ACCESS_DENIED') throw error;
+    return null;
+  }
 }
 
 function createPlainWriter({ layout, withSession, withInsertSession, keysPerStatement }: WriterParts): RowWriter {

@@ -52,9 +52,10 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
   const isOneNumber = keyColumns.length === 1 && keyColumns[0]?.kind === 'integer';
   const size = keysPerStatement(source, keyColumns);
+  const inPlace = isOneNumber ? { isDenied: false } : null;
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter({ layout, ...writing, keysPerStatement: size, isKeyOneNumber: isOneNumber }),
+    ...createRowWriter({ layout, ...writing, keysPerStatement: size, inPlace }),
     ...rangeMembers(layout, withSession, withInsertSession),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     ...(isOneNumber
@@ -68,7 +69,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
         withSession: (work) => work(session),
         withInsertSession: (_pair, insert) => insert(session),
         keysPerStatement: size,
-        isKeyOneNumber: isOneNumber,
+        inPlace,
       });
     },
     async createShadow(signal) {
