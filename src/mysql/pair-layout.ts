@@ -151,7 +151,9 @@ function isUpsertable(
     isWholeNumber(shadow, part.shadowName) &&
     parts.length === 1 &&
     parts[0]?.column === part.shadowName &&
-    columns.some((column) => column.shadow.name !== part.shadowName) &&
+    // A key that the server computes can't be assigned.
+    columns.some((column) => column.shadow.name === part.shadowName) &&
+    columns.length > 1 &&
     !shadow.columns.some(isTouched)
   );
 }
