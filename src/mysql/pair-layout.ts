@@ -3,7 +3,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { readAlterClauses } from './alter-clauses.ts';
-import type { Column, TableDescription } from './catalog.ts';
+import { type Column, keyColumnKind, type TableDescription } from './catalog.ts';
 import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
 import { type ClientSettings, computingSettings } from './client-settings.ts';
 import { mapColumns } from './column-map.ts';
@@ -124,7 +124,7 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
       columns.length === shadow.columns.length &&
       columns.every((column) => isWithoutNotes(column.source, column.shadow)) &&
       !isComputing(shadow),
-    isUpsertable: isUpsertable(key, { plan, columns, shadow, source }),
+    isUpsertable: isUpsertable(key, { plan, shadow }, columns),
     computing: computingSettings({ key: keyColumns, pairs: columns }),
     isComputingOnDelete: shadow.columns.some(({ generated }) => generated !== 'none') || hasIndexedExpression(shadow),
   };
@@ -132,33 +132,25 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
 
 function isUpsertable(
   key: readonly KeyPart[],
-  {
-    plan,
-    columns,
-    shadow,
-    source,
-  }: Pick<PairTables, 'plan' | 'shadow' | 'source'> & { readonly columns: readonly LayoutColumn[] },
+  { plan, shadow }: Pick<PairTables, 'plan' | 'shadow'>,
+  columns: readonly LayoutColumn[],
 ): boolean {
   const [part, ...others] = key;
-  if (part === undefined || others.length > 0 || shadow.isPartitioned) return false;
-  const isWholeNumber = (table: TableDescription, name: string): boolean =>
-    table.columns.some((column) => column.name === name && wholeNumbers.includes(column.dataType));
+  // None for a key that the server computes, which can't be assigned.
+  const carried = columns.find((column) => column.shadow.name === part?.shadowName);
+  if (part === undefined || others.length > 0 || carried === undefined || shadow.isPartitioned) return false;
   const parts = shadow.indexes.find(({ name }) => name === plan.key.shadowIndex)?.parts ?? [];
   const isTouched = ({ name, definition }: Column): boolean =>
     !columns.some((column) => column.shadow.name === name) && /\bON UPDATE\b/i.test(definition);
   return (
-    isWholeNumber(source, part.column.name) &&
-    isWholeNumber(shadow, part.shadowName) &&
+    part.column.kind === 'integer' &&
+    keyColumnKind(carried.shadow) === 'integer' &&
     parts.length === 1 &&
     parts[0]?.column === part.shadowName &&
-    // A key that the server computes can't be assigned.
-    columns.some((column) => column.shadow.name === part.shadowName) &&
     columns.length > 1 &&
     !shadow.columns.some(isTouched)
   );
 }
-
-const wholeNumbers = ['tinyint', 'smallint', 'mediumint', 'int', 'bigint'];
 
 /** Hash of a source row as the shadow would hold it. Only where the layout is comparable. */
 export function sourceHash(layout: PairLayout): string {

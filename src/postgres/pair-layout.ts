@@ -4,7 +4,8 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
 import { type ConversionSettings, userSettings } from './conversion-settings.ts';
-import type { ComparedColumn, KeyOperators } from './row-key.ts';
+import { isWholeNumber } from './row-key-order.ts';
+import type { ComparedColumn, KeyColumn, KeyOperators } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -60,11 +61,6 @@ export async function readPairLayout(
   const shadowTypes = await readColumnTypes(session, plan.shadow, signal);
   const key = plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes));
   const shadowKey = plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes));
-  const columns = plan.columns.map((pair) => ({
-    shadow: quoteName(pair.shadow),
-    shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
-    expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
-  }));
   const shadowKeyIndex = await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal);
   const keyTypes = [...key, ...shadowKey].map(({ literalType }) => literalType);
   return {
@@ -74,8 +70,12 @@ export async function readPairLayout(
     key: comparedBy(key, await readOperators(session, plan.source, plan.key.index, signal)),
     shadowKey: comparedBy(shadowKey, await readOperators(session, plan.shadow, plan.key.shadowIndex, signal)),
     shadowKeyIndex,
-    columns,
-    isUpsertable: isUpsertable({ key, shadowKey, shadowKeyIndex, columns }, shadowTypes),
+    columns: plan.columns.map((pair) => ({
+      shadow: quoteName(pair.shadow),
+      shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
+      expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
+    })),
+    isUpsertable: isUpsertable(plan, { key, shadowKey, shadowKeyIndex }, shadowTypes),
     generated: await readGenerated(session, plan, signal),
     uniques: await readUniques(session, plan.shadow, signal),
     userSettings: userSettings(conversionSettings, keyTypes),
@@ -83,28 +83,21 @@ export async function readPairLayout(
 }
 
 function isUpsertable(
-  {
-    key,
-    shadowKey,
-    shadowKeyIndex,
-    columns,
-  }: Pick<PairLayout, 'shadowKeyIndex' | 'columns'> & {
-    readonly key: readonly TypedColumn[];
-    readonly shadowKey: readonly TypedColumn[];
-  },
+  plan: Plan,
+  { key, shadowKey, shadowKeyIndex }: Pick<PairLayout, 'shadowKeyIndex'> & Record<'key' | 'shadowKey', readonly KeyColumn[]>,
   shadowTypes: ReadonlyMap<string, TypedColumn>,
 ): boolean {
-  const [inSource, inShadow] = [key[0], shadowKey[0]];
-  if (inSource === undefined || inShadow === undefined || key.length > 1 || shadowKeyIndex.length > 1) return false;
-  const name = quoteName(inShadow.name);
-  const alwaysNumbered = new Set([...shadowTypes.values()].flatMap((one) => (one.isAlwaysIdentity ? quoteName(one.name) : [])));
-  const others = columns.filter(({ shadow }) => shadow !== name);
+  const [name] = plan.key.shadowColumns;
+  const carried = plan.columns.find(({ shadow }) => shadow === name);
+  const others = plan.columns.filter(({ shadow }) => shadow !== name);
   return (
-    [inSource, inShadow].every(({ literalType }) => ['smallint', 'integer', 'bigint'].includes(literalType)) &&
-    shadowKeyIndex[0] === name &&
-    columns.some(({ shadow, expression }) => shadow === name && expression === quoteName(inSource.name)) &&
+    isWholeNumber(key) &&
+    isWholeNumber(shadowKey) &&
+    shadowKeyIndex.join() === quoteName(name ?? '') &&
+    carried?.source === key[0]?.name &&
+    carried?.using === undefined &&
     others.length > 0 &&
-    !others.some(({ shadow }) => alwaysNumbered.has(shadow))
+    !others.some(({ shadow }) => shadowTypes.get(shadow)?.isAlwaysIdentity === true)
   );
 }
 
