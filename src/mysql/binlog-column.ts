@@ -1,6 +1,6 @@
 /** Columns as a TABLE_MAP event describes them: a type code and two bytes of metadata, from which follows how a value is stored. */
 
-import type { Column, TableDescription } from './catalog.ts';
+import { type Column, isKeptAsHash, type TableDescription } from './catalog.ts';
 
 /** Type codes of the log. Those from 140 on 141 are MariaDB's compressed columns. */
 export const TYPE = {
@@ -36,11 +36,10 @@ export const TYPE = {
 } as const;
 
 /**
- * The columns of a table as the log has them. MariaDB keeps the values of a unique index over long text as a hash, in a hidden column
- * behind all others for each such index (SHOW INDEX says HASH), and logs it.
+ * The columns of a table as the log has them: behind all others a hidden one for each index that MariaDB keeps as a hash.
  */
 export function loggedColumns({ columns, indexes }: TableDescription): readonly Column[] {
-  const hashes = indexes.filter((index) => index.isUnique && index.type === 'HASH');
+  const hashes = indexes.filter(isKeptAsHash);
   const hidden = hashes.map(
     (index, place): Column => ({ ...HASH_COLUMN, name: `(hash of ${index.name})`, ordinal: columns.length + place }),
   );

@@ -59,6 +59,11 @@ export interface Index {
   readonly parts: readonly IndexPart[];
 }
 
+/** Whether MariaDB keeps the values of this unique index, over long text, as a hash in a hidden column. SHOW INDEX says HASH. */
+export function isKeptAsHash({ isUnique, type }: Index): boolean {
+  return isUnique && type === 'HASH';
+}
+
 export interface TableDescription {
   readonly schema: string;
   readonly table: string;

@@ -65,8 +65,8 @@ const connectingCodes: ReadonlyMap<number, ErrorCode> = new Map([
 const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, readonly number[]>([
   // ER_LOCK_WAIT_TIMEOUT (row and metadata locks), ER_LOCK_NOWAIT.
   ['LOCK_WAIT', [1205, 3572]],
-  // ER_LOCK_DEADLOCK, and the one of user-level locks.
-  ['DEADLOCK', [1213, 3058]],
+  // ER_LOCK_DEADLOCK, and the one of user-level locks; MariaDB's for a statement that went on although a deadlock had undone its transaction.
+  ['DEADLOCK', [1213, 3058, 4060]],
   // ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT (MySQL), ER_STATEMENT_TIMEOUT (MariaDB).
   ['STATEMENT_TIMEOUT', [1317, 3024, 1969]],
   // Full disk or table, out of memory or threads, connections used up, read-only for a moment (a failover), commit refused by

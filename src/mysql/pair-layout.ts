@@ -3,7 +3,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { readAlterClauses } from './alter-clauses.ts';
-import { type Column, keyColumnKind, type TableDescription } from './catalog.ts';
+import { type Column, isKeptAsHash, keyColumnKind, type TableDescription } from './catalog.ts';
 import { rowHash, rowText, sourceAsShadow, type ColumnExpression, type HashedValue } from './checksum.ts';
 import { type ClientSettings, computingSettings } from './client-settings.ts';
 import { mapColumns } from './column-map.ts';
@@ -148,6 +148,8 @@ function isUpsertable(
     parts.length === 1 &&
     parts[0]?.column === part.shadowName &&
     columns.length > 1 &&
+    // There MariaDB forgets, within such a statement, that a deadlock undid its transaction, or finds no row to change (error 1032).
+    !shadow.indexes.some(isKeptAsHash) &&
     !shadow.columns.some(isTouched)
   );
 }

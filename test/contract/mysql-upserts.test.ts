@@ -67,3 +67,28 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     ]);
   });
 });
+
+describeSideBySide(['mariadb'], 'on', (flavour) => {
+  test('rows under a unique index over long text are deleted and inserted', async () => {
+    const url = sharedServer(flavour);
+    await using schema = await createSchema(url);
+    await using server = await openAdapter(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY, x TEXT)`);
+    await application.run(`INSERT INTO ${name}.t VALUES (1, REPEAT('a', 5000)), (2, REPEAT('b', 5000))`);
+    await using orders = await claimTable(server, { schema: name, table: 't', clauses: 'ADD UNIQUE (x)' });
+    const { pair, plan } = orders;
+    const shadow = `${name}.${plan.shadow.table}`;
+    const keys = [rowKey(['1']), rowKey(['2'])];
+    expect(await pair.upsertRows?.(keys, never)).toBe('upserted');
+    await application.run(
+      `CREATE TRIGGER ${name}.never BEFORE UPDATE ON ${shadow} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'in place'`,
+    );
+    await application.run(`UPDATE ${name}.t SET x = REPEAT('c', 5000) WHERE id = 1`);
+    expect(await pair.upsertRows?.(keys, never)).toBe('upserted');
+    expect(await application.run(`SELECT id, LEFT(x, 1) AS x FROM ${shadow} ORDER BY id`)).toEqual([
+      { id: 1, x: 'c' },
+      { id: 2, x: 'b' },
+    ]);
+  });
+});
