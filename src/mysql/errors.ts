@@ -65,7 +65,7 @@ const connectingCodes: ReadonlyMap<number, ErrorCode> = new Map([
 const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, readonly number[]>([
   // ER_LOCK_WAIT_TIMEOUT (row and metadata locks), ER_LOCK_NOWAIT.
   ['LOCK_WAIT', [1205, 3572]],
-  // ER_LOCK_DEADLOCK, and the one of user-level locks; MariaDB's for a statement that went on although a deadlock had undone its transaction.
+  // ER_LOCK_DEADLOCK, the one of user-level locks, and MariaDB's for a statement that went on although a deadlock had undone it.
   ['DEADLOCK', [1213, 3058, 4060]],
   // ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT (MySQL), ER_STATEMENT_TIMEOUT (MariaDB).
   ['STATEMENT_TIMEOUT', [1317, 3024, 1969]],
