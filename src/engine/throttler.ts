@@ -150,7 +150,7 @@ export class Throttler {
     try {
       const done = await piece(signal);
       if (done === null) return false;
-      this.#workerCount.observe(done.rows, this.#workersMax);
+      this.#workerCount.observe(done, this.#workersMax);
       await this.#rest(done.busyMs, signal);
       return true;
     } finally {
@@ -268,7 +268,7 @@ export class Throttler {
     const { latency, niceRatio: asked } = this.#controls.options;
     return niceRatio({
       asked,
-      isGentle: latency !== null,
+      isGentle: latency !== null && !(this.#isCountFound && this.#workerCount.isTrying),
       isTableWritten: this.#isTableWritten(),
       whileWritten: this.#restRatio,
     });

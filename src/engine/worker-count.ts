@@ -2,9 +2,11 @@
 
 import type { Clock } from './ports.ts';
 
-/** A rate is known after so long and so many pieces of work. */
+/** What the workers at hand bring is known after so long and so many pieces of work. */
 const WINDOW_MS = 500;
 const WINDOW_PIECES = 8;
+/** What one more brings while the table is written, after so many: an application feels it meanwhile. */
+const TRIAL_PIECES = 12;
 /** One more worker stays when it brings at least this share of what each of the others does: more where an application feels it. */
 const GAIN_MIN = { quiet: 0.3, written: 0.6 };
 /** What was found holds for this long before it is looked at again; twice as long each time that it was confirmed. */
@@ -21,11 +23,13 @@ interface Window {
   readonly sinceMs: number;
   readonly pieces: number;
   readonly rows: number;
+  readonly busyMs: number;
 }
 
 /**
- * Begins with one worker and compares the rows that each number brings in a second with those of one more. Rates are comparable
- * only while nothing else holds the work back, so whoever knows of that calls `disturbed`.
+ * Begins with one worker and compares the rows that each number brings in a second of work with those of one more. Rests do not count:
+ * two workers that rest for half of the time hardly meet, and both would seem to have the server to themselves; so nobody rests while
+ * one more is tried. Rates are comparable only while nothing else holds the work back: whoever knows of that calls `disturbed`.
  */
 export class WorkerCount {
   readonly #clock: Clock;
@@ -53,8 +57,13 @@ export class WorkerCount {
     this.#window = null;
   }
 
-  /** Takes in a finished piece of so many rows. */
-  observe(rows: number, max: number): void {
+  /** Whether one more worker than is known to pay is at work, to see what it brings. */
+  get isTrying(): boolean {
+    return this.#state.kind === 'one-more';
+  }
+
+  /** Takes in a finished piece of so many rows, which took so long. */
+  observe({ rows, busyMs }: { readonly rows: number; readonly busyMs: number }, max: number): void {
     const now = this.#clock.now();
     if (this.#outdated > 0) {
       this.#outdated -= 1;
@@ -62,12 +71,14 @@ export class WorkerCount {
       // The server may have got other things to do, so that the last worker no longer pays.
       if (now >= this.#state.untilMs) this.#try(this.of(max) - 1, { kind: 'first' });
     } else if (this.#window === null) {
-      this.#window = { sinceMs: now, pieces: 0, rows: 0 };
+      this.#window = { sinceMs: now, pieces: 0, rows: 0, busyMs: 0 };
     } else {
-      const window = { ...this.#window, pieces: this.#window.pieces + 1, rows: this.#window.rows + rows };
+      const { sinceMs, ...sums } = this.#window;
+      const window = { sinceMs, pieces: sums.pieces + 1, rows: sums.rows + rows, busyMs: sums.busyMs + busyMs };
       this.#window = window;
-      const elapsedMs = now - window.sinceMs;
-      if (elapsedMs >= WINDOW_MS && window.pieces >= WINDOW_PIECES) this.#judge(window.rows / elapsedMs, max);
+      const isShort = this.isTrying && this.#isTableWritten();
+      const isKnown = isShort ? window.pieces >= TRIAL_PIECES : window.pieces >= WINDOW_PIECES && now - sinceMs >= WINDOW_MS;
+      if (isKnown && window.busyMs > 0) this.#judge((this.#count * window.rows) / window.busyMs, max);
     }
   }
 

@@ -301,6 +301,26 @@ describe('the throttler', () => {
     },
   );
 
+  test('rests after no piece while it tries one more worker, and else after each', async () => {
+    const options = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 2 };
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, { restRatio: 9 });
+    const controller = new AbortController();
+    const perSecond: number[] = Array.from({ length: 30 }, () => 0);
+    const piece = async (inner: AbortSignal): Promise<Done> => {
+      await clock.sleep(100, inner);
+      const second = Math.floor(clock.now() / 1000);
+      perSecond[second] = (perSecond[second] ?? 0) + 1;
+      return { rows: 10, busyMs: 100 };
+    };
+    const work = throttler.work(piece, controller.signal).catch(() => {});
+    await clock.advance(30_000);
+    controller.abort(new Error('over'));
+    await work;
+    await stop();
+    expect(Math.max(...perSecond)).toBeGreaterThan(8);
+    expect(perSecond.filter((pieces) => pieces > 2).length).toBeLessThan(4);
+  });
+
   test('takes more workers while it works', async () => {
     const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
     await clock.advance(10_000);
