@@ -268,9 +268,10 @@ export class Throttler {
     const { latency, niceRatio: asked } = this.#controls.options;
     return niceRatio({
       asked,
-      isGentle: latency !== null && !(this.#isCountFound && this.#workerCount.isTrying),
+      isGentle: latency !== null,
       isTableWritten: this.#isTableWritten(),
-      whileWritten: this.#restRatio,
+      // What one more worker brings shows only where none rests.
+      whileWritten: this.#isCountFound && this.#workerCount.isTrying ? 0 : this.#restRatio,
     });
   }
 

@@ -35,9 +35,7 @@ export const TYPE = {
   GEOMETRY: 255,
 } as const;
 
-/**
- * The columns of a table as the log has them: behind all others a hidden one for each index that MariaDB keeps as a hash.
- */
+/** The columns of a table as the log has them: behind all others a hidden one for each index that MariaDB keeps as a hash. */
 export function loggedColumns({ columns, indexes }: TableDescription): readonly Column[] {
   const hashes = indexes.filter(isKeptAsHash);
   const hidden = hashes.map(

@@ -3,7 +3,7 @@ import { Controls } from '../../src/engine/controls.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from '../../src/engine/options.ts';
 import type { ThrottleSample, ThrottleSignal } from '../../src/engine/ports.ts';
-import { type Done, Throttler, type ThrottlerParts } from '../../src/engine/throttler.ts';
+import { type Done, Throttler, type ThrottlerParts, type Work } from '../../src/engine/throttler.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -51,19 +51,24 @@ async function isAdmitted(throttler: Throttler): Promise<boolean> {
   return isIn;
 }
 
+/** Does piece after piece for so long. */
+async function workFor(forMs: number, throttler: Throttler, clock: VirtualClock, piece: Work): Promise<void> {
+  const controller = new AbortController();
+  const work = throttler.work(piece, controller.signal).catch(() => {});
+  await clock.advance(forMs);
+  controller.abort(new Error('over'));
+  await work;
+}
+
 /** Works for `forMs` in pieces of 100 ms each by four workers; resolves with how much of their time they worked, 0 to 1. */
 async function shareWorked(throttler: Throttler, clock: VirtualClock, forMs: number): Promise<number> {
-  const controller = new AbortController();
   let pieces = 0;
   const piece = async (inner: AbortSignal): Promise<Done> => {
     await clock.sleep(100, inner);
     pieces += 1;
     return { rows: 10, busyMs: 100 };
   };
-  const work = throttler.work(piece, controller.signal).catch(() => {});
-  await clock.advance(forMs);
-  controller.abort(new Error('over'));
-  await work;
+  await workFor(forMs, throttler, clock, piece);
   return (pieces * 100) / (4 * forMs);
 }
 
@@ -304,7 +309,6 @@ describe('the throttler', () => {
   test('rests after no piece while it tries one more worker, and else after each', async () => {
     const options = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 2 };
     const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, { restRatio: 9 });
-    const controller = new AbortController();
     const perSecond: number[] = Array.from({ length: 30 }, () => 0);
     const piece = async (inner: AbortSignal): Promise<Done> => {
       await clock.sleep(100, inner);
@@ -312,10 +316,7 @@ describe('the throttler', () => {
       perSecond[second] = (perSecond[second] ?? 0) + 1;
       return { rows: 10, busyMs: 100 };
     };
-    const work = throttler.work(piece, controller.signal).catch(() => {});
-    await clock.advance(30_000);
-    controller.abort(new Error('over'));
-    await work;
+    await workFor(30_000, throttler, clock, piece);
     await stop();
     expect(Math.max(...perSecond)).toBeGreaterThan(8);
     expect(perSecond.filter((pieces) => pieces > 2).length).toBeLessThan(4);
@@ -389,7 +390,6 @@ describe('the throttler', () => {
       felt += 0.3 * (0.55 * working - felt);
       return { pressure: told, detail: 'busy' };
     });
-    const controller = new AbortController();
     let pieces = 0;
     const piece = async (inner: AbortSignal): Promise<Done> => {
       working += 1;
@@ -398,10 +398,7 @@ describe('the throttler', () => {
       pieces += 1;
       return { rows: 10, busyMs: 50 };
     };
-    const work = throttler.work(piece, controller.signal).catch(() => {});
-    await clock.advance(60_000);
-    controller.abort(new Error('over'));
-    await work;
+    await workFor(60_000, throttler, clock, piece);
     await stop();
     expect(pieces * 50).toBeGreaterThan(0.5 * 60_000);
     expect(events.filter(({ kind }) => kind === 'throttled').length).toBeLessThan(15);
