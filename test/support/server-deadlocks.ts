@@ -55,11 +55,15 @@ function mysqlStatements(text: string): readonly string[] {
     .map((part) => /^(?:MySQL|MariaDB) thread id .*\n(.*)/m.exec(part)?.[1] ?? '');
 }
 
-/** Whether all that met in a deadlock of InnoDB, as `readDeadlocks` shows it, were inserting into the shadow of this table. */
-export function isBetweenCopies(text: string, { schema, table }: { readonly schema: string; readonly table: string }): boolean {
+/** Whether all that met in a deadlock of InnoDB, as `readDeadlocks` shows it, were writing the shadow of this table, and only it. */
+export function isBetweenShadowWrites(
+  text: string,
+  { schema, table }: { readonly schema: string; readonly table: string },
+): boolean {
   const statements = mysqlStatements(text);
-  const insert = `INSERT INTO \`${schema}\`.\`${table}_ts_new\` `;
-  return statements.length > 1 && statements.every((statement) => statement.startsWith(insert));
+  const shadow = `\`${schema}\`.\`${table}_ts_new\``;
+  const writes = [`INSERT INTO ${shadow} `, `DELETE FROM ${shadow} USING ${shadow} `];
+  return statements.length > 1 && statements.every((statement) => writes.some((write) => statement.startsWith(write)));
 }
 
 /** The detail has `Process 9691: ` and the statement for each; lines that go on begin with a tab. */
