@@ -49,7 +49,7 @@ export interface PrivateTableOptions {
 }
 
 /** Flags of a private server that is no smaller than the table. */
-export function benchFlags(flavour: Flavour, poolMib = 1024): readonly string[] {
+export function benchFlags(flavour: Flavour, poolMib = 2048): readonly string[] {
   switch (flavour) {
     case 'mysql':
       return [
