@@ -55,15 +55,20 @@ function mysqlStatements(text: string): readonly string[] {
     .map((part) => /^(?:MySQL|MariaDB) thread id .*\n(.*)/m.exec(part)?.[1] ?? '');
 }
 
-/** Whether all that met in a deadlock of InnoDB, as `readDeadlocks` shows it, were writing the shadow of this table, and only it. */
+/**
+ * Whether all that met in a deadlock of InnoDB, as `readDeadlocks` shows it, were writing the shadow of this table, one of them at least
+ * inserting: deletes alone have no reason to meet.
+ */
 export function isBetweenShadowWrites(
   text: string,
   { schema, table }: { readonly schema: string; readonly table: string },
 ): boolean {
   const statements = mysqlStatements(text);
   const shadow = `\`${schema}\`.\`${table}_ts_new\``;
-  const writes = [`INSERT INTO ${shadow} `, `DELETE FROM ${shadow} USING ${shadow} `];
-  return statements.length > 1 && statements.every((statement) => writes.some((write) => statement.startsWith(write)));
+  const isInsert = (statement: string): boolean => statement.startsWith(`INSERT INTO ${shadow} `);
+  const isDelete = (statement: string): boolean => statement.startsWith(`DELETE FROM ${shadow} USING ${shadow} `);
+  const isWrite = (statement: string): boolean => isInsert(statement) || isDelete(statement);
+  return statements.length > 1 && statements.every(isWrite) && statements.some(isInsert);
 }
 
 /** The detail has `Process 9691: ` and the statement for each; lines that go on begin with a tab. */
