@@ -7,7 +7,7 @@ import type { TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { findForeignHolders } from './lock-holders.ts';
 import type { Session, SessionPool } from './session.ts';
-import { finishShadow, withOneThread } from './shadow.ts';
+import { finishShadow, withBuildSettings } from './shadow.ts';
 
 export interface FinisherOptions {
   readonly plan: Plan;
@@ -62,8 +62,8 @@ export class ShadowFinisher {
   async #finishOn(session: Session, signal: AbortSignal): Promise<void> {
     const { plan, isGentle } = this.#options;
     const finishing = { plan, source: this.#source, isUnwritten: this.#isUnwritten };
-    const finish = (): Promise<void> => finishShadow(session, finishing, signal);
-    await (isGentle?.() === true ? withOneThread(session, finish, signal) : finish());
+    const work = (): Promise<void> => finishShadow(session, finishing, signal);
+    await withBuildSettings(session, { isGentle: isGentle?.() === true, work }, signal);
   }
 }
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RowKey } from '../../src/engine/model.ts';
 import type { Server } from '../../src/mysql/server.ts';
+import { withBuildSettings } from '../../src/mysql/shadow.ts';
 import { openPair } from '../support/adapter-pair.ts';
 import { createSchema, never, openAdapter, openApplication, type Application } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
@@ -197,4 +198,25 @@ test.each(['mysql', 'mariadb'] as const)('a default in local time means the zone
   expect(rows.map((row) => Number(row['d']))).toEqual([1767315845, 1767315845]);
   const zone = await t.sessions.withSession((session) => session.query('SELECT @@time_zone AS zone', never), never);
   expect(zone).toEqual([{ zone: '+00:00' }]);
+});
+
+test('indexes are built with a larger buffer of MySQL, by one of its threads where that is to be gentle, and nothing stays so', async () => {
+  await using server = await openAdapter(sharedServer('mysql'));
+  await using session = await server.openSession({}, never);
+  const read = async () => {
+    const names = ['buffer_size', 'threads'].map((name) => `@@innodb_ddl_${name} AS ${name}`);
+    const [row] = await session.query(`SELECT ${names.join(', ')}, @@innodb_parallel_read_threads AS readers`, never);
+    return row;
+  };
+  const during = async (isGentle: boolean): Promise<unknown> => {
+    const seen: unknown[] = [];
+    await withBuildSettings(session, { isGentle, work: async () => void seen.push(await read()) }, never);
+    return seen[0];
+  };
+  const before = await read();
+  expect(await during(true)).toEqual({ buffer_size: '67108864', threads: '1', readers: '1' });
+  expect(await during(false)).toEqual({ ...before, buffer_size: '67108864' });
+  expect(await read()).toEqual(before);
+  await session.execute('SET SESSION innodb_ddl_buffer_size = 134217728', never);
+  expect(await during(false)).toMatchObject({ buffer_size: '134217728' });
 });
