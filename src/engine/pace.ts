@@ -13,6 +13,8 @@ const SHARE_MIN = 0.02;
 /** What is gained in a second without any pressure: so much, and so much of what there is. */
 const GROWTH = 0.05;
 const GROWTH_OF_SHARE = 0.4;
+/** So many times faster until the aim was first reached: what the first chunks cost shows within half a second. */
+const GROWTH_AT_FIRST = 3;
 /** At the stop point the share halves in about a second. */
 const DECAY = 0.7;
 /**
@@ -71,9 +73,9 @@ export class Pace {
     this.#edge += EDGE_WEIGHT * (this.#learned - this.#edge);
   }
 
-  /** Of the usual growth, 0 to 1. */
+  /** Of the usual growth. */
   get #growthShare(): number {
-    if (this.#edge === null) return 1;
+    if (this.#edge === null) return GROWTH_AT_FIRST;
     const distance = Math.abs(1 - this.#learned / this.#edge);
     return Math.min(1, Math.max(GROWTH_NEAR_EDGE, distance / EDGE_WIDTH));
   }
