@@ -1,12 +1,14 @@
 /** Whether the sessions of others have little room left, as far as can be told within a moment. */
 
 import type { Clock } from '../engine/ports.ts';
-import { BUSY_FROM, readingOf, windowBetween } from '../engine/transaction-window.ts';
+import { BUSY_FROM, readingOf, type TransactionReading, windowBetween } from '../engine/transaction-window.ts';
 import type { Session } from './session.ts';
 import { readTransactionTimes } from './transaction-times.ts';
 
 /** For how long they are watched. */
 const WATCH_MS = 100;
+/** Where none of them has ended a transaction after this time, they are not watched any longer. */
+const GLANCE_MS = 30;
 /** Fewer transactions in that time are no load. */
 const TOO_FEW = 20;
 
@@ -16,11 +18,13 @@ export async function areSessionsBusy(
   clock: Pick<Clock, 'now' | 'sleep'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const before = await readTransactionTimes(session, signal);
-  if (before === null || before.length === 0) return false;
-  const from = readingOf(before, clock.now());
-  await clock.sleep(WATCH_MS, signal);
-  const after = await readTransactionTimes(session, signal);
-  const window = windowBetween(from, readingOf(after ?? [], clock.now()));
+  const read = async (): Promise<TransactionReading> =>
+    readingOf((await readTransactionTimes(session, signal)) ?? [], clock.now());
+  const from = await read();
+  if (from.sessions.size === 0) return false;
+  await clock.sleep(GLANCE_MS, signal);
+  if (windowBetween(from, await read()) === null) return false;
+  await clock.sleep(WATCH_MS - GLANCE_MS, signal);
+  const window = windowBetween(from, await read());
   return window !== null && window.count >= TOO_FEW && window.busy >= BUSY_FROM;
 }
