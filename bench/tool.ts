@@ -91,6 +91,26 @@ export function secondsBetween(lines: readonly OutputLine[], from: string, to: s
   return (at(to) - at(from)) / 1000;
 }
 
+/**
+ * The seconds in which at least one range was being compared, of a run that told of its ranges: also while indexes are built, which
+ * is the phase of that.
+ */
+export function comparingSeconds(lines: readonly OutputLine[]): number {
+  const spans = lines
+    .filter(({ kind }) => kind === 'range-verified')
+    .map((line) => {
+      const until = Date.parse(String(line['time']));
+      return { from: until - Number(line['durationMs']), until };
+    })
+    .sort((a, b) => a.from - b.from);
+  let [seenUntil, sum] = [0, 0];
+  for (const { from, until } of spans) {
+    sum += Math.max(0, until - Math.max(from, seenUntil));
+    seenUntil = Math.max(seenUntil, until);
+  }
+  return sum / 1000;
+}
+
 async function runToSwap(args: readonly string[], watch: ToolOptions): Promise<ToolRun> {
   const began = performance.now();
   let memory: ReturnType<typeof watchMemory> | null = null;

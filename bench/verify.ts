@@ -8,7 +8,7 @@ import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
 import { median, medianBy } from './statistics.ts';
 import { type BenchTable, createPrivateTable, type PrivateTable, serverText } from './table.ts';
-import type { ToolRun } from './tool.ts';
+import { comparingSeconds, type ToolRun } from './tool.ts';
 
 const usage = `npm run bench -- verify [option…]
 
@@ -96,7 +96,7 @@ async function measure(table: PrivateTable, workers: readonly number[], rounds: 
 function contender(table: BenchTable, workers: number, runs: Comparison[]): Contender {
   return toolContender(table, {
     name: nameOf(workers),
-    options: ['--max-latency', '0', '--workers', String(workers), '--log-level', 'debug'],
+    options: ['--max-latency', '0', '--workers', String(workers)],
     onRun: (run) => runs.push(comparisonOf(workers, run, table.rows)),
   });
 }
@@ -113,7 +113,7 @@ function comparisonOf(workers: number, run: ToolRun, rows: number): Comparison {
     workers,
     seconds: run.seconds,
     copySeconds: run.phases['copy'] ?? 0,
-    verifySeconds: run.phases['verify'] ?? 0,
+    verifySeconds: comparingSeconds(run.lines),
     rows: run.rowsVerified,
     ranges: ranges.length,
     longestRangeMs: Math.max(...ranges.map(duration)),

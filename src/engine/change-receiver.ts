@@ -19,6 +19,8 @@ export interface ReceiverOptions {
   readonly pendingKeysMax: number;
   /** For how long nothing may come out of the stream while a committed fence is waited for, milliseconds. */
   readonly fenceTimeoutMs: number;
+  /** The table counts as not written when no change of it has come for so long, milliseconds. */
+  readonly quietAfterMs: number;
 }
 
 /**
@@ -64,9 +66,9 @@ export class ChangeReceiver {
     return this.#reach;
   }
 
-  /** For how long no change of the table has been received, milliseconds. */
-  get quietMs(): number {
-    return this.#context.clock.now() - this.#changedAt;
+  /** Whether an application writes the table at present: whether a change of it was received lately. */
+  get isTableWritten(): boolean {
+    return this.#context.clock.now() - this.#changedAt < this.#options.quietAfterMs;
   }
 
   /** Counts a pick of the applier and says its number; changes that come in later are told apart by it. */

@@ -2,9 +2,7 @@
 
 import { PACE_FULL } from './pace.ts';
 
-/** The table counts as not written when no change of it has come for so long. */
-export const QUIET_AFTER_MS = 1000;
-/** What a chunk takes then, at least, milliseconds: enough that its round trip and its commit cost next to nothing. */
+/** What a chunk takes at least while nobody writes, milliseconds: enough that its round trip and its commit cost next to nothing. */
 const QUIET_MS = 100;
 /** The work around a chunk does not get shorter with it, so that below this a lower pace is made by longer rests alone. */
 const SHORTEST_MS = 5;
@@ -14,8 +12,8 @@ export interface ChunkTimeParts {
   readonly targetMs: number;
   /** The share of it that the signals leave, 0 to 1. */
   readonly share: number;
-  /** For how long no change of the table has come, milliseconds. */
-  readonly quietMs: number;
+  /** Whether an application writes the table at present. */
+  readonly isTableWritten: boolean;
 }
 
 /**
@@ -23,13 +21,8 @@ export interface ChunkTimeParts {
  * the shadow until then, so what is short for an application that writes may be longer where none does. At less than full pace someone
  * else needs the server, and chunks stay short.
  */
-export function chunkTimeMs({ targetMs, share, quietMs }: ChunkTimeParts): number {
-  const isQuiet = !isWritten(quietMs) && share >= PACE_FULL;
+export function chunkTimeMs({ targetMs, share, isTableWritten }: ChunkTimeParts): number {
+  const isQuiet = !isTableWritten && share >= PACE_FULL;
   const usualMs = isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs;
   return Math.max(share * usualMs, Math.min(usualMs, SHORTEST_MS));
-}
-
-/** Whether a table counts as written of which no change has come for so long, milliseconds. */
-export function isWritten(quietMs: number): boolean {
-  return quietMs < QUIET_AFTER_MS;
 }

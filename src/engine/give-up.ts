@@ -1,7 +1,7 @@
 /** Ends an unfinished migration for good, without touching the source. */
 
 import { dropPatiently, type DropParts } from './clean-up.ts';
-import { hasPerhapsSwapped } from './migration.ts';
+import { hasPerhapsSwapped } from './phases.ts';
 import type { Plan } from './model.ts';
 import type { ClaimToGiveUp } from './ports.ts';
 import { refuseToConclude } from './settlement.ts';

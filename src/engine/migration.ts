@@ -4,7 +4,7 @@ import { ChangeApplier } from './change-applier.ts';
 import { ChangeReceiver } from './change-receiver.ts';
 import { Checkpointer, type Snapshot } from './checkpointer.ts';
 import { ChunkSize } from './chunk-size.ts';
-import { chunkTimeMs, isWritten } from './chunk-time.ts';
+import { chunkTimeMs } from './chunk-time.ts';
 import { Chunker } from './chunker.ts';
 import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
@@ -15,6 +15,7 @@ import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
+import { enter, firstPhase, hasPerhapsSwapped, type PhaseAfter } from './phases.ts';
 import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
@@ -23,7 +24,7 @@ import { awaitingLocks, retry, type RetryContext } from './retry.ts';
 import { RowCopier } from './row-copier.ts';
 import { settle } from './settlement.ts';
 import { askSeldom } from './spaced-signal.ts';
-import { followSignal, runWithBackground } from './tasks.ts';
+import { followSignal, runTogether, runWithBackground } from './tasks.ts';
 import { Throttler } from './throttler.ts';
 import { TransactionTimeSignal } from './transaction-time.ts';
 import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
@@ -63,25 +64,6 @@ export interface MigrationResult {
   /** Writers were blocked for so long at the swap, milliseconds. */
   readonly blockedMs: number;
   readonly elapsedMs: number;
-}
-
-/** Which phase may follow which. Where a resume enters: `firstPhase`. */
-const ARROWS = {
-  prepare: ['copy'],
-  copy: ['finish-shadow'],
-  'finish-shadow': ['catch-up'],
-  'catch-up': ['verify', 'await-cutover'],
-  verify: ['await-cutover'],
-  'await-cutover': ['cutover'],
-  cutover: ['await-cutover', 'clean-up'],
-  'clean-up': ['done'],
-  done: [],
-} as const satisfies Record<Phase, readonly Phase[]>;
-
-type PhaseAfter<From extends Phase> = (typeof ARROWS)[From][number];
-
-function enter<From extends Phase>(_from: From, to: PhaseAfter<From>): Phase {
-  return to;
 }
 
 /**
@@ -194,22 +176,6 @@ async function sayFarewell(
   stopFollowing();
 }
 
-/** Once the cutover was announced, only the catalog knows. */
-export function hasPerhapsSwapped(phase: Phase): boolean {
-  return phase === 'cutover' || phase === 'clean-up' || phase === 'done';
-}
-
-/**
- * A resume enters at the phase of the checkpoint. One that is to verify does so before it swaps, whatever an earlier run was told;
- * and a comparison that has begun is finished, for it may have found something.
- */
-function firstPhase(checkpoint: Checkpoint | null, isVerifying: boolean): Phase {
-  if (checkpoint === null) return 'prepare';
-  const { phase, verification } = checkpoint;
-  const isAtSwap = phase === 'await-cutover' || phase === 'cutover';
-  return isAtSwap && isVerifying && !verification.isClean ? 'verify' : phase;
-}
-
 /** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
 const TRANSACTIONS_EACH_MS = 1000;
 
@@ -262,14 +228,14 @@ class Migration {
       done: this.#copier.rowsCopied + this.#applier.keysApplied,
       underWay: this.#copier.rowsUnderWay,
     });
-    const isTableWritten = (): boolean => isWritten(this.#receiver.quietMs);
+    const isTableWritten = (): boolean => this.#receiver.isTableWritten;
     this.#throttler = new Throttler({ signals, written, isTableWritten, restRatio: claim.restRatio }, controls, context);
     const size = {
       targetMs: () =>
         chunkTimeMs({
           targetMs: options.chunkTargetMs,
           share: this.#throttler.chunkShare,
-          quietMs: this.#receiver.quietMs,
+          isTableWritten: isTableWritten(),
         }),
       rowsMin: Math.min(100, options.chunkRowsFirst),
       rowsMax: () => options.chunkRowsMax,
@@ -341,7 +307,7 @@ class Migration {
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#measureRest(signal), this.#context, signal);
     const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
-    if (!this.#isCopyComplete || this.#phase === 'verify')
+    if (!this.#isShadowFinished || this.#phase === 'verify')
       this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
     if (this.#resumedFrom === null) {
       this.#phase = enter('prepare', 'copy');
@@ -385,7 +351,7 @@ class Migration {
     if (this.#phase === 'catch-up') {
       while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
         await this.#context.clock.sleep(options.lagIntervalMs, signal);
-      await this.#advance('catch-up', options.isVerifying ? 'verify' : 'await-cutover', signal);
+      await this.#advance('catch-up', options.isVerifying || this.#verifier.hasBegun ? 'verify' : 'await-cutover', signal);
     }
     if (this.#phase === 'verify') {
       await inTurn(() => this.#verifier.run(signal), signal);
@@ -399,7 +365,7 @@ class Migration {
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
-    const { claim, controls } = this.#run;
+    const { controls } = this.#run;
     if (this.#phase === 'copy') {
       await this.#copier.run(signal);
       this.#isCopyComplete = true;
@@ -408,9 +374,26 @@ class Migration {
     if (this.#phase === 'finish-shadow') {
       // It is heavy work too, but once begun it goes on: half an index is worth nothing.
       while (controls.pausedBy !== null) await controls.changed(signal);
-      await retry('finishing the shadow', () => claim.pair.finishShadow(signal), this.#context, signal);
+      await this.#finishShadow(signal);
       await this.#advance('finish-shadow', 'catch-up', signal);
     }
+  }
+
+  /**
+   * Building indexes also waits, and does not use all that the server has, so rows are compared meanwhile where that pays, as far as
+   * it goes. Not beside an application that writes: it should not have to share the server with both.
+   */
+  async #finishShadow(signal: AbortSignal): Promise<void> {
+    const { claim, controls } = this.#run;
+    const state = { isFinished: false };
+    const finish = async (inner: AbortSignal): Promise<void> => {
+      await retry('finishing the shadow', () => claim.pair.finishShadow(inner), this.#context, inner);
+      state.isFinished = true;
+    };
+    const mayCompare = (): boolean => !state.isFinished && !this.#receiver.isTableWritten;
+    const compare = (inner: AbortSignal): Promise<void> => this.#verifier.run(inner, mayCompare);
+    const isComparing = claim.pair.isFinishedWhileCompared && controls.options.isVerifying && mayCompare();
+    await runTogether(isComparing ? [finish, compare] : [finish], signal);
   }
 
   async #cutOver(signal: AbortSignal): Promise<number> {
@@ -427,7 +410,7 @@ class Migration {
       receiver,
       applier,
       lagMeter,
-      verifier: controls.options.isVerifying ? verifier : null,
+      verifier: controls.options.isVerifying || verifier.hasBegun ? verifier : null,
       meet: (seat ?? ALONE).meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.

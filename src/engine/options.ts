@@ -40,6 +40,8 @@ export interface MigrationOptions {
   readonly flushIntervalMs: number;
   readonly pendingKeysMax: number;
   readonly fenceTimeoutMs: number;
+  /** The table counts as not written when no change of it has come for so long. */
+  readonly quietAfterMs: number;
   readonly checkpointIntervalMs: number;
   readonly lagIntervalMs: number;
   readonly progressIntervalMs: number;
@@ -64,6 +66,7 @@ export const DEFAULT_OPTIONS: MigrationOptions = {
   flushIntervalMs: 200,
   pendingKeysMax: 1_000_000,
   fenceTimeoutMs: 60_000,
+  quietAfterMs: 1000,
   checkpointIntervalMs: 5000,
   lagIntervalMs: 500,
   progressIntervalMs: 1000,

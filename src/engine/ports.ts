@@ -227,6 +227,8 @@ export interface TablePair extends RowWriter {
   dropShadow(signal: AbortSignal): Promise<void>;
   /** Builds what was deferred (indexes) and gathers statistics. Safe to repeat. */
   finishShadow(signal: AbortSignal): Promise<void>;
+  /** Whether comparing rows beside `finishShadow` takes less time than after it. */
+  readonly isFinishedWhileCompared: boolean;
   /** Greatest key in the shadow in key order, or null when it is empty. Only called where `compareKeys` exists. */
   greatestShadowKey(signal: AbortSignal): Promise<RowKey | null>;
   /** Present only where it is provably the server's own order; negative, zero, positive. */

@@ -74,10 +74,20 @@ export class Verifier {
     return { ...this.#progress, verifiedThrough, open: [...this.#open] };
   }
 
-  /** Runs passes until one is clean. Runs only when copying has ended, so that no key is held back. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Whether anything was compared, by this run or one before it: what was found is to be followed to its end. */
+  get hasBegun(): boolean {
+    const { pass, rowsCompared, verifiedThrough } = this.progress;
+    return pass > 1 || rowsCompared > 0 || verifiedThrough !== null;
+  }
+
+  /**
+   * Runs passes until one is clean, or until `mayGoOn` says no: then no further range is begun, and another call goes on from there.
+   * Runs only when copying has ended, so that no key is held back.
+   */
+  async run(signal: AbortSignal, mayGoOn: () => boolean = () => true): Promise<void> {
     while (!this.#progress.isClean) {
-      await this.#pass(signal);
+      await this.#pass(mayGoOn, signal);
+      if (!this.#chunker.isComplete) return;
       const { pass, repairedInPass, rowsCompared, repairedTotal } = this.#progress;
       if (repairedInPass === 0) {
         this.#progress = { ...this.#progress, isPassComplete: true, isClean: true };
@@ -102,10 +112,11 @@ export class Verifier {
     if (still.length > 0) throw this.#differenceError(`rows differ under the cutover lock: ${this.#describe(still)}`);
   }
 
-  async #pass(signal: AbortSignal): Promise<void> {
+  async #pass(mayGoOn: () => boolean, signal: AbortSignal): Promise<void> {
     const state = { isCompared: false };
     const verifyNext = async (inner: AbortSignal): Promise<Done | null> => {
       while (this.#suspectedKeys > SUSPECTS_MAX) await this.#changed.changed(inner);
+      if (!mayGoOn()) return null;
       const chunk = await this.#chunker.next(inner);
       return chunk === null ? null : await this.#verify(chunk, inner);
     };

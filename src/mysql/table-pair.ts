@@ -80,6 +80,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       shadow.forget();
       await withSession((session) => dropShadow(session, plan, signal), signal);
     },
+    isFinishedWhileCompared: true,
     async finishShadow(signal) {
       // While indexes are built the server does not tell what the shadow looks like, and those who write have to know.
       await layout(signal);

@@ -1,7 +1,8 @@
-/** When the deferred indexes are built, in a whole run. */
+/** When the deferred indexes are built, and what is done beside, in a whole run. */
 import { once } from 'node:events';
-import { expect, test } from 'vitest';
-import { Controls, DEFAULT_OPTIONS, migrate, type MigrationEvent } from '../../src/index.ts';
+import { describe, expect, test } from 'vitest';
+import { Controls, DEFAULT_OPTIONS, migrate, type MigrationEvent, resumeMigration } from '../../src/index.ts';
+import { createSchema, type TestSchema } from '../support/adapter-server.ts';
 import { createPostgresSchema } from '../support/postgres-adapter.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -39,4 +40,63 @@ test('deferred indexes are not begun while copying is paused, as outside its win
   controls.unpause('window');
   await run;
   expect(await indexes(`${name}.orders`)).toEqual(['1', '2']);
+});
+
+/** 1000 rows in a table with an index that is built later. */
+async function fill({ application, name }: TestSchema): Promise<void> {
+  await application.run(`CREATE TABLE ${name}.orders (id INT PRIMARY KEY, v INT, KEY by_v (v))`);
+  const rows = Array.from({ length: 1000 }, (_, number) => `(${number}, ${number % 7})`);
+  await application.run(`INSERT INTO ${name}.orders VALUES ${rows.join(', ')}`);
+}
+
+describe.each(['mysql', 'mariadb'] as const)('rows are compared while indexes are built on %s', (flavour) => {
+  const url = sharedServer(flavour);
+  const unthrottled = { ...DEFAULT_OPTIONS, latency: null, chunkRowsFirst: 100, chunkRowsMax: 100 };
+
+  test.for([
+    { quietAfterMs: 0, beside: ['range'], when: 'where nobody writes the table' },
+    { quietAfterMs: 60_000, beside: [], when: 'but not where somebody has written it lately' },
+  ])('$when', async ({ quietAfterMs, beside }) => {
+    await using schema = await createSchema(url);
+    await fill(schema);
+    const told: string[] = [];
+    const observer = (event: MigrationEvent): void => {
+      if (event.kind === 'phase-entered') told.push(event.phase);
+      if (event.kind === 'range-verified') told.push('range');
+    };
+    const alter = `ALTER TABLE ${schema.name}.orders ADD COLUMN w INT`;
+    const { rowsVerified } = await migrate({
+      ...{ url, alter, strategy: 'shadow', observer },
+      controls: new Controls({ ...unthrottled, quietAfterMs }),
+    });
+    expect(rowsVerified).toBe(1000);
+    expect(new Set(told.slice(told.indexOf('finish-shadow') + 1, told.indexOf('catch-up')))).toEqual(new Set(beside));
+    expect(told.filter((what) => what === 'range').length).toBeGreaterThanOrEqual(10);
+  });
+
+  test('and a run that goes on without verification finishes what was begun', async () => {
+    await using schema = await createSchema(url);
+    await fill(schema);
+    const died = new AbortController();
+    let id = '';
+    const run = migrate({
+      ...{ url, alter: `ALTER TABLE ${schema.name}.orders ADD COLUMN w INT`, strategy: 'shadow', signal: died.signal },
+      controls: new Controls({ ...unthrottled, copyWorkers: 1, quietAfterMs: 0 }),
+      onStart: (plan) => {
+        id = plan.id;
+      },
+      observer: ({ kind }) => {
+        if (kind === 'range-verified') died.abort();
+      },
+    });
+    await expect(run).rejects.toMatchObject({ isResumable: true });
+    const controls = new Controls({ ...unthrottled, isVerifying: false });
+    const told: string[] = [];
+    const result = await resumeMigration({
+      ...{ url, id, controls },
+      observer: ({ kind }) => told.push(kind),
+    });
+    expect(result).toMatchObject({ rowsVerified: 1000 });
+    expect(told).toContain('verification-passed');
+  });
 });

@@ -47,7 +47,7 @@ const changesOf = (count: number): readonly Change[] =>
 function receiving() {
   const clock = new VirtualClock();
   const stream = new GivenStream();
-  const limits = { pendingKeysMax: 10_000, fenceTimeoutMs: 1000 };
+  const limits = { pendingKeysMax: 10_000, fenceTimeoutMs: 1000, quietAfterMs: 1000 };
   const retried: MigrationEvent[] = [];
   const receiver = new ChangeReceiver(stream, limits, { clock, observer: (event) => retried.push(event) });
   void receiver.pull(SIGNAL);
@@ -87,15 +87,17 @@ test('asks at once while somebody waits for a fence', async () => {
   await expect(passed).resolves.toBeUndefined();
 });
 
-test('knows for how long no change has come, whatever else comes by', async () => {
+test('the table counts as written until no change has come for a while, whatever else comes by', async () => {
   const { clock, stream, receiver } = receiving();
   await clock.advance(700);
   stream.give([]);
-  await clock.advance(300);
-  expect(receiver.quietMs).toBe(1000);
+  await clock.advance(299);
+  expect(receiver.isTableWritten).toBe(true);
+  await clock.advance(1);
+  expect(receiver.isTableWritten).toBe(false);
   stream.give([{ kind: 'upsert', key: '1' as RowKey }]);
   await settle();
-  expect(receiver.quietMs).toBe(0);
+  expect(receiver.isTableWritten).toBe(true);
 });
 
 test('a fence is waited for as long as anything comes out of the stream, and while the stream waits for us', async () => {

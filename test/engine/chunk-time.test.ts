@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { chunkTimeMs, QUIET_AFTER_MS } from '../../src/engine/chunk-time.ts';
+import { chunkTimeMs } from '../../src/engine/chunk-time.ts';
 
-const written = { targetMs: 25, share: 1, quietMs: QUIET_AFTER_MS - 1 };
-const quiet = { ...written, quietMs: QUIET_AFTER_MS };
+const written = { targetMs: 25, share: 1, isTableWritten: true };
+const quiet = { ...written, isTableWritten: false };
 
 describe('a chunk', () => {
   test('takes its time while the table is written', () => {

@@ -16,6 +16,7 @@ export function engineOptions(scenario: Scenario): MigrationOptions {
     chunkRowsMax: scenario.chunkRows + 2,
     flushIntervalMs: scenario.flushIntervalMs,
     pendingKeysMax: scenario.pendingKeysMax,
+    quietAfterMs: scenario.quietAfterMs,
     isVerifying: scenario.isVerifying,
     checkpointIntervalMs: 60,
     lagIntervalMs: 100,

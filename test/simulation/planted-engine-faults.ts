@@ -337,6 +337,21 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 1000,
   },
   {
+    code: 'VS',
+    what: 'A comparison that was to stop, because the shadow is finished or the table is written, counts as one of all rows.',
+    source: [{ file: 'verifier.ts', find: 'if (!this.#chunker.isComplete) return;', replace: '' }],
+    bias: {
+      isVerifying: true,
+      plantedRow: 'altered',
+      quietAfterMs: 0,
+      finishMs: 20,
+      keysMax: 14,
+      rowsAtStart: 12,
+      chunkRows: 1,
+    },
+    seedsMax: 100,
+  },
+  {
     code: 'B2C',
     what: 'A flush reads rows again without a barrier, with verification.',
     source: [

@@ -82,6 +82,7 @@ class Simulation {
   readonly #latecomers: (() => RunEnd | null)[] = [];
   #runs = 0;
   #hasDuplicates = false;
+  #phase: Phase | null = null;
   /** Until this phase is entered the planned ending of the run is not counted down. */
   #endingPhase: Phase | null = null;
   #endAt = Number.POSITIVE_INFINITY;
@@ -242,11 +243,17 @@ class Simulation {
         this.world.count('differences found');
         this.#judge.differencesReported(event.keys.map((key) => keyNumber(key.replace('id = ', '') as never)));
         break;
+      case 'range-verified':
+        if (this.#phase === 'finish-shadow') this.world.count('ranges compared while the shadow was finished');
+        break;
       case 'retrying':
         this.world.count('retries');
         break;
       case 'phase-entered':
         if (process === this.#process) this.#notePhase(event.phase);
+        break;
+      case 'resumed':
+        this.#phase = event.phase;
         break;
       default:
     }
@@ -254,7 +261,9 @@ class Simulation {
 
   #notePhase(phase: Phase): void {
     const { counts } = this.world;
-    if (phase === 'verify') this.#spoilRow();
+    this.#phase = phase;
+    // Rows may be compared from here on.
+    if (phase === 'finish-shadow') this.#spoilRow();
     if (phase === 'finish-shadow') counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
     if (phase !== this.#endingPhase) return;
     this.#endingPhase = null;

@@ -86,6 +86,8 @@ export interface Scenario {
   // Times, milliseconds, means.
   readonly statementMs: number;
   readonly hangMs: number;
+  /** What finishing the shadow takes beside, as index builds do. */
+  readonly finishMs: number;
   readonly visibilityLagMs: number;
   readonly deliveryLagMs: number;
   /** Until when writers write; later than that the run must come to its end. */
@@ -122,6 +124,8 @@ export interface Scenario {
   readonly chunkRows: number;
   readonly isVerifying: boolean;
   readonly flushIntervalMs: number;
+  /** After so long without a change the table counts as not written. */
+  readonly quietAfterMs: number;
   /** Pending keys beyond which the engine pulls no more. */
   readonly pendingKeysMax: number;
   /** How long the cutover may hold its lock, milliseconds. */
@@ -148,6 +152,7 @@ export function scenarioOf(seed: number, bias: Partial<Scenario>): Scenario {
     ...engine,
     // Seeds are what they were before there was this.
     changesInPlace: new Chance(seed, 'in place').hits(0.5),
+    ...finishingOf(new Chance(seed, 'finishing')),
     ...bias,
   };
   return {
@@ -205,6 +210,11 @@ function timesOf(chance: Chance) {
     writersUntilMs: 5000,
     faultsUntilMs: chance.pick([500, 1500, 4000]),
   };
+}
+
+/** Rows are compared while the shadow is finished where the table counts as not written: always, now and then, hardly ever. */
+function finishingOf(chance: Chance) {
+  return { finishMs: chance.pick([0, 20, 100, 400]), quietAfterMs: chance.pick([0, 30, 1000, 1000]) };
 }
 
 function engineOf(chance: Chance) {

@@ -23,6 +23,8 @@ export interface Work<Result> {
   /** Whether it needs the lock on source and shadow. */
   readonly usesTables: boolean;
   readonly begin: () => () => Result;
+  /** It takes so much longer than others, milliseconds, a mean. */
+  readonly takesMs?: number;
   /** Until this holds the statement waits. */
   readonly isReady?: () => boolean;
 }
@@ -204,7 +206,9 @@ export class Server {
       return;
     }
     this.world.note(() => `p${statement.process.number} begins ${statement.work.name}`);
-    const runMs = this.chance.delay(this.scenario.statementMs) + statement.extraMs;
+    const { takesMs = 0 } = statement.work;
+    const ownMs = this.chance.delay(this.scenario.statementMs) + (takesMs > 0 ? this.chance.delay(takesMs) : 0);
+    const runMs = ownMs + statement.extraMs;
     this.world.after(runMs, 'effect', () => this.#tryToFinish(statement));
   }
 

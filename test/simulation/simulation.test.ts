@@ -56,6 +56,7 @@ describe('the simulation', () => {
       'interrupt',
       'lost connections',
       'outlived their process',
+      'ranges compared while the shadow was finished',
       'ranges differed',
       'reconnects',
       'rows in the way',

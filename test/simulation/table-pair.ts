@@ -2,7 +2,7 @@
 
 import type { KeyRange, RowKey } from '../../src/engine/model.ts';
 import type { CollisionCause, CopyResult, KeySpan, RangeComparison, RowWriter, TablePair } from '../../src/engine/ports.ts';
-import type { Client } from './client.ts';
+import type { CallWork, Client } from './client.ts';
 import { type KeyOrder, keyNumber, keyOf, type Row, rowKey, type Table } from './rows.ts';
 
 /** Sends a statement: over a working session, or over the one that holds the cutover's lock. */
@@ -96,10 +96,7 @@ export class SimulatedRowWriter implements RowWriter {
     return await this.send({ name: `compare ${keys.join(' ')}`, isWrite: false, begin }, signal);
   }
 
-  protected send<Result>(
-    work: { readonly name: string; readonly isWrite: boolean; readonly begin: () => () => Result },
-    signal: AbortSignal,
-  ): Promise<Result> {
+  protected send<Result>(work: Omit<CallWork<Result>, 'usesTables'>, signal: AbortSignal): Promise<Result> {
     return this.#send({ ...work, usesTables: this.#usesLock }, signal);
   }
 
@@ -111,6 +108,7 @@ export class SimulatedRowWriter implements RowWriter {
 }
 
 export class SimulatedTablePair extends SimulatedRowWriter implements TablePair {
+  readonly isFinishedWhileCompared = true;
   readonly compareKeys?: (a: RowKey, b: RowKey) => number;
   readonly #order: KeyOrder;
 
@@ -145,7 +143,7 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
       server.shadowRows();
       return () => {};
     };
-    await this.send({ name: 'finish shadow', isWrite: true, begin }, signal);
+    await this.send({ name: 'finish shadow', isWrite: true, begin, takesMs: server.scenario.finishMs }, signal);
   }
 
   async greatestShadowKey(signal: AbortSignal): Promise<RowKey | null> {
