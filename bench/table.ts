@@ -114,6 +114,7 @@ export async function createPrivateTable(options: PrivateTableOptions): Promise<
 
 const settledPages = 100;
 const settlePollMs = 100;
+const settlePace = 20_000;
 const settleMs = 120_000;
 
 /**
@@ -122,20 +123,25 @@ const settleMs = 120_000;
  */
 async function settle(url: string): Promise<void> {
   await withApplication(url, async (connection) => {
-    const limits = await connection.query(
-      'SELECT @@innodb_max_dirty_pages_pct AS high, @@innodb_max_dirty_pages_pct_lwm AS low',
+    const { rows: settings } = await connection.query(
+      `SELECT @@innodb_max_dirty_pages_pct AS high, @@innodb_max_dirty_pages_pct_lwm AS low,
+         @@innodb_io_capacity AS pace, @@innodb_io_capacity_max AS pace_max`,
     );
+    const { high, low, pace, pace_max: paceMax } = settings[0] ?? {};
     const setLimits = async (high: unknown, low: unknown): Promise<void> => {
       await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct_lwm = ${Number(low)}`);
       await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct = ${Number(high)}`);
       await connection.query(`SET GLOBAL innodb_max_dirty_pages_pct_lwm = ${Number(low)}`);
     };
+    // Pages a second: MariaDB keeps to 200 otherwise.
+    await connection.query(`SET GLOBAL innodb_io_capacity_max = ${settlePace}, innodb_io_capacity = ${settlePace}`);
     await setLimits(0, 0);
     for (const until = performance.now() + settleMs; performance.now() < until; await delay(settlePollMs)) {
       const { rows } = await connection.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'");
       if (Number(rows[0]?.['Value']) <= settledPages) break;
     }
-    await setLimits(limits.rows[0]?.['high'], limits.rows[0]?.['low']);
+    await setLimits(high, low);
+    await connection.query(`SET GLOBAL innodb_io_capacity = ${Number(pace)}, innodb_io_capacity_max = ${Number(paceMax)}`);
   });
 }
 
