@@ -35,8 +35,8 @@ const usage = `npm run bench -- copy [option…]
 ${commonUsage}
   --rows N            rows of the table, at most 10,000,000 (1,000,000)
   --workers N,N…      workers to try (2)
-  --variant NAME=OPTIONS  more ways to run TableShift, with these options and no others (the others have --max-latency 0):
-                      default= or kept="--max-latency 0 --defer-indexes never"; several
+  --variant NAME=OPTIONS  more ways to run TableShift, with these options and no others (the others have --max-latency 0
+                      and no TLS): default= or kept="--max-latency 0 --defer-indexes never"; several
   --rounds N          how often each contender runs; medians are shown (5)
 ${peerUsage}
   --only TEXT         only contenders whose name has it
@@ -112,8 +112,13 @@ async function measure(
   );
 }
 
-/** Nobody writes, so the latency that is felt is only our own work: there is nobody to give way to. */
-const idle = ['--max-latency', '0'];
+/**
+ * Nobody writes, so the latency that is felt is only our own work: there is nobody to give way to. And the other tools come without TLS,
+ * as they do by themselves.
+ */
+function idleOptions(flavour: Flavour): readonly string[] {
+  return ['--max-latency', '0', ...(flavour === 'postgres' ? [] : ['--ssl-mode', 'DISABLED'])];
+}
 
 async function contendersFor(table: BenchTable, flavour: Flavour, task: Task): Promise<readonly Contender[]> {
   const peers = await findPeers(task.peers, flavour);
@@ -123,7 +128,7 @@ async function contendersFor(table: BenchTable, flavour: Flavour, task: Task): P
     ...task.workers.map((workers) =>
       toolContender(table, {
         name: `TableShift, ${workers} ${workers === 1 ? 'worker' : 'workers'}`,
-        options: [...idle, '--workers', String(workers)],
+        options: [...idleOptions(flavour), '--workers', String(workers)],
       }),
     ),
     ...task.variants.map(({ name, text }) => toolContender(table, { name: `TableShift, ${name}`, options: wordsOf(text) })),
