@@ -4,6 +4,8 @@ import { PACE_FULL } from './pace.ts';
 
 /** What a chunk takes at least while nobody writes, milliseconds: enough that its round trip and its commit cost next to nothing. */
 const QUIET_MS = 100;
+/** With a limit on the latency: our own heartbeat feels the commit of a chunk, too, and would hold back what nobody minds. */
+const QUIET_LIMITED_MS = 20;
 /** The work around a chunk does not get shorter with it, so that below this a lower pace is made by longer rests alone. */
 const SHORTEST_MS = 5;
 
@@ -14,6 +16,8 @@ export interface ChunkTimeParts {
   readonly share: number;
   /** Whether an application writes the table at present. */
   readonly isTableWritten: boolean;
+  /** Whether there is a limit on the application's latency. */
+  readonly isLatencyLimited: boolean;
 }
 
 /**
@@ -21,8 +25,8 @@ export interface ChunkTimeParts {
  * the shadow until then, so what is short for an application that writes may be longer where none does. At less than full pace someone
  * else needs the server, and chunks stay short.
  */
-export function chunkTimeMs({ targetMs, share, isTableWritten }: ChunkTimeParts): number {
+export function chunkTimeMs({ targetMs, share, isTableWritten, isLatencyLimited }: ChunkTimeParts): number {
   const isQuiet = !isTableWritten && share >= PACE_FULL;
-  const usualMs = isQuiet ? Math.max(targetMs, QUIET_MS) : targetMs;
+  const usualMs = isQuiet ? Math.max(targetMs, isLatencyLimited ? QUIET_LIMITED_MS : QUIET_MS) : targetMs;
   return Math.max(share * usualMs, Math.min(usualMs, SHORTEST_MS));
 }

@@ -236,6 +236,7 @@ class Migration {
           targetMs: options.chunkTargetMs,
           share: this.#throttler.chunkShare,
           isTableWritten: isTableWritten(),
+          isLatencyLimited: options.latency !== null,
         }),
       rowsMin: Math.min(100, options.chunkRowsFirst),
       rowsMax: () => options.chunkRowsMax,

@@ -1,16 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { chunkTimeMs } from '../../src/engine/chunk-time.ts';
 
-const written = { targetMs: 25, share: 1, isTableWritten: true };
+const written = { targetMs: 15, share: 1, isTableWritten: true, isLatencyLimited: false };
 const quiet = { ...written, isTableWritten: false };
 
 describe('a chunk', () => {
   test('takes its time while the table is written', () => {
-    expect(chunkTimeMs(written)).toBe(25);
+    expect(chunkTimeMs(written)).toBe(15);
   });
 
   test('takes longer when the table has not been written for a second', () => {
     expect(chunkTimeMs(quiet)).toBe(100);
+  });
+
+  test('takes little longer then where the latency has a limit, which our own heartbeat would come to', () => {
+    expect(chunkTimeMs({ ...quiet, isLatencyLimited: true })).toBe(20);
+    expect(chunkTimeMs({ ...quiet, isLatencyLimited: true, targetMs: 40 })).toBe(40);
   });
 
   test('takes no longer than it is told to where that is long anyway', () => {
@@ -18,8 +23,8 @@ describe('a chunk', () => {
   });
 
   test('takes what the signals leave, and no longer then, although the table is not written', () => {
-    expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(10);
-    expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(10);
+    expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(6);
+    expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(6);
   });
 
   test('is not made so short by a low pace that the work around it is most of the cost', () => {
