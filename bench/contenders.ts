@@ -5,7 +5,7 @@ import { type Peer, runPeer } from './peers.ts';
 import type { BarChart, Cell, Column, Line } from './result.ts';
 import { medianBy, ratio } from './statistics.ts';
 import { type BenchTable, nameOf, type Native } from './table.ts';
-import { comparingSeconds, dropRetired, migrateByTool, type ToolRun } from './tool.ts';
+import { dropRetired, migrateByTool, type ToolRun } from './tool.ts';
 
 /** What a contender says of its run. Seconds by part; the whole is measured from outside. */
 export interface OwnAccount {
@@ -69,11 +69,10 @@ export function toolContender(
   }: { readonly name: string; readonly options: readonly string[]; readonly onRun?: (run: ToolRun) => void },
 ): Contender {
   const run = async (): Promise<OwnAccount> => {
-    const asked = [...options, '--log-level', 'debug'];
-    const run = await migrateByTool({ url: table.url, table: nameOf(table), alter: table.alter, options: asked });
+    const run = await migrateByTool({ url: table.url, table: nameOf(table), alter: table.alter, options });
     onRun?.(run);
-    const { copy = 0, 'finish-shadow': indexes = 0 } = run.phases;
-    const parts = { copy, indexes, verify: comparingSeconds(run.lines), throttled: run.throttledSeconds };
+    const { copy = 0, verify = 0, 'finish-shadow': indexes = 0 } = run.phases;
+    const parts = { copy, indexes, verify, throttled: run.throttledSeconds };
     return { parts, peakMib: run.peakMib, after: () => dropRetired(table.url, run.id) };
   };
   return { name, isReference: false, isOurs: true, isChanging: true, run };
