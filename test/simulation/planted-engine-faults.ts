@@ -312,7 +312,7 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
         replace: '',
       },
     ],
-    bias: { ...UNDONE_DRAINS, changesInPlace: false },
+    bias: { ...UNDONE_DRAINS, changesInPlace: false, lostSwaps: 0.6 },
     seedsMax: 2000,
   },
   {

@@ -78,6 +78,7 @@ export const UNDONE_DRAINS: Partial<Scenario> = {
   writerPauseMs: 15,
   statementMs: 2,
   flushIntervalMs: 60,
+  finishMs: 0,
   slowStatements: 0.3,
   lostConnections: 0.15,
   hangMs: 500,
