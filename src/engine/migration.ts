@@ -352,7 +352,7 @@ class Migration {
     if (this.#phase === 'catch-up') {
       while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
         await this.#context.clock.sleep(options.lagIntervalMs, signal);
-      await this.#advance('catch-up', options.isVerifying || this.#verifier.hasBegun ? 'verify' : 'await-cutover', signal);
+      await this.#advance('catch-up', this.#isToVerify ? 'verify' : 'await-cutover', signal);
     }
     if (this.#phase === 'verify') {
       await inTurn(() => this.#verifier.run(signal), signal);
@@ -363,6 +363,11 @@ class Migration {
 
   get #isShadowFinished(): boolean {
     return this.#phase !== 'copy' && this.#phase !== 'finish-shadow';
+  }
+
+  /** A comparison that has begun is finished, for it may have found something. */
+  get #isToVerify(): boolean {
+    return this.#run.controls.options.isVerifying || this.#verifier.hasBegun;
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
@@ -381,8 +386,8 @@ class Migration {
   }
 
   /**
-   * Building indexes also waits, and does not use all that the server has, so rows are compared meanwhile where that pays, as far as
-   * it goes. Not beside an application that writes: it should not have to share the server with both.
+   * Building indexes does not use all that the server has, so rows are compared meanwhile where that pays, as far as it goes.
+   * Not beside an application that writes: it should not have to share the server with both.
    */
   async #finishShadow(signal: AbortSignal): Promise<void> {
     const { claim, controls } = this.#run;
@@ -411,7 +416,7 @@ class Migration {
       receiver,
       applier,
       lagMeter,
-      verifier: controls.options.isVerifying || verifier.hasBegun ? verifier : null,
+      verifier: this.#isToVerify ? verifier : null,
       meet: (seat ?? ALONE).meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.
