@@ -92,8 +92,8 @@ export function secondsBetween(lines: readonly OutputLine[], from: string, to: s
 }
 
 /**
- * The seconds in which at least one range was being compared, of a run that told of its ranges: also while indexes are built, which
- * is the phase of that.
+ * The seconds in which at least one range was being compared, of a run that told of its ranges. Some may be of another phase than
+ * `verify`.
  */
 export function comparingSeconds(lines: readonly OutputLine[]): number {
   const spans = lines

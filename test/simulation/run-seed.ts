@@ -262,9 +262,11 @@ class Simulation {
   #notePhase(phase: Phase): void {
     const { counts } = this.world;
     this.#phase = phase;
-    // Rows may be compared from here on.
-    if (phase === 'finish-shadow') this.#spoilRow();
-    if (phase === 'finish-shadow') counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
+    if (phase === 'finish-shadow') {
+      // Rows may be compared from here on.
+      this.#spoilRow();
+      counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
+    }
     if (phase !== this.#endingPhase) return;
     this.#endingPhase = null;
     this.#endAt = this.#stepsUntilEnding(this.#runs - 1);
