@@ -59,6 +59,11 @@ export function peerContender(table: BenchTable, peer: Peer): Contender {
   return { name: peer.name, isReference: false, isOurs: false, isChanging: peer.isChanging, run };
 }
 
+/** So many workers, in words. */
+export function workersText(count: number): string {
+  return `${count} ${count === 1 ? 'worker' : 'workers'}`;
+}
+
 /** TableShift with some options; `onRun` is told what it said. */
 export function toolContender(
   table: BenchTable,

@@ -23,6 +23,7 @@ import {
   peerContender,
   runAlternating,
   toolContender,
+  workersText,
 } from './contenders.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { findPeers, peerUsage } from './peers.ts';
@@ -127,7 +128,7 @@ async function contendersFor(table: BenchTable, flavour: Flavour, task: Task): P
     ...peers.map((peer) => peerContender(table, peer)),
     ...task.workers.map((workers) =>
       toolContender(table, {
-        name: `TableShift, ${workers} ${workers === 1 ? 'worker' : 'workers'}`,
+        name: `TableShift, ${workersText(workers)}`,
         options: [...idleOptions(flavour), '--workers', String(workers)],
       }),
     ),

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { OutputLine } from '../test/support/tableshift-process.ts';
 import { commonOptions, commonUsage, readCount, readCounts, readFlavours, readVersion } from './arguments.ts';
-import { type Contender, runAlternating, toolContender } from './contenders.ts';
+import { type Contender, runAlternating, toolContender, workersText } from './contenders.ts';
 import { RunFailedError } from './errors.ts';
 import { describeMachine, machineAtHand } from './machine.ts';
 import { type BenchResult, concluded, type Line, numberText, publish } from './result.ts';
@@ -104,24 +104,20 @@ function contendersFor(table: BenchTable, workers: number, runs: Comparison[]): 
   const options = ['--max-latency', '0', '--workers', String(workers)];
   let verified: ToolRun | null = null;
   const verifying = toolContender(table, {
-    name: nameOf(workers),
+    name: workersText(workers),
     options: [...options, '--log-level', 'debug'],
     onRun: (run) => {
       verified = run;
     },
   });
   const without = toolContender(table, {
-    name: `${nameOf(workers)}, no verification`,
+    name: `${workersText(workers)}, no verification`,
     options: [...options, '--no-verify'],
     onRun: ({ seconds }) => {
       if (verified !== null) runs.push({ ...comparisonOf(workers, verified, table.rows), secondsWithout: seconds });
     },
   });
   return [verifying, without];
-}
-
-function nameOf(workers: number): string {
-  return `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
 }
 
 function comparisonOf(workers: number, run: ToolRun, rows: number): Omit<Comparison, 'secondsWithout'> {
@@ -146,5 +142,5 @@ function lineOf(workers: number, runs: readonly Comparison[]): Line {
   const shares = ours.map(share);
   const cells = [seconds, secondsWithout, verifySeconds, median(shares), Math.min(...shares), Math.max(...shares)];
   const longest = Math.max(...ours.map(({ longestRangeMs }) => longestRangeMs));
-  return { name: nameOf(workers), cells: [...cells, verifySeconds / copySeconds, rows / verifySeconds, ranges, longest] };
+  return { name: workersText(workers), cells: [...cells, verifySeconds / copySeconds, rows / verifySeconds, ranges, longest] };
 }
