@@ -112,6 +112,23 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
   });
 
+  test('rows that are equal under a new unique key are named, and the change is done when they are corrected', async () => {
+    await using schema = await openTable();
+    const { application, name } = schema;
+    // A name so short that the error shows the whole statement, and the algorithm in it.
+    await application.run('RENAME TABLE things TO t');
+    await application.run('UPDATE t SET size = 7');
+    const change = { url: url(), table: `${name}.t`, alter: 'ADD UNIQUE u (size)' };
+    await expect(migrate(change)).rejects.toMatchObject({
+      code: 'DUPLICATE_KEY',
+      message: expect.stringContaining("Duplicate entry '7' for key"),
+    });
+    const record = (await listMigrations({ url: url() })).find(({ plan }) => plan.source.schema === name);
+    expect(record).toMatchObject({ state: 'open' });
+    await application.run('UPDATE t SET size = id');
+    expect(await resumeMigration({ url: url(), id: record?.id ?? null })).toMatchObject({ strategy: 'native', steps: 1 });
+  });
+
   test('the native strategy names the clause that has no cheap way, and why', async () => {
     await using schema = await openTable();
     const change = { url: url(), table: `${schema.name}.things`, alter: 'ADD c INT, MODIFY size BIGINT NOT NULL' };

@@ -1,6 +1,7 @@
 /** What numbers of the server's errors mean for the caller. */
 import { expect, test } from 'vitest';
 import { translate } from '../../src/mysql/errors.ts';
+import { isUnsupported } from '../../src/mysql/native-trial.ts';
 
 test.each([
   ['a definition that somebody is changing', 1684, 'SERVER_BUSY', true],
@@ -10,3 +11,16 @@ test.each([
   const error = translate(Object.assign(new Error('said'), { errno, sqlState: 'HY000' }), 'Asking');
   expect([error.code, error.isTransient, error.isResumable]).toEqual([code, isTransient, true]);
 });
+
+test.each([
+  ['a duplicate', 1062, "Duplicate entry '1' for key 't.i'", false],
+  ['a statement that somebody ended', 1317, 'Query execution was interrupted', false],
+  ['a row that would be too long', 4096, "Column can't be added with 'INSTANT'. Try 'ALGORITHM=INPLACE/COPY'", true],
+])(
+  '%s (error %i) under an ALTER that names its algorithm tells whether the server refuses the algorithm',
+  (_, errno, said, is) => {
+    const thrown = Object.assign(new Error(said), { errno, sqlState: 'HY000' });
+    const statement = 'The statement "ALTER TABLE t ADD UNIQUE i (n), ALGORITHM=INPLACE, LOCK=NONE"';
+    expect(isUnsupported(translate(thrown, statement))).toBe(is);
+  },
+);
