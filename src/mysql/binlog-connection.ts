@@ -236,7 +236,7 @@ export function explainDumpError(error: Error, place: LogPlace): MigrationError 
 /** ER_SOURCE_FATAL_ERROR_READING_BINLOG says everything by text only; ER_SOURCE_HAS_PURGED_REQUIRED_GTIDS. */
 const ERRNO = { READING_LOG: 1236, PURGED_GTIDS: 1789 } as const;
 const GONE =
-  /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|GTID state requested/i;
+  /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|impossible position|GTID state requested/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;
 
 /** Missing in the driver's types; with TLS it is another one than at first. */

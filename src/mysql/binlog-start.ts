@@ -5,7 +5,7 @@ import type { TableName } from '../engine/model.ts';
 import type { Column } from './catalog.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
-import { GtidHistory, LogPosition, OFFSET_MAX, parseLogFile, parseToken, type LogPlace } from './position.ts';
+import { GtidHistory, type LogFile, LogPosition, OFFSET_MAX, parseLogFile, parseToken, type LogPlace } from './position.ts';
 import { keyTextOf, literalFromText, type KeyColumn } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -32,7 +32,8 @@ export async function findStart(session: Session, options: StartOptions, signal:
   const { flavour } = options.server;
   const identity = await findIdentity(session, flavour, signal);
   const place = options.from === null ? await findEnd(session, flavour, identity, signal) : parseToken(options.from);
-  if (options.from !== null) await checkPlace(session, identity, place, signal);
+  const read = options.from === null ? null : parseLogFile(options.from);
+  if (options.from !== null) await checkPlace(session, { identity, place, read }, signal);
   const defaults: (string | null)[] = [];
   for (const column of options.key) defaults.push(await findDefault(session, options, column, signal));
   return {
@@ -41,7 +42,7 @@ export async function findStart(session: Session, options: StartOptions, signal:
       file: place.kind === 'file' ? place.file : '',
       offset: place.kind === 'file' ? place.offset : 0,
       history: place.kind === 'gtid' ? GtidHistory.from(place.executed) : null,
-      read: options.from === null ? null : parseLogFile(options.from),
+      read,
     }),
     defaults,
     charsets: await findCharsets(session, signal),
@@ -84,7 +85,13 @@ export function endOfLog(server: string, file: string, position: string): LogPla
   throw new MigrationError('STREAM_BROKEN', message);
 }
 
-async function checkPlace(session: Session, identity: Identity, place: LogPlace, signal: AbortSignal): Promise<void> {
+interface AskedPlace {
+  readonly identity: Identity;
+  readonly place: LogPlace;
+  readonly read: LogFile | null;
+}
+
+async function checkPlace(session: Session, { identity, place, read }: AskedPlace, signal: AbortSignal): Promise<void> {
   if (place.kind === 'file') {
     if (place.server === identity.server) return;
     const message = `The checkpoint is a place in the log of server ${place.server}, but this is server ${identity.server}. Resume there.`;
@@ -106,6 +113,10 @@ async function checkPlace(session: Session, identity: Identity, place: LogPlace,
     throw new MigrationError('LOG_PURGED', message);
   }
   if ((row?.['unknown'] ?? '') !== '') {
+    if (read?.server === identity.server) {
+      const message = `The server does not know transactions any more that it had sent: ${row?.['unknown']}. Its log was begun anew (RESET), or cut off, and changes may be gone with it.`;
+      throw new MigrationError('LOG_PURGED', message);
+    }
     const message = `The checkpoint has transactions that this server does not have: ${row?.['unknown']}. Resume on the server that does.`;
     throw new MigrationError('STREAM_BROKEN', message);
   }

@@ -204,6 +204,16 @@ describe.each(streamServers)('on $name', (server) => {
     });
   });
 
+  test('a log that was begun anew and is still shorter than the one that was read is reported as gone', async () => {
+    const { run, open } = world();
+    const first = await open();
+    await run("INSERT INTO t VALUES (1, '')");
+    const { position } = await first.next();
+    await first.close();
+    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+    await expect(open({ from: position.token })).rejects.toMatchObject({ code: 'LOG_PURGED' });
+  });
+
   test('a log that is purged while the connection is lost is reported as such', async () => {
     const { run, open } = world();
     await using proxy = await startProxy(world().server.url);
