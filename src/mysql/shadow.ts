@@ -65,10 +65,13 @@ export async function finishShadow(
     const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
     await withSettings(session, ordinaryClient, () => session.execute(build, signal), signal);
   }
+  // Errors come as rows of the result, without a number; so does a lock that was not had, as while a backup has its own.
   const results = await session.query(`ANALYZE TABLE ${shadow}`, signal);
   const failed = results.find((row) => row['Msg_type']?.toLowerCase() === 'error');
   if (failed !== undefined) {
-    throw new MigrationError('INTERNAL', `ANALYZE TABLE of the shadow failed: ${failed['Msg_text'] ?? 'for no reason given'}.`);
+    const reason = failed['Msg_text'] ?? 'for no reason given';
+    const code = /lock wait timeout/i.test(reason) ? 'LOCK_WAIT' : 'INTERNAL';
+    throw new MigrationError(code, `ANALYZE TABLE of the shadow failed: ${reason}.`);
   }
 }
 

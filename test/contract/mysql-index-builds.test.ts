@@ -111,7 +111,10 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
       code: 'LOCK_WAIT',
       message: expect.stringContaining(flavour === 'mysql' ? `connection ${t.application.connectionId} of root` : 'error 1205'),
     };
-    for (const work of [() => pair.createShadow(never), () => pair.finishShadow(never)]) {
+    const finish = (): Promise<void> => pair.finishShadow(never);
+    // With the index built already the statistics are left, which MySQL does not gather beside a backup.
+    const statistics = flavour === 'mysql' ? [finish] : [];
+    for (const work of [() => pair.createShadow(never), finish, ...statistics]) {
       for (const statement of begin) await t.application.run(statement);
       await expect(work()).rejects.toMatchObject(held);
       await t.application.run(end);
