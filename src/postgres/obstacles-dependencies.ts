@@ -129,6 +129,7 @@ async function columnObstacles(
 /**
  * What the server's own ALTER refuses because of views, rules and functions: that a column which they use goes away or gets
  * another type, and that a primary key goes away by which a view groups. That a column is renamed it allows, and so do we.
+ * Writing out a CHECK locks its table, so none of another table is: without CASE the server is free to begin with that.
  */
 async function lostToOthers(
   session: Session,
@@ -147,8 +148,8 @@ async function lostToOthers(
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        LEFT JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
          AND a.attnum IN (${numbers([...dropped, ...retyped])}) AND a.attnum > 0
-       LEFT JOIN pg_constraint AS k ON d.refclassid = 'pg_constraint'::regclass AND k.oid = d.refobjid
-         AND k.conname NOT IN (${constraints}) AND pg_get_constraintdef(k.oid) NOT IN (${definitions})
+       LEFT JOIN pg_constraint AS k ON d.refclassid = 'pg_constraint'::regclass AND k.oid = d.refobjid AND k.conname NOT IN (${constraints})
+         AND CASE WHEN k.conrelid = ${source.oid} THEN pg_get_constraintdef(k.oid) NOT IN (${definitions}) END
      WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass) AND (a.attrelid = ${source.oid} OR k.conrelid = ${source.oid})
      ORDER BY 1, 2`,
     signal,

@@ -232,6 +232,14 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
     }
   });
 
+  test('they are found without a look at the constraints of another table, which somebody has locked', async () => {
+    await using schema = await withStatements(plain, 'CREATE TABLE u (x int CHECK (x > 1))');
+    await using other = await openPostgresApplication(url);
+    await other.run(`BEGIN; LOCK TABLE ${schema.name}.u IN ACCESS EXCLUSIVE MODE`);
+    expect(await obstaclesOf(server, schema)).toEqual([]);
+    await other.run('ROLLBACK');
+  });
+
   test('the sequence of a column that goes away must not be used elsewhere', async () => {
     await using schema = await withStatements(
       'CREATE TABLE t (id int PRIMARY KEY, s serial); CREATE TABLE u (x int)',
