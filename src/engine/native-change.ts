@@ -57,8 +57,17 @@ export interface NativePlace {
   readonly step: number;
   readonly steps: number;
   readonly sql: string;
-  /** The definition of the table before it, as `NativeClaim.readDefinition` says. */
-  readonly definition: string;
+  /** The definition of the table before it, as `NativeClaim.readDefinition` says. Null: it has not happened, see `denyLastStep`. */
+  readonly definition: string | null;
+}
+
+/**
+ * Records that the step that was begun last has not happened. To be awaited before anything that was made ready for it is removed,
+ * for from then on another definition of the table says nothing.
+ */
+export async function denyLastStep(checkpoints: CheckpointStore<NativePlace>, signal: AbortSignal): Promise<void> {
+  const place = await checkpoints.load(signal);
+  if (place !== null) await checkpoints.save({ ...place, definition: null }, signal);
 }
 
 /** No cheap way: which clause needs the shadow, and why. */

@@ -3,14 +3,15 @@
  *
  * Before each step its number and the definition of the table are saved. A run that died may have carried the step out all the
  * same, for the server ends a statement late, or not at all. Of all steps but the last one the search for the missing ones tells;
- * whether the last one has happened the definition tells: nobody but a holder of the claim is thought to change it.
+ * whether the last one has happened the definition tells: nobody but a holder of the claim is thought to change it. Before such a
+ * holder undoes what was made ready, it records that the last step has not happened.
  */
 
 import { dropPatiently, type DropParts } from './clean-up.ts';
 import type { Controls } from './controls.ts';
 import { asMigrationError, asRunError, type MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
-import type { NativeChange, NativeClaim, NativeMigration, NativePlan } from './native-change.ts';
+import { denyLastStep, type NativeChange, type NativeClaim, type NativeMigration, type NativePlan } from './native-change.ts';
 import { type NativeResult, NativeRunner, noNativeWay } from './native-runner.ts';
 import type { Clock, MigrationState } from './ports.ts';
 import { retry } from './retry.ts';
@@ -75,6 +76,7 @@ export async function giveUpNative(
 ): Promise<'aborted' | 'done'> {
   const isDone = await hasLastStepHappened(claim, signal);
   if (!isDone) {
+    await denyLastStep(claim.checkpoints, signal);
     const discard = (lockTimeoutMs: number): ReturnType<NativeClaim['discard']> =>
       claim.discard(plan.native, lockTimeoutMs, signal);
     await dropPatiently(plan.source, discard, parts, signal);
@@ -122,7 +124,7 @@ async function findRest(run: NativeMigrationRun, signal: AbortSignal): Promise<N
 
 async function hasLastStepHappened(claim: NativeClaim, signal: AbortSignal): Promise<boolean> {
   const place = await claim.checkpoints.load(signal);
-  if (place === null || place.step < place.steps) return false;
+  if (place === null || place.step < place.steps || place.definition === null) return false;
   return (await claim.readDefinition(signal)) !== place.definition;
 }
 

@@ -2,14 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { migrationId } from '../engine/migration-id.ts';
-import type {
-  NativeChange,
-  NativeClaim,
-  NativeMigration,
-  NativePlace,
-  NativePlan,
-  NativeStep,
-  StepOutcome,
+import {
+  denyLastStep,
+  type NativeChange,
+  type NativeClaim,
+  type NativeMigration,
+  type NativePlace,
+  type NativePlan,
+  type NativeStep,
+  type StepOutcome,
 } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { systemClock } from '../sessions/system-clock.ts';
@@ -60,10 +61,12 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
   }
   const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({}, inner) });
   const claimed = within(server, claim);
+  const checkpoints = createCheckpointStore<NativePlace>(sessions, plan.id);
+  const onRefused = (inner: AbortSignal): Promise<void> => denyLastStep(checkpoints, inner);
   return {
     lost: claim.lost,
-    checkpoints: createCheckpointStore<NativePlace>(sessions, plan.id),
-    run: (step, native, lockTimeoutMs, inner) => runStep(claimed, { step, plan: native, lockTimeoutMs }, inner),
+    checkpoints,
+    run: (step, native, lockTimeoutMs, inner) => runStep(claimed, { step, plan: native, lockTimeoutMs, onRefused }, inner),
     async readDefinition(inner) {
       const source = await sessions.withSession((session) => readTable(session, plan.source, inner), inner);
       const definition = source === null ? null : { ...source, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };

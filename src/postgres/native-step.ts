@@ -19,6 +19,8 @@ export interface StepOrder {
   readonly step: NativeStep;
   readonly plan: NativePlan;
   readonly lockTimeoutMs: number;
+  /** Awaited once the server has refused the step, before the preparations are undone. */
+  readonly onRefused?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** The server ends a brief step this long after its lock timeout. */
@@ -130,6 +132,7 @@ async function askingFor(
 async function refused(server: Server, order: StepOrder, error: unknown, signal: AbortSignal): Promise<unknown> {
   const report = serverError(error);
   if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) return error;
+  await order.onRefused?.(signal);
   const left = await undo(server, order, signal);
   const { schema, table } = order.plan.source;
   const isLate = / VALIDATE CONSTRAINT "(?!tableshift_)/.test(order.step.sql) && order.plan.steps[0]?.sql === order.step.sql;

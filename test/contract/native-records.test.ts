@@ -196,6 +196,26 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-18'], 'on', (name) => {
 });
 
 describe('on postgres-18', () => {
+  test('a last step that a row does not allow is not taken for done because its preparations were undone', async () => {
+    await using place = await openPostgresPlace();
+    await place.application.run(definition);
+    await place.application.run('INSERT INTO things VALUES (1, 1), (2, 2)');
+    const change = { url: place.url, table: 'public.things' };
+    await expect(migrate({ ...change, alter: 'ADD CONSTRAINT c CHECK (size < 2)' })).rejects.toMatchObject({
+      code: 'ROW_NOT_CONVERTIBLE',
+    });
+    await place.application.run('UPDATE things SET size = 0 WHERE id = 2');
+    expect(await resumeMigration({ url: place.url, id: null })).toMatchObject({ strategy: 'native', steps: 2 });
+    expect(await place.application.run("SELECT convalidated AS is_valid FROM pg_constraint WHERE conname = 'c'")).toEqual([
+      { is_valid: 't' },
+    ]);
+    await expect(migrate({ ...change, alter: 'ADD CONSTRAINT d CHECK (size < 1)' })).rejects.toMatchObject({
+      code: 'ROW_NOT_CONVERTIBLE',
+    });
+    const [open] = (await listMigrations({ url: place.url })).filter(({ state }) => state === 'open');
+    expect(await cleanUp({ url: place.url, id: open?.id ?? '' })).toMatchObject({ outcome: 'given-up', strategy: 'native' });
+  });
+
   test('what was made ready goes when a change is given up', async () => {
     await using place = await openPostgresPlace();
     await place.application.run(definition);

@@ -142,6 +142,21 @@ test('a change that is given up is done where its last step has happened, and ab
   }
 });
 
+test('what was made ready may go in several tries, and the change is not taken for done because the definition is another one', async () => {
+  const table = new Table();
+  table.fault = failing('two', 'INTERRUPTED');
+  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer: () => undefined } };
+  const discard = async (): Promise<never> => {
+    table.done.length = 0;
+    throw new MigrationError('DROP_NOT_LOCKED', 'Somebody reads the table.');
+  };
+  await expect(giveUpNative({ plan, claim: { ...table.claim, discard } }, parts, never)).rejects.toMatchObject({
+    code: 'DROP_NOT_LOCKED',
+  });
+  expect(await giveUpNative({ plan, claim: table.claim }, parts, never)).toBe('aborted');
+});
+
 test('a run whose claim is lost ends without a word in the bookkeeping, which another run may have by now', async () => {
   const table = new Table();
   table.lost.abort(new MigrationError('CLAIM_LOST', 'Another run has begun.'));
