@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ERRORS } from '../../src/engine/errors.ts';
 import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
 import { schemaFaults as faults } from '../support/schemas.ts';
@@ -22,6 +23,15 @@ test('a value that is not as it should be is found', () => {
     ' must NOT have additional properties',
     expect.stringMatching(/^\/time must match pattern/),
   ]);
+});
+
+test('every exit code of an error may stand in every object', () => {
+  const highest = Math.max(...Object.values(ERRORS).map(({ exitCode }) => exitCode));
+  for (const schema of ['summary', 'definitions']) {
+    const text = readFileSync(join(import.meta.dirname, `../../docs/schemas/${schema}.schema.json`), 'utf8');
+    const limits = [...text.matchAll(/"exitCode": \{[^}]*"maximum": (\d+)/g)].map(([, limit]) => Number(limit));
+    expect([...new Set(limits)]).toEqual([highest]);
+  }
 });
 
 describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
