@@ -48,7 +48,10 @@ export async function startNative(
   } catch (error) {
     const isOfferGone = error instanceof MigrationError && error.code === 'NO_NATIVE_WAY';
     if (!isOfferGone || options.strategy === 'native' || hasBegun) throw error;
-    options.observer?.({ kind: 'warning', about: 'the native way', message: error.message }, null);
+    options.observer?.(
+      { kind: 'warning', about: 'the native way', message: `${error.message} It is planned by a shadow instead.` },
+      null,
+    );
     return null;
   }
 }

@@ -171,7 +171,7 @@ async function findWay(
 export function noNativeWay({ table }: MigrationRequest, { clause, reason }: NoNativeWay): MigrationError {
   return new MigrationError(
     'NO_NATIVE_WAY',
-    `The server has no cheap way for “${clause}” on ${table.schema}.${table.table}: ${reason.replace(/\.$/, '')}. Use --strategy shadow.`,
+    `The server has no cheap way for “${clause}” on ${table.schema}.${table.table}: ${reason.replace(/\.$/, '')}.`,
   );
 }
 

@@ -155,7 +155,7 @@ function refusedForReal(error: unknown, { source, alter }: NativePlan): unknown 
   const reason = error instanceof Error ? error.message : String(error);
   return new MigrationError(
     'NO_NATIVE_WAY',
-    `The server did “${alter}” cheaply on an empty clone of ${source.schema}.${source.table}, but refuses for the table itself: ${reason} Use --strategy shadow.`,
+    `The server did “${alter}” cheaply on an empty clone of ${source.schema}.${source.table}, but refuses for the table itself: ${reason}`,
     { cause: error },
   );
 }

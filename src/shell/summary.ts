@@ -3,6 +3,7 @@
 import { ERRORS, type MigrationError } from '../engine/errors.ts';
 import type { MigrationResult } from '../engine/migration.ts';
 import type { Phase, Plan } from '../engine/model.ts';
+import { OBSTACLES, PlanRefusedError } from '../engine/obstacles.ts';
 import { hidePasswords } from '../server-url.ts';
 import { tableText } from './plan-text.ts';
 import { endPhase, type RunFigures } from './run-figures.ts';
@@ -62,9 +63,16 @@ export interface RunEnd {
 
 /** The error in words, with every URL's password left out. */
 export function showError(error: MigrationError): ShownError {
-  const shown = { code: error.code, message: hidePasswords(error.message), remedy: ERRORS[error.code].remedy };
+  const shown = { code: error.code, message: hidePasswords(error.message), remedy: remedyOf(error) };
   const origin = error.cause instanceof Error ? error.cause : error;
   return error.code === 'INTERNAL' && origin.stack !== undefined ? { ...shown, stack: hidePasswords(origin.stack) } : shown;
+}
+
+/** A refusal is helped as its obstacles are. */
+function remedyOf(error: MigrationError): string {
+  const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
+  const remedies = new Set(obstacles.map(({ code }) => OBSTACLES[code].remedy));
+  return remedies.size === 0 ? ERRORS[error.code].remedy : [...remedies].join(' ');
 }
 
 /** Adds the run up. */

@@ -6,6 +6,7 @@ import { planText } from '../../src/shell/plan-text.ts';
 import { TerminalEmulator } from '../support/terminal-emulator.ts';
 import { createReporter, type Reporter, type ReporterOptions } from '../../src/shell/reporter.ts';
 import { addEvent, noFigures } from '../../src/shell/run-figures.ts';
+import { PlanRefusedError } from '../../src/engine/obstacles.ts';
 import { summarise, summaryText } from '../../src/shell/summary.ts';
 import { copyProgress, examplePlan, exampleRun } from '../support/run-events.ts';
 
@@ -268,6 +269,18 @@ To drop it when its soak is over (--soak), or at once with --now:
       },
       resumeCommand: 'tableshift resume k3v9x2',
       rowsCopied: 12_000,
+    });
+  });
+
+  test('of a refusal says what to do about each obstacle', () => {
+    const obstacles = [
+      { code: 'DUPLICATE_ROWS', message: 'Rows 5 and 9 are equal.' },
+      { code: 'TABLE_NOT_FOUND', message: 'shop.orders does not exist.' },
+    ] as const;
+    expect(end(new PlanRefusedError(obstacles)).error).toEqual({
+      code: 'OBSTACLE',
+      message: 'Rows 5 and 9 are equal. shop.orders does not exist.',
+      remedy: 'Correct the rows that are named; others may be found while copying. Check the name and the database in --url.',
     });
   });
 });
