@@ -70,11 +70,13 @@ export function hookListener(hooks: Hooks, environment: Environment): Listener {
 
 /**
  * Runs one hook with TABLESHIFT_HOOK_… in its environment and the notice as JSON on its standard input; it has no password.
- * Rejects where it ends with anything but 0, or takes too long.
+ * Rejects where it ends with anything but 0, or takes too long: then all that it has started is ended with it, for which it has a
+ * process group of its own.
  */
 export async function runHook(path: string, notice: Notice, environment: Environment, signal: AbortSignal): Promise<void> {
   const inherited = Object.entries(environment).filter(([name]) => !SECRETS.has(name));
   using limit = withTimeLimit(signal, HOOK_MS_MAX);
+  limit.throwIfAborted();
   const child = spawn(path, [], {
     env: {
       ...Object.fromEntries(inherited),
@@ -85,9 +87,9 @@ export async function runHook(path: string, notice: Notice, environment: Environ
       TABLESHIFT_HOOK_TEXT: notice.text,
     },
     stdio: ['pipe', 'pipe', 'pipe'],
-    signal: limit,
-    killSignal: 'SIGKILL',
+    detached: true,
   });
+  limit.addEventListener('abort', () => killGroup(child), { once: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
@@ -99,8 +101,19 @@ export async function runHook(path: string, notice: Notice, environment: Environ
   child.stdin.end(`${JSON.stringify(notice)}\n`);
   const { code, killedBy } = await ended(child, path);
   if (code === 0) return;
+  const why: unknown = limit.reason;
+  if (limit.aborted) throw new Error(`the hook ${path} was ended: ${why instanceof Error ? why.message : String(why)}`);
   const how = code === null ? `was ended by ${String(killedBy)}` : `ended with ${code}`;
   throw new Error(`the hook ${path} ${how}${output.trim() === '' ? '' : `: ${output.trim()}`}`);
+}
+
+/** It may be gone already, or never have begun. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 interface HookEnd {

@@ -1,4 +1,6 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -56,6 +58,18 @@ describe('a hook', () => {
   test('that fails says so with its last words', async () => {
     const path = makeHook('swapped', 'echo no disk >&2; exit 3');
     await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} ended with 3: no disk`);
+  });
+
+  test('that is ended takes with it what it has started, and says why it was ended', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const path = makeHook('swapped', `exec 9> ${pipe}; sleep 1000 & echo ready >&9; wait`);
+    const end = new AbortController();
+    const run = runHook(path, noticeOfName('swapped'), { PATH: process.env['PATH'] }, end.signal);
+    run.catch(() => undefined);
+    const writers = createReadStream(pipe).on('data', () => end.abort(new Error('it took too long')));
+    await once(writers, 'end');
+    await expect(run).rejects.toThrow(`the hook ${path} was ended: it took too long`);
   });
 
   test('is found by its name, with or without an extension', async () => {
