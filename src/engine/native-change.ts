@@ -57,7 +57,7 @@ export interface NativePlace {
   readonly step: number;
   readonly steps: number;
   readonly sql: string;
-  /** The definition of the table before it, as `NativeClaim.readDefinition` says. Null: it has not happened, see `denyLastStep`. */
+  /** The definition of the table before it, as `NativeClaim.readDefinition` says. Null: it has not happened. */
   readonly definition: string | null;
 }
 

@@ -1,7 +1,8 @@
 /**
  * A native change as a migration: recorded while it runs, resumed where it ended, and given up.
  *
- * Before each step its number and the definition of the table are saved. A run that died may have carried the step out all the
+ * Before each attempt of a step its number and the definition of the table are saved, and after one that did not have its lock the
+ * number alone: it has not happened, whatever others change while nobody tries it. A run that died may have carried the step out all the
  * same, for the server ends a statement late, or not at all. Of all steps but the last one the search for the missing ones tells;
  * whether the last one has happened the definition tells: nobody but a holder of the claim is thought to change it. Before such a
  * holder undoes what was made ready, it records that the last step has not happened.
@@ -98,9 +99,9 @@ async function runSteps(
     request: requestOf(plan),
     controls,
     context,
-    async onStep(step, inner) {
+    async onStep(step, isTried, inner) {
       const save = async (): Promise<void> =>
-        claim.checkpoints.save({ ...step, definition: await claim.readDefinition(inner) }, inner);
+        claim.checkpoints.save({ ...step, definition: isTried ? await claim.readDefinition(inner) : null }, inner);
       await retry('saving the place', save, context, inner);
     },
   });

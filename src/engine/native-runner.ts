@@ -59,8 +59,11 @@ export interface NativeRunParts {
   /** The limits of the cutover hold for each step: they are about the same lock. */
   readonly controls: Controls;
   readonly context: RetryContext;
-  /** Awaited before the first attempt of each step: what is recorded of it. */
-  readonly onStep: (step: Omit<NativePlace, 'definition'>, signal: AbortSignal) => Promise<void>;
+  /**
+   * What is recorded of a step: awaited when it is its turn, before each attempt, with `isTried`, and after one that did not have
+   * the lock. Only what is tried may have happened when the run dies.
+   */
+  readonly onStep: (step: Omit<NativePlace, 'definition'>, isTried: boolean, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -99,7 +102,7 @@ export class NativeRunner {
   async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
     for (const [index, step] of plan.steps.entries()) {
       signal.throwIfAborted();
-      await this.#parts.onStep({ step: index + 1, steps: plan.steps.length, sql: step.sql }, signal);
+      await this.#parts.onStep(placeOf(plan, step, index + 1), false, signal);
       for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
       this.#stepsDone += 1;
     }
@@ -109,6 +112,8 @@ export class NativeRunner {
   async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
     const { native, controls, context } = this.#parts;
     await controls.awaitCutoverRelease(context.observer, signal);
+    const place = placeOf(plan, step, number);
+    await this.#parts.onStep(place, true, signal);
     const { lockTimeoutMs, attemptsMax } = controls.options.cutover;
     const startedAtMs = context.clock.now();
     this.#attempts += 1;
@@ -122,6 +127,7 @@ export class NativeRunner {
       context.observer({ kind: 'native-step-done', step: number, attempt, durationMs });
       return true;
     }
+    await this.#parts.onStep(place, false, signal);
     const { blockers } = outcome;
     const nextInMs = attempt >= attemptsMax ? 0 : pauseAfter(attempt, controls.options.cutover, context.clock);
     context.observer({ kind: 'native-step-blocked', step: number, attempt, blockers, nextInMs });
@@ -143,6 +149,10 @@ export class NativeRunner {
     if ('steps' in found) return found;
     throw noNativeWay(request, found);
   }
+}
+
+function placeOf({ steps }: NativePlan, { sql }: NativeStep, number: number): Omit<NativePlace, 'definition'> {
+  return { step: number, steps: steps.length, sql };
 }
 
 interface Attempt {

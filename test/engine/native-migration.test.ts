@@ -21,6 +21,7 @@ class Table {
   readonly lost = new AbortController();
   place: NativePlace | null = null;
   fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
+  isLocked = false;
 
   /** The steps that are missing; refused where none is, as a server does. */
   readonly #find = async (): Promise<NativePlan> => {
@@ -30,6 +31,7 @@ class Table {
   };
 
   readonly #run: NativeClaim['run'] = async ({ sql }) => {
+    if (this.isLocked) return { kind: 'not-locked', blockers: [] };
     const fault = this.fault?.step === sql ? this.fault : null;
     if (fault === null || fault.hasHappened) this.done.push(sql);
     if (fault !== null) throw fault.error;
@@ -55,7 +57,7 @@ class Table {
     };
   }
 
-  async migrate(purpose: 'start' | 'resume'): Promise<unknown> {
+  async migrate(purpose: 'start' | 'resume', attemptsMax = DEFAULT_OPTIONS.cutover.attemptsMax): Promise<unknown> {
     const native: NativeChange = {
       find: this.#find,
       run: this.#run,
@@ -66,7 +68,7 @@ class Table {
     const observer = (event: MigrationEvent): void => {
       this.events.push(event);
     };
-    const controls = new Controls(DEFAULT_OPTIONS);
+    const controls = new Controls({ ...DEFAULT_OPTIONS, cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax } });
     return await runNativeMigration(
       { plan, native, claim: this.claim, purpose, clock: systemClock, controls, observer },
       never,
@@ -140,6 +142,18 @@ test('a change that is given up is done where its last step has happened, and ab
     expect(await giveUpNative({ plan, claim: table.claim }, parts, never)).toBe(state);
     expect(table.states.at(-1)).toEqual([state, null]);
   }
+});
+
+test('a last step that did not have its lock has not happened, whatever somebody else changes before the resume', async () => {
+  const table = new Table();
+  table.done.push('one');
+  table.isLocked = true;
+  await expect(table.migrate('resume', 1)).rejects.toMatchObject({ code: 'NATIVE_NOT_LOCKED' });
+  expect(table.place).toEqual({ step: 1, steps: 1, sql: 'two', definition: null });
+  table.isLocked = false;
+  table.done.push('an index of a colleague');
+  expect(await table.migrate('resume')).toMatchObject({ steps: 1 });
+  expect(table.done).toEqual(['one', 'an index of a colleague', 'two']);
 });
 
 test('what was made ready may go in several tries, and the change is not taken for done because the definition is another one', async () => {
