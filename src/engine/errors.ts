@@ -49,7 +49,7 @@ export const ERRORS = {
   ACCESS_DENIED: fatal(
     2,
     'The server refused the login, or the user lacks a privilege.',
-    'Check user, password and TLS settings; grant what the message names.',
+    'Check user, password, database and TLS settings; grant what the message names.',
   ),
   PRIVILEGE_NEEDED: fatal(
     1,
@@ -69,7 +69,11 @@ export const ERRORS = {
     'Give the old migration up with `tableshift cleanup ID` and start anew.',
   ),
 
-  ROW_NOT_CONVERTIBLE: fatal(1, 'A row does not fit the new definition.', 'Correct the row that is named, then resume.'),
+  ROW_NOT_CONVERTIBLE: fatal(
+    1,
+    'A row does not fit the new definition.',
+    'Correct the row that is named, or those that the constraint of the message does not allow; then resume.',
+  ),
   DUPLICATE_KEY: fatal(
     1,
     'Two rows have the same value under a unique key that the change adds.',
