@@ -155,7 +155,7 @@ export function parseCommandLine(args: readonly string[], version: string, colum
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'page', text: output.join('') };
-    throw new MigrationError('BAD_USAGE', usageMessage(error));
+    throw new MigrationError('BAD_USAGE', usageMessage(error, args));
   }
   return line ?? { kind: 'page', text: output.join('') };
 }
@@ -219,9 +219,12 @@ function givenFlags(command: Command, name: CommandName): GivenFlags {
 }
 
 /** Commander repeats what it does not know, and that may be a password: what follows an equals sign is left out. */
-function usageMessage(error: CommanderError): string {
-  if (error.code === 'commander.help')
-    return 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.';
+function usageMessage(error: CommanderError, args: readonly string[]): string {
+  if (error.code === 'commander.help') {
+    const [, asked] = args;
+    const what = asked === undefined ? 'No command was given' : `There is no command ${asked}`;
+    return `${what}: plan, migrate, resume, list, status, control, cleanup or config.`;
+  }
   // Mostly the words of a change without quotes.
   const [, command] = /^error: too many arguments for '(plan|migrate)'/.exec(error.message) ?? [];
   if (command !== undefined) {

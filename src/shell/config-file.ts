@@ -1,9 +1,9 @@
 /** Options from a file, under the names of their flags: for scheduled runs, and for what is the same in all of them. */
 
-import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
 import { MigrationError } from '../engine/errors.ts';
 import { allOptions } from './options.ts';
+import { readTextFile } from './text-file.ts';
 
 /** Values by the name of the flag, as text; lists of what may be repeated, as they are. */
 export type ConfigValues = Readonly<Record<string, string | readonly string[]>>;
@@ -41,7 +41,7 @@ export async function readConfig(path: string | null): Promise<ConfigValues> {
 
 /** The same with all faults instead of the first. Rejects with BAD_USAGE only where the file cannot be read. */
 export async function inspectConfig(path: string): Promise<InspectedConfig> {
-  const text = await readText(path);
+  const text = await readTextFile('The configuration file', path);
   const nothing = { values: {}, lines: {} };
   if (Buffer.byteLength(text) > FILE_BYTES_MAX) return { ...nothing, faults: [{ line: null, what: 'is longer than 1 MiB' }] };
   const isYaml = /\.ya?ml$/i.test(path);
@@ -121,14 +121,6 @@ function textOf(value: unknown): string | null {
 function textsOf(values: readonly unknown[]): readonly string[] | null {
   const texts = values.flatMap((value) => textOf(value) ?? []);
   return texts.length === values.length ? texts : null;
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new MigrationError('BAD_USAGE', `The configuration file ${path} cannot be read.`, { cause });
-  }
 }
 
 function isJson(text: string): boolean {

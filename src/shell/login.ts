@@ -1,10 +1,11 @@
 /** Where the server is and what the password is, from all the places that may say so. */
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { parseServerUrl } from '../server-url.ts';
 import type { OptionName, OptionsOf } from './options.ts';
 import { askPassword, type Keyboard } from './prompt.ts';
+import { readTextFile } from './text-file.ts';
 
 /** How to log in. Never put it into a message as a whole; `url` alone is without a password. */
 export interface Login {
@@ -81,12 +82,8 @@ async function readPasswordFile(
   path: string | null,
 ): Promise<{ readonly password: string | null; readonly warnings: readonly string[] }> {
   if (path === null) return { password: null, warnings: [] };
-  try {
-    const [line = ''] = (await readFile(path, 'utf8')).split(/\r?\n/);
-    const { mode } = await stat(path);
-    const isOpen = (mode & 0o077) !== 0;
-    return { password: line, warnings: isOpen ? [`Other users may read the password file ${path}: chmod 600 it.`] : [] };
-  } catch (cause) {
-    throw new MigrationError('BAD_USAGE', `The password file ${path} cannot be read.`, { cause });
-  }
+  const [line = ''] = (await readTextFile('The password file', path)).split(/\r?\n/);
+  const { mode } = await stat(path);
+  const isOpen = (mode & 0o077) !== 0;
+  return { password: line, warnings: isOpen ? [`Other users may read the password file ${path}: chmod 600 it.`] : [] };
 }

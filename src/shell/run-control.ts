@@ -1,12 +1,12 @@
 /** Opens the places at which a run can be controlled, as the options say, and closes them at its end. */
 
-import { readFile } from 'node:fs/promises';
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { ControlHandler, Listening } from './control-server.ts';
 import { listenOnHttp, listenOnSocket } from './control-server.ts';
 import { prepareSocketPath } from './control-socket.ts';
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
+import { readTextFile } from './text-file.ts';
 
 type ControlOptions = Pick<OptionsOf<'resume'>, 'socket' | 'http' | 'httpToken' | 'httpTokenFile'>;
 
@@ -66,9 +66,5 @@ export async function readToken({ http, httpToken, httpTokenFile }: ControlOptio
 }
 
 async function readTokenFile(path: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (cause) {
-    throw new MigrationError('BAD_USAGE', `The token file ${path} cannot be read.`, { cause });
-  }
+  return (await readTextFile('The token file', path)).trim();
 }

@@ -170,7 +170,7 @@ describe('the password', () => {
 
   test('in a file that is not there is bad usage', async () => {
     await expect(login({ url, passwordFile: '/nowhere/at/all' })).rejects.toThrow(
-      'The password file /nowhere/at/all cannot be read.',
+      'The password file /nowhere/at/all cannot be read: no such file or directory.',
     );
   });
 

@@ -26,6 +26,7 @@ describe('the program', () => {
 
   test.each([
     [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
+    [['help', 'migrat'], 'There is no command migrat: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['config'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
