@@ -107,7 +107,7 @@ export interface Progress {
   readonly throttledBy: string | null;
   /** Share of full work that the signals leave to copying and verifying, 0 to 1. */
   readonly pace: number;
-  /** The signal that presses most while the pace is held down but not stopped, with its figures. */
+  /** The signal that presses most while the pace is held down but not stopped, with its figures; or that none does any more. */
   readonly slowedBy: string | null;
   /** Tables of the family that this one waits for (`schema.table`): they work hard first, or are not ready for the next step. */
   readonly waitingFor: readonly string[];

@@ -12,6 +12,8 @@ import { untilBeat } from './spaced-signal.ts';
 import { Condition, forEachParallel, runTogether, withinTime } from './tasks.ts';
 import { WorkerCount } from './worker-count.ts';
 
+/** A pressure below this does not hold the pace down: what is named as its reason would not be one. */
+const PRESSING_FROM = 0.25;
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
 
@@ -110,10 +112,11 @@ export class Throttler {
     return this.#pace.share;
   }
 
-  /** What presses most while work goes on at less than full pace, or null. */
+  /** What presses most while work goes on at less than full pace, or that it is what pressed before; null where nothing does. */
   get slowedBy(): string | null {
     const { name, pressure, detail } = this.#strongest();
-    return this.#pace.share >= PACE_FULL || pressure === 0 || pressure >= 1 ? null : `${name}: ${detail}`;
+    if (this.#pace.share >= PACE_FULL || pressure === 0 || pressure >= 1) return null;
+    return pressure < PRESSING_FROM ? 'nothing presses any more, so it rises' : `${name}: ${detail}`;
   }
 
   /** How much of its usual time a chunk may take, 0 to 1. */

@@ -103,6 +103,18 @@ describe('the throttler', () => {
     await sampling;
   });
 
+  test('names what holds the pace down, and nothing that hardly presses while it rises again', async () => {
+    let pressure = 0.9;
+    const { clock, throttler, stop } = setUp(() => ({ pressure, detail: `${pressure * 64} of 64 threads` }));
+    await clock.advance(5_000);
+    expect(throttler.slowedBy).toBe('load: 57.6 of 64 threads');
+    pressure = 0.0625;
+    await clock.advance(1_000);
+    expect(throttler.pace).toBeLessThan(0.5);
+    expect(throttler.slowedBy).toBe('nothing presses any more, so it rises');
+    await stop();
+  });
+
   test('tells a stop by its reason, and by another one only when that is over', async () => {
     const { clock, events, throttler, controls, stop } = setUp(() => ({ pressure: 1.2, detail: '60 of 50 threads' }));
     controls.pause('window', 'outside 22:00-06:00');
