@@ -4,8 +4,8 @@
 # server cannot be reached now.
 #
 # It resumes the only unfinished migration of the server; where others run migrations there too, give resume an ID. A change is done
-# where the newest migration of its table is done and has the same clauses, so the script can stay in place afterwards. A table without
-# a schema is looked for in the database of the URL, on PostgreSQL in public.
+# where the newest migration of its table is done and has the same clauses but for comments, so the script can stay in place
+# afterwards. A table without a schema is looked for in the database of the URL, on PostgreSQL in public.
 set -u
 config=${1:?usage: scheduled-run.sh CONFIG}
 
@@ -23,7 +23,8 @@ is_done() {
   KNOWN=$known ASKED=$1 node -e '
     const { migrations } = JSON.parse(process.env.KNOWN);
     const { settings } = JSON.parse(process.env.ASKED);
-    const plain = (text) => text.replace(/[`";]/g, "").replace(/\s+/g, " ").trim().toLowerCase();
+    const comments = /(\x27(?:[^\x27\\]|\\[^])*\x27)|\/\*(?!M?!)[^]*?\*\/|--\s[^\n]*/g;
+    const plain = (text) => text.replace(comments, "$1 ").replace(/[`";]/g, "").replace(/\s+/g, " ").trim().toLowerCase();
     const [url, table, alter] = ["url", "table", "alter"].map((name) => settings.find((one) => one.name === name)?.value ?? "");
     const head = /\balter table (?:if exists |only )*(\S+) /g;
     const names = table === "" ? [...plain(alter).matchAll(head)].map(([, name]) => name) : plain(table).split(", ");
