@@ -40,7 +40,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   migrate: {
     summary: 'change the table while applications go on reading and writing it',
     description:
-      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.\nSeveral tables, each with its --table and --alter, are copied one after another and swapped in one step, all or none.',
+      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.\nA change that the server makes cheaply by itself is left to it: no old table is kept then, and what it drops is gone (--strategy).\nSeveral tables, each with its --table and --alter, are copied one after another and swapped in one step, all or none.',
     examples: [
       "tableshift migrate --url mysql://root@db1/shop --ask-pass --alter 'ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT'",
       "tableshift migrate --url postgres://ts@db1/shop --alter 'ALTER TABLE public.orders ALTER id TYPE bigint'",

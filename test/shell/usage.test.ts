@@ -22,6 +22,7 @@ describe('the program', () => {
     const help = await runCli(['migrate', '--help']);
     expect(help).toMatchObject({ exitCode: 0, stderr: '' });
     expect(help.stdout).toContain('--cutover-lock-timeout <TIME>');
+    expect(help.stdout.replace(/\s+/g, ' ')).toContain('no old table is kept then, and what it drops is gone');
   });
 
   test.each([
