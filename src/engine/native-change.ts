@@ -51,7 +51,7 @@ export interface NativeMigration {
 /** What is recorded of a migration, by whichever way it goes. */
 export type RecordedPlan = Plan | NativeMigration;
 
-/** The step that a native migration has begun last. Plain JSON. */
+/** The step that a native migration has begun last, or is about to. Plain JSON. */
 export interface NativePlace {
   /** Counts from 1, of `steps`; anew in each run. */
   readonly step: number;

@@ -220,7 +220,7 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCom
     ['state', stateText(record)],
     ...(plan.strategy === 'native'
       ? [
-          ['begun last', placeText(record)] as const,
+          [record.place?.definition === null ? 'not done' : 'begun last', placeText(record)] as const,
           ['statement', placeText(record) === null ? null : oneLine(record.place?.sql ?? '')] as const,
         ]
       : [['phase', phaseOf(record) ?? 'not begun'] as const]),

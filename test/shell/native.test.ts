@@ -119,6 +119,7 @@ test('a native change that has no lock ends with exit code 5, and says what to d
   });
   await reader[Symbol.asyncDispose]();
   const { id } = lastObject(run) as { id: string };
+  expect((await runCli(['status', id, '--url', shop.url])).stdout).toMatch(/^not done +step 1 of 1$/m);
   const resumed = lastObject(await runCli(['resume', id, '--url', shop.url, '--output', 'json']));
   expect(resumed).toMatchObject({ strategy: 'native', command: 'resume', id, state: 'done', exitCode: 0, stepsDone: 1 });
   expect(schemaFaults('summary', resumed)).toEqual([]);
