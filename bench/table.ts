@@ -57,8 +57,6 @@ export function benchFlags(flavour: Flavour, poolMib = 2048): readonly string[] 
         '--innodb-redo-log-capacity=4G',
         // Without writers of their own for the redo log commits wait 100 ms at times, which hides what a migration costs.
         '--innodb-log-writer-threads=ON',
-        // Once the server keeps 0.8 of a processor busy, its log writer would spin, and take another one for good.
-        '--innodb-log-spin-cpu-abs-lwm=400',
       ];
     case 'mariadb':
       return [`--innodb-buffer-pool-size=${poolMib}M`, '--innodb-log-file-size=4G'];

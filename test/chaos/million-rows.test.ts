@@ -1,6 +1,7 @@
 /**
- * Many rows under open-loop traffic, 300 write transactions a second and 1,200 row changes: nothing lost, figures reported. With
- * TABLESHIFT_TIMED_TESTS=1 they are a million.
+ * Many rows under open-loop traffic: nothing lost, figures reported. With TABLESHIFT_TIMED_TESTS=1 they are a million, beside 300 write
+ * transactions and 1,200 row changes a second. Else other tests may keep the processors busy, and a copy waits for an application whose
+ * requests cannot be served in time anyway: so there is less of both.
  */
 import { describe, expect, test } from 'vitest';
 import { measureLive } from '../support/live-measure.ts';
@@ -9,7 +10,9 @@ import { startServer } from '../support/servers.ts';
 import { runTool, type ToolRun } from '../support/tableshift-process.ts';
 import type { TrafficReport } from '../support/traffic-record.ts';
 
-const rows = process.env['TABLESHIFT_TIMED_TESTS'] === '1' ? 1_000_000 : 300_000;
+const isTimed = process.env['TABLESHIFT_TIMED_TESTS'] === '1';
+const rows = isTimed ? 1_000_000 : 300_000;
+const requests = isTimed ? { writesPerSecond: 300, readsPerSecond: 100 } : { writesPerSecond: 100, readsPerSecond: 33 };
 
 const servers = {
   mysql: { alter: 'MODIFY amount BIGINT NOT NULL', flags: ['--innodb-buffer-pool-size=1G'] },
@@ -22,7 +25,7 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
 
   test(`${rows} rows change their type under traffic, verified, and every acknowledged write is in the new table`, async () => {
     await using server = await startServer({ flavour, extraFlags: [...flags, ...deadlockFlags[flavour]] });
-    const load = { rows, writesPerSecond: 300, readsPerSecond: 100, writers: 4, hasTwin: false };
+    const load = { rows, ...requests, writers: 4, hasTwin: false };
     const runs: ToolRun[] = [];
     const { report, longestAtCutover, ledger } = await measureLive(
       {
