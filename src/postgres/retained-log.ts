@@ -131,9 +131,10 @@ async function readRetainedLog(session: Session, name: string, signal: AbortSign
 
 /**
  * The transaction of the whole server that has written and is oldest, a prepared one included: decoding would have to begin
- * before it. Named by what does not change while it lasts.
+ * before it. Named by what does not change while it lasts. Null where there is none: the server lets go of the log only some time
+ * after what was applied. A role that may not see who writes (without pg_monitor) cannot tell.
  */
-async function findOldestWriter(session: Session, signal: AbortSignal): Promise<string> {
+async function findOldestWriter(session: Session, signal: AbortSignal): Promise<string | null> {
   const [row] = await session.query(
     `SELECT a.pid, a.usename AS name, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client, NULL AS gid,
        pg_catalog.to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SSTZH') AS since, pg_catalog.age(a.backend_xid) AS age
@@ -142,7 +143,10 @@ async function findOldestWriter(session: Session, signal: AbortSignal): Promise<
      FROM pg_catalog.pg_prepared_xacts ORDER BY age DESC LIMIT 1`,
     signal,
   );
-  if (row === undefined) return 'a transaction that began before';
+  if (row === undefined) {
+    const [sight] = await session.query("SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS is_whole", signal);
+    return sight?.['is_whole'] === 't' ? null : 'a transaction that began before';
+  }
   const { pid, name, client, gid, since } = row;
   if (gid != null) return `the prepared transaction ${gid} of ${name ?? ''}, since ${since ?? ''}`;
   return `the transaction of process ${pid ?? ''} of ${name ?? ''} from ${client ?? ''}, open since ${since ?? ''}`;
