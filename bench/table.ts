@@ -52,12 +52,7 @@ export interface PrivateTableOptions {
 export function benchFlags(flavour: Flavour, poolMib = 2048): readonly string[] {
   switch (flavour) {
     case 'mysql':
-      return [
-        `--innodb-buffer-pool-size=${poolMib}M`,
-        '--innodb-redo-log-capacity=4G',
-        // Without writers of their own for the redo log commits wait 100 ms at times, which hides what a migration costs.
-        '--innodb-log-writer-threads=ON',
-      ];
+      return [`--innodb-buffer-pool-size=${poolMib}M`, '--innodb-redo-log-capacity=4G'];
     case 'mariadb':
       return [`--innodb-buffer-pool-size=${poolMib}M`, '--innodb-log-file-size=4G'];
     case 'postgres':
