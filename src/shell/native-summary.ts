@@ -88,12 +88,18 @@ export function summariseNative({ command, plan, record, nowMs, outcome, resumeC
     exitCode: error?.exitCode ?? 0,
     error: error === null ? null : showError(error),
     resumeCommand: state === 'open' && error?.isResumable === true ? resumeCommand : null,
-    steps: steps.at(-1)?.steps ?? (error === null ? 0 : plan.native.steps.length),
+    steps: allSteps(steps) ?? (error === null ? 0 : plan.native.steps.length),
     stepsDone,
     attempts,
     blockedMs: Math.round(blockedMs(steps)),
     elapsedMs: Math.round(nowMs - record.figures.startedAtMs),
   };
+}
+
+/** Those that were begun and those that are left; null before the first. After a fault the rest is planned anew, and counts from 1. */
+function allSteps(begun: readonly StepRecord[]): number | null {
+  const last = begun.at(-1);
+  return last === undefined ? null : begun.length + last.steps - last.step;
 }
 
 /** How long writers have waited at most for the steps so far. */
