@@ -77,14 +77,27 @@ interface GivenOptions {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** Writes an error so that an operator knows what to do: to stderr, and for JSON its object as well. */
-export function printError(error: MigrationError, output: 'text' | 'json', surroundings: Surroundings): void {
-  const shown = showError(error);
+/**
+ * Writes an error without a run, or of one that had not begun, so that an operator knows what to do: to stderr, and for JSON its object
+ * as well.
+ */
+export function printError(
+  error: MigrationError,
+  output: 'text' | 'json',
+  surroundings: Pick<Surroundings, 'stdout' | 'stderr' | 'now'>,
+): void {
+  const { remedy, ...rest } = showError(error);
+  const shown = { ...rest, remedy: remedy.replace(/\bresume\b/gi, againFor) };
   const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
   surroundings.stderr.write(obstacles.length === 0 ? errorText(shown) : refusalText(obstacles));
   if (output === 'text') return;
   const fields = { kind: 'error', exitCode: error.exitCode, error: shown, obstacles: withRemedies(obstacles) };
   surroundings.stdout.write(jsonLine(surroundings.now(), fields));
+}
+
+/** Nothing is recorded that could be resumed. */
+function againFor(resume: string): string {
+  return resume.startsWith('R') ? 'Run the command again' : 'run the command again';
 }
 
 /** Writes what needs a look to stderr. */
