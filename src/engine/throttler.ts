@@ -14,6 +14,8 @@ import { WorkerCount } from './worker-count.ts';
 
 /** A pressure below this does not hold the pace down: what is named as its reason would not be one. */
 const PRESSING_FROM = 0.25;
+/** A piece that took longer was held up, as by a backup that locks all tables, and kept the server busy for no longer than this. */
+const HELD_UP_FROM_MS = 5000;
 /** Chunks shrink with the pace to this share of their usual time at least: below it the work around them is most of the cost. */
 const CHUNK_SHARE_MIN = 0.1;
 
@@ -167,8 +169,9 @@ export class Throttler {
     const began = this.#clock.now();
     for (;;) {
       const wanted = this.#workersWanted;
-      const ratio = Math.max(Math.ceil(wanted) / wanted - 1, this.#niceRatio);
-      const leftMs = busyMs * ratio - (this.#clock.now() - began);
+      const pacedMs = busyMs * (Math.ceil(wanted) / wanted - 1);
+      const niceMs = Math.min(busyMs, HELD_UP_FROM_MS) * this.#niceRatio;
+      const leftMs = Math.max(pacedMs, niceMs) - (this.#clock.now() - began);
       if (leftMs < 1) return;
       await this.#clock.sleep(Math.min(leftMs, this.#controls.options.throttleIntervalMs), signal);
     }

@@ -249,6 +249,23 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('rests no longer after a piece that a lock held up than after one that took long by itself', async () => {
+    const options = { ...OPTIONS, copyWorkers: 1, niceRatio: 3 };
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options);
+    await clock.advance(10_000);
+    const begun: number[] = [];
+    const piece = async (inner: AbortSignal): Promise<Done> => {
+      begun.push(clock.now());
+      const busyMs = begun.length === 1 ? 60_000 : 1000;
+      await clock.sleep(busyMs, inner);
+      return { rows: 10, busyMs };
+    };
+    await workFor(80_000, throttler, clock, piece);
+    await stop();
+    const [first = 0, second, third] = begun;
+    expect([second, third]).toEqual([first + 75_000, first + 79_000]);
+  });
+
   test('rests while somebody pauses, says who and why, and goes on when the last of them lets go', async () => {
     const { clock, controls, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }));
     await clock.advance(1000);
