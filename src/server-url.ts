@@ -1,6 +1,7 @@
 /** The address of a server as a URL: `postgres://user@host:5432/database`. A password in it never comes out again in a message. */
 
 import { MigrationError } from './engine/errors.ts';
+import { decodePart } from './sessions/server-address.ts';
 
 /** MySQL and MariaDB share one. */
 export type AdapterName = 'mysql' | 'postgres';
@@ -29,8 +30,8 @@ export function parseServerUrl(text: string): ServerUrl {
     throw new MigrationError('BAD_USAGE', 'The URL has a # in it; in a user name or a password it is written as %23.');
   }
   const asParameter = url.searchParams.get('password');
-  const password = url.password === '' ? asParameter : decode(url.password);
-  const database = decode(url.pathname.slice(1));
+  const password = url.password === '' ? asParameter : decodePart(url.password);
+  const database = decodePart(url.pathname.slice(1));
   url.password = '';
   // PostgreSQL's own clients take it there too.
   if (asParameter !== null) url.searchParams.delete('password');
@@ -70,15 +71,5 @@ function adapterOf(protocol: string): AdapterName {
         'BAD_USAGE',
         `The URL begins with ${protocol} but must begin with mysql://, mariadb:// or postgres://.`,
       );
-  }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    throw new MigrationError('BAD_USAGE', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.', {
-      cause: error instanceof Error ? error.name : undefined,
-    });
   }
 }

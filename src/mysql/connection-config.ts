@@ -1,21 +1,10 @@
 /** How to reach a server: from a URL, with what the URL leaves open taken from the option files of the servers' own clients. */
 
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { MigrationError } from '../engine/errors.ts';
+import { decodePart, hostOf, orNull, readTls, type TlsConfig, wholeNumber } from '../sessions/server-address.ts';
 import { readOptionFiles } from './option-files.ts';
-
-/** TLS as the driver takes it. */
-export interface TlsConfig {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  /** The certificate must come from `ca`, or from the system's authorities. */
-  readonly rejectUnauthorized: boolean;
-  /** The certificate must also be for the host we asked for. */
-  readonly verifyIdentity: boolean;
-}
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
 export interface ConnectionConfig {
@@ -62,17 +51,23 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
     // The driver would compare the certificate with "localhost" then.
     throw new MigrationError('BAD_USAGE', `ssl-mode VERIFY_IDENTITY needs the name of the host, not the address ${host}.`);
   }
+  const paths = { ca: parameter('ssl-ca'), cert: parameter('ssl-cert'), key: parameter('ssl-key') };
   return {
     host,
     port: wholeNumber('port', orNull(parsed.port) ?? options.get('port') ?? '3306', 65_535),
     socketPath,
-    user: orNull(decode(parsed.username)) ?? options.get('user') ?? defaultUser(),
-    password: orNull(decode(parsed.password)) ?? defaults.password ?? options.get('password') ?? null,
-    database: orNull(decode(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
-    ssl: mode === 'DISABLED' ? null : await tlsConfig(mode, parameter),
+    user: orNull(decodePart(parsed.username)) ?? options.get('user') ?? defaultUser(),
+    password: orNull(decodePart(parsed.password)) ?? defaults.password ?? options.get('password') ?? null,
+    database: orNull(decodePart(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
+    ssl: mode === 'DISABLED' ? null : await readTls(paths, checksOf(mode)),
     isTlsOptional: mode === 'PREFERRED',
     connectTimeoutMs: wholeNumber('connect-timeout', parameter('connect-timeout') ?? '10', 3600) * 1000,
   };
+}
+
+function checksOf(mode: SslMode): Pick<TlsConfig, 'rejectUnauthorized' | 'verifyIdentity'> {
+  const verifyIdentity = mode === 'VERIFY_IDENTITY';
+  return { rejectUnauthorized: verifyIdentity || mode === 'VERIFY_CA', verifyIdentity };
 }
 
 function parseUrl(url: string): URL {
@@ -122,50 +117,6 @@ function isOff(value: string | undefined): boolean {
   return value !== undefined && ['0', 'off', 'false'].includes(value.toLowerCase());
 }
 
-async function tlsConfig(mode: SslMode, parameter: (name: string) => string | null): Promise<TlsConfig> {
-  const read = async (name: string): Promise<string | null> => {
-    const path = parameter(name);
-    if (path === null) return null;
-    try {
-      return await readFile(path, 'utf8');
-    } catch (cause) {
-      throw new MigrationError('BAD_USAGE', `The file ${path} that ${name} names cannot be read.`, { cause });
-    }
-  };
-  const [ca, cert, key] = [await read('ssl-ca'), await read('ssl-cert'), await read('ssl-key')];
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-    rejectUnauthorized: mode === 'VERIFY_CA' || mode === 'VERIFY_IDENTITY',
-    verifyIdentity: mode === 'VERIFY_IDENTITY',
-  };
-}
-
-/** IPv6 addresses stand in brackets in a URL. */
-function hostOf(url: URL): string {
-  const host = decode(url.hostname);
-  return host.startsWith('[') ? host.slice(1, -1) : host;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    throw new MigrationError('BAD_USAGE', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.', {
-      cause: error instanceof Error ? error.name : undefined,
-    });
-  }
-}
-
-function wholeNumber(name: string, text: string, max: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > max) {
-    throw new MigrationError('BAD_USAGE', `${name} should be a whole number from 1 to ${max}, not ${text}.`);
-  }
-  return value;
-}
-
 /** The servers' own clients log in under the name of the operating system's user. */
 function defaultUser(): string | null {
   try {
@@ -173,8 +124,4 @@ function defaultUser(): string | null {
   } catch {
     return null;
   }
-}
-
-function orNull(text: string): string | null {
-  return text === '' ? null : text;
 }

@@ -1,22 +1,11 @@
 /** How to reach a server: from a URL, with what the URL leaves open taken from the PG* variables and the password file. */
 
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
+import { decodePart, hostOf, orNull, readTls, type TlsConfig, wholeNumber } from '../sessions/server-address.ts';
 import { findPassword } from './option-files.ts';
-
-/** TLS as Node takes it. */
-export interface TlsConfig {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  /** The certificate must come from `ca`, or from the system's authorities. */
-  readonly rejectUnauthorized: boolean;
-  /** The certificate must also be for the host we asked for. */
-  readonly verifyIdentity: boolean;
-}
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
 export interface ConnectionConfig {
@@ -104,14 +93,14 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   }
   if (host?.includes(',')) throw badUsage('Only one host can be named: the primary that has the table.');
   const port = wholeNumber('port', orNull(parsed.port) ?? parameter('port') ?? '5432', 65_535);
-  const user = orNull(decode(parsed.username)) ?? parameter('user') ?? defaultUser();
+  const user = orNull(decodePart(parsed.username)) ?? parameter('user') ?? defaultUser();
   const target = {
     host: host ?? defaultHost(port),
     port,
     user,
-    database: orNull(decode(parsed.pathname.slice(1))) ?? parameter('dbname') ?? user,
+    database: orNull(decodePart(parsed.pathname.slice(1))) ?? parameter('dbname') ?? user,
   };
-  const password = orNull(decode(parsed.password)) ?? defaults.password ?? variable('PGPASSWORD');
+  const password = orNull(decodePart(parsed.password)) ?? defaults.password ?? variable('PGPASSWORD');
   const mode = sslMode(parameter('sslmode'));
   return {
     ...target,
@@ -168,56 +157,23 @@ async function tlsConfig(
   parameter: (name: Parameter) => string | null,
   home: string | null,
 ): Promise<TlsConfig> {
-  const read = async (name: Parameter, usual: string): Promise<string | null> => {
+  const pathOf = (name: Parameter, usual: string): string | null => {
     const named = parameter(name);
     if (name === 'sslrootcert' && named === 'system') return null;
     const path = named ?? (home === null ? null : join(home, '.postgresql', usual));
-    if (path === null || (named === null && !existsSync(path))) return null;
-    try {
-      return await readFile(path, 'utf8');
-    } catch (cause) {
-      throw badUsage(`The file ${path} that ${name} names cannot be read.`, cause);
-    }
+    return path === null || (named === null && !existsSync(path)) ? null : path;
   };
-  const ca = await read('sslrootcert', 'root.crt');
-  const [cert, key] = [await read('sslcert', 'postgresql.crt'), await read('sslkey', 'postgresql.key')];
-  const isChecked = mode === 'verify-ca' || mode === 'verify-full' || (mode === 'require' && ca !== null);
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-    rejectUnauthorized: isChecked,
-    verifyIdentity: mode === 'verify-full',
+  const paths = {
+    ca: pathOf('sslrootcert', 'root.crt'),
+    cert: pathOf('sslcert', 'postgresql.crt'),
+    key: pathOf('sslkey', 'postgresql.key'),
   };
+  const isChecked = mode === 'verify-ca' || mode === 'verify-full' || (mode === 'require' && paths.ca !== null);
+  return await readTls(paths, { rejectUnauthorized: isChecked, verifyIdentity: mode === 'verify-full' });
 }
 
 function defaultHost(port: number): string {
   return socketFolders.find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ?? 'localhost';
-}
-
-/** IPv6 addresses stand in brackets in a URL. */
-function hostOf(url: URL): string {
-  const host = decode(url.hostname);
-  return host.startsWith('[') ? host.slice(1, -1) : host;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    throw badUsage(
-      'The URL has a % that is not followed by two hexadecimal digits; write it as %25.',
-      error instanceof Error ? error.name : undefined,
-    );
-  }
-}
-
-function wholeNumber(name: string, text: string, max: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > max) {
-    throw badUsage(`${name} should be a whole number from 1 to ${max}, not ${text}.`);
-  }
-  return value;
 }
 
 /** The servers' own clients log in under the name of the operating system's user. */
@@ -227,10 +183,6 @@ function defaultUser(): string {
   } catch (cause) {
     throw badUsage('Who to log in as is not known: name the user in the URL.', cause);
   }
-}
-
-function orNull(text: string): string | null {
-  return text === '' ? null : text;
 }
 
 function badUsage(message: string, cause?: unknown): MigrationError {

@@ -6,7 +6,7 @@ import { listenOnHttp, listenOnSocket } from './control-server.ts';
 import { prepareSocketPath } from './control-socket.ts';
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
-import { readTextFile } from './text-file.ts';
+import { readTextFile } from '../sessions/text-file.ts';
 
 type ControlOptions = Pick<OptionsOf<'resume'>, 'socket' | 'http' | 'httpToken' | 'httpTokenFile'>;
 
