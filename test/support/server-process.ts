@@ -113,6 +113,8 @@ export async function endProcess(server: StartedServer, how: 'in order' | 'at on
     await delay(pollMs);
   }
   if (!isGone()) throw new Error(`The server in ${server.directory} (pid ${server.pid}) does not end.`);
+  // As long as nobody has waited for the killed process, PostgreSQL would take it for one that is at work there.
+  if (server.flavour === 'postgres') rmSync(join(dataDirectory(server), 'postmaster.pid'), { force: true });
 }
 
 function kill(pid: number): void {
