@@ -1,11 +1,12 @@
 /** The binary log that a resume would have to read, as a reason to wait for the applier. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
-import type { ChangeStream, TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
+import type { TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import { createSchema, never, type Application } from '../support/adapter-server.ts';
 import { type Server, startServer } from '../support/servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
+import { acknowledgeAll } from '../support/stream-collected.ts';
 
 const MIB = 1024 ** 2;
 const login = { defaultsFile: null, password: null, home: null };
@@ -30,7 +31,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the log behind a checkpoint on', (flav
     await application.run(`CREATE TABLE ${schema.name}.other (id INT AUTO_INCREMENT PRIMARY KEY, v LONGBLOB)`);
     await using run = await begin(url, schema.name, 8 * MIB);
     expect(await run.signal.sample(never)).toEqual({ pressure: 0, detail: 'there is no checkpoint yet' });
-    await applyAll(run.stream);
+    await acknowledgeAll(run.stream);
     const before = await run.signal.sample(never);
     expect(before.pressure).toBeLessThan(1);
     expect(before.detail).toMatch(/^a resume would read [\d.]+ MiB of the binary log, the limit is 8 MiB$/);
@@ -40,7 +41,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the log behind a checkpoint on', (flav
     }
     const full = await run.signal.sample(never);
     expect(full.pressure).toBeGreaterThan(12 / 8 - 0.01);
-    await applyAll(run.stream);
+    await acknowledgeAll(run.stream);
     expect((await run.signal.sample(never)).pressure).toBeLessThan(full.pressure - 1);
   });
 
@@ -61,7 +62,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the log behind a checkpoint on', (flav
     await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
     for (const limit of [null, 0]) {
       await using run = await begin(url, schema.name, limit);
-      await applyAll(run.stream);
+      await acknowledgeAll(run.stream);
       expect(await run.signal.sample(never)).toEqual({ pressure: 0, detail: 'there is no limit' });
     }
   });
@@ -96,15 +97,5 @@ function signalOf(claim: TableClaim): ThrottleSignal {
 async function writeLog(application: Application, schema: string, mebibytes: number): Promise<void> {
   for (let written = 0; written < mebibytes; written += 1) {
     await application.run(`INSERT INTO ${schema}.other (v) VALUES (REPEAT('x', ${MIB}))`);
-  }
-}
-
-/** Takes everything up to a fence as applied. */
-async function applyAll(stream: ChangeStream): Promise<void> {
-  const fence = await stream.placeFence(never);
-  for await (const batch of stream.batches(never)) {
-    if (batch.fence === null || batch.fence < fence) continue;
-    await stream.acknowledge(batch.position, never);
-    return;
   }
 }

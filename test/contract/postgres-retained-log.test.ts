@@ -14,6 +14,7 @@ import {
 } from '../support/postgres-adapter.ts';
 import { type Server, startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { acknowledgeAll } from '../support/stream-collected.ts';
 
 const MIB = 1024 ** 2;
 const login = { defaultsFile: null, password: null, home: null, environment: {} };
@@ -51,7 +52,7 @@ describe.each([15, 18] as const)('the log that our slot keeps on PostgreSQL %i',
       plan,
       signal: signalOf(claim),
       applyAll: () => applyAll(stream, schema.application),
-      applyAsItIs: () => applyToFence(stream),
+      applyAsItIs: () => acknowledgeAll(stream),
       async [Symbol.asyncDispose]() {
         await claim.checkpoints.conclude('aborted', null, never);
         await claim[Symbol.asyncDispose]();
@@ -161,15 +162,6 @@ async function writeLog(application: PostgresApplication, mebibytes: number): Pr
 async function applyAll(stream: ChangeStream, application: PostgresApplication): Promise<void> {
   for (let round = 0; round < 2; round += 1) {
     await application.run('CHECKPOINT');
-    await applyToFence(stream);
-  }
-}
-
-async function applyToFence(stream: ChangeStream): Promise<void> {
-  const fence = await stream.placeFence(never);
-  for await (const batch of stream.batches(never)) {
-    if (batch.fence === null || batch.fence < fence) continue;
-    await stream.acknowledge(batch.position, never);
-    break;
+    await acknowledgeAll(stream);
   }
 }

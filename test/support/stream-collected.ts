@@ -19,6 +19,16 @@ export interface CollectedStream {
   readonly close: () => Promise<void>;
 }
 
+/** Takes everything up to a fence as applied. */
+export async function acknowledgeAll(stream: ChangeStream): Promise<void> {
+  const fence = await stream.placeFence(never);
+  for await (const batch of stream.batches(never)) {
+    if (batch.fence === null || batch.fence < fence) continue;
+    await stream.acknowledge(batch.position, never);
+    return;
+  }
+}
+
 /** Nothing is read before somebody asks. */
 export function collect(stream: ChangeStream): CollectedStream {
   const closing = new AbortController();
