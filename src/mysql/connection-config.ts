@@ -3,7 +3,15 @@
 import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { MigrationError } from '../engine/errors.ts';
-import { decodePart, hostOf, orNull, readTls, type TlsConfig, wholeNumber } from '../sessions/server-address.ts';
+import {
+  decodePart,
+  hostOf,
+  orNull,
+  readTls,
+  type TlsChecks,
+  type TlsConfig,
+  wholeNumber,
+} from '../sessions/server-address.ts';
 import { readOptionFiles } from './option-files.ts';
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
@@ -65,7 +73,7 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   };
 }
 
-function checksOf(mode: SslMode): Pick<TlsConfig, 'rejectUnauthorized' | 'verifyIdentity'> {
+function checksOf(mode: SslMode): TlsChecks {
   const verifyIdentity = mode === 'VERIFY_IDENTITY';
   return { rejectUnauthorized: verifyIdentity || mode === 'VERIFY_CA', verifyIdentity };
 }

@@ -3,15 +3,19 @@
 import { MigrationError } from '../engine/errors.ts';
 import { readTextFile } from './text-file.ts';
 
-/** TLS as the drivers take it. */
-export interface TlsConfig {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
+/** What is asked of the server's certificate. */
+export interface TlsChecks {
   /** The certificate must come from `ca`, or from the system's authorities. */
   readonly rejectUnauthorized: boolean;
   /** The certificate must also be for the host we asked for. */
   readonly verifyIdentity: boolean;
+}
+
+/** TLS as the drivers take it. */
+export interface TlsConfig extends TlsChecks {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** The files of TLS by their paths. */
@@ -22,10 +26,7 @@ export interface TlsPaths {
 }
 
 /** Reads the files. Rejects with BAD_USAGE where one of them cannot be read. */
-export async function readTls(
-  paths: TlsPaths,
-  checks: Pick<TlsConfig, 'rejectUnauthorized' | 'verifyIdentity'>,
-): Promise<TlsConfig> {
+export async function readTls(paths: TlsPaths, checks: TlsChecks): Promise<TlsConfig> {
   const read = async (name: keyof TlsPaths): Promise<Partial<TlsConfig>> => {
     const path = paths[name];
     return path === null ? {} : { [name]: await readTextFile(`The TLS file (${name})`, path) };

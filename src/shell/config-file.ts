@@ -2,8 +2,8 @@
 
 import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
 import { MigrationError } from '../engine/errors.ts';
-import { allOptions } from './options.ts';
 import { readTextFile } from '../sessions/text-file.ts';
+import { allOptions } from './options.ts';
 
 /** Values by the name of the flag, as text; lists of what may be repeated, as they are. */
 export type ConfigValues = Readonly<Record<string, string | readonly string[]>>;

@@ -3,9 +3,9 @@
 import { stat } from 'node:fs/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { parseServerUrl } from '../server-url.ts';
+import { readTextFile } from '../sessions/text-file.ts';
 import type { OptionName, OptionsOf } from './options.ts';
 import { askPassword, type Keyboard } from './prompt.ts';
-import { readTextFile } from '../sessions/text-file.ts';
 
 /** How to log in. Never put it into a message as a whole; `url` alone is without a password. */
 export interface Login {

@@ -1,12 +1,12 @@
 /** Opens the places at which a run can be controlled, as the options say, and closes them at its end. */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
+import { readTextFile } from '../sessions/text-file.ts';
 import type { ControlHandler, Listening } from './control-server.ts';
 import { listenOnHttp, listenOnSocket } from './control-server.ts';
 import { prepareSocketPath } from './control-socket.ts';
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
-import { readTextFile } from '../sessions/text-file.ts';
 
 type ControlOptions = Pick<OptionsOf<'resume'>, 'socket' | 'http' | 'httpToken' | 'httpTokenFile'>;
 
