@@ -224,6 +224,11 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+/** What the cause of a thrown value says, without the words around it; where there is none, what the value itself says. */
+export function causeText(thrown: unknown): string {
+  return messageOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown);
+}
+
 /** Any thrown value as a MigrationError: what is not one already is a fault of ours. */
 export function asMigrationError(thrown: unknown): MigrationError {
   if (thrown instanceof MigrationError) return thrown;

@@ -5,7 +5,7 @@ import type { AlterReading } from './alter-clauses.ts';
 import { readTemporaryTable, type TableDescription } from './catalog.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -106,7 +106,7 @@ function triableClauses(source: TableDescription, reading: AlterReading): string
 /** Transient errors and lost sessions are no obstacles. */
 function obstacleOf(error: unknown, source: TableDescription): Obstacle | null {
   if (!(error instanceof MigrationError) || error.isTransient) return null;
-  const reason = error.cause instanceof Error ? error.cause.message : error.message;
+  const reason = causeText(error);
   if (error.code === 'ACCESS_DENIED') {
     return {
       code: 'MISSING_PRIVILEGE',

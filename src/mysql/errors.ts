@@ -27,19 +27,10 @@ export function translateConnecting(thrown: unknown, what: string, when: 'first'
 
 /** The server's error number behind a thrown value, or null if no server said it. */
 export function serverErrno(thrown: unknown): number | null {
-  return serverError(thrown)?.errno ?? null;
-}
-
-/** The server's own words behind a thrown value, without the statement that they are about; empty if no server said anything. */
-export function serverText(thrown: unknown): string {
-  return serverError(thrown)?.message ?? '';
-}
-
-function serverError(thrown: unknown): { readonly errno: number; readonly message: string } | null {
   for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
-    const { errno, sqlState, message } = error as Error & { readonly errno?: unknown; readonly sqlState?: unknown };
+    const { errno, sqlState } = error as Error & { readonly errno?: unknown; readonly sqlState?: unknown };
     // Node's own network errors have a (negative) errno too, but no SQL state.
-    if (typeof errno === 'number' && errno > 0 && sqlState !== undefined) return { errno, message };
+    if (typeof errno === 'number' && errno > 0 && sqlState !== undefined) return errno;
   }
   return null;
 }

@@ -1,6 +1,6 @@
 /** Changes that MySQL and MariaDB carry out by themselves: found by trying them on an empty clone, run with a short lock wait. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { MigrationRequest, TableName } from '../engine/model.ts';
 import type { NativeChange, NativePlan, NativeStep, NoNativeWay, StepOutcome } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
@@ -152,7 +152,7 @@ export async function definitionOf(session: Session, source: TableName, signal: 
 
 function refusedForReal(error: unknown, { source, alter }: NativePlan): unknown {
   if (!isUnsupported(error) || serverErrno(error) === null) return error;
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new MigrationError(
     'NO_NATIVE_WAY',
     `The server did “${alter}” cheaply on an empty clone of ${source.schema}.${source.table}, but refuses for the table itself: ${reason}`,

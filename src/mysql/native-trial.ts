@@ -5,13 +5,13 @@
  */
 
 import { createHash } from 'node:crypto';
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { pauseAfter } from '../engine/retry.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
-import { serverErrno, serverText } from './errors.ts';
+import { serverErrno } from './errors.ts';
 import type { Row, Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -159,7 +159,7 @@ export class NativeTrials {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof MigrationError) || error.isTransient || serverErrno(error) === null) throw error;
-      const reason = error.cause instanceof Error ? error.cause.message : error.message;
+      const reason = causeText(error);
       return { kind: isUnsupported(error) ? 'unsupported' : 'refused', reason: reason.replace(/\.$/, '') };
     }
   }
@@ -171,7 +171,7 @@ export function isUnsupported(error: unknown): boolean {
   if (errno === null) return false;
   // ER_ALTER_OPERATION_NOT_SUPPORTED, …_REASON, ER_UNKNOWN_ALTER_ALGORITHM, ER_INNODB_MAX_ROW_VERSION, and a row that would be
   // too long for an instant column.
-  return [1845, 1846, 1800, 4092].includes(errno) || /\bALGORITHM=|\bLOCK=NONE\b|\bINSTANT\b/.test(serverText(error));
+  return [1845, 1846, 1800, 4092].includes(errno) || /\bALGORITHM=|\bLOCK=NONE\b|\bINSTANT\b/.test(causeText(error));
 }
 
 /** The server's refusal as the plan of a shadow says it. */

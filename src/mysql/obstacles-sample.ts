@@ -1,6 +1,6 @@
 /** Rows that do not fit the new definition, found by letting the server convert a sample of them. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { probeName } from './alter-probe.ts';
 import { keyColumns, type Column } from './catalog.ts';
@@ -89,7 +89,7 @@ async function tryRows(sample: Sample, { offset, count }: Rows, signal: AbortSig
     return isLacking ? { said: noPartition, isDuplicate: false } : null;
   } catch (error) {
     if (!(error instanceof MigrationError) || !['ROW_NOT_CONVERTIBLE', 'DUPLICATE_KEY'].includes(error.code)) throw error;
-    const said = error.cause instanceof Error ? error.cause.message : error.message;
+    const said = causeText(error);
     return { said, isDuplicate: serverErrno(error) === duplicateEntry };
   }
 }

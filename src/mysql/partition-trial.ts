@@ -1,6 +1,6 @@
 /** Tries an ALTER of a partitioned table, or one that partitions it: no temporary table has partitions, so it takes an empty clone. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { type AlterReading, withAlgorithm } from './alter-clauses.ts';
 import type { ProbedTable } from './alter-probe.ts';
@@ -52,7 +52,7 @@ export async function probePartitions(
     signal.throwIfAborted();
     if (!(error instanceof MigrationError) || error.isTransient || serverErrno(error) === null) throw error;
     if (error.code === 'ACCESS_DENIED') return probed;
-    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    const reason = causeText(error);
     return refusalOf(name, reason.replace(/\.$/, ''));
   } finally {
     await session.execute(`DROP TABLE IF EXISTS ${clone}`, AbortSignal.timeout(dropLimitMs)).catch(() => undefined);

@@ -4,7 +4,7 @@
  * parent. The rows are not deleted before: that would go through the log, and cost the server more than the DROP.
  */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { StepOutcome } from '../engine/native-change.ts';
 import { serverErrno } from './errors.ts';
@@ -95,7 +95,7 @@ async function execute(session: Session, sql: string, table: TableName, signal: 
   } catch (error) {
     signal.throwIfAborted();
     if (!referenced.includes(serverErrno(error))) throw error;
-    throw needed(table, error instanceof Error ? error.message : String(error), error);
+    throw needed(table, messageOf(error), error);
   }
 }
 

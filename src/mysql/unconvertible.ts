@@ -1,6 +1,6 @@
 /** Finds the row that does not fit the new definition, so that the operator can correct it. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
 import { withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
@@ -62,7 +62,7 @@ const tellingErrnos: ReadonlySet<number> = new Set([3819, 4025, 1526]);
 /** What the server itself said, without our words around it. */
 export function serverMessage(error: MigrationError): string {
   const errno = serverErrno(error);
-  const text = error.cause instanceof Error ? error.cause.message : error.message;
+  const text = causeText(error);
   return errno === null ? text : `${text.replace(/\.$/, '')} (error ${errno})`;
 }
 

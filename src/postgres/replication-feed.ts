@@ -7,7 +7,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { MigrationError, messageOf } from '../engine/errors.ts';
+import { causeText, MigrationError, messageOf } from '../engine/errors.ts';
 import type { Position } from '../engine/model.ts';
 import type { RunOnConnection } from './claim.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -348,7 +348,7 @@ async function awaitSlot(
 /** What the server says about a slot, in our words. */
 function explained(error: unknown, slot: string): MigrationError {
   const failure = error instanceof MigrationError ? error : new MigrationError('INTERNAL', String(error), { cause: error });
-  const text = failure.cause instanceof Error ? failure.cause.message : failure.message;
+  const text = causeText(failure);
   switch (sqlState(failure)) {
     case '55006':
       return new MigrationError('SERVER_BUSY', `The replication slot ${slot} is in use: ${text}.`, { cause: error });

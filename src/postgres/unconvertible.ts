@@ -1,6 +1,6 @@
 /** Finds the row that does not fit the new definition, so that the operator can correct it. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { describeKey } from './row-key.ts';
@@ -72,5 +72,5 @@ async function complaintAbout(
 
 /** What the server itself said, without our words around it. */
 function serverText(error: MigrationError): string {
-  return (error.cause instanceof Error ? error.cause.message : error.message).replace(/\.$/, '');
+  return causeText(error).replace(/\.$/, '');
 }

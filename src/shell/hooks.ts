@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { access, constants, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, messageOf } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
 import type { Listener, Notice, OWN_NOTICES } from './notifier.ts';
 import type { Environment } from './option-values.ts';
@@ -101,8 +101,7 @@ export async function runHook(path: string, notice: Notice, environment: Environ
   child.stdin.end(`${JSON.stringify(notice)}\n`);
   const { code, killedBy } = await ended(child, path);
   if (code === 0) return;
-  const why: unknown = limit.reason;
-  if (limit.aborted) throw new Error(`the hook ${path} was ended: ${why instanceof Error ? why.message : String(why)}`);
+  if (limit.aborted) throw new Error(`the hook ${path} was ended: ${messageOf(limit.reason)}`);
   const how = code === null ? `was ended by ${String(killedBy)}` : `ended with ${code}`;
   throw new Error(`the hook ${path} ${how}${output.trim() === '' ? '' : `: ${output.trim()}`}`);
 }

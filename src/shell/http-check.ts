@@ -1,7 +1,7 @@
 /** A check from outside: an address that says whether to go on. */
 
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
-import { MigrationError, messageOf } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 const ASK_EACH_MS = 1_000;
@@ -37,8 +37,7 @@ async function ask(
     return response;
   } catch (error) {
     // What fetch says is "fetch failed"; the cause says why.
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new Error(messageOf(cause), { cause: error });
+    throw new Error(causeText(error), { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 /** An address that is told what happens. */
 
-import { MigrationError, messageOf } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Listener } from './notifier.ts';
 import { withTimeLimit } from './time-limit.ts';
@@ -45,7 +45,6 @@ async function post(url: URL, body: string, signal: AbortSignal): Promise<string
   } catch (error) {
     signal.throwIfAborted();
     // What fetch says is "fetch failed"; the cause says why.
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return messageOf(cause);
+    return causeText(error);
   }
 }
