@@ -17,6 +17,7 @@ import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
 import { enter, firstPhase, hasPerhapsSwapped, type PhaseAfter } from './phases.ts';
 import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
+import { PACE_FULL } from './pace.ts';
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
@@ -235,6 +236,7 @@ class Migration {
         chunkTimeMs({
           targetMs: options.chunkTargetMs,
           share: this.#throttler.chunkShare,
+          isPaceFull: this.#throttler.pace >= PACE_FULL,
           isTableWritten: isTableWritten(),
           isLatencyLimited: options.latency !== null,
         }),

@@ -23,6 +23,8 @@ interface Reading {
   /** The revision of the limits that the answer is about; null until the first: nobody knows yet what the signal would say. */
   readonly revision: number | null;
   readonly pressure: number;
+  /** Whether it is of a replica's lag. */
+  readonly isLag: boolean;
   /** The last answer, in words. */
   readonly said: string;
   /** Why there is none since; null while nothing is known to be wrong. */
@@ -75,6 +77,8 @@ export class Throttler {
   /** What each signal said last beside its pressure, by its name. */
   readonly #told = { warning: new Map<string, string>(), noticed: new Map<string, string>() };
   readonly #pace: Pace;
+  /** By the signals that feel how long a single chunk takes: for a replica short ones only add to what it has to do. */
+  readonly #chunkPace: Pace;
   #workerCount: WorkerCount;
   #pacedAt: number;
   #working = 0;
@@ -91,12 +95,15 @@ export class Throttler {
     this.#clock = context.clock;
     this.#workerCount = new WorkerCount(this.#clock, this.#isTableWritten);
     // One worker alone shows by its first chunks what they cost.
-    this.#pace = new Pace(signals.length > 0 && controls.options.isPaceSmooth && !this.#isCountFound);
+    const isCareful = signals.length > 0 && controls.options.isPaceSmooth && !this.#isCountFound;
+    this.#pace = new Pace(isCareful);
+    this.#chunkPace = new Pace(isCareful);
     this.#pacedAt = this.#clock.now();
     for (const signal of signals)
       this.#readings.set(signal.name, {
         revision: null,
         pressure: 0,
+        isLag: false,
         said: 'not asked yet',
         failure: null,
         at: this.#clock.now(),
@@ -121,9 +128,9 @@ export class Throttler {
     return pressure < PRESSING_FROM ? 'nothing presses any more, so it rises' : `${name}: ${detail}`;
   }
 
-  /** How much of its usual time a chunk may take, 0 to 1. */
+  /** How much of its usual time a chunk may take, 0 to 1: as the signals say that feel a single one. */
   get chunkShare(): number {
-    return Math.max(CHUNK_SHARE_MIN, this.#pace.share);
+    return Math.max(CHUNK_SHARE_MIN, this.#chunkPace.share);
   }
 
   /** Does piece after piece, some side by side, as the workers and the signals allow, until there is no work left. */
@@ -224,7 +231,11 @@ export class Throttler {
     const now = this.#clock.now();
     const { isPaceSmooth } = this.#controls.options;
     const { pressure } = this.#strongest();
-    if (isPaceSmooth && this.#controls.pausedBy === null) this.#pace.follow(pressure, now - this.#pacedAt);
+    if (isPaceSmooth && this.#controls.pausedBy === null) {
+      const readings = [...this.#readings.values()].filter(({ isLag }) => !isLag);
+      this.#pace.follow(pressure, now - this.#pacedAt);
+      this.#chunkPace.follow(Math.max(0, ...readings.map((reading) => this.#pressureOf(reading))), now - this.#pacedAt);
+    }
     if (this.#pace.share < PACE_FULL || pressure >= 1) this.#workerCount.disturbed();
     this.#pacedAt = now;
   }
@@ -239,7 +250,8 @@ export class Throttler {
       throw new MigrationError('CRITICAL_LOAD', message);
     }
     const finite = Number.isFinite(pressure) ? pressure : 1;
-    this.#readings.set(name, { revision, pressure: finite, said: detail, failure: null, at: this.#clock.now() });
+    const isLag = sample.lag !== undefined;
+    this.#readings.set(name, { revision, pressure: finite, isLag, said: detail, failure: null, at: this.#clock.now() });
   }
 
   /** A replica that is four times slower than the copy shows a second of lag when it needs four to get over it. */

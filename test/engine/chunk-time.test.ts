@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chunkTimeMs } from '../../src/engine/chunk-time.ts';
 
-const written = { targetMs: 15, share: 1, isTableWritten: true, isLatencyLimited: false };
+const written = { targetMs: 15, share: 1, isPaceFull: true, isTableWritten: true, isLatencyLimited: false };
 const quiet = { ...written, isTableWritten: false };
 
 describe('a chunk', () => {
@@ -23,8 +23,13 @@ describe('a chunk', () => {
   });
 
   test('takes what the signals leave, and no longer then, although the table is not written', () => {
-    expect(chunkTimeMs({ ...written, share: 0.4 })).toBe(6);
-    expect(chunkTimeMs({ ...quiet, share: 0.4 })).toBe(6);
+    expect(chunkTimeMs({ ...written, share: 0.4, isPaceFull: false })).toBe(6);
+    expect(chunkTimeMs({ ...quiet, share: 0.4, isPaceFull: false })).toBe(6);
+  });
+
+  test('takes its time where only a replica is behind, which feels no single chunk, and no longer', () => {
+    expect(chunkTimeMs({ ...written, isPaceFull: false })).toBe(15);
+    expect(chunkTimeMs({ ...quiet, isPaceFull: false })).toBe(15);
   });
 
   test('is not made so short by a low pace that the work around it is most of the cost', () => {

@@ -226,6 +226,14 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('leaves chunks as long as they are where a replica is behind: it would only have more of them to commit', async () => {
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0.95, detail: '', lag: { ms: 950, limitMs: 1000 } }));
+    await clock.advance(10_000);
+    expect(throttler.pace).toBeLessThan(0.1);
+    expect(throttler.chunkShare).toBe(1);
+    await stop();
+  });
+
   test('ends the rest after a piece that took very long as soon as the pressure is gone', async () => {
     let pressure = 0.99;
     const { clock, throttler, stop } = setUp(() => ({ pressure, detail: '' }), { ...OPTIONS, copyWorkers: 1 });
