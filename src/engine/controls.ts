@@ -42,6 +42,7 @@ export class Controls {
   #observer: Observer = () => undefined;
   #checkLoad: LoadCheck = async () => undefined;
   #limitsRevision = 0;
+  #verificationsAsked = 0;
 
   constructor(options: MigrationOptions) {
     this.#options = { ...options };
@@ -65,6 +66,11 @@ export class Controls {
   /** Another one whenever a limit was changed: answers to what was asked before do not count any more. */
   get limitsRevision(): number {
     return this.#limitsRevision;
+  }
+
+  /** How many times it was asked that all rows be compared once more, for a run that remembers how many it has done. */
+  get verificationsAsked(): number {
+    return this.#verificationsAsked;
   }
 
   /** Everybody who holds copying and verifying, the first of them first. */
@@ -108,6 +114,13 @@ export class Controls {
     this.#release(this.#cutoverHolds, { by, who }, 'cutover-released');
   }
 
+  /** All rows are compared once more before the next attempt of the swap, at once where that is only held. */
+  verifyAgain(by: string): void {
+    this.#verificationsAsked += 1;
+    this.#observer({ kind: 'verification-asked', by });
+    this.#changed.notify();
+  }
+
   /** Takes effect with the next chunk, flush, sample or attempt. `by` is for the event. */
   change(changes: Partial<ChangeableOptions>, by: string): void {
     const before = flatten(this.#options);
@@ -138,10 +151,10 @@ export class Controls {
     await this.#changed.changed(signal);
   }
 
-  /** Waits until nobody holds the cutover, and tells who does. */
-  async awaitCutoverRelease(observer: Observer, signal: AbortSignal): Promise<void> {
+  /** Waits while somebody holds the cutover, and tells who, and while `isWaiting`, which is asked at each change. */
+  async awaitCutoverRelease(isWaiting: () => boolean, observer: Observer, signal: AbortSignal): Promise<void> {
     let told: string | null = null;
-    for (let hold = this.cutoverHeldBy; hold !== null; hold = this.cutoverHeldBy) {
+    for (let hold = this.cutoverHeldBy; hold !== null && isWaiting(); hold = this.cutoverHeldBy) {
       if (told !== hold.by) observer({ kind: 'cutover-awaited', by: hold.by, reason: hold.reason });
       told = hold.by;
       await this.changed(signal);

@@ -18,8 +18,11 @@ export interface CutoverParts {
   readonly receiver: ChangeReceiver;
   readonly applier: ChangeApplier;
   readonly lagMeter: LagMeter;
-  /** Null where verification is off. */
-  readonly verifier: Verifier | null;
+  /** Has left nothing open where verification is off. */
+  readonly verifier: Verifier;
+  /** Whether all rows are to be compared once more. */
+  readonly isVerificationAsked: () => boolean;
+  readonly verifyAgain: (signal: AbortSignal) => Promise<void>;
   /** Waits for the other tables of a family, which all make the same attempts. */
   readonly meet: Seat['meet'];
 }
@@ -48,7 +51,7 @@ export class CutoverRunner {
   async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       await this.#parts.meet('cutover', signal);
-      await this.#controls.awaitCutoverRelease(this.#context.observer, signal);
+      await this.#awaitRelease(signal);
       await this.#prepare(signal);
       await this.#awaitSmallLag(signal);
       await this.#parts.meet('attempt', signal);
@@ -73,12 +76,22 @@ export class CutoverRunner {
     return this.#controls.options.cutover;
   }
 
+  /** Until nobody holds the cutover and everything is compared that was asked for. */
+  async #awaitRelease(signal: AbortSignal): Promise<void> {
+    const { isVerificationAsked, verifyAgain } = this.#parts;
+    for (;;) {
+      await this.#controls.awaitCutoverRelease(() => !isVerificationAsked(), this.#context.observer, signal);
+      if (!isVerificationAsked()) return;
+      await verifyAgain(signal);
+    }
+  }
+
   /** May take long, so that the operator may have come to hold the cutover meanwhile. */
   async #prepare(signal: AbortSignal): Promise<void> {
     const { cutover } = this.#parts;
     if (cutover.prepare === undefined) return;
     await retry('preparing the cutover', async () => cutover.prepare?.(signal), this.#context, signal);
-    await this.#controls.awaitCutoverRelease(this.#context.observer, signal);
+    await this.#awaitRelease(signal);
   }
 
   async #attempt(attempt: number, signal: AbortSignal): Promise<AttemptResult> {
@@ -135,13 +148,11 @@ export class CutoverRunner {
     const { applier, receiver, verifier } = this.#parts;
     await receiver.passFence(signal);
     await applier.flushAll(locked, signal);
-    if (verifier !== null) {
-      const reApply = async (keys: readonly RowKey[]): Promise<void> => {
-        applier.reRead(keys);
-        await applier.flushAll(locked, signal);
-      };
-      await verifier.settle(locked, reApply, signal);
-    }
+    const reApply = async (keys: readonly RowKey[]): Promise<void> => {
+      applier.reRead(keys);
+      await applier.flushAll(locked, signal);
+    };
+    await verifier.settle(locked, reApply, signal);
     receiver.stopPulling();
   }
 

@@ -31,6 +31,8 @@ export type MigrationEvent =
   | { readonly kind: 'cutover-held'; readonly by: string; readonly reason: string }
   | { readonly kind: 'cutover-released'; readonly by: string; readonly who?: string }
   | { readonly kind: 'cutover-awaited'; readonly by: string; readonly reason: string }
+  /** All rows are to be compared once more before the swap. */
+  | { readonly kind: 'verification-asked'; readonly by: string }
   | { readonly kind: 'options-changed'; readonly by: string; readonly changes: readonly SettingChange[] }
   | { readonly kind: 'cutover-attempt'; readonly attempt: number; readonly lockTimeoutMs: number }
   | {

@@ -195,6 +195,8 @@ class Migration {
   readonly #chunker: Chunker;
   readonly #copier: RowCopier;
   readonly #verifier: Verifier;
+  /** How many of those that the operator asked for were begun. */
+  #verifications = 0;
   readonly #lagMeter: LagMeter;
   readonly #checkpointer: Checkpointer;
   readonly #progress: ProgressMeter;
@@ -357,10 +359,22 @@ class Migration {
       await this.#advance('catch-up', this.#isToVerify ? 'verify' : 'await-cutover', signal);
     }
     if (this.#phase === 'verify') {
-      await inTurn(() => this.#verifier.run(signal), signal);
-      await this.#advance('verify', 'await-cutover', signal);
+      await this.#verify(signal);
     }
     return await this.#cutOver(signal);
+  }
+
+  async #verify(signal: AbortSignal): Promise<void> {
+    this.#verifications = this.#run.controls.verificationsAsked;
+    await (this.#run.seat ?? ALONE).inTurn(() => this.#verifier.run(signal), signal);
+    await this.#advance('verify', 'await-cutover', signal);
+  }
+
+  /** In one tick with the phase, so that a resume compares all of it, too. */
+  async #verifyAgain(signal: AbortSignal): Promise<void> {
+    this.#verifier.restart();
+    await this.#advance('await-cutover', 'verify', signal);
+    await this.#verify(signal);
   }
 
   get #isShadowFinished(): boolean {
@@ -407,18 +421,14 @@ class Migration {
   async #cutOver(signal: AbortSignal): Promise<number> {
     const { claim, controls, seat } = this.#run;
     const { cutover } = claim;
-    const { receiver, applier, lagMeter, verifier } = {
+    const parts = {
+      cutover: seat === undefined ? cutover : { attempt: seat.attempt, hasSwapped: cutover.hasSwapped.bind(cutover) },
       receiver: this.#receiver,
       applier: this.#applier,
       lagMeter: this.#lagMeter,
       verifier: this.#verifier,
-    };
-    const parts = {
-      cutover: seat === undefined ? cutover : { attempt: seat.attempt, hasSwapped: cutover.hasSwapped.bind(cutover) },
-      receiver,
-      applier,
-      lagMeter,
-      verifier: this.#isToVerify ? verifier : null,
+      isVerificationAsked: () => this.#verifications < controls.verificationsAsked,
+      verifyAgain: (inner: AbortSignal) => this.#verifyAgain(inner),
       meet: (seat ?? ALONE).meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.

@@ -111,7 +111,7 @@ export class NativeRunner {
   /** Whether it is done. */
   async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
     const { native, controls, context } = this.#parts;
-    await controls.awaitCutoverRelease(context.observer, signal);
+    await controls.awaitCutoverRelease(() => true, context.observer, signal);
     const place = placeOf(plan, step, number);
     await this.#parts.onStep(place, true, signal);
     const { lockTimeoutMs, attemptsMax } = controls.options.cutover;

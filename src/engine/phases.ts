@@ -9,7 +9,7 @@ const ARROWS = {
   'finish-shadow': ['catch-up'],
   'catch-up': ['verify', 'await-cutover'],
   verify: ['await-cutover'],
-  'await-cutover': ['cutover'],
+  'await-cutover': ['cutover', 'verify'],
   cutover: ['await-cutover', 'clean-up'],
   'clean-up': ['done'],
   done: [],

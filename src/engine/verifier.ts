@@ -96,10 +96,19 @@ export class Verifier {
       }
       if (pass >= PASSES_MAX)
         throw this.#differenceError(`${repairedInPass} rows differed again in pass ${pass}, after repair`);
-      this.#progress = { ...NOTHING_VERIFIED, pass: pass + 1, repairedTotal };
-      this.#open.clear();
-      this.#chunker = new Chunker(this.#parts, null, this.#context);
+      this.#begin(pass + 1);
     }
+  }
+
+  #begin(pass: number): void {
+    this.#progress = { ...NOTHING_VERIFIED, pass, repairedTotal: this.#progress.repairedTotal };
+    this.#open.clear();
+    this.#chunker = new Chunker(this.#parts, null, this.#context);
+  }
+
+  /** Forgets what was compared, so that `run` compares everything once more. What was repaired before goes on counting. */
+  restart(): void {
+    this.#begin(1);
   }
 
   /** Under the cutover lock, after the last flush: what stayed open must agree now. One repair is allowed. */

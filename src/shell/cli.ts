@@ -73,6 +73,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     description: [
       'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
+      '  verify            compare all rows before the next attempt of the swap, once more where they were already',
       '  cutover           let the swap begin that --cutover manual or postpone holds',
       '  postpone          let no further attempt of the swap begin',
       '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
@@ -164,7 +165,7 @@ function describe(command: Command, name: CommandName): void {
   const { summary, id, description, examples } = TEXTS[name];
   command.summary(summary).description(description).helpOption('-h, --help', 'print this').allowExcessArguments(false);
   if (name === 'control') {
-    command.argument('<words...>', '[ID] pause | unpause | cutover | postpone | abort | set NAME=VALUE');
+    command.argument('<words...>', '[ID] pause | unpause | verify | cutover | postpone | abort | set NAME=VALUE');
     command.usage('[options] [ID] COMMAND [NAME=VALUE]');
   } else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
   addOptions(command, optionsOf(name), (option) => option.isRequired === true && option.optionalFor?.includes(name) !== true);

@@ -29,6 +29,7 @@ export const HOOK_NAMES = [
   ...['any', 'started', 'ended', 'before-cutover'],
   ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
   ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],
+  'verification-asked',
   ...['cutover-attempt', 'cutover-failed', 'blocker-ended', 'swapped', 'settling', 'settled', 'drop-blocked', 'finished'],
   ...['native-step-begun', 'native-step-done', 'native-step-blocked', 'warning', 'noticed'],
 ] as const satisfies readonly (MigrationEvent['kind'] | (typeof OWN_NOTICES)[number] | 'any')[];

@@ -66,6 +66,7 @@ export function levelOf(event: MigrationEvent): Level {
     case 'cutover-held':
     case 'cutover-released':
     case 'cutover-awaited':
+    case 'verification-asked':
     case 'options-changed':
     case 'cutover-attempt':
     case 'swapped':
@@ -78,6 +79,8 @@ export function levelOf(event: MigrationEvent): Level {
       return 'info';
   }
 }
+
+const RELEASE_HINT = '; `tableshift control ID cutover` lets it go';
 
 /** One line, without time. */
 export function describeEvent(event: MigrationEvent): string {
@@ -118,9 +121,9 @@ export function describeEvent(event: MigrationEvent): string {
     case 'cutover-released':
       return `the cutover is no longer held by ${event.by}${askedBy(event.who)}`;
     case 'cutover-awaited':
-      return `ready to swap, held by ${event.by}: ${event.reason}${
-        event.by === OPERATOR ? '; `tableshift control ID cutover` lets it go' : ''
-      }`;
+      return `ready to swap, held by ${event.by}: ${event.reason}${event.by === OPERATOR ? RELEASE_HINT : ''}`;
+    case 'verification-asked':
+      return `all rows are to be compared once more before the swap, asked for by ${event.by}`;
     case 'options-changed':
       return `changed by ${event.by}: ${changesText(event.changes)}`;
     case 'cutover-attempt':

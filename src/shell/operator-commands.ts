@@ -12,7 +12,7 @@ import { type Steering, STEERING_SETTINGS, type SteeringSetting } from './steeri
 import { OPERATOR } from './steering-options.ts';
 
 /** The commands, in the order in which --help lists them. */
-export const CONTROL_COMMANDS = ['pause', 'unpause', 'cutover', 'postpone', 'abort', 'set'] as const;
+export const CONTROL_COMMANDS = ['pause', 'unpause', 'verify', 'cutover', 'postpone', 'abort', 'set'] as const;
 /** One of the commands. */
 export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
 
@@ -109,6 +109,10 @@ export async function runControlCommand(
     case 'unpause':
       controls.unpause(OPERATOR, who);
       return done(stillHeld('Copying and verifying', controls.pauses));
+    case 'verify':
+      if (isNative) return refused('A native change has no second table that rows could be compared with.');
+      controls.verifyAgain(who);
+      return done('All rows are compared before the next attempt of the swap, once more where they were already.');
     case 'cutover':
       controls.releaseCutover(OPERATOR, who);
       return done(stillHeld(isNative ? 'The next attempt' : 'The swap', controls.cutoverHolds));

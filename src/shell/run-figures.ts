@@ -102,6 +102,7 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'paused':
     case 'unpaused':
     case 'cutover-awaited':
+    case 'verification-asked':
     case 'options-changed':
     case 'native-step-begun':
     case 'native-step-done':

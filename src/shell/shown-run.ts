@@ -32,7 +32,7 @@ export type RunResult = readonly MigrationResult[] | NativeResult;
 
 /** What is told of one member of a family, and is about the controls that all share. */
 const SHARED: ReadonlySet<MigrationEvent['kind']> = new Set<MigrationEvent['kind']>([
-  ...(['paused', 'unpaused', 'cutover-held', 'cutover-released', 'options-changed'] as const),
+  ...(['paused', 'unpaused', 'cutover-held', 'cutover-released', 'verification-asked', 'options-changed'] as const),
 ]);
 
 /** What `--no-verify` means. */

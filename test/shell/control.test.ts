@@ -9,6 +9,7 @@ import { openShop } from '../support/shop.ts';
 
 interface Place extends AsyncDisposable {
   readonly url: string;
+  sql(statement: string): Promise<unknown>;
   leftovers(): Promise<readonly string[]>;
   /** A transaction that keeps every cutover attempt from its lock. */
   openReader(): Promise<AsyncDisposable>;
@@ -20,6 +21,7 @@ async function openPlace(name: 'mysql' | 'postgres'): Promise<Place> {
   const leftovers = async () => (await shop.tables()).filter((table) => table !== 'orders');
   return {
     url: shop.url,
+    sql: (statement) => shop.sql(statement),
     leftovers,
     openReader: () => shop.openReader(),
     [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose](),
@@ -106,6 +108,22 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       `error MIGRATION_NOT_FOUND: No run listens at ${join(folder, 'tableshift', plan.id)}.sock or `,
     );
     expect((await call('status', plan.id, '--url', shop.url)).stdout).toContain('state       done\n');
+    await runCli(['cleanup', '--yes', '--now', '--url', shop.url]);
+  });
+
+  test('rows are compared once more where the operator asks for it, and what somebody did to the shadow meanwhile is mended', async () => {
+    await using run = startCli(migrate('again', '--cutover', 'manual'), { XDG_RUNTIME_DIR: folder });
+    const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as {
+      plan: { id: string; shadow: { schema: string; table: string } };
+    };
+    await run.lineMatching(/"kind":"cutover-awaited"/);
+    await shop.sql(`DELETE FROM ${plan.shadow.schema}.${plan.shadow.table} WHERE id = 7`);
+    expect(await call('control', plan.id, 'verify')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(await run.lineMatching(/"kind":"difference-found"/))).toMatchObject({ keys: ['id = 7'] });
+    await run.lineMatching(/"kind":"verification-passed".*"repaired":1/);
+    expect(await call('control', plan.id, 'cutover')).toMatchObject({ exitCode: 0 });
+    const summary = lastObject(await run.result);
+    expect(summary).toMatchObject({ exitCode: 0, rowsVerified: 2000, rowsRepaired: 1 });
     await runCli(['cleanup', '--yes', '--now', '--url', shop.url]);
   });
 

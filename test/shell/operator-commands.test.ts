@@ -29,6 +29,16 @@ test('pause and unpause hold the copy and let it go, and say who asked for it', 
   ]);
 });
 
+test('verify asks for all rows to be compared once more, and says by whom it was asked', async () => {
+  const { tell, controls, events } = await openRun();
+  expect(await tell('verify')).toEqual({
+    isDone: true,
+    message: 'All rows are compared before the next attempt of the swap, once more where they were already.',
+  });
+  expect(controls.verificationsAsked).toBe(1);
+  expect(events).toEqual([{ kind: 'verification-asked', by: 'anna' }]);
+});
+
 test('cutover lets go what --cutover manual holds, and says who else holds', async () => {
   const { tell, controls, events } = await openRun({ cutover: 'manual', cutoverWindow: '22:00-06:00' });
   expect(controls.cutoverHolds.map(({ by }) => by)).toEqual(['operator', 'window']);

@@ -134,6 +134,8 @@ export class FamilySimulation {
             this.world.note(() => `p${process.number} ${table.plan.id} says ${JSON.stringify(event)}`);
           if (event.kind === 'phase-entered' && process === this.#process) this.#notePhase(event.phase);
           told[event.kind] = (told[event.kind] ?? 0) + 1;
+          const isAsking = this.#scenario.verifiesAgain && controls.verificationsAsked === 0;
+          if (isAsking && event.phase === 'await-cutover') controls.verifyAgain('operator');
           if (event.kind === 'cutover-awaited') this.world.reach(process, this.#scenario.hangMs, 'operator releases', release);
         },
       };

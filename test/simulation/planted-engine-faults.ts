@@ -431,6 +431,13 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 1000,
   },
   {
+    code: 'VG',
+    what: 'Rows that were compared count as compared, although the operator asked for all of them once more.',
+    source: [{ file: 'migration.ts', find: 'this.#verifier.restart();', replace: '' }],
+    bias: { ...NO_FAULTS, isVerifying: true, verifiesAgain: true, plantedRow: 'altered', hasBadRows: false },
+    seedsMax: 100,
+  },
+  {
     code: 'FW',
     what: 'A run that ends for another reason still writes its farewell when the claim is lost meanwhile.',
     source: [

@@ -221,8 +221,11 @@ class Simulation {
     const clock = new VirtualClock(this.world, process, new Chance(this.#scenario.seed, `clock ${process.number}`));
     const purpose = this.#server.record === null ? 'start' : 'resume';
     await using claim = (await database.claim(this.#plan, purpose, signal)) as SimulatedTableClaim;
-    const observer = (event: MigrationEvent): void => this.#observe(process, event);
     const controls = new Controls(engineOptions(this.#scenario));
+    const observer = (event: MigrationEvent): void => {
+      this.#observe(process, event);
+      if (event.kind === 'phase-entered' && process === this.#process) this.#verifyAgain(event.phase, controls);
+    };
     try {
       await runMigration({ plan: this.#plan, claim, clock, controls, signals: [], observer }, signal);
     } finally {
@@ -264,12 +267,22 @@ class Simulation {
     this.#phase = phase;
     if (phase === 'finish-shadow') {
       // Rows may be compared from here on.
-      this.#spoilRow();
+      if (!this.#scenario.verifiesAgain) this.#spoilRow();
       counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
     }
     if (phase !== this.#endingPhase) return;
     this.#endingPhase = null;
     this.#endAt = this.#stepsUntilEnding(this.#runs - 1);
+  }
+
+  /** At most once in each run of the tool. That it was asked for is durable when the phase is entered. */
+  #verifyAgain(phase: Phase, controls: Controls): void {
+    if (!this.#scenario.verifiesAgain) return;
+    const isAsked = controls.verificationsAsked > 0;
+    if (phase === 'verify' && isAsked) {
+      this.world.count('verified again');
+      this.#spoilRow();
+    } else if (phase === 'await-cutover' && !isAsked) controls.verifyAgain('operator');
   }
 
   /** Plants the row that verification must find. */

@@ -123,6 +123,8 @@ export interface Scenario {
   readonly applyWorkers: number;
   readonly chunkRows: number;
   readonly isVerifying: boolean;
+  /** Whether the operator asks for all rows to be compared once more when the swap is at hand, in each run. */
+  readonly verifiesAgain: boolean;
   readonly flushIntervalMs: number;
   /** After so long without a change the table counts as not written. */
   readonly quietAfterMs: number;
@@ -153,13 +155,14 @@ export function scenarioOf(seed: number, bias: Partial<Scenario>): Scenario {
     // Seeds are what they were before there was this.
     changesInPlace: new Chance(seed, 'in place').hits(0.5),
     ...finishingOf(new Chance(seed, 'finishing')),
+    verifiesAgain: new Chance(seed, 'verifies again').hits(0.15),
     ...bias,
   };
   return {
     ...scenario,
     changesInPlace: scenario.changesInPlace && !scenario.hasCollation && !scenario.hasLongerKey,
     isOrderKnown: scenario.isOrderKnown && !scenario.hasCollation,
-    plantedRow: scenario.isVerifying ? scenario.plantedRow : 'none',
+    plantedRow: scenario.isVerifying || scenario.verifiesAgain ? scenario.plantedRow : 'none',
   };
 }
 
