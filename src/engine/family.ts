@@ -175,11 +175,12 @@ function newAttempt(): Attempt {
   return { brought: new Map(), begun: new Condition(), outcome: null };
 }
 
-/** They are read from the same controls; where an operator has just changed them, the shorter times hold for all. */
+/** They are read from the same controls; where an operator has just changed them, the more careful ones hold for all. */
 function optionsOfAll(options: readonly CutoverOptions[]): CutoverOptions {
-  const limits = {
+  const limits: CutoverOptions = {
     lockTimeoutMs: Math.min(...options.map(({ lockTimeoutMs }) => lockTimeoutMs)),
     holdTimeoutMs: Math.min(...options.map(({ holdTimeoutMs }) => holdTimeoutMs)),
+    oldSnapshots: options.every(({ oldSnapshots }) => oldSnapshots === 'ignore') ? 'ignore' : 'wait',
   };
   if (options.some(({ onBlockerEnded }) => onBlockerEnded === undefined)) return limits;
   const onBlockerEnded = (blocker: string): void => {

@@ -5,7 +5,7 @@ import type { MigrationId, Plan } from '../../src/engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, FamilyClaim } from '../../src/engine/ports.ts';
 import { settle } from '../support/virtual-clock.ts';
 
-const OPTIONS: CutoverOptions = { lockTimeoutMs: 2000, holdTimeoutMs: 5000 };
+const OPTIONS: CutoverOptions = { lockTimeoutMs: 2000, holdTimeoutMs: 5000, oldSnapshots: 'ignore' };
 const SWAPPED: CutoverOutcome = { kind: 'swapped', blockedMs: 7 };
 const ended = new MigrationError('CLAIM_LOST', 'The claim is gone.');
 const none = async (): Promise<void> => undefined;
@@ -46,7 +46,7 @@ describe('an attempt of a family', () => {
       const sooner = first.attempt({ ...OPTIONS, lockTimeoutMs: 500 }, async () => void drained.push('first'), alive);
       expect(await Promise.all([sooner, later])).toEqual([outcome, outcome]);
     }
-    expect(attempts).toEqual(Array.from({ length: 2 }, () => ({ lockTimeoutMs: 500, holdTimeoutMs: 5000 })));
+    expect(attempts).toEqual(Array.from({ length: 2 }, () => ({ ...OPTIONS, lockTimeoutMs: 500 })));
     expect(drained).toEqual(['first', 'second', 'first', 'second']);
   });
 
