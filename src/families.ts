@@ -26,7 +26,7 @@ export interface FamilyPlanResult {
 
 /** As `planMigration`, of several tables that are to be swapped together. */
 export async function planFamily(options: FamilyOptions & Pick<RunOptions, 'pace'>): Promise<FamilyPlanResult> {
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   const asked = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);
@@ -45,7 +45,7 @@ export async function planFamily(options: FamilyOptions & Pick<RunOptions, 'pace
  */
 export async function migrateFamily(asked: FamilyOptions & RunOptions): Promise<readonly MigrationResult[]> {
   const options = { ...asked, controls: controlsOf(asked) };
-  const signal = signalOf(options);
+  using signal = signalOf(options);
   const changes = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);

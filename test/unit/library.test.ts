@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { MigrationError, migrateFamily, planMigration } from '../../src/index.ts';
+import { MigrationError, migrateFamily, planFamily, planMigration } from '../../src/index.ts';
 
 describe('the library', () => {
   const change = { url: 'mysql://root@127.0.0.1:1/shop', alter: 'ALTER TABLE t ADD a INT' };
@@ -18,7 +19,11 @@ describe('the library', () => {
     await expect(planMigration({ ...change, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
-  test('refuses a family of one table before it connects', async () => {
-    await expect(migrateFamily({ url: change.url, changes: [change] })).rejects.toMatchObject({ code: 'BAD_USAGE' });
+  test('refuses a family of one table before it connects, and lets go of the signal', async () => {
+    const { signal } = new AbortController();
+    for (const call of [migrateFamily, planFamily]) {
+      await expect(call({ url: change.url, changes: [change], signal })).rejects.toMatchObject({ code: 'BAD_USAGE' });
+    }
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
