@@ -224,7 +224,6 @@ export type CollisionCause =
 export interface TablePair extends RowWriter {
   /** Creates the empty shadow. A shadow that this migration left behind is dropped first. */
   createShadow(signal: AbortSignal): Promise<void>;
-  dropShadow(signal: AbortSignal): Promise<void>;
   /** Builds what was deferred (indexes) and gathers statistics. Safe to repeat. */
   finishShadow(signal: AbortSignal): Promise<void>;
   /** Whether comparing rows beside `finishShadow` takes less time than after it. */

@@ -20,7 +20,7 @@ import { quoteName, quoteTable } from './statements.ts';
  */
 export async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const shadow = quoteTable(plan.shadow);
-  await dropShadow(session, plan, signal);
+  await session.execute(`DROP TABLE IF EXISTS ${shadow}`, signal);
   await session.execute(`CREATE TABLE ${shadow} LIKE ${quoteTable(plan.source)}`, signal);
   // A copy of nothing costs nothing; done instantly, the change would use up one of the table's 64 row versions (MySQL).
   const change = `ALTER TABLE ${shadow} ${withAlgorithm('ALGORITHM=COPY', plan.clauses)}`;
@@ -31,11 +31,6 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   const dropped = plan.deferredIndexes.filter((name) => described.indexes.some((index) => index.name === name));
   if (dropped.length === 0) return;
   await session.execute(`ALTER TABLE ${shadow} ${dropped.map((name) => `DROP INDEX ${quoteName(name)}`).join(', ')}`, signal);
-}
-
-/** Drops the shadow, if it is there. */
-export async function dropShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  await session.execute(`DROP TABLE IF EXISTS ${quoteTable(plan.shadow)}`, signal);
 }
 
 /** What a shadow is finished with. */

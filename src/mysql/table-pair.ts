@@ -14,7 +14,7 @@ import * as statements from './row-statements.ts';
 import { createRowWriter, insertChecked, type InsertResult, keysPerStatement, type WriterParts } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
 import { type FinisherOptions, namingBlockers, ShadowFinisher } from './shadow-finisher.ts';
-import { createShadow, dropShadow } from './shadow.ts';
+import { createShadow } from './shadow.ts';
 
 /** What a pair is made of. */
 export interface PairOptions extends FinisherOptions {
@@ -75,10 +75,6 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
     async createShadow(signal) {
       shadow.forget();
       await namingBlockers(options, (session) => createShadow(session, plan, signal), signal);
-    },
-    async dropShadow(signal) {
-      shadow.forget();
-      await withSession((session) => dropShadow(session, plan, signal), signal);
     },
     isFinishedWhileCompared: true,
     async finishShadow(signal) {

@@ -22,7 +22,7 @@ import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
-import { createShadowBuilder, fingerprintOf, readUnfinished } from './shadow.ts';
+import { fingerprintOf, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
 import { checkPlanned, createSourceCheck, type SourceCheck } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
@@ -120,7 +120,6 @@ export class ClaimedTable implements TableClaim {
       keyColumns: keyColumns(plan, this.#source),
       sessions: this.#working,
       conversionSettings: this.#order.server.conversionSettings,
-      shadow: createShadowBuilder(plan),
       ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
     });
   }

@@ -12,20 +12,16 @@ import { dropSlotAndPublication, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
+import { dropShadow } from './shadow.ts';
 import { quoteName, quoteText } from './statements.ts';
 import { dropInSteps } from './table-drop.ts';
-import type { ShadowBuilder } from './table-pair.ts';
 
 /** The process of a replication connection that was closed needs a moment to let go of its slot. */
 const slotLimitMs = 10_000;
 const pollMs = 20;
 
 /** Takes the claim (`Database.claimToGiveUp`) without a look at the source, which may be gone or another table. */
-export async function claimToGiveUp(
-  server: Server,
-  { plan, shadow }: { readonly plan: Plan; readonly shadow: ShadowBuilder },
-  signal: AbortSignal,
-): Promise<ClaimToGiveUp> {
+export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp> {
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({}, signal) });
   const misuse = (): never => {
@@ -51,7 +47,7 @@ export async function claimToGiveUp(
       await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
       const drop = async (session: Session): Promise<void> => {
-        await shadow.drop(session, signal);
+        await dropShadow(session, plan, signal);
         // Each attempt of a cutover makes it, before it asks for a lock.
         await dropEmptySchema(session, plan.retired, signal);
       };

@@ -18,7 +18,6 @@ import { createNativeClaims } from './native-claim.ts';
 import { findObstacles } from './obstacles.ts';
 import { makePlan } from './planner.ts';
 import { openServer, type Server } from './server.ts';
-import { createShadowBuilder } from './shadow.ts';
 import { createRetiredTables } from './retired-tables.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteText } from './statements.ts';
@@ -45,7 +44,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     findObstacles: (plan, signal) => findAll([plan], signal),
     claim: (plan, purpose, signal) => claimTable({ server, options }, plan, purpose, signal),
     families: createFamilies({ server, options }, { planner, findObstacles: findAll }),
-    claimToGiveUp: (plan, signal) => claimToGiveUp(server, { plan, shadow: createShadowBuilder(plan) }, signal),
+    claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
     retiredTables: createRetiredTables(server),

@@ -16,7 +16,6 @@ import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartit
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-import type { ShadowBuilder } from './table-pair.ts';
 import { readStreamMarks, type StreamMarks } from './unstreamed-changes.ts';
 
 /** What a shadow still lacks, and what it was made from. */
@@ -35,13 +34,9 @@ export interface Unfinished {
   readonly renewedIdentities?: readonly number[];
 }
 
-/** The builder of a plan's shadow. */
-export function createShadowBuilder(plan: Plan): ShadowBuilder {
-  return {
-    create: (session, signal) => inTransaction(session, () => createShadow(session, plan, signal), signal),
-    drop: (session, signal) => dropShadow(session, plan, signal),
-    finish: (session, isGentle, signal) => finishShadow(session, { plan, isGentle }, signal),
-  };
+/** Creates the empty shadow; one that was left is dropped first. All of it happens or nothing. Takes ACCESS SHARE on the source. */
+export async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  await inTransaction(session, () => makeShadow(session, plan, signal), signal);
 }
 
 /**
@@ -168,7 +163,7 @@ export async function readUnfinished(session: Session, plan: Plan, signal: Abort
 
 const notePrefix = 'The shadow of a table, made by TableShift. ';
 
-async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const source = await readTable(session, plan.source, signal);
   if (source === null) throw changed(plan, 'is gone');
   const { schema } = plan.shadow;
@@ -210,7 +205,7 @@ async function createShadow(session: Session, plan: Plan, signal: AbortSignal): 
 }
 
 /** Never CASCADE: what somebody else made upon the shadow is reported, not dropped. Safe to run twice. */
-async function dropShadow(session: Session, { shadow, options }: Plan, signal: AbortSignal): Promise<void> {
+export async function dropShadow(session: Session, { shadow, options }: Plan, signal: AbortSignal): Promise<void> {
   const [schema] = await session.query(
     `SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(shadow.schema)}`,
     signal,
@@ -237,9 +232,9 @@ async function dropTwins(session: Session, { schema }: TableName, signal: AbortS
 /**
  * Builds what was left out, then gathers statistics. An index is built without blocking the writes of the changes that go on
  * meanwhile; it waits for transactions that are older than it, without a limit but the signal. One that was left half-built
- * is dropped first. VACUUM takes SHARE UPDATE EXCLUSIVE on the shadow.
+ * is dropped first. VACUUM takes SHARE UPDATE EXCLUSIVE on the shadow. `isGentle`: with one process of the server.
  */
-async function finishShadow(
+export async function finishShadow(
   session: Session,
   { plan, isGentle }: { readonly plan: Plan; readonly isGentle: boolean },
   signal: AbortSignal,

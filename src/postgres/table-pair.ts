@@ -17,14 +17,7 @@ import {
 } from './row-statements.ts';
 import { createRowWriter, insertChecked, type WriterPlace } from './row-writer.ts';
 import type { Row, Session, SessionPool } from './session.ts';
-
-/** What building and finishing the shadow is; its statements are in shadow.ts. */
-export interface ShadowBuilder {
-  create(session: Session, signal: AbortSignal): Promise<void>;
-  drop(session: Session, signal: AbortSignal): Promise<void>;
-  /** `isGentle`: with one process of the server. */
-  finish(session: Session, isGentle: boolean, signal: AbortSignal): Promise<void>;
-}
+import { createShadow, finishShadow } from './shadow.ts';
 
 export interface TablePairOptions {
   readonly plan: Plan;
@@ -32,7 +25,6 @@ export interface TablePairOptions {
   readonly keyColumns: readonly KeyColumn[];
   readonly sessions: SessionPool;
   readonly conversionSettings: ConversionSettings;
-  readonly shadow: ShadowBuilder;
   /** Whether indexes are built by one process of the server. */
   readonly isGentle?: () => boolean;
 }
@@ -44,7 +36,7 @@ export interface PostgresTablePair extends TablePair {
 
 /** Opens the pair. The shadow need not exist yet. */
 export function openTablePair(options: TablePairOptions): PostgresTablePair {
-  const { plan, keyColumns, sessions, shadow, isGentle } = options;
+  const { plan, keyColumns, sessions } = options;
   const layout = layoutOnce(options);
   const isKeyOneNumber = isWholeNumber(keyColumns);
   const place: WriterPlace = {
@@ -68,16 +60,13 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     },
     async createShadow(signal) {
       layout.forget();
-      await sessions.withSession((session) => shadow.create(session, signal), signal);
-    },
-    async dropShadow(signal) {
-      layout.forget();
-      await sessions.withSession((session) => shadow.drop(session, signal), signal);
+      await sessions.withSession((session) => createShadow(session, plan, signal), signal);
     },
     // Before the VACUUM each row of the shadow costs more to read, which takes what is gained.
     isFinishedWhileCompared: false,
     async finishShadow(signal) {
-      await sessions.withSession((session) => shadow.finish(session, isGentle?.() ?? false, signal), signal);
+      const isGentle = options.isGentle?.() ?? false;
+      await sessions.withSession((session) => finishShadow(session, { plan, isGentle }, signal), signal);
       // Unique keys that were built now count for collisions from here on.
       layout.forget();
     },

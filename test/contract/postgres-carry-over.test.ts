@@ -12,7 +12,7 @@ import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { createShadowBuilder } from '../../src/postgres/shadow.ts';
+import { createShadow, finishShadow } from '../../src/postgres/shadow.ts';
 import type { CarryOver } from '../../src/postgres/swap.ts';
 import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
@@ -53,17 +53,16 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
   }: Migrating): Promise<void> => {
     const plan = await planPostgres({ server: by, schema, clauses, options: { materializedViews: 'recreate' } });
     await using claim = await takeClaim(by, { table: plan.source, migration: plan.id }, never);
-    const shadow = createShadowBuilder(plan);
     {
       await using session = await claim.openSession({}, never);
-      await shadow.create(session, never);
+      await createShadow(session, plan, never);
       const columns = plan.columns.map((pair) => `"${pair.shadow}"`).join(', ');
       const values = plan.columns.map((pair) => pair.using ?? `"${pair.source}"`).join(', ');
       await session.execute(
         `INSERT INTO ${plan.shadow.schema}.t (${columns}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${schema.name}.t`,
         never,
       );
-      await shadow.finish(session, false, never);
+      await finishShadow(session, { plan, isGentle: false }, never);
     }
     await whileCopied?.(plan);
     const lockedWriter = (session: Session): RowWriter =>

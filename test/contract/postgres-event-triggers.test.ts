@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findObstacles } from '../../src/postgres/obstacles.ts';
 import type { Server } from '../../src/postgres/server.ts';
-import { createShadowBuilder } from '../../src/postgres/shadow.ts';
+import { createShadow } from '../../src/postgres/shadow.ts';
 import {
   createPostgresSchema,
   never,
@@ -58,7 +58,7 @@ describe.each([15, 18] as const)('an event trigger on PostgreSQL %i', (version) 
     const expected = [['EVENT_TRIGGERS', expect.stringMatching(said)]];
     expect(shownObstacles(await findObstacles(tool, [plan], never))).toEqual(expected);
     await using session = await tool.openSession({}, never);
-    await expect(createShadowBuilder(plan).create(session, never)).rejects.toMatchObject({
+    await expect(createShadow(session, plan, never)).rejects.toMatchObject({
       code: 'SHADOW_CHANGED',
       message: expect.stringMatching(said),
     });

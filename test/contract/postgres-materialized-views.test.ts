@@ -13,7 +13,7 @@ import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { createShadowBuilder } from '../../src/postgres/shadow.ts';
+import { createShadow, dropShadow } from '../../src/postgres/shadow.ts';
 import {
   createPostgresSchema,
   never,
@@ -129,7 +129,6 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
     const plan = await planPostgres({ server, schema, clauses: 'RENAME a TO b', options });
     await using claim = await takeClaim(server, { table: plan.source, migration: plan.id }, never);
     await using session = await claim.openSession({}, never);
-    const shadow = createShadowBuilder(plan);
     const twins = `SELECT c.relname FROM pg_class AS c WHERE c.relkind = 'm' AND c.relnamespace = to_regnamespace('${plan.shadow.schema}')`;
     const attempt = (cutover: Cutover): ReturnType<Cutover['attempt']> =>
       cutover.attempt({ lockTimeoutMs: 5000, holdTimeoutMs: 20_000 }, async () => undefined, never);
@@ -142,13 +141,13 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
     const run = (): Cutover =>
       createCutover({ flavour: server.flavour, plan, claim, lockedWriter, carryOver: createCarryOver([plan]) });
 
-    await shadow.create(session, never);
+    await createShadow(session, plan, never);
     await run().prepare?.(never);
     expect(await application.run(twins)).toEqual([{ relname: 'seen' }]);
-    await shadow.drop(session, never);
+    await dropShadow(session, plan, never);
     expect(await application.run(twins)).toEqual([]);
 
-    await shadow.create(session, never);
+    await createShadow(session, plan, never);
     await application.run(`INSERT INTO ${plan.shadow.schema}.t SELECT * FROM t`);
     await run().prepare?.(never);
     const resumed = run();

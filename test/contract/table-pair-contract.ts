@@ -23,15 +23,6 @@ export function describeTablePairContract(open: OpenFixture): void {
       expect(await f.rows('shadow')).toEqual([]);
     });
 
-    test('dropping the shadow can be repeated', async () => {
-      await using f = await open();
-      await using claim = await claimWithShadow(f);
-      await claim.pair.dropShadow(never);
-      await claim.pair.dropShadow(never);
-      expect(await f.rows('shadow')).toBeNull();
-      expect(await f.rows('source')).toEqual(rowsOf(1, 2, 3, 5, 9, 10));
-    });
-
     test('finishing the shadow can be repeated and changes no row', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);

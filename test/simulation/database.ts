@@ -47,7 +47,7 @@ export class SimulatedDatabase implements Database {
     );
   }
 
-  async claim(plan: Plan, purpose: 'start' | 'resume', signal: AbortSignal): Promise<TableClaim> {
+  async claim(plan: Plan, purpose: 'start' | 'resume', signal: AbortSignal): Promise<SimulatedTableClaim> {
     const { server, process } = this.#client;
     const begin = () => {
       if (server.holder !== null && server.holder.isAlive && server.holder !== process) {

@@ -26,7 +26,7 @@ export async function claimFamily(
   for (const { server, order, plan } of tables) {
     const database = new SimulatedDatabase(server, process, order);
     const purpose = server.record === null ? 'start' : 'resume';
-    members.push((await database.claim(plan, purpose, signal)) as SimulatedTableClaim);
+    members.push(await database.claim(plan, purpose, signal));
   }
   return new SimulatedFamilyClaim(
     tables.map(({ server }) => new Client(server, process)),

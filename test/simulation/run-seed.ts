@@ -6,7 +6,7 @@ import { Controls } from '../../src/engine/controls.ts';
 import { runMigration } from '../../src/engine/migration.ts';
 import type { Phase, Plan } from '../../src/engine/model.ts';
 import { Chance } from './chance.ts';
-import { SimulatedDatabase, type SimulatedTableClaim, simulatedPlan } from './database.ts';
+import { SimulatedDatabase, simulatedPlan } from './database.ts';
 import { engineOptions } from './engine-options.ts';
 import { FamilySimulation } from './family-simulation.ts';
 import { Judge, Violation } from './judge.ts';
@@ -220,7 +220,7 @@ class Simulation {
     const database = new SimulatedDatabase(this.#server, process, this.#order);
     const clock = new VirtualClock(this.world, process, new Chance(this.#scenario.seed, `clock ${process.number}`));
     const purpose = this.#server.record === null ? 'start' : 'resume';
-    await using claim = (await database.claim(this.#plan, purpose, signal)) as SimulatedTableClaim;
+    await using claim = await database.claim(this.#plan, purpose, signal);
     const controls = new Controls(engineOptions(this.#scenario));
     const observer = (event: MigrationEvent): void => {
       this.#observe(process, event);

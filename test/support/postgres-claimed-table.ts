@@ -43,6 +43,7 @@ export async function claimPostgresTable(
     id,
     hash: 'hash',
     source,
+    options: { key: null, deferIndexes: 'auto' },
     shadow: { schema: `tableshift_${id}`, table: source.table },
     retired: { schema: `tableshift_retired_${id}`, table: source.table },
     key: {
@@ -72,20 +73,12 @@ export async function claimPostgresTable(
     keyColumns: [{ name: 'id', attnum: 1, type: 'integer' }],
     sessions,
     conversionSettings: server.conversionSettings,
-    shadow: {
-      async create(session) {
-        await session.execute(
-          `CREATE SCHEMA ${plan.shadow.schema};
-           CREATE TABLE ${plan.shadow.schema}.${source.table} (LIKE ${source.schema}.${source.table} INCLUDING ALL);
-           ALTER TABLE ${plan.shadow.schema}.${source.table} ADD COLUMN extra integer NOT NULL DEFAULT 7`,
-          never,
-        );
-      },
-      drop: async () => undefined,
-      finish: async () => undefined,
-    },
   });
-  await pair.createShadow(never);
+  const shadow = `${plan.shadow.schema}.${source.table}`;
+  const creation = `CREATE SCHEMA ${plan.shadow.schema};
+    CREATE TABLE ${shadow} (LIKE ${source.schema}.${source.table} INCLUDING ALL);
+    ALTER TABLE ${shadow} ADD COLUMN extra integer NOT NULL DEFAULT 7`;
+  await sessions.withSession((session) => session.execute(creation, never), never);
   await pair.copyRange({ after: null, through: null }, 'collide', never);
   const cutover = createCutover({
     flavour: server.flavour,
