@@ -11,6 +11,7 @@ import { CutoverRunner } from './cutover.ts';
 import { asRunError, MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
 import type { Seat } from './family.ts';
+import { sayFarewell } from './farewell.ts';
 import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
@@ -29,9 +30,6 @@ import { followSignal, runTogether, runWithBackground } from './tasks.ts';
 import { Throttler } from './throttler.ts';
 import { TransactionTimeSignal } from './transaction-time.ts';
 import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
-
-/** Limit on what is still done after an abort: the last checkpoint. */
-const FAREWELL_MS = 5000;
 
 export interface MigrationRun {
   readonly plan: Plan;
@@ -102,7 +100,7 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
     await meet('settlement', signal);
     await inTurn(() => settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal), signal);
   } catch (reason) {
-    await sayFarewell(run, { reason, last: null });
+    await leave(run, { reason, last: null });
     throw reason;
   }
   await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
@@ -148,33 +146,20 @@ async function openStream(run: MigrationRun, checkpoint: Checkpoint | null, sign
   try {
     return await retry('opening the change stream', open, { clock: run.clock, observer: run.observer }, signal);
   } catch (reason) {
-    await sayFarewell(run, { reason, last: null });
+    await leave(run, { reason, last: null });
     throw reason;
   }
 }
 
-/**
- * The last checkpoint, if there is one to save, and the reason of the end, despite the abort, within a limit of its own. What
- * cannot be saved now is done again by the resume.
- */
-async function sayFarewell(
+/** Saves the last checkpoint, if there is one to save, and the reason of the end. */
+async function leave(
   { claim: { checkpoints, lost }, clock }: MigrationRun,
   { reason, last }: { readonly reason: unknown; readonly last: Checkpoint | null },
 ): Promise<void> {
-  if (lost.aborted) return;
-  const failure = asRunError(reason);
-  const limit = new AbortController();
-  const stopFollowing = followSignal(lost, limit);
-  const farewell = async (): Promise<void> => {
-    if (last !== null) await checkpoints.save(last, limit.signal);
-    await checkpoints.conclude('open', failure, limit.signal);
-    limit.abort(new MigrationError('INTERRUPTED', 'The farewell is over.'));
-  };
-  const timer = clock
-    .sleep(FAREWELL_MS, limit.signal)
-    .then(() => limit.abort(new MigrationError('INTERRUPTED', 'The farewell took too long.')));
-  await Promise.allSettled([farewell().catch((error: unknown) => limit.abort(error)), timer]);
-  stopFollowing();
+  await sayFarewell({ lost, clock }, async (signal) => {
+    if (last !== null) await checkpoints.save(last, signal);
+    await checkpoints.conclude('open', asRunError(reason), signal);
+  });
 }
 
 /** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
@@ -285,9 +270,9 @@ class Migration {
     let blockedMs: number;
     try {
       blockedMs = await runWithBackground((inner) => this.#phases(inner), background, signal);
-    } catch (error) {
-      await this.#sayFarewell(error);
-      throw error;
+    } catch (reason) {
+      await leave(this.#run, { reason, last: hasPerhapsSwapped(this.#phase) ? null : this.#snapshot().checkpoint });
+      throw reason;
     }
     const figures = {
       rowsCopied: this.#copier.rowsCopied,
@@ -462,11 +447,6 @@ class Migration {
       verification: this.#verifier.progress,
     };
     return { checkpoint, position };
-  }
-
-  async #sayFarewell(reason: unknown): Promise<void> {
-    const mayHaveSwapped = this.#phase === 'cutover' || this.#phase === 'clean-up';
-    await sayFarewell(this.#run, { reason, last: mayHaveSwapped ? null : this.#snapshot().checkpoint });
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {

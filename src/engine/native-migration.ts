@@ -10,16 +10,14 @@
 
 import { dropPatiently, type DropParts } from './clean-up.ts';
 import type { Controls } from './controls.ts';
-import { asMigrationError, asRunError, type MigrationError } from './errors.ts';
+import { asMigrationError, asRunError } from './errors.ts';
 import type { Observer } from './events.ts';
+import { sayFarewell } from './farewell.ts';
 import { denyLastStep, type NativeChange, type NativeClaim, type NativeMigration, type NativePlan } from './native-change.ts';
 import { type NativeResult, NativeRunner, noNativeWay } from './native-runner.ts';
-import type { Clock, MigrationState } from './ports.ts';
+import type { Clock } from './ports.ts';
 import { retry } from './retry.ts';
-import { followSignal, withinTime } from './tasks.ts';
-
-/** Limit on what is still done after an abort: the reason of the end. */
-const FAREWELL_MS = 5_000;
+import { followSignal } from './tasks.ts';
 
 /** What a native migration needs. */
 export interface NativeMigrationRun {
@@ -59,7 +57,8 @@ export async function runNativeMigration(run: NativeMigrationRun, signal: AbortS
     return { ...result, id: plan.id };
   } catch (thrown) {
     const error = hasBegun ? asRunError(thrown) : asMigrationError(thrown);
-    await sayFarewell(run, { error, state: hasBegun || error.isResumable || error.code === 'ABORTED' ? 'open' : 'aborted' });
+    const state = hasBegun || error.isResumable || error.code === 'ABORTED' ? 'open' : 'aborted';
+    await sayFarewell({ lost: claim.lost, clock }, (inner) => claim.checkpoints.conclude(state, error, inner));
     throw error;
   } finally {
     for (const stop of stopFollowing) stop();
@@ -135,15 +134,4 @@ function requestOf({ source, clauses, options }: NativeMigration): Parameters<Na
 
 function nothingLeft(elapsedMs: number): Omit<NativeResult, 'id'> {
   return { strategy: 'native', steps: 0, attempts: 0, elapsedMs };
-}
-
-/** Within a limit of its own, despite the abort. */
-async function sayFarewell(
-  { claim, clock }: NativeMigrationRun,
-  { error, state }: { readonly error: MigrationError; readonly state: MigrationState },
-): Promise<void> {
-  if (claim.lost.aborted) return;
-  const limit = { ms: FAREWELL_MS, clock, lateMessage: 'The farewell took too long.' };
-  const farewell = (signal: AbortSignal): Promise<void> => claim.checkpoints.conclude(state, error, signal);
-  await withinTime(limit, farewell, new AbortController().signal).catch(() => undefined);
 }

@@ -22,6 +22,12 @@ class Table {
   place: NativePlace | null = null;
   fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
   isLocked = false;
+  /** The claim is lost while the end is recorded. */
+  isLostAtEnd = false;
+
+  lose(): void {
+    this.lost.abort(new MigrationError('CLAIM_LOST', 'Another run has begun.'));
+  }
 
   /** The steps that are missing; refused where none is, as a server does. */
   readonly #find = async (): Promise<NativePlan> => {
@@ -46,7 +52,9 @@ class Table {
         save: async (place) => {
           this.place = place;
         },
-        conclude: async (state, failure) => {
+        conclude: async (state, failure, signal) => {
+          if (this.isLostAtEnd) this.lose();
+          signal.throwIfAborted();
           this.states.push([state, failureText(failure)]);
         },
       },
@@ -172,8 +180,12 @@ test('what was made ready may go in several tries, and the change is not taken f
 });
 
 test('a run whose claim is lost ends without a word in the bookkeeping, which another run may have by now', async () => {
-  const table = new Table();
-  table.lost.abort(new MigrationError('CLAIM_LOST', 'Another run has begun.'));
-  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-  expect(table.states).toEqual([]);
+  const before = new Table();
+  before.lose();
+  await expect(before.migrate('start')).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+  const meanwhile = new Table();
+  meanwhile.fault = failing('one', 'SESSION_STUCK');
+  meanwhile.isLostAtEnd = true;
+  await expect(meanwhile.migrate('start')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
+  expect([...before.states, ...meanwhile.states]).toEqual([]);
 });

@@ -440,13 +440,7 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
   {
     code: 'FW',
     what: 'A run that ends for another reason still writes its farewell when the claim is lost meanwhile.',
-    source: [
-      {
-        file: 'migration.ts',
-        find: 'const stopFollowing = followSignal(lost, limit);',
-        replace: 'const stopFollowing = (): void => {};',
-      },
-    ],
+    source: [{ file: 'farewell.ts', find: 'farewell, lost)', replace: 'farewell, new AbortController().signal)' }],
     bias: {
       hasAddedUnique: true,
       hasDuplicates: true,
