@@ -248,16 +248,21 @@ export class ChangeApplier {
       each(some, async (part, inner) => {
         if ((await this.#insert(part, writer, inner)) === 'collided') collided.push(part);
       });
-    const isUpserted = (key: RowKey): boolean => writer.upsertRows !== undefined && batch.get(key)?.kind === 'upsert';
+    const upsertRows = writer.upsertRows?.bind(writer);
+    const isUpserted = (key: RowKey): boolean => upsertRows !== undefined && batch.get(key)?.kind === 'upsert';
     const replaced = keys.filter((key) => !isUpserted(key));
     await deleteAll(replaced);
     await insertAll(replaced.filter((key) => batch.get(key)?.kind !== 'delete'));
-    const refused: RowKey[] = [];
-    await each(keys.filter(isUpserted), async (part, inner) => {
-      if ((await this.#upsert(part, writer, inner)) === 'collided') refused.push(...part);
-    });
-    await deleteAll(refused);
-    await insertAll(refused);
+    if (upsertRows !== undefined) {
+      const refused: RowKey[] = [];
+      await each(keys.filter(isUpserted), async (part, inner) => {
+        // A repetition after an unknown outcome changes its own rows.
+        const upsert = (): ReturnType<typeof upsertRows> => upsertRows(part, inner);
+        if ((await this.#attempt('changing rows in place', writer, upsert, inner)) === 'collided') refused.push(...part);
+      });
+      await deleteAll(refused);
+      await insertAll(refused);
+    }
     let cleared = 0;
     // One after the other: a part may take out rows of another.
     for (const part of collided) cleared += await this.#insertClearing(part, writer, signal);
@@ -306,12 +311,6 @@ export class ChangeApplier {
 
   async #delete(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<void> {
     await this.#attempt('deleting changed rows', writer, () => writer.deleteRows(keys, signal), signal);
-  }
-
-  /** A repetition after an unknown outcome changes its own rows. */
-  async #upsert(keys: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<'upserted' | 'collided'> {
-    const upsert = async (): Promise<'upserted' | 'collided'> => (await writer.upsertRows?.(keys, signal)) ?? 'collided';
-    return await this.#attempt('changing rows in place', writer, upsert, signal);
   }
 
   /** A repetition after an unknown outcome meets its own rows; deleting them first makes it safe. */

@@ -48,7 +48,7 @@ export class Condition {
 
   /** Resolves at the next `notify` or after `ms`, whichever is first. */
   async changedWithin(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-    await raceWithTime({ ms, clock }, (inner) => this.changed(inner), signal);
+    await firstOf([(inner) => this.changed(inner), (inner) => clock.sleep(ms, inner)], signal);
   }
 
   /** Resolves when `isSo`, which is asked now and at each `notify`, or after `ms`. */
@@ -56,7 +56,7 @@ export class Condition {
     const becomes = async (inner: AbortSignal): Promise<void> => {
       while (!isSo()) await this.becomes(isSo, inner);
     };
-    if (!isSo()) await raceWithTime({ ms, clock }, becomes, signal);
+    if (!isSo()) await firstOf([becomes, (inner) => clock.sleep(ms, inner)], signal);
   }
 
   /** Those of signals with which nobody waits any more. */
@@ -220,25 +220,11 @@ export class Turnstile {
     // Whoever left the queue must not let those behind him pass those before him.
     this.#last = signal === undefined ? own : before.then(() => own);
     try {
-      await (signal === undefined ? before : unlessAborted(before, signal));
+      await (signal === undefined ? before : firstOf([() => before, untilAborted], signal));
       return await work();
     } finally {
       release();
     }
-  }
-}
-
-/** Resolves with the promise, which never rejects, or rejects with the signal's reason. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = new Condition();
-  const over = new AbortController();
-  const stop = followSignal(signal, over);
-  try {
-    await Promise.race([promise, quietly(aborted.changed(over.signal), over.signal)]);
-    signal.throwIfAborted();
-  } finally {
-    stop();
-    over.abort(new MigrationError('INTERRUPTED', 'This wait is over.'));
   }
 }
 
@@ -282,15 +268,14 @@ function beginFollowing(signal: AbortSignal): Following {
 const waitIsOver = new MigrationError('INTERRUPTED', 'This wait is over.');
 const workIsOver = new MigrationError('INTERRUPTED', 'The work that this served is over.');
 
-async function raceWithTime(
-  { ms, clock }: { readonly ms: number; readonly clock: Clock },
-  wait: Task,
-  signal: AbortSignal,
-): Promise<void> {
+const untilAborted: Task = (signal) => new Condition().changed(signal);
+
+/** Resolves with the first of these waits, and aborts the others; rejects with the signal's reason. */
+async function firstOf(waits: readonly Task[], signal: AbortSignal): Promise<void> {
   const either = new AbortController();
   const stop = followSignal(signal, either);
   try {
-    await Promise.race([quietly(wait(either.signal), either.signal), quietly(clock.sleep(ms, either.signal), either.signal)]);
+    await Promise.race(waits.map((wait) => quietly(wait(either.signal), either.signal)));
     signal.throwIfAborted();
   } finally {
     either.abort(waitIsOver);
