@@ -16,7 +16,7 @@ import {
   type RecordedMigration,
   type Saved,
 } from '../sessions/bookkeeping.ts';
-import { serverErrno } from './errors.ts';
+import { isUnknownTable } from './errors.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -92,7 +92,7 @@ export async function findMigrations(
     );
     return rows.map(migrationFrom);
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (isUnknownTable(error)) return [];
     throw error;
   }
 }
@@ -175,10 +175,4 @@ export function isBookkeeping(table: TableName): boolean {
 /** ISO 8601 in UTC with milliseconds; sessions have the time zone +00:00. */
 export function isoTime(expression: string): string {
   return `CONCAT(LEFT(DATE_FORMAT(${expression}, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')`;
-}
-
-/** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE. */
-export function isMissing(error: unknown): boolean {
-  const errno = serverErrno(error);
-  return errno === 1049 || errno === 1146;
 }

@@ -48,6 +48,16 @@ export function isConnectionLoss(thrown: unknown): boolean {
   );
 }
 
+/** Whether a statement names a table, or a database, that is not there. */
+export function isUnknownTable(thrown: unknown): boolean {
+  return unknownTable.has(serverErrno(thrown) ?? 0);
+}
+
+/** Whether the server does not tell what was asked: it has no such table, or this user may not read it. */
+export function isUntold(thrown: unknown): boolean {
+  return isUnknownTable(thrown) || codeByErrno.get(serverErrno(thrown) ?? 0) === 'ACCESS_DENIED';
+}
+
 /** ER_SERVER_SHUTDOWN, aborted and net errors, ER_CONNECTION_KILLED (MariaDB), ER_SESSION_WAS_KILLED, idle time-out. */
 const lossErrnos: ReadonlySet<number> = new Set([
   1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 3169, 4031,
@@ -100,6 +110,8 @@ function codeOf(thrown: unknown): ErrorCode {
 
 /** ER_NO_SUCH_TABLE. */
 const noSuchTable = 1146;
+/** ER_BAD_DB_ERROR, ER_UNKNOWN_TABLE (of information_schema), ER_NO_SUCH_TABLE. */
+const unknownTable: ReadonlySet<number> = new Set([1049, 1109, noSuchTable]);
 /** plan-names.ts has its names. */
 const namesShadow = /_ts_new(?:_[a-z0-9]+)?'/;
 

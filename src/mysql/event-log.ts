@@ -3,7 +3,8 @@
 import type { EventLog } from '../engine/ports.ts';
 import * as log from '../sessions/event-log.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { isMissing, isoTime } from './bookkeeping.ts';
+import { isoTime } from './bookkeeping.ts';
+import { isUnknownTable } from './errors.ts';
 import type { Server } from './server.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -30,6 +31,6 @@ export function createEventLog(server: Server): EventLog {
     ago: (ms) => `UTC_TIMESTAMP(3) - INTERVAL ${ms * 1_000} MICROSECOND`,
     isoTime,
     replacement: (table, columns, rows) => `REPLACE INTO ${table} (${columns}) VALUES ${rows}`,
-    isMissing,
+    isMissing: isUnknownTable,
   });
 }

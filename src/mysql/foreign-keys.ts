@@ -3,7 +3,7 @@
 import type { CarriedForeignKey, FamilyMember, Plan, TableName } from '../engine/model.ts';
 import type { Column } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
-import { serverErrno } from './errors.ts';
+import { isUnknownTable } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { tokenise, type Token } from './sql-tokens.ts';
@@ -39,13 +39,10 @@ export async function readKeysOf(session: Session, table: TableName, signal: Abo
     const [created] = await session.query(`SHOW CREATE TABLE ${quoteTable(table)}`, signal);
     return parseForeignKeys(created?.['Create Table'] ?? '', table);
   } catch (error) {
-    if (noSuchTable.has(serverErrno(error) ?? 0)) return [];
+    if (isUnknownTable(error)) return [];
     throw error;
   }
 }
-
-/** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE. */
-const noSuchTable: ReadonlySet<number> = new Set([1049, 1146]);
 
 /** Whether both names are of one table for this server. */
 export function isSameTable(server: Pick<Server, 'ignoresNameCase'>, one: TableName, other: TableName): boolean {

@@ -9,7 +9,7 @@ import type { Plan, TableName } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
 import { claimName } from './claim.ts';
-import { serverErrno } from './errors.ts';
+import { isUntold } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Row, Session, SessionPool } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -31,17 +31,15 @@ export interface LockWaiterOptions {
 export function lockWaiters({ pool, server, plan, clock }: LockWaiterOptions): ThrottleSignal {
   const find = server.flavour.metadataLockSource === 'performance_schema' ? inPerformanceSchema : inMetadataLockInfo;
   const search = { tables: [plan.source, plan.shadow], marks: `${claimName(server, plan.source)}:%` };
-  let isUntold = false;
+  let isSilent = false;
   const sample = async (signal: AbortSignal): Promise<ThrottleSample> => {
-    if (isUntold) return untold;
+    if (isSilent) return untold;
     try {
       return judge(await pool.withSession((session) => find(session, search, signal), signal));
     } catch (error) {
       signal.throwIfAborted();
-      // The table is unknown or may not be read.
-      const errno = serverErrno(error);
-      if (errno === null || !untellingErrors.includes(errno)) throw error;
-      isUntold = true;
+      if (!isUntold(error)) throw error;
+      isSilent = true;
       return untold;
     }
   };
@@ -49,8 +47,6 @@ export function lockWaiters({ pool, server, plan, clock }: LockWaiterOptions): T
 }
 
 const untold = { pressure: 0, detail: 'the server does not tell who waits for locks' } as const;
-/** Access denied to the database, command denied, unknown database, no such table, unknown table of information_schema, PROCESS missing. */
-const untellingErrors = [1044, 1142, 1049, 1146, 1109, 1227];
 
 interface WaiterSearch {
   readonly tables: readonly TableName[];

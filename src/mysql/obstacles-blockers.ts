@@ -1,5 +1,6 @@
 /** What is missing for ending sessions that are in the way of a cutover, where that is asked for. */
 
+import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { serverErrno } from './errors.ts';
@@ -8,9 +9,6 @@ import { surely } from './lock-holders.ts';
 import { missingPrivileges } from './obstacles-privileges.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
-
-/** ER_TABLEACCESS_DENIED_ERROR; ER_DBACCESS_DENIED_ERROR; ER_SPECIFIC_ACCESS_DENIED_ERROR. */
-const deniedErrnos = [1142, 1044, 1227];
 
 /** Empty where sessions can be found and ended. Some are still spared by the server: those of users with SYSTEM_USER. */
 export async function blockerObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
@@ -37,9 +35,8 @@ async function unknownHolders(
     await session.query(`${surely(flavour)([plan.source], session.connectionId)} LIMIT 1`, signal);
   } catch (error) {
     signal.throwIfAborted();
-    const errno = serverErrno(error);
-    if (errno === null) throw error;
-    if (!flavour.isMariaDb && deniedErrnos.includes(errno)) {
+    if (serverErrno(error) === null) throw error;
+    if (!flavour.isMariaDb && error instanceof MigrationError && error.code === 'ACCESS_DENIED') {
       return await missingPrivileges(session, [['performance_schema', ['SELECT']]], signal);
     }
     return [unknown(flavour.isMariaDb ? missingPlugin : instrumentOff)];

@@ -1,22 +1,19 @@
 /** What the transactions of others take, from the counters of performance_schema. */
 
 import type { SessionTransactions, TableClaim } from '../engine/ports.ts';
-import { serverErrno } from './errors.ts';
+import { isUntold } from './errors.ts';
 import type { Session, SessionPool } from './session.ts';
 
 /** Counters are in picoseconds. */
 const PER_MS = 1e9;
 
-/** Access denied to the database, command denied, unknown database, no such table, unknown table of information_schema. */
-const untellingErrors = [1044, 1142, 1049, 1146, 1109];
-
 /** Asks no more once the server has not told. */
 export function transactionTimes(pool: SessionPool): NonNullable<TableClaim['readTransactions']> {
-  let isUntold = false;
+  let isSilent = false;
   return async (signal): Promise<readonly SessionTransactions[]> => {
-    if (isUntold) return [];
+    if (isSilent) return [];
     const told = await pool.withSession((session) => readTransactionTimes(session, signal), signal);
-    isUntold = told === null;
+    isSilent = told === null;
     return told ?? [];
   };
 }
@@ -38,8 +35,7 @@ export async function readTransactionTimes(
     }));
   } catch (error) {
     signal.throwIfAborted();
-    const errno = serverErrno(error);
-    if (errno === null || !untellingErrors.includes(errno)) throw error;
+    if (!isUntold(error)) throw error;
     return null;
   }
 }

@@ -1,6 +1,6 @@
 /** What numbers of the server's errors mean for the caller. */
 import { expect, test } from 'vitest';
-import { translate } from '../../src/mysql/errors.ts';
+import { isUnknownTable, isUntold, translate } from '../../src/mysql/errors.ts';
 import { isUnsupported } from '../../src/mysql/native-trial.ts';
 
 test.each([
@@ -24,3 +24,15 @@ test.each([
     expect(isUnsupported(translate(thrown, statement))).toBe(is);
   },
 );
+
+test.each([
+  ['a database that is not there', 1049, true, true],
+  ['a table of information_schema that this server lacks', 1109, true, true],
+  ['a table that is not there', 1146, true, true],
+  ['a table that may not be read', 1142, false, true],
+  ['a list that only who has PROCESS may read', 1227, false, true],
+  ['a statement that somebody ended', 1317, false, false],
+])('%s (error %i) is an unknown table: %s, and a server that does not tell: %s', (_, errno, isUnknown, isSilent) => {
+  const error = translate(Object.assign(new Error('said'), { errno, sqlState: 'HY000' }), 'Asking');
+  expect([isUnknownTable(error), isUntold(error)]).toEqual([isUnknown, isSilent]);
+});
