@@ -1,15 +1,14 @@
 /** Who keeps others from locking tables: the sessions that hold metadata locks on them, as an operator would name them. */
 
 import type { TableName } from '../engine/model.ts';
+import { beginningOf, STATEMENT_CHARS_MAX } from '../sessions/statement-text.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Row, Session } from './session.ts';
-import { quoteText } from './statements.ts';
+import { nameList, quoteText } from './statements.ts';
 
 /** More names than this help nobody. */
 const holdersMax = 10;
-/** Characters of a statement that are shown. */
-const statementLength = 120;
 /** Whoever has changed more rows than this would take longer to roll back than writers may wait. */
 const rowsModifiedMax = 100_000;
 
@@ -101,7 +100,7 @@ const ofBackups = ['START', 'FLUSH', 'WAIT_FLUSH', 'WAIT_DDL', 'WAIT_COMMIT', 'F
 function fromPerformanceSchema(tables: readonly TableName[], except: number): string {
   return `SELECT l.thread, t.PROCESSLIST_ID AS id, t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host,
       t.PROCESSLIST_COMMAND AS command, t.PROCESSLIST_TIME AS seconds,
-      LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT), ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
+      LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT), ${STATEMENT_CHARS_MAX + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
       l.isBackup, l.isDeliberate, x.trx_rows_modified AS rowsModified, e.XA_STATE = 'PREPARED' AS isPrepared,
       t.TYPE = 'BACKGROUND' OR t.PROCESSLIST_USER IS NULL AS isInternal,
       EXISTS (SELECT 1 FROM performance_schema.metadata_locks AS u WHERE u.OBJECT_TYPE = 'USER LEVEL LOCK'
@@ -126,7 +125,7 @@ function fromPerformanceSchema(tables: readonly TableName[], except: number): st
 /** MariaDB with the plug-in METADATA_LOCK_INFO, which lists granted locks only. */
 function fromMetadataLockInfo(tables: readonly TableName[], except: number): string {
   return `SELECT p.ID AS thread, p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
-      LEFT(p.INFO, ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
+      LEFT(p.INFO, ${STATEMENT_CHARS_MAX + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
       l.isBackup, l.isDeliberate, x.trx_rows_modified AS rowsModified, 0 AS isPrepared, 0 AS isInternal,
       p.ID IN (SELECT THREAD_ID FROM information_schema.METADATA_LOCK_INFO
         WHERE LOCK_TYPE = 'User lock' AND TABLE_SCHEMA LIKE 'tableshift:%') AS isOurs, NULL AS program
@@ -145,16 +144,12 @@ function fromMetadataLockInfo(tables: readonly TableName[], except: number): str
 /** Where neither can be read: open transactions, and running statements that name a table. Those that wait do not block. */
 function fromTransactions(tables: readonly TableName[], except: number): string {
   return `SELECT p.ID AS thread, p.ID AS id, p.USER AS user, p.HOST AS host, p.COMMAND AS command, p.TIME AS seconds,
-      LEFT(p.INFO, ${statementLength + 1}) AS statement, x.trx_started AS transactionSince, 0 AS isSure
+      LEFT(p.INFO, ${STATEMENT_CHARS_MAX + 1}) AS statement, x.trx_started AS transactionSince, 0 AS isSure
     FROM information_schema.PROCESSLIST AS p
     LEFT JOIN information_schema.INNODB_TRX AS x ON x.trx_mysql_thread_id = p.ID
     WHERE (x.trx_id IS NOT NULL OR ${tables.map(({ table }) => `LOCATE(${quoteText(table)}, p.INFO) > 0`).join(' OR ')}) AND p.ID NOT IN (${except}, CONNECTION_ID())
       AND COALESCE(p.STATE, '') <> 'Waiting for table metadata lock'
     ORDER BY p.TIME DESC, id`;
-}
-
-function nameList(tables: readonly TableName[]): string {
-  return tables.map(({ schema, table }) => `(${quoteText(schema)}, ${quoteText(table)})`).join(', ');
 }
 
 function textList(texts: readonly string[]): string {
@@ -204,11 +199,6 @@ export function describeSession(row: Row): string {
   const transactionSince = row['transactionSince'] ?? null;
   const since = transactionSince === null ? '' : ` in a transaction since ${transactionSince}`;
   const statement = row['statement'] ?? null;
-  const text = statement === null ? '' : `: ${shortened(statement)}`;
+  const text = statement === null ? '' : `: ${beginningOf(statement)}`;
   return `${row['isSure'] === '1' ? '' : 'perhaps '}${who}, ${doing}${since}${text}`;
-}
-
-function shortened(statement: string): string {
-  const text = statement.replaceAll(/\s+/g, ' ').trim();
-  return text.length <= statementLength ? text : `${text.slice(0, statementLength - 1)}…`;
 }

@@ -8,16 +8,15 @@
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
+import { beginningOf, STATEMENT_CHARS_MAX } from '../sessions/statement-text.ts';
 import { claimName } from './claim.ts';
 import { isUntold } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Row, Session, SessionPool } from './session.ts';
-import { quoteText } from './statements.ts';
+import { nameList, quoteText } from './statements.ts';
 
 /** Who comes to wait is noticed soon enough, and being asked costs the server something. */
 const ASK_EACH_MS = 1_000;
-/** Characters of a statement that are shown. */
-const STATEMENT_LENGTH = 120;
 
 /** What to look at. */
 export interface LockWaiterOptions {
@@ -61,7 +60,7 @@ function inPerformanceSchema(session: Session, { tables, marks }: WaiterSearch, 
        AND m.OBJECT_NAME LIKE ${quoteText(marks)} AND m.OWNER_THREAD_ID = ${thread})`;
   return session.query(
     `SELECT DISTINCT t.PROCESSLIST_ID AS id, t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host, t.PROCESSLIST_TIME AS seconds,
-       LEFT(t.PROCESSLIST_INFO, ${STATEMENT_LENGTH + 1}) AS statement
+       LEFT(t.PROCESSLIST_INFO, ${STATEMENT_CHARS_MAX + 1}) AS statement
      FROM performance_schema.metadata_locks AS w
      JOIN performance_schema.threads AS t ON t.THREAD_ID = w.OWNER_THREAD_ID
      WHERE w.LOCK_STATUS = 'PENDING' AND w.OBJECT_TYPE = 'TABLE' AND (w.OBJECT_SCHEMA, w.OBJECT_NAME) IN (${nameList(tables)})
@@ -84,7 +83,7 @@ async function inMetadataLockInfo(
 ): Promise<readonly Row[]> {
   const named = tables.map(({ table }) => `LOCATE(${quoteText(table)}, p.INFO) > 0`).join(' OR ');
   const waiting = `p.STATE = 'Waiting for table metadata lock' AND (${named})`;
-  const columns = `p.ID AS id, p.USER AS user, p.HOST AS host, p.TIME AS seconds, LEFT(p.INFO, ${STATEMENT_LENGTH + 1}) AS statement`;
+  const columns = `p.ID AS id, p.USER AS user, p.HOST AS host, p.TIME AS seconds, LEFT(p.INFO, ${STATEMENT_CHARS_MAX + 1}) AS statement`;
   const waiters = await session.query(
     `SELECT ${columns} FROM information_schema.PROCESSLIST AS p WHERE ${waiting} ORDER BY p.TIME_MS DESC`,
     signal,
@@ -101,21 +100,12 @@ async function inMetadataLockInfo(
   return waiters.filter((row) => !ours.includes(row['id']));
 }
 
-function nameList(tables: readonly TableName[]): string {
-  return tables.map(({ schema, table }) => `(${quoteText(schema)}, ${quoteText(table)})`).join(', ');
-}
-
 function judge(waiters: readonly Row[]): ThrottleSample {
   const [first] = waiters;
   if (first === undefined) return { pressure: 0, detail: 'nobody waits for a lock of ours' };
   const { id, user, host, seconds, statement } = first;
-  const text = statement == null ? '' : `: ${shortened(statement)}`;
+  const text = statement == null ? '' : `: ${beginningOf(statement)}`;
   const more = waiters.length === 1 ? '' : `, and ${waiters.length - 1} more`;
   const who = `connection ${id ?? ''} of ${user ?? ''} from ${host ?? ''}, waiting for ${seconds ?? '0'} s`;
   return { pressure: 1, detail: `waiting for a lock of ours: ${who}${text}${more}` };
-}
-
-function shortened(statement: string): string {
-  const text = statement.replaceAll(/\s+/g, ' ').trim();
-  return text.length <= STATEMENT_LENGTH ? text : `${text.slice(0, STATEMENT_LENGTH - 1)}…`;
 }

@@ -10,7 +10,7 @@ import { missingPrivileges, type Level } from './obstacles-privileges.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
-import { quoteTable, quoteText } from './statements.ts';
+import { nameList, quoteTable } from './statements.ts';
 
 /** A table, and all that are swapped with it. */
 export interface Asked extends ChangedMember {
@@ -62,10 +62,9 @@ async function danglingObstacles(
   keys: readonly ForeignKey[],
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const parents = keys.map(({ parent }) => `(${quoteText(parent.schema)}, ${quoteText(parent.table)})`).join(', ');
   const rows = await session.query(
     `SELECT TABLE_SCHEMA AS \`schema\`, TABLE_NAME AS name FROM information_schema.TABLES
-     WHERE (TABLE_SCHEMA, TABLE_NAME) IN (${parents})`,
+     WHERE (TABLE_SCHEMA, TABLE_NAME) IN (${nameList(keys.map(({ parent }) => parent))})`,
     signal,
   );
   const isThere = ({ parent }: ForeignKey): boolean =>

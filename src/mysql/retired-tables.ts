@@ -6,7 +6,7 @@ import { findMigrations, isoTime } from './bookkeeping.ts';
 import { serverErrno } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Row, Session } from './session.ts';
-import { quoteText } from './statements.ts';
+import { nameList } from './statements.ts';
 import { dropTable } from './table-drop.ts';
 
 /** Each call uses sessions of its own, for calls are rare. */
@@ -80,8 +80,4 @@ async function findUses(session: Session, names: readonly TableName[], signal: A
 
 function isNamed(row: Row, { retired }: Plan): boolean {
   return row['tableSchema'] === retired.schema && row['tableName'] === retired.table;
-}
-
-function nameList(names: readonly TableName[]): string {
-  return names.map(({ schema, table }) => `(${quoteText(schema)}, ${quoteText(table)})`).join(', ');
 }

@@ -1,13 +1,12 @@
 /** Who keeps us from locking a table: sessions and prepared transactions that hold a lock on it, as an operator would name them. */
 
 import type { TableName } from '../engine/model.ts';
+import { beginningOf, STATEMENT_CHARS_MAX } from '../sessions/statement-text.ts';
 import type { Row, Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
 /** More names than this help nobody. */
 const holdersMax = 10;
-/** Characters of a statement that are shown. */
-const statementLength = 120;
 
 /** Whom to look for. */
 export interface HolderSearch {
@@ -137,7 +136,7 @@ export async function findSlotHolders(
 export const sessionColumns = `a.pid, a.usename, a.backend_type, a.state, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.xact_start)) AS transaction_seconds,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.state_change)) AS state_seconds,
-  pg_catalog.left(a.query, ${statementLength + 1}) AS statement`;
+  pg_catalog.left(a.query, ${STATEMENT_CHARS_MAX + 1}) AS statement`;
 
 /** `process 4711 of app from 10.0.0.7, idle in transaction for 5 s, in a transaction for 60 s: SELECT …`. */
 export function describeSession(row: Row): string {
@@ -150,15 +149,10 @@ export function describeSession(row: Row): string {
   const seconds = row['transaction_seconds'] ?? null;
   const since = seconds === null ? '' : `, in a transaction for ${seconds} s`;
   const statement = row['statement'] ?? '';
-  return `${who}${doing}${since}${statement === '' ? '' : `: ${shortened(statement)}`}`;
+  return `${who}${doing}${since}${statement === '' ? '' : `: ${beginningOf(statement)}`}`;
 }
 
 function describeHolder(row: Row): string {
   if ((row['pid'] ?? null) !== null) return describeSession(row);
   return `the prepared transaction ${row['gid'] ?? ''} of ${row['owner'] ?? ''}, which waits to be committed or rolled back`;
-}
-
-function shortened(statement: string): string {
-  const text = statement.replaceAll(/\s+/g, ' ').trim();
-  return text.length <= statementLength ? text : `${text.slice(0, statementLength - 1)}…`;
 }

@@ -11,6 +11,7 @@
 
 import { assert, type MigrationError } from '../engine/errors.ts';
 import { hasPassed } from './pause.ts';
+import { beginningOf } from './statement-text.ts';
 
 /** `busy`: a statement of it is running. */
 export type SessionState = 'gone' | 'idle' | 'busy';
@@ -42,6 +43,8 @@ const silenceMs = 5_000;
 /** A cancellation ends most statements in milliseconds; one that is committing or rolling back takes longer. */
 const cancelLimitMs = 10_000;
 const endLimitMs = 2_000;
+/** Of a statement that failed so many characters are shown. */
+const shownCharsMax = 80;
 
 /** The statement that runs now. */
 interface Running {
@@ -87,7 +90,7 @@ export class WatchedSession<Reply> implements AsyncDisposable {
     } catch (error) {
       if (this.#driver.isLoss(error)) await this.kill();
       signal.throwIfAborted();
-      throw this.#driver.translate(error, `The statement "${summary(sql)}"`);
+      throw this.#driver.translate(error, `The statement "${beginningOf(sql, shownCharsMax)}"`);
     } finally {
       signal.removeEventListener('abort', cancel);
       this.#running = null;
@@ -159,10 +162,4 @@ export class WatchedSession<Reply> implements AsyncDisposable {
       this.#driver.destroy();
     }
   }
-}
-
-/** The beginning of a statement, for a message: enough to recognise it, too little to hold many values. */
-function summary(sql: string): string {
-  const text = sql.replaceAll(/\s+/g, ' ').trim();
-  return text.length <= 80 ? text : `${text.slice(0, 79)}…`;
 }

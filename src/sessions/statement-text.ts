@@ -1,0 +1,10 @@
+/** How somebody's statement is told in a sentence. */
+
+/** Of a statement of others so many characters are read and shown: enough to know it by. */
+export const STATEMENT_CHARS_MAX = 120;
+
+/** The beginning of a statement, in one line: too little to hold many values. */
+export function beginningOf(statement: string, charsMax = STATEMENT_CHARS_MAX): string {
+  const text = statement.replaceAll(/\s+/g, ' ').trim();
+  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1)}…`;
+}
