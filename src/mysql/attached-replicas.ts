@@ -40,8 +40,7 @@ export async function findAttachedReplicas(
   signal: AbortSignal,
 ): Promise<readonly AttachedReplica[]> {
   try {
-    const statement = !flavour.isMariaDb && flavour.versionNumber >= 8_00_22 ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS';
-    const registered = await session.query(statement, signal);
+    const registered = await session.query(flavour.shows.replicas, signal);
     // Not information_schema: on MySQL it fails whenever any session runs a statement with a character beyond the BMP (3854).
     const sessions = await session.query('SHOW PROCESSLIST', signal);
     const dumps = sessions.filter((row) => row['Command']?.startsWith('Binlog Dump') === true);

@@ -69,8 +69,7 @@ async function findEnd(session: Session, flavour: Flavour, identity: Identity, s
     const [row] = await session.query('SELECT @@GLOBAL.gtid_executed AS executed', signal);
     return { kind: 'gtid', executed: row?.['executed'] ?? '' };
   }
-  const isRenamed = !flavour.isMariaDb && flavour.versionNumber >= 8_02_00;
-  const [row] = await session.query(isRenamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS', signal);
+  const [row] = await session.query(flavour.shows.logStatus, signal);
   const file = row?.['File'];
   if (file == null) throw new MigrationError('STREAM_BROKEN', 'The server writes no binary log; set log_bin and restart it.');
   return endOfLog(identity.server, file, row?.['Position'] ?? '');

@@ -12,8 +12,8 @@ export interface Flavour {
   readonly isMariaDb: boolean;
   /** RENAME TABLE works under LOCK TABLES (MySQL 8.0.13; on MariaDB error 1192), so that one session can cut over. */
   readonly renamesUnderLock: boolean;
-  /** WAIT_FOR_EXECUTED_GTID_SET exists; whether GTIDs are on is another question. */
-  readonly hasGtidWait: boolean;
+  /** Statements with another name elsewhere: where the log ends, who is connected as a replica, what the server itself replicates. */
+  readonly shows: { readonly logStatus: string; readonly replicas: string; readonly replicaStatus: string };
   /** SQL: what tells the server from any other. */
   readonly identityExpression: string;
   /**
@@ -53,7 +53,12 @@ export function flavourOf(version: string): Flavour {
     versionNumber,
     isMariaDb,
     renamesUnderLock: isMySqlFrom(8_00_13),
-    hasGtidWait: isMySqlFrom(5_07_05),
+    shows: {
+      logStatus: isMySqlFrom(8_02_00) ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS',
+      replicas: isMySqlFrom(8_00_22) ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS',
+      // On MariaDB without ALL: only by the connection that has no name.
+      replicaStatus: isMariaDb ? 'SHOW ALL SLAVES STATUS' : isMySqlFrom(8_00_22) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS',
+    },
     identityExpression: isMariaDb ? "CONCAT_WS(' ', @@server_id, @@hostname, @@port)" : '@@server_uuid',
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
     logsCascades: isMySqlFrom(9_06_00),

@@ -103,8 +103,7 @@ export async function replicaObstacles(
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   if ((variables.get('log_replica_updates') ?? variables.get('log_slave_updates')) === 'ON') return [];
-  const isNew = flavour.isMariaDb ? flavour.versionNumber >= 10_05_01 : flavour.versionNumber >= 8_00_22;
-  const rows = await session.query(isNew ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS', signal);
+  const rows = await session.query(flavour.shows.replicaStatus, signal);
   if (rows.length === 0) return [];
   return [
     { code: 'NOT_A_SOURCE', message: 'The server is a replica and does not log what it applies (log_replica_updates is OFF).' },
@@ -117,8 +116,7 @@ export async function filterObstacles(
   { schema, flavour }: { readonly schema: string; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const isRenamed = !flavour.isMariaDb && flavour.versionNumber >= 8_02_00;
-  const [row] = await session.query(isRenamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS', signal);
+  const [row] = await session.query(flavour.shows.logStatus, signal);
   const listed = (name: string): readonly string[] => (row?.[name] ?? '').split(',').filter((schema) => schema !== '');
   const [done, ignored] = [listed('Binlog_Do_DB'), listed('Binlog_Ignore_DB')];
   return [schema, bookkeepingSchema].flatMap((schema): readonly Obstacle[] => {

@@ -7,7 +7,7 @@ import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
-import { openServer, type Server } from './server.ts';
+import { openServer } from './server.ts';
 import { describeServer, type Row, type SessionPool } from './session.ts';
 import { quoteTable } from './statements.ts';
 
@@ -75,7 +75,7 @@ export async function connectTo(config: ConnectionConfig, signal: AbortSignal): 
     return {
       where: describeServer(config),
       query: (sql, signal) => session.query(sql, signal),
-      status: (signal) => session.query(statusStatement(server), signal),
+      status: (signal) => session.query(server.flavour.shows.replicaStatus, signal),
       async [Symbol.asyncDispose]() {
         await session[Symbol.asyncDispose]();
         await server[Symbol.asyncDispose]();
@@ -169,11 +169,6 @@ class Pulse {
     );
     await remove.catch(() => undefined);
   }
-}
-
-function statusStatement({ flavour }: Server): string {
-  if (flavour.isMariaDb) return 'SHOW ALL SLAVES STATUS';
-  return flavour.versionNumber >= 8_00_22 ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS';
 }
 
 /** Seconds behind, by the slowest of the channels; null where one does not run, or there is none. */

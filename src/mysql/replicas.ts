@@ -12,8 +12,7 @@ export async function hasReplicas(session: Session, flavour: Flavour, signal: Ab
     return row?.['Value'] !== '0';
   }
   try {
-    const statement = flavour.versionNumber >= 8_00_22 ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS';
-    return (await session.query(statement, signal)).length > 0;
+    return (await session.query(flavour.shows.replicas, signal)).length > 0;
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return true;
     throw error;

@@ -60,8 +60,7 @@ interface Behind {
 
 /** The files are listed, which opens each of them, only where the place is not in the newest. */
 async function bytesBehind(session: Session, { flavour, place }: Behind, signal: AbortSignal): Promise<number> {
-  const isRenamed = !flavour.isMariaDb && flavour.versionNumber >= 8_02_00;
-  const [status] = await session.query(isRenamed ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS', signal);
+  const [status] = await session.query(flavour.shows.logStatus, signal);
   if (status?.['File'] === place.file) return Math.max(0, Number(status['Position']) - place.offset);
   return sumBehind(await session.query('SHOW BINARY LOGS', signal), place);
 }

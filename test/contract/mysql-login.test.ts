@@ -62,8 +62,8 @@ describe.each(['mysql', 'mariadb'] as const)('a login on %s', (flavour) => {
     await using adapter = await openAdapter(server.url);
     expect(adapter.flavour).toMatchObject(
       flavour === 'mysql'
-        ? { name: 'mysql', isMariaDb: false, renamesUnderLock: true, hasGtidWait: true, logsCascades: true }
-        : { name: 'mariadb', isMariaDb: true, renamesUnderLock: false, hasGtidWait: false, logsCascades: false },
+        ? { name: 'mysql', isMariaDb: false, renamesUnderLock: true, logsCascades: true }
+        : { name: 'mariadb', isMariaDb: true, renamesUnderLock: false, logsCascades: false },
     );
     expect(adapter.ignoresNameCase).toBe(false);
   });

@@ -89,9 +89,10 @@ describe.each(flavours)('the settings of %s', (flavour) => {
     await using server = await openAdapter(replica.url);
     await using schema = await createSchema(replica.url);
     await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
-    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
+    const expected = [
       ['NOT_A_SOURCE', 'The server is a replica and does not log what it applies (log_replica_updates is OFF).'],
-    ]);
+    ];
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual(expected);
     await using followed = await openAdapter(source.url);
     await using original = await createSchema(source.url);
     await original.application.run(`CREATE TABLE ${original.name}.t (id INT PRIMARY KEY, a INT, KEY k (a))`);
@@ -100,6 +101,11 @@ describe.each(flavours)('the settings of %s', (flavour) => {
     expect(made.notes).toContainEqual(expect.stringContaining('A replica is attached'));
     const asked = await plan({ server: followed, schema: original, clauses: 'ADD b INT', options: { deferIndexes: 'always' } });
     expect(asked.deferredIndexes).toEqual(['k']);
+    if (flavour === 'mysql') return;
+    // By a connection that has a name it is one too.
+    for (const statement of ['STOP SLAVE', 'RESET SLAVE ALL', "CHANGE MASTER 'named' TO MASTER_HOST = '127.0.0.1'"])
+      await schema.application.run(statement);
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual(expected);
   });
 });
 
