@@ -417,6 +417,9 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
     await application.run(
       `SET search_path = ${schema.name}; CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION everything FOR ALL TABLES`,
     );
+    // What a subscription, and two billion transactions since the last VACUUM, leave in the catalog.
+    await application.run(`INSERT INTO pg_subscription_rel VALUES (7, 't'::regclass, 'r', NULL);
+      UPDATE pg_database SET datfrozenxid = (txid_current() - 2100000000 + 4294967296)::text::xid WHERE datname = current_database()`);
     await application.run("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'held'");
     await application.run("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'");
     await application.run('SET synchronous_commit = local');
@@ -432,7 +435,9 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
       ['NO_FREE_SLOT', 'All replication slots of the server are taken (max_replication_slots).'],
       ['NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).'],
       ['PUBLISHED_FOR_ALL', 'All tables are published, and so would the shadow be: everything.'],
+      ['WRAPAROUND_NEAR', expect.stringMatching(/^The database postgres has 474\d{5} transaction ids left\.$/)],
       ['PREPARED_TRANSACTION', `The prepared transaction held holds a lock on ${schema.name}.t.`],
+      ['SUBSCRIBED', `${schema.name}.t receives the changes of a subscription (7).`],
     ]);
   });
 });

@@ -1,0 +1,35 @@
+/** Obstacles of MySQL and MariaDB that no test server has. */
+import { expect, test } from 'vitest';
+import { variableObstacles } from '../../src/mysql/obstacles-server.ts';
+import { definitionObstacles } from '../../src/mysql/obstacles-table.ts';
+import type { PlanningFacts } from '../../src/mysql/planning-facts.ts';
+
+const group = ['group_replication_group_name', 'aaaaaaaa-1111-1111-1111-aaaaaaaaaaaa'] as const;
+
+test.each([
+  ['Galera', [['wsrep_on', 'ON']], 'The server is a member of a Galera cluster.'],
+  [
+    'a group with several primaries',
+    [group, ['group_replication_single_primary_mode', 'OFF']],
+    'The server is a member of a group with several primaries.',
+  ],
+] as const)('a member of %s is one', (_, variables, message) => {
+  expect(variableObstacles(new Map([['log_bin', 'ON'], ...variables]))).toEqual([{ code: 'CLUSTERED_SERVER', message }]);
+});
+
+test('the only primary of a group is none', () => {
+  const variables = [['log_bin', 'ON'], group, ['group_replication_single_primary_mode', 'ON']] as const;
+  expect(variableObstacles(new Map(variables))).toEqual([]);
+});
+
+test('a column of a type that is not known is one, once where source and shadow have it', () => {
+  const columns = [
+    { name: 'id', dataType: 'int', columnType: 'int' },
+    { name: 'shape', dataType: 'hologram', columnType: 'hologram(3)' },
+  ];
+  const table = { schema: 'shop', table: 't', engine: 'InnoDB', tableOptions: 'ENGINE=InnoDB', indexes: [], columns };
+  const facts = { source: table, probed: { definition: table }, foreignKeys: [] } as unknown as PlanningFacts;
+  expect(definitionObstacles(facts)).toEqual([
+    { code: 'UNKNOWN_COLUMN_TYPE', message: 'shop.t.shape is of the type hologram(3), which is not known here.' },
+  ]);
+});
