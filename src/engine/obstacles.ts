@@ -210,3 +210,8 @@ export interface Obstacle {
   readonly code: ObstacleCode;
   readonly message: string;
 }
+
+/** Each once: what is in the way of several tables may be in the way of each. */
+export function distinct(obstacles: readonly Obstacle[]): readonly Obstacle[] {
+  return [...new Map(obstacles.map((obstacle) => [`${obstacle.code} ${obstacle.message}`, obstacle])).values()];
+}

@@ -1,5 +1,6 @@
 /** Tables of MySQL and MariaDB that are swapped together, all in one RENAME. */
 
+import { distinct } from '../engine/obstacles.ts';
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { assert } from '../engine/errors.ts';
 import { OlderSnapshots } from '../sessions/older-snapshots.ts';
@@ -8,7 +9,7 @@ import { type ClaimedTable, claimTables, disposeAll } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
 import type { DatabaseOptions } from './database.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
-import { distinct, findFamilyObstacles } from './obstacles.ts';
+import { findFamilyObstacles } from './obstacles.ts';
 import { makeFamilyPlans } from './planner.ts';
 import type { Server } from './server.ts';
 

@@ -2,7 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
-import type { Obstacle } from '../engine/obstacles.ts';
+import { distinct, type Obstacle } from '../engine/obstacles.ts';
 import { computingObstacles } from './obstacles-computing.ts';
 import { diskObstacles } from './obstacles-disk.ts';
 import { type Asked, foreignKeyObstacles, relayObstacles } from './obstacles-foreign-keys.ts';
@@ -52,12 +52,6 @@ export async function findFamilyObstacles(
 
 function requestOf({ source, clauses, options }: Plan): MigrationRequest {
   return { table: source, clauses, options };
-}
-
-/** Without those that are said already: what is in the way of several tables may be in the way of each. */
-export function distinct(obstacles: readonly Obstacle[]): readonly Obstacle[] {
-  const texts = obstacles.map(({ code, message }) => `${code} ${message}`);
-  return obstacles.filter((_, place) => texts.indexOf(texts[place] ?? '') === place);
 }
 
 interface AskedTable extends Asked {

@@ -3,7 +3,7 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
 import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
-import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
+import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import { areSessionsBusy } from './busy-sessions.ts';
@@ -13,7 +13,7 @@ import { readHistograms } from './histograms.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readLogWriters } from './log-writers.ts';
 import { readDisk } from './obstacles-disk.ts';
-import { distinct, surroundingObstacles } from './obstacles.ts';
+import { surroundingObstacles } from './obstacles.ts';
 import { findOldSnapshots } from './older-snapshots.ts';
 import { tableNames } from './plan-names.ts';
 import { planNotes, type PlanSurroundings } from './plan-notes.ts';

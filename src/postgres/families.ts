@@ -2,11 +2,10 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
-import { type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
+import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { createCarryOver } from './carry-over.ts';
 import type { ClaimContext } from './claimed-table.ts';
-import { once } from './obstacles.ts';
 import { makePlan, type PlannerOptions } from './planner.ts';
 import type { Server } from './server.ts';
 import { TableSwap } from './swap.ts';
@@ -44,7 +43,7 @@ async function planFamily(
     }
   }
   const [first] = plans;
-  if (obstacles.length > 0 || first === undefined) throw new PlanRefusedError(once(obstacles));
+  if (obstacles.length > 0 || first === undefined) throw new PlanRefusedError(distinct(obstacles));
   const members = plans.map(({ id, source, shadow, retired }) => ({ id, source, shadow, retired }));
   return plans.map((plan) => ({ ...plan, family: { id: first.id, members } }));
 }

@@ -1,7 +1,7 @@
 /** Every reason to refuse a plan, found before anything is changed. */
 
 import type { Plan } from '../engine/model.ts';
-import type { Obstacle } from '../engine/obstacles.ts';
+import { distinct, type Obstacle } from '../engine/obstacles.ts';
 import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { eventTriggerObstacles } from './obstacles-event-triggers.ts';
 import { foreignKeyObstacles, foreignKeyTrialObstacles } from './obstacles-foreign-keys.ts';
@@ -29,11 +29,11 @@ export async function findObstacles(server: Server, plans: readonly Plan[], sign
     if ('obstacles' in facts) unlearned.push(...facts.obstacles);
     else learned.push({ plan, facts });
   }
-  if (unlearned.length > 0) return once([...unlearned, ...surroundings]);
+  if (unlearned.length > 0) return distinct([...unlearned, ...surroundings]);
   const tables = learned.map(({ facts }) => facts);
   const found = [...surroundings];
   for (const { plan, facts } of learned) found.push(...(await obstaclesOfTable(session, { plan, facts, tables }, signal)));
-  return once([...found, ...sharedNames(tables), ...(await foreignKeyTrialObstacles(session, tables, signal))]);
+  return distinct([...found, ...sharedNames(tables), ...(await foreignKeyTrialObstacles(session, tables, signal))]);
 }
 
 /** What does not depend on a plan: settings of the server and attributes of the user. `tables`: how many are changed. */
@@ -115,9 +115,4 @@ function sharedNames(tables: readonly PlanningFacts[]): readonly Obstacle[] {
     }
   }
   return found;
-}
-
-/** What two tables have in common is told once. */
-export function once(obstacles: readonly Obstacle[]): readonly Obstacle[] {
-  return [...new Map(obstacles.map((obstacle) => [`${obstacle.code} ${obstacle.message}`, obstacle])).values()];
 }
