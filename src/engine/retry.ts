@@ -14,6 +14,8 @@ export interface RetryContext {
   readonly observer: Observer;
   /** Failures that do not count as attempts: what is awaited may take as long as it likes. */
   readonly isAwaited?: (error: MigrationError) => boolean;
+  /** What is tried again; all that is transient where it is not given. */
+  readonly isCurable?: (error: MigrationError) => boolean;
 }
 
 /** For what cannot go on before others let go of a lock: a backup may keep definitions from being changed for hours. */
@@ -23,7 +25,7 @@ export function awaitingLocks(context: RetryContext): RetryContext {
 
 /**
  * Runs `operation` until it succeeds, at most 16 times, in one to two minutes: long enough for a server to restart, and not longer than a
- * claim is waited for. Only transient errors are tried again. `attempt` counts from 1.
+ * claim is waited for. Only what is curable is tried again. `attempt` counts from 1.
  */
 export async function retry<Result>(
   what: string,
@@ -31,12 +33,13 @@ export async function retry<Result>(
   context: RetryContext,
   signal: AbortSignal,
 ): Promise<Result> {
+  const { isCurable = ({ isTransient }) => isTransient } = context;
   for (let attempt = 1, counted = 1; ; attempt++) {
     try {
       return await operation(attempt);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof MigrationError) || !error.isTransient || counted >= ATTEMPTS_MAX) throw error;
+      if (!(error instanceof MigrationError) || !isCurable(error) || counted >= ATTEMPTS_MAX) throw error;
       if (context.isAwaited?.(error) !== true) counted += 1;
       context.observer({ kind: 'retrying', what, attempt, code: error.code, message: error.message });
       await context.clock.sleep(pauseAfter(attempt, usualPauses, context.clock), signal);

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { causeText, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { pauseAfter } from '../engine/retry.ts';
+import { retry, type RetryContext } from '../engine/retry.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
@@ -44,9 +44,15 @@ export type TrialOutcome =
 const trialWaitSeconds = 10;
 /** The clone is dropped even where the trial was aborted. */
 const dropLimitMs = 10_000;
-/** Of one statement that is the victim of deadlocks; with the pauses some ten seconds. */
-const deadlocksMax = 8;
-const deadlockPauses = { pauseFirstMs: 50, pauseMaxMs: 5_000 };
+/**
+ * One statement, outside of transactions, is tried again where it was the victim of a deadlock. Other sessions change definitions
+ * meanwhile, and InnoDB asks for a lock on each table that it lists; the victim has changed nothing.
+ */
+const despiteDeadlocks: RetryContext = {
+  clock: systemClock,
+  observer: () => undefined,
+  isCurable: ({ code }) => code === 'DEADLOCK',
+};
 
 /** Clones of one table, one after the other. Its session is used for nothing else. */
 export class NativeTrials {
@@ -147,14 +153,19 @@ export class NativeTrials {
   }
 
   async #query(sql: string, signal: AbortSignal): Promise<readonly Row[]> {
-    return await despiteDeadlocks(() => this.#session.query(sql, signal), signal);
+    return await retry('trying the change', () => this.#session.query(sql, signal), despiteDeadlocks, signal);
   }
 
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */
   async #run(sql: string, signal: AbortSignal): Promise<Exclude<TrialOutcome, { kind: 'accepted' }> | null> {
     try {
       const run = (): Promise<unknown> => this.#session.execute(sql, signal);
-      await withSettings(this.#session, ordinaryClient, () => despiteDeadlocks(run, signal), signal);
+      await withSettings(
+        this.#session,
+        ordinaryClient,
+        () => retry('trying the change', run, despiteDeadlocks, signal),
+        signal,
+      );
       return null;
     } catch (error) {
       signal.throwIfAborted();
@@ -177,21 +188,6 @@ export function isUnsupported(error: unknown): boolean {
 /** The server's refusal as the plan of a shadow says it. */
 export function refusalOf(source: TableName, reason: string): Obstacle {
   return { code: 'INVALID_ALTER', message: `The server refuses the ALTER of ${source.schema}.${source.table}: ${reason}.` };
-}
-
-/**
- * Repeats one statement, outside of transactions, that was the victim of a deadlock. Other sessions change definitions meanwhile,
- * and InnoDB asks for a lock on each table that it lists; the victim has changed nothing.
- */
-async function despiteDeadlocks<Result>(statement: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await statement();
-    } catch (error) {
-      if (!(error instanceof MigrationError) || error.code !== 'DEADLOCK' || attempt > deadlocksMax) throw error;
-      await systemClock.sleep(pauseAfter(attempt, deadlockPauses, systemClock), signal);
-    }
-  }
 }
 
 /** A user without the privilege has the clones in the log, where they do no harm. */

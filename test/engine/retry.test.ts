@@ -37,6 +37,9 @@ describe('retrying', () => {
     await expect(
       retry('asking', () => Promise.reject(new MigrationError('LOG_PURGED', 'gone')), context, SIGNAL),
     ).rejects.toThrow('gone');
+    const only = { ...context, isCurable: ({ code }: MigrationError) => code === 'DEADLOCK' };
+    const lost = new MigrationError('CONNECTION_LOST', 'away');
+    await expect(retry('asking', () => Promise.reject(lost), only, SIGNAL)).rejects.toBe(lost);
     expect(events).toEqual([]);
   });
 
