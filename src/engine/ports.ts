@@ -298,7 +298,6 @@ export interface ChangeStream extends AsyncDisposable {
 export interface Reconnect {
   /** Counts from 1, in a row. */
   readonly attempt: number;
-  readonly delayMs: number;
   readonly cause: MigrationError;
 }
 

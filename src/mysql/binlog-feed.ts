@@ -2,6 +2,7 @@
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Clock, OnReconnect } from '../engine/ports.ts';
+import { pauseAfter } from '../engine/retry.ts';
 import { openDump, type Dump, type DumpRequest } from './binlog-connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import type { LogPlace } from './position.ts';
@@ -35,9 +36,7 @@ export interface FeedReceiver {
   readonly failed: (error: MigrationError) => void;
 }
 
-/** Delays double from the first to the second. */
-const RECONNECT_DELAY_MS = 250;
-const RECONNECT_DELAY_MAX_MS = 10_000;
+const RECONNECT_PAUSES = { pauseFirstMs: 250, pauseMaxMs: 10_000 };
 /** A connection that lasted this long had nothing wrong with it either. */
 const STEADY_MS = 30_000;
 const SILENT_HEARTBEATS_MAX = 3;
@@ -128,9 +127,8 @@ export class LogFeed {
     let cause = lost;
     for (let attempt = attemptsBefore + 1; attempt <= limits.reconnectsMax; attempt += 1) {
       if (!cause.isTransient) throw cause;
-      const delayMs = Math.min(RECONNECT_DELAY_MAX_MS, RECONNECT_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + clock.random() / 2);
-      onReconnect({ attempt, delayMs, cause });
-      await clock.sleep(delayMs, this.#closing.signal);
+      onReconnect({ attempt, cause });
+      await clock.sleep(pauseAfter(attempt, RECONNECT_PAUSES, clock), this.#closing.signal);
       try {
         return [await this.#connect(this.#closing.signal), attempt];
       } catch (error) {

@@ -256,7 +256,7 @@ class WalStream implements ChangeStream {
     while (this.#attempts < this.#limits.reconnectsMax) {
       const delayMs = Math.min(reconnectPauseMaxMs, reconnectPauseMs * 2 ** this.#attempts);
       this.#attempts += 1;
-      this.#onReconnect?.({ attempt: this.#attempts, delayMs, cause: last });
+      this.#onReconnect?.({ attempt: this.#attempts, cause: last });
       await delay(delayMs, undefined, { signal });
       try {
         await this.connect(signal);
