@@ -2,7 +2,8 @@
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import { judgeAnswer } from '../engine/load.ts';
-import type { Clock, ThrottleSignal } from '../engine/ports.ts';
+import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
+import { askSeldom } from '../engine/spaced-signal.ts';
 import { timeLimit } from './pause.ts';
 
 /** It is asked this often at most, and has this long to answer. */
@@ -17,18 +18,13 @@ export type AskQuery = (sql: string, signal: AbortSignal) => Promise<readonly Re
  * asked for each time; null: there is none.
  */
 export function operatorQuery(query: () => string | null, ask: AskQuery, clock: Clock): ThrottleSignal {
-  let askedAtMs: number | null = null;
-  return {
-    name: 'throttle query',
-    async sample(signal) {
-      if (askedAtMs !== null) await clock.sleep(Math.max(0, askedAtMs + ASK_EACH_MS - clock.now()), signal);
-      askedAtMs = clock.now();
-      const sql = query();
-      if (sql === null) return { pressure: 0, detail: 'no query is set' };
-      const [row] = await ask(sql, AbortSignal.any([signal, answerLimit()]));
-      return judgeAnswer(row === undefined ? undefined : (Object.values(row)[0] ?? null));
-    },
+  const sample = async (signal: AbortSignal): Promise<ThrottleSample> => {
+    const sql = query();
+    if (sql === null) return { pressure: 0, detail: 'no query is set' };
+    const [row] = await ask(sql, AbortSignal.any([signal, answerLimit()]));
+    return judgeAnswer(row === undefined ? undefined : (Object.values(row)[0] ?? null));
   };
+  return askSeldom({ name: 'throttle query', sample }, ASK_EACH_MS, clock);
 }
 
 /** Asks once. Rejects with BAD_USAGE where the server gives no answer in time. */
