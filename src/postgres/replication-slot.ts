@@ -20,10 +20,6 @@ export interface SlotState {
   readonly walStatus: string;
   /** Why it is lost, in the server's word for it (since 17); null where it is not, or where the server does not tell. */
   readonly reason: string | null;
-  readonly isActive: boolean;
-  readonly activePid: number | null;
-  /** Log that the server keeps because of it. */
-  readonly retainedBytes: number;
 }
 
 /**
@@ -69,19 +65,10 @@ export const lossReason = "(pg_catalog.to_jsonb(s) ->> 'invalidation_reason')";
 
 export async function findSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState | null> {
   const [row] = await session.query(
-    `SELECT wal_status, ${lossReason} AS reason, active::text AS active, active_pid::text AS pid, ` +
-      `pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::text AS retained ` +
-      `FROM pg_catalog.pg_replication_slots AS s WHERE slot_name = ${quoteText(name)}`,
+    `SELECT wal_status, ${lossReason} AS reason FROM pg_catalog.pg_replication_slots AS s WHERE slot_name = ${quoteText(name)}`,
     signal,
   );
-  if (row === undefined) return null;
-  return {
-    walStatus: row['wal_status'] ?? 'unknown',
-    reason: row['reason'] ?? null,
-    isActive: row['active'] === 'true',
-    activePid: row['pid'] == null ? null : Number(row['pid']),
-    retainedBytes: Number(row['retained'] ?? 0),
-  };
+  return row === undefined ? null : { walStatus: row['wal_status'] ?? 'unknown', reason: row['reason'] ?? null };
 }
 
 /** Drops what is there of both. The slot must not be in use. Safe to repeat. */
@@ -93,17 +80,14 @@ export async function dropSlotAndPublication(session: Session, name: string, sig
   await session.execute(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`, signal);
 }
 
-/** The slot that a resume needs, or the error that says why it cannot go on. */
-export async function requireSlot(session: Session, name: string, signal: AbortSignal): Promise<SlotState> {
-  const state = await findSlot(session, name, signal);
-  const fault = slotFault(name, state);
+/** Rejects with LOG_PURGED unless the slot that a resume needs is there, with all its log. */
+export async function requireSlot(session: Session, name: string, signal: AbortSignal): Promise<void> {
+  const fault = slotFault(name, await findSlot(session, name, signal));
   if (fault !== null) throw fault;
-  if (state === null) throw new MigrationError('INTERNAL', `The replication slot ${name} is neither there nor gone.`);
-  return state;
 }
 
 /** Why nothing can be read from a slot: it is gone (null) or lost. Null where it can. */
-export function slotFault(name: string, state: Pick<SlotState, 'walStatus' | 'reason'> | null): MigrationError | null {
+export function slotFault(name: string, state: SlotState | null): MigrationError | null {
   if (state !== null && state.walStatus !== 'lost') return null;
   const { why, setting } = state === null ? { why: 'is gone', setting: sizeLimit } : lossOf(state.reason);
   return new MigrationError(
