@@ -160,7 +160,7 @@ export const PHASES = [
   'done',
 ] as const;
 
-/** Where a migration stands. The arrows between phases are in migration.ts. */
+/** Where a migration stands. The arrows between phases are in phases.ts. */
 export type Phase = (typeof PHASES)[number];
 
 /**
