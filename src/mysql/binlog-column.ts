@@ -61,10 +61,8 @@ export const NO_COLUMN: Column = {
   octetLength: null,
   members: [],
   generated: 'none',
-  isInvisible: false,
   isAutoIncrement: false,
   defaultText: null,
-  comment: '',
   definition: '',
 };
 
@@ -75,7 +73,6 @@ const HASH_COLUMN = {
   isNullable: true,
   isUnsigned: true,
   generated: 'virtual',
-  isInvisible: true,
 } as const;
 
 /** A column's type in a TABLE_MAP event: the code and the metadata, little-endian where it has two bytes. */
@@ -179,7 +176,7 @@ export function valueLayout(type: LoggedType, column: Column | undefined): Value
 }
 
 /** Bytes that hold this many digits of fractional seconds. */
-export function fractionBytes(digits: number): number {
+function fractionBytes(digits: number): number {
   return (digits + 1) >> 1;
 }
 
@@ -187,7 +184,7 @@ export function fractionBytes(digits: number): number {
 export const DIGIT_BYTES: readonly number[] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 
 /** Bytes of a DECIMAL value. */
-export function decimalBytes(precision: number, scale: number): number {
+function decimalBytes(precision: number, scale: number): number {
   const part = (digits: number): number => Math.floor(digits / 9) * 4 + (DIGIT_BYTES[digits % 9] ?? 0);
   return part(precision - scale) + part(scale);
 }

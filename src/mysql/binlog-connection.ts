@@ -213,7 +213,7 @@ class ZongjiDump implements Dump {
 }
 
 /** What an error on this connection means: only a lost connection is worth another attempt. */
-export function explainDumpError(error: Error, place: LogPlace): MigrationError {
+function explainDumpError(error: Error, place: LogPlace): MigrationError {
   const where = place.kind === 'gtid' ? 'behind the transactions of the checkpoint' : `at ${place.file}:${place.offset}`;
   const errno = serverErrno(error);
   if (errno === ERRNO.PURGED_GTIDS || (errno === ERRNO.READING_LOG && GONE.test(error.message))) {

@@ -34,11 +34,9 @@ export interface Column {
   /** Members of an ENUM or SET, in order; empty for other types. */
   readonly members: readonly string[];
   readonly generated: 'none' | 'virtual' | 'stored';
-  readonly isInvisible: boolean;
   readonly isAutoIncrement: boolean;
   /** DEFAULT as SHOW COLUMNS prints it, or null. */
   readonly defaultText: string | null;
-  readonly comment: string;
   /** The definition behind the name, as SHOW CREATE TABLE prints it. */
   readonly definition: string;
 }
@@ -278,10 +276,8 @@ function readColumn(row: Row, ordinal: number, { parsed, maxBytes }: ColumnConte
     octetLength: length === null ? null : length * (isCounted ? (maxBytes.get(charset ?? '') ?? 4) : 1),
     members: isMemberList ? membersOf(columnType) : [],
     generated: extra.includes('VIRTUAL GENERATED') ? 'virtual' : extra.includes('STORED GENERATED') ? 'stored' : 'none',
-    isInvisible: extra.includes('INVISIBLE'),
     isAutoIncrement: extra.includes('AUTO_INCREMENT'),
     defaultText: row['Default'] ?? null,
-    comment: row['Comment'] ?? '',
     definition: parsed.columns.get(name) ?? '',
   };
 }

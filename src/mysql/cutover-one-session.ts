@@ -19,7 +19,7 @@ const graceMs = 10_000;
  * TABLES it takes the exclusive locks of all names, for which only statements that look at definitions can make it wait. Not safe
  * to run twice: the second run would fail, as the shadows are gone.
  */
-export function renameStatement(plans: SwappedPlans): string {
+function renameStatement(plans: SwappedPlans): string {
   const pairs = plans.map((plan) => {
     const [source, shadow, retired] = [quoteTable(plan.source), quoteTable(plan.shadow), quoteTable(plan.retired)];
     return `${source} TO ${retired}, ${shadow} TO ${source}`;

@@ -104,7 +104,7 @@ export async function removeSentry(session: Session, plan: Plan, signal: AbortSi
 }
 
 /** Whether the source is the first of its tables that the RENAME locks: MariaDB locks in the order of the bytes of schema and name. */
-export function isLockedFirst({ source, shadow, retired }: Plan): boolean {
+function isLockedFirst({ source, shadow, retired }: Plan): boolean {
   return [shadow, retired].every((other) => compareInLockOrder(source, other) < 0);
 }
 

@@ -1,4 +1,4 @@
-/** Every difference between MySQL, MariaDB and their versions that matters here, as named capabilities in one table. */
+/** What a server is: the differences between MySQL, MariaDB and their versions that matter in several places, as named capabilities. */
 
 import { MigrationError } from '../engine/errors.ts';
 

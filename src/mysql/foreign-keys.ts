@@ -92,7 +92,7 @@ async function findChildren(
 }
 
 /** The FOREIGN KEY constraints in a SHOW CREATE TABLE, ordered by name. */
-export function parseForeignKeys(createStatement: string, child: TableName): readonly ForeignKey[] {
+function parseForeignKeys(createStatement: string, child: TableName): readonly ForeignKey[] {
   if (createStatement === '') return [];
   const { otherElements } = readCreateStatement(createStatement);
   const keys = otherElements.flatMap((element) => parseForeignKey(element, child) ?? []);

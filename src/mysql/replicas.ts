@@ -20,7 +20,7 @@ export async function hasReplicas(session: Session, flavour: Flavour, signal: Ab
 }
 
 /** Galera or group replication. */
-export async function isInCluster(session: Session, signal: AbortSignal): Promise<boolean> {
+async function isInCluster(session: Session, signal: AbortSignal): Promise<boolean> {
   const rows = await session.query(
     `SHOW GLOBAL VARIABLES WHERE Variable_name = 'wsrep_on' AND Value = 'ON'
       OR Variable_name = 'group_replication_group_name' AND Value <> ''`,

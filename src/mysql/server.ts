@@ -1,6 +1,6 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
-import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
 import { openSession, type OwnedSession } from './session.ts';
@@ -39,11 +39,6 @@ export async function openServer(config: ConnectionConfig, signal: AbortSignal):
     await ender[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** The same from a URL. */
-export async function openServerAt(url: string, defaults: ConnectionDefaults, signal: AbortSignal): Promise<Server> {
-  return openServer(await connectionConfig(url, defaults), signal);
 }
 
 async function look(

@@ -1,4 +1,4 @@
-/** Making the shadow, finishing it after the copy, and dropping it. */
+/** Making the shadow, and finishing it after the copy. */
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';

@@ -20,7 +20,7 @@ export interface OuterRelation extends TableName {
   readonly version: string;
 }
 
-export const dependentKinds = ['view', 'rule', 'function'] as const;
+const dependentKinds = ['view', 'rule', 'function'] as const;
 
 /** Something that is re-pointed to the new table. */
 export interface Dependent {

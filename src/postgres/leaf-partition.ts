@@ -36,7 +36,7 @@ interface RelatedTable extends TableName {
 }
 
 /** Of the CHECK that says what the bound says. */
-export const boundCheck = 'tableshift_bound';
+const boundCheck = 'tableshift_bound';
 
 /** Reads the ties of a partition; null where it is none. One statement on the catalog; locks nothing. */
 export async function readLeaf(session: Session, oid: number, signal: AbortSignal): Promise<Leaf | null> {

@@ -17,7 +17,7 @@ export function parseLsn(text: string): Lsn {
 }
 
 /** As the server writes it. */
-export function formatLsn(lsn: Lsn): string {
+function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`;
 }
 

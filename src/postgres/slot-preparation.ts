@@ -129,7 +129,7 @@ function blockedError({ source }: Plan, waitLimitMs: number, holders: readonly s
 }
 
 /** Those of the migration key, and those that the server needs to publish updates and deletes; null: all. */
-export function publishedColumns(plan: Plan, source: TableDescription): readonly string[] | null {
+function publishedColumns(plan: Plan, source: TableDescription): readonly string[] | null {
   if (source.replicaIdentity === 'f') return null;
   const isIdentity = (index: TableDescription['indexes'][number]): boolean =>
     source.replicaIdentity === 'i' ? index.isReplicaIdentity : index.isPrimary;

@@ -159,7 +159,7 @@ export class VisibilityBarrier {
 }
 
 /** From the server's text, `xmin:xmax:running,…`. */
-export function parseSnapshot(text: string): Snapshot {
+function parseSnapshot(text: string): Snapshot {
   const [xmin, xmax, running] = text.split(':');
   if (xmin === undefined || xmax === undefined || running === undefined) {
     throw new MigrationError('INTERNAL', `"${text}" is no snapshot.`);
@@ -168,12 +168,12 @@ export function parseSnapshot(text: string): Snapshot {
 }
 
 /** Whether the transaction has ended as the snapshot sees it. */
-export function isVisible(xid: bigint, { xmin, xmax, running }: Snapshot): boolean {
+function isVisible(xid: bigint, { xmin, xmax, running }: Snapshot): boolean {
   return xid < xmin || (xid < xmax && !running.has(xid));
 }
 
 /** The full id of a 32-bit one that ended lately: the nearest to the snapshot's end. */
-export function fullXid(xid: number, { xmax }: Snapshot): bigint {
+function fullXid(xid: number, { xmax }: Snapshot): bigint {
   const epoch = 1n << 32n;
   const candidate = (xmax & ~(epoch - 1n)) | BigInt(xid);
   if (candidate - xmax > epoch / 2n) return candidate - epoch;

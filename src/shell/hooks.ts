@@ -25,7 +25,7 @@ const SECRETS: ReadonlySet<string> = new Set([
 export type Hooks = ReadonlyMap<string, string>;
 
 /** Names that a hook may have; `any` is run for every notice. */
-export const HOOK_NAMES = [
+const HOOK_NAMES = [
   ...['any', 'started', 'ended', 'before-cutover'],
   ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
   ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],

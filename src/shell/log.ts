@@ -7,7 +7,7 @@ import { OPERATOR } from './steering-options.ts';
 import { readableCount, readableDuration } from './units.ts';
 
 /** From the rarest to the most frequent lines. */
-export const LEVELS = ['warn', 'info', 'debug'] as const;
+const LEVELS = ['warn', 'info', 'debug'] as const;
 /** How much attention a line needs. */
 export type Level = (typeof LEVELS)[number];
 

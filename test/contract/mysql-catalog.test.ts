@@ -31,9 +31,13 @@ describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
       'CREATE TABLE t (v INT AS (x + 1) VIRTUAL, s INT AS (x + 2) STORED, x INT, i INT DEFAULT 9 INVISIBLE, id INT PRIMARY KEY)',
     );
     const table = await read(schema);
-    expect(
-      table?.columns.map((column) => `${column.ordinal} ${column.name} ${column.generated} ${column.isInvisible}`),
-    ).toEqual(['0 v virtual false', '1 s stored false', '2 x none false', '3 i none true', '4 id none false']);
+    expect(table?.columns.map((column) => `${column.ordinal} ${column.name} ${column.generated}`)).toEqual([
+      '0 v virtual',
+      '1 s stored',
+      '2 x none',
+      '3 i none',
+      '4 id none',
+    ]);
   });
 
   test('reads types with all their figures', async () => {
@@ -105,7 +109,7 @@ describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
     await using schema = await withTable("CREATE TABLE `t` (`a``b` INT PRIMARY KEY COMMENT 'x\\ny'')', `größe (` INT)");
     const columns = await columnsOf(schema);
     expect([...columns.keys()]).toEqual(['a`b', 'größe (']);
-    expect(columns.get('a`b')).toMatchObject({ comment: "x\ny')", definition: expect.stringContaining("COMMENT 'x\\ny'')'") });
+    expect(columns.get('a`b')).toMatchObject({ definition: expect.stringContaining("COMMENT 'x\\ny'')'") });
   });
 
   test('has no views and nothing that does not exist', async () => {

@@ -1,7 +1,8 @@
 /** What contract tests of the MySQL adapter need of a server: the adapter's own door, an application beside it, a schema of its own. */
 import { randomUUID } from 'node:crypto';
 import mysql from 'mysql2/promise';
-import { openServerAt, type Server } from '../../src/mysql/server.ts';
+import { connectionConfig } from '../../src/mysql/connection-config.ts';
+import { openServer, type Server } from '../../src/mysql/server.ts';
 import { dropSchema } from './drop-schema.ts';
 import { applicationConnection } from './traffic-mysql.ts';
 
@@ -9,8 +10,8 @@ import { applicationConnection } from './traffic-mysql.ts';
 export const never: AbortSignal = new AbortController().signal;
 
 /** The server as the adapter sees it, without anybody's option files. */
-export function openAdapter(url: string): Promise<Server> {
-  return openServerAt(url, { defaultsFile: null, password: null, home: null }, never);
+export async function openAdapter(url: string): Promise<Server> {
+  return openServer(await connectionConfig(url, { defaultsFile: null, password: null, home: null }), never);
 }
 
 /** A client that is not TableShift. */

@@ -21,10 +21,8 @@ function column(columnType: string, more: Partial<Column> = {}): Column {
     octetLength: null,
     members: [],
     generated: 'none',
-    isInvisible: false,
     isAutoIncrement: false,
     defaultText: null,
-    comment: '',
     definition: columnType,
     ...more,
   };
