@@ -5,7 +5,7 @@ import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterReading, UsingExpression } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
-import { serverError } from './errors.ts';
+import { refusalIn } from './errors.ts';
 import { readPartitionIndexes, readPartitions } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
@@ -130,9 +130,8 @@ function changingObstacle({ column }: UsingExpression, what: string): Obstacle {
 
 /** What the server said as an obstacle; throws again what may pass. */
 export function refusalOf(error: unknown, source: TableName, step: Step): Obstacle {
-  const report = serverError(error);
-  // Locks, resources, a lost connection: another time it may work.
-  if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) throw error;
+  const report = refusalIn(error);
+  if (report === null) throw error;
   const name = `${source.schema}.${source.table}`;
   const said = report.message.replace(/\.$/, '');
   if (report.code === '42501' || step === 'copy') {

@@ -36,34 +36,31 @@ export interface ServerReport {
   readonly message: string;
   readonly severity: string | null;
   readonly detail: string | null;
-  readonly schema: string | null;
-  readonly table: string | null;
-  readonly column: string | null;
-  readonly constraint: string | null;
 }
 
 /** The server's own words behind a thrown value, or null if no server said it. */
 export function serverError(thrown: unknown): ServerReport | null {
   for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
-    const { code, severity, ...report } = error as Error & Readonly<Record<string, unknown>>;
+    const { code, severity, detail } = error as Error & Readonly<Record<string, unknown>>;
     // Node's own errors have a code too, but no severity.
     if (typeof code !== 'string' || code.length !== 5 || severity === undefined) continue;
-    const part = (name: string): string | null => {
-      const value = report[name];
-      return typeof value === 'string' ? value : null;
-    };
     return {
       code,
       message: error.message,
       severity: typeof severity === 'string' ? severity : null,
-      detail: part('detail'),
-      schema: part('schema'),
-      table: part('table'),
-      column: part('column'),
-      constraint: part('constraint'),
+      detail: typeof detail === 'string' ? detail : null,
     };
   }
   return null;
+}
+
+/**
+ * The same where the server refuses the statement for what it says; null where it may work another time: locks, resources, a
+ * transaction that was undone, a lost connection.
+ */
+export function refusalIn(thrown: unknown): ServerReport | null {
+  const report = serverError(thrown);
+  return report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code) ? null : report;
 }
 
 /** Whether the session behind this error is gone or may be, so that the fate of its statement is not known. */

@@ -8,7 +8,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { withNewColumns } from './carry-over-dependents.ts';
 import { readTable, tableOid, type TableDescription } from './catalog.ts';
 import type { OuterRelation } from './dependents.ts';
-import { serverError } from './errors.ts';
+import { refusalIn } from './errors.ts';
 import { maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { makeCopy } from './shadow.ts';
@@ -140,8 +140,8 @@ export async function readQuery(
     const carried = { source: description, shadow: altered, plan: { source: copy } };
     return { query: await withNewColumns(session, carried, () => definition(oid, path), signal) };
   } catch (error) {
-    const report = serverError(error);
-    if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) throw error;
+    const report = refusalIn(error);
+    if (report === null) throw error;
     return { refusal: report.message.replace(/\.$/, '') };
   } finally {
     // A broken session has no transaction any more.

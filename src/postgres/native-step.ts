@@ -6,7 +6,7 @@
 
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
-import { serverError, type ServerReport } from './errors.ts';
+import { refusalIn, type ServerReport } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
 import { backfill, filledColumn } from './native-backfill.ts';
 import { columnsFirst, undoingStatements } from './native-recipes.ts';
@@ -130,8 +130,8 @@ async function askingFor(
 
 /** What the rejection says; the preparations are undone where the same would happen again. */
 async function refused(server: Server, order: StepOrder, error: unknown, signal: AbortSignal): Promise<unknown> {
-  const report = serverError(error);
-  if (report === null || /^(?:08|25|40|53|55P03|57|58|XX)/.test(report.code)) return error;
+  const report = refusalIn(error);
+  if (report === null) return error;
   await order.onRefused?.(signal);
   const left = await undo(server, order, signal);
   const { schema, table } = order.plan.source;

@@ -5,7 +5,7 @@ import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { readTable, type TableDescription, tableOid } from './catalog.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
-import { serverError } from './errors.ts';
+import { refusalIn } from './errors.ts';
 import { boundStatement, type Leaf } from './leaf-partition.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
@@ -109,7 +109,7 @@ export async function leafTrialObstacles(
       const attach = `ALTER TABLE ${quoteTable(clones.parent)} ATTACH PARTITION ${quoteTable(clones.leaf)} ${leaf.bound}`;
       await session.execute(attach, signal);
     } catch (error) {
-      const report = error instanceof MigrationError ? serverError(error) : null;
+      const report = refusalIn(error);
       if (report === null) throw error;
       return obstacle(
         `${nameOf(source)} would no longer be a partition of ${nameOf(leaf.parent)} after the ALTER: ${report.message}. What changes columns is changed on the whole table.`,
