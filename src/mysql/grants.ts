@@ -1,6 +1,6 @@
 /** What a user may do, read from SHOW GRANTS, which includes the privileges of the session's active roles on both servers. */
 
-/** One privilege at one level. `schema` is a pattern as in LIKE unless `isPattern` is false; null: all schemas. `table` null: all. */
+/** One privilege at one level. `schema` is a pattern as in LIKE where `hasPatterns`; null: all schemas. `table` null: all. */
 interface Grant {
   readonly isRevoked: boolean;
   readonly privilege: string;

@@ -90,7 +90,7 @@ export async function during(held: Promise<AsyncDisposable>, work: () => Promise
 }
 
 /** Tries again what failed for a reason that may pass, as the engine does; the test's own limit bounds it. */
-export async function persisting<Result>(work: () => Promise<Result>): Promise<Result> {
+async function persisting<Result>(work: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await work();

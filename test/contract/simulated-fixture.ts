@@ -32,7 +32,7 @@ export async function openSimulatedFixture(bias: Partial<Scenario>): Promise<Sim
   return new SimulatedFixture({ ...QUIET, ...bias });
 }
 
-export class SimulatedFixture implements PortFixture {
+class SimulatedFixture implements PortFixture {
   readonly database: Database;
   readonly other: Database;
   readonly plan: PortFixture['plan'];

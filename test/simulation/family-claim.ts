@@ -34,7 +34,7 @@ export async function claimFamily(
   );
 }
 
-export class SimulatedFamilyClaim implements FamilyClaim {
+class SimulatedFamilyClaim implements FamilyClaim {
   readonly members: readonly SimulatedTableClaim[];
   readonly #clients: readonly Client[];
 

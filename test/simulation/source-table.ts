@@ -255,7 +255,7 @@ function changesOf(writes: readonly RowWrite[]): readonly Change[] {
   return changes;
 }
 
-export function showEntry(entry: LogEntry): string {
+function showEntry(entry: LogEntry): string {
   switch (entry.kind) {
     case 'transaction':
     case 'xa-prepare':

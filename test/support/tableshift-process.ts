@@ -64,7 +64,7 @@ export async function runTool(args: readonly string[], options: ToolOptions = {}
 }
 
 /** What a kill point calls it: the kind, with the phase where there is one. */
-export function nameOf(line: OutputLine): string {
+function nameOf(line: OutputLine): string {
   return line.kind === 'phase-entered' ? `${line.kind}:${String(line['phase'])}` : line.kind;
 }
 
