@@ -60,8 +60,8 @@ export interface NativeRunParts {
   readonly controls: Controls;
   readonly context: RetryContext;
   /**
-   * What is recorded of a step: awaited when it is its turn, before each attempt, with `isTried`, and after one that did not have
-   * the lock. Only what is tried may have happened when the run dies.
+   * What is recorded of a step: awaited before each attempt, with `isTried`, after one that did not have the lock, and before the
+   * first where that is held. Only what is tried may have happened when the run dies.
    */
   readonly onStep: (step: Omit<NativePlace, 'definition'>, isTried: boolean, signal: AbortSignal) => Promise<void>;
 }
@@ -102,7 +102,6 @@ export class NativeRunner {
   async #runSteps(plan: NativePlan, signal: AbortSignal): Promise<void> {
     for (const [index, step] of plan.steps.entries()) {
       signal.throwIfAborted();
-      await this.#parts.onStep(placeOf(plan, step, index + 1), false, signal);
       for (let attempt = 1; !(await this.#attempt({ plan, step, number: index + 1, attempt }, signal)); attempt++);
       this.#stepsDone += 1;
     }
@@ -111,8 +110,9 @@ export class NativeRunner {
   /** Whether it is done. */
   async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
     const { native, controls, context } = this.#parts;
-    await controls.awaitCutoverRelease(() => true, context.observer, signal);
     const place = placeOf(plan, step, number);
+    if (attempt === 1 && controls.cutoverHeldBy !== null) await this.#parts.onStep(place, false, signal);
+    await controls.awaitCutoverRelease(() => true, context.observer, signal);
     await this.#parts.onStep(place, true, signal);
     const { lockTimeoutMs, attemptsMax } = controls.options.cutover;
     const startedAtMs = context.clock.now();

@@ -20,6 +20,8 @@ class Table {
   readonly states: [state: string, failure: string | null][] = [];
   readonly lost = new AbortController();
   place: NativePlace | null = null;
+  placeWhenHeld: NativePlace | null = null;
+  saves = 0;
   fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
   isLocked = false;
   /** The claim is lost while the end is recorded. */
@@ -51,6 +53,7 @@ class Table {
         load: async () => this.place,
         save: async (place) => {
           this.place = place;
+          this.saves += 1;
         },
         conclude: async (state, failure, signal) => {
           if (this.isLostAtEnd) this.lose();
@@ -65,7 +68,7 @@ class Table {
     };
   }
 
-  async migrate(purpose: 'start' | 'resume', attemptsMax = DEFAULT_OPTIONS.cutover.attemptsMax): Promise<unknown> {
+  async migrate(purpose: 'start' | 'resume', controls = new Controls(DEFAULT_OPTIONS)): Promise<unknown> {
     const native: NativeChange = {
       find: this.#find,
       run: this.#run,
@@ -75,8 +78,10 @@ class Table {
     };
     const observer = (event: MigrationEvent): void => {
       this.events.push(event);
+      if (event.kind !== 'cutover-awaited') return;
+      this.placeWhenHeld = this.place;
+      queueMicrotask(() => controls.releaseCutover(event.by));
     };
-    const controls = new Controls({ ...DEFAULT_OPTIONS, cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax } });
     return await runNativeMigration(
       { plan, native, claim: this.claim, purpose, clock: systemClock, controls, observer },
       never,
@@ -97,12 +102,22 @@ const failing = (step: string, code: ErrorCode, hasHappened = false) => ({
   ...{ step, hasHappened, error: new MigrationError(code, 'It went wrong.') },
 });
 
-test('a place is saved before each step, with the definition from before it, and the end is recorded', async () => {
+test('a place is saved once before each step, with the definition from before it, and the end is recorded', async () => {
   const table = new Table();
   expect(await table.migrate('start')).toMatchObject({ strategy: 'native', id: 'orders1', steps: 2, attempts: 2 });
   expect(table.place).toEqual({ step: 2, steps: 2, sql: 'two', definition: 'one' });
+  expect(table.saves).toBe(2);
   expect(table.states).toEqual([['done', null]]);
   expect(table.events.at(-1)).toEqual({ kind: 'finished', id: 'orders1' });
+});
+
+test('a step that is held is saved as one that nobody has tried, for whoever looks meanwhile or finds the run dead', async () => {
+  const table = new Table();
+  const controls = new Controls(DEFAULT_OPTIONS);
+  controls.holdCutover('operator', 'not yet');
+  await table.migrate('start', controls);
+  expect(table.placeWhenHeld).toEqual({ step: 1, steps: 2, sql: 'one', definition: null });
+  expect(table.done).toEqual(['one', 'two']);
 });
 
 test.each([
@@ -156,7 +171,8 @@ test('a last step that did not have its lock has not happened, whatever somebody
   const table = new Table();
   table.done.push('one');
   table.isLocked = true;
-  await expect(table.migrate('resume', 1)).rejects.toMatchObject({ code: 'NATIVE_NOT_LOCKED' });
+  const once = new Controls({ ...DEFAULT_OPTIONS, cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 1 } });
+  await expect(table.migrate('resume', once)).rejects.toMatchObject({ code: 'NATIVE_NOT_LOCKED' });
   expect(table.place).toEqual({ step: 1, steps: 1, sql: 'two', definition: null });
   table.isLocked = false;
   table.done.push('an index of a colleague');
