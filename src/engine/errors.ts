@@ -87,6 +87,11 @@ export const ERRORS = {
     'Someone wrote to or altered the shadow while the migration ran.',
     'Give this migration up with `tableshift cleanup ID` and start anew.',
   ),
+  SHADOW_PUBLISHED: fatal(
+    1,
+    'A publication that was made while the migration ran sends the shadow to its subscribers, which have no such table and stop.',
+    'Drop the publication that is named, or let it list its tables; resume.',
+  ),
   STATEMENT_FORMAT_WRITE: final(
     'A client wrote to the source with statement-format logging, so the changed rows are not in the log.',
     'Make that client log rows, give this migration up and start anew.',

@@ -143,7 +143,8 @@ export const OBSTACLES = {
     remedy: 'Use the table’s owner (without FORCE ROW LEVEL SECURITY) or a role with BYPASSRLS.',
   },
   PUBLISHED_FOR_ALL: {
-    summary: 'A publication FOR ALL TABLES would send the shadow to its subscribers.',
+    summary:
+      'A publication FOR ALL TABLES would send the shadow and the bookkeeping to its subscribers, which have no such tables and stop.',
     remedy: 'List the tables in the publication, or publish by schema.',
   },
   SUBSCRIBED: {

@@ -22,6 +22,7 @@ import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { leafObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
 import { tableObstacles } from './obstacles-table.ts';
+import { shadowPublishers } from './published.ts';
 import { readPartitions } from './partitioned-shadow.ts';
 import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
@@ -184,6 +185,8 @@ async function findInTheWay(
       ...(await dependencyObstacles(session, { source, altered: shadow, kept, siblings, options: plan.options }, signal)),
     ];
     for (const { message } of obstacles) found.add(message.replace(/\.$/, ''));
+    const published = await shadowPublishers(session, plan, signal);
+    if (published !== null) found.add(published);
     for (const sentence of await readUninvited(session, plan.shadow.schema, signal)) found.add(sentence);
   }
   return [...found];

@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MigrationError } from '../engine/errors.ts';
+import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { Fence, Position } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, OnReconnect } from '../engine/ports.ts';
 import { Condition } from '../engine/tasks.ts';
@@ -29,7 +29,7 @@ export interface ChangeStreamOptions extends Omit<FeedOptions, 'limits'> {
   /** Where to begin: the slot's consistent point, or the checkpoint's token. */
   readonly from: string;
   readonly limits?: Partial<StreamLimits>;
-  /** Rejects with SOURCE_CHANGED if someone altered the source; asked every few seconds, and `batches` rejects with it then. */
+  /** Rejects with SOURCE_CHANGED or SHADOW_PUBLISHED; asked every few seconds, and `batches` rejects with it then. */
   readonly checkSource?: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -58,6 +58,7 @@ const reconnectPauseMaxMs = 10_000;
 const steadyMs = 30_000;
 /** Between looks at the definition of the source. */
 const sourceCheckMs = 5_000;
+const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>(['SOURCE_CHANGED', 'SHADOW_PUBLISHED']);
 const fencePrefix = 'tableshift';
 /** Of things that the server warns of, so many different ones are told. */
 const warningsMax = 20;
@@ -142,7 +143,7 @@ class WalStream implements ChangeStream {
     const watch = async (check: NonNullable<ChangeStreamOptions['checkSource']>): Promise<void> => {
       while (await hasPassed(sourceCheckMs, signal)) {
         await check(signal).catch((error: unknown) => {
-          if (error instanceof MigrationError && error.code === 'SOURCE_CHANGED') this.#fail(error);
+          if (error instanceof MigrationError && toldByWatch.has(error.code)) this.#fail(error);
         });
       }
     };

@@ -19,6 +19,7 @@ import { readTable } from './catalog.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { ourNames } from './native-recipes.ts';
+import { publishedForAll } from './published.ts';
 import { runStep } from './native-step.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
@@ -39,7 +40,10 @@ export function createNativeClaims(server: Server): Pick<NativeChange, 'newId' |
 async function findObstacles(server: Server, signal: AbortSignal): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
   const message = await missingGrants(session, signal);
-  return message === null ? [] : [{ code: 'MISSING_PRIVILEGE', message }];
+  return [
+    ...(message === null ? [] : [{ code: 'MISSING_PRIVILEGE', message } as const]),
+    ...(await publishedForAll(session, 'the bookkeeping', signal)),
+  ];
 }
 
 interface ClaimOrder {

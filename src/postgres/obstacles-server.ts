@@ -1,12 +1,13 @@
 /** What about the server and the user stands in the way of any migration. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
+import { publishedForAll } from './published.ts';
 import type { Session } from './session.ts';
 
 /** Transaction ids that must be left; the server stops taking writes with 3 million left, and warns at 40. */
 const idsLeftMin = 100_000_000;
 
-/** For so many tables, each of which has a slot of its own. Asked in one statement; needs no privilege. */
+/** For so many tables, each of which has a slot of its own. Needs no privilege. */
 export async function serverObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query(
     `SELECT current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS is_standby,
@@ -15,7 +16,6 @@ export async function serverObstacles(session: Session, tables: number, signal: 
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
       has_database_privilege(current_database(), 'CREATE') AS can_create, has_database_privilege(current_database(), 'TEMPORARY') AS has_temporary, current_user AS username, current_database() AS database,
       current_setting('synchronous_standby_names') AS standbys, current_setting('session_replication_role') = 'replica' AS is_replica,
-      (SELECT string_agg(pubname, ', ' ORDER BY pubname) FROM pg_publication WHERE puballtables) AS publications,
       (SELECT greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database WHERE datname = current_database()) AS age`,
     signal,
   );
@@ -23,7 +23,7 @@ export async function serverObstacles(session: Session, tables: number, signal: 
   const refuse = (is: boolean, code: Obstacle['code'], message: string): void => {
     if (is) found.push({ code, message });
   };
-  const { wal_level: walLevel, username, database, publications } = row ?? {};
+  const { wal_level: walLevel, username, database } = row ?? {};
   refuse(row?.['is_standby'] === 't', 'NOT_A_SOURCE', 'The server is a standby.');
   refuse(
     row?.['standbys']?.includes('*') === true,
@@ -56,11 +56,7 @@ export async function serverObstacles(session: Session, tables: number, signal: 
     'MISSING_PRIVILEGE',
     `The role ${username ?? ''} lacks the privilege TEMPORARY on the database ${database ?? ''}.`,
   );
-  refuse(
-    publications != null,
-    'PUBLISHED_FOR_ALL',
-    `All tables are published, and so would the shadow be: ${publications ?? ''}.`,
-  );
+  found.push(...(await publishedForAll(session, 'the shadow', signal)));
   const left = 2 ** 31 - Number(row?.['age'] ?? 0);
   refuse(left < idsLeftMin, 'WRAPAROUND_NEAR', `The database ${database ?? ''} has ${left} transaction ids left.`);
   return found;

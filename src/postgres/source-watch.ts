@@ -1,6 +1,6 @@
 /**
- * Notices that somebody else altered the source. The cutover looks under its lock and would refuse anyway; this is to know it
- * hours earlier, and at a resume before anything else.
+ * Notices that somebody else altered the source, or published the shadow. The cutover looks under its lock and would refuse anyway;
+ * this is to know it hours earlier, and at a resume before anything else.
  */
 
 import { createHash } from 'node:crypto';
@@ -8,6 +8,7 @@ import type { Plan } from '../engine/model.ts';
 import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
 import { readTable, type TableDescription } from './catalog.ts';
+import { checkUnpublished } from './published.ts';
 import type { SessionPool } from './session.ts';
 import { fingerprintOf } from './shadow.ts';
 
@@ -23,7 +24,9 @@ export function checkPlanned(plan: Plan, source: TableDescription | null): void 
   throw sourceChanged(plan, source !== null, 'the change was planned');
 }
 
-/** Rejects with SOURCE_CHANGED where the source is not, or no longer, what it was. Reads the catalog only. */
+/**
+ * Rejects with SOURCE_CHANGED where the source is not, or no longer, what it was, and with SHADOW_PUBLISHED. Reads the catalog only.
+ */
 export type SourceCheck = (signal: AbortSignal) => Promise<void>;
 
 /** Compares the source with a fingerprint of what it was. After our own swap it may be anything. */
@@ -31,7 +34,7 @@ export function createSourceCheck(plan: Plan, fingerprint: string, sessions: Ses
   return (signal) =>
     sessions.withSession(async (session) => {
       const source = await readTable(session, plan.source, signal);
-      if (source !== null && fingerprintOf(source) === fingerprint) return;
+      if (source !== null && fingerprintOf(source) === fingerprint) return await checkUnpublished(session, plan, signal);
       // Asked after it was read: a swap that was seen is recorded.
       if (await isSwapRecorded(session, plan.id, signal)) return;
       throw sourceChanged(plan, source !== null, 'its shadow was made');

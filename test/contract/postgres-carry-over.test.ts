@@ -319,19 +319,22 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
     });
   });
 
-  test('a trigger that somebody has made on the shadow is in the way of the swap, and is named', async () => {
+  test('a trigger and a publication that somebody has made of the shadow are in the way of the swap, and are named', async () => {
     await using schema = await withStatements((schema) => [
       `CREATE TABLE ${schema}.t (id int PRIMARY KEY, a int)`,
       `CREATE FUNCTION ${schema}.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`,
     ]);
-    const make = `CREATE TRIGGER late AFTER INSERT ON SHADOW.t FOR EACH ROW EXECUTE FUNCTION ${schema.name}.note()`;
+    const publication = `late_${schema.name}`;
+    const make = `CREATE PUBLICATION ${publication} FOR TABLE SHADOW.t; CREATE TRIGGER late AFTER INSERT ON SHADOW.t FOR EACH ROW EXECUTE FUNCTION ${schema.name}.note()`;
     const blockers = [
+      expect.stringMatching(`^The shadow tableshift_.*\\.t is published, by ${publication}$`),
       expect.stringMatching(/^The new table has the trigger late on table tableshift_.*\.t, which somebody has made$/),
     ];
     await migrate({
       ...{ schema, clauses: 'ADD b int', outcomes: [{ kind: 'not-locked', blockers }] },
-      whileCopied: ({ shadow }) => schema.application.run(make.replace('SHADOW', shadow.schema)),
+      whileCopied: ({ shadow }) => schema.application.run(make.replaceAll('SHADOW', shadow.schema)),
     });
+    await schema.application.run(`DROP PUBLICATION ${publication}`);
   });
 
   test('a source that was altered meanwhile is not swapped', async () => {

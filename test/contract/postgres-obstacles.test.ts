@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBookkeeping, recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { findMigrations } from '../../src/postgres/bookkeeping.ts';
+import { createNativeClaims } from '../../src/postgres/native-claim.ts';
 import { findObstacles, surroundingObstacles } from '../../src/postgres/obstacles.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import {
@@ -429,6 +430,9 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
     // What is held would keep the schema from being dropped.
     const found = await obstaclesOf(server, schema);
     await application.run("ROLLBACK PREPARED 'held'");
+    expect(shownObstacles(await createNativeClaims(server).findObstacles(never))).toEqual([
+      ['PUBLISHED_FOR_ALL', 'All tables are published, and so would the bookkeeping be: everything.'],
+    ]);
     expect(found).toEqual([
       ['SYNCHRONOUS_STANDBY', 'synchronous_standby_names is ANY 1 (*), which means every reader of the log.'],
       ['WAL_LEVEL', 'wal_level is replica.'],

@@ -146,6 +146,12 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     await expect(check(never)).rejects.toMatchObject(changed('altered'));
     await run('DROP TABLE orders; ALTER TABLE kept RENAME TO orders');
     await check(never);
+    for (const what of ['ALL TABLES', `TABLES IN SCHEMA tableshift_${orders.plan.id}`]) {
+      await run(`CREATE PUBLICATION everything FOR ${what}`);
+      const message = expect.stringContaining(`The shadow tableshift_${orders.plan.id}.orders is published, by everything. `);
+      await expect(check(never)).rejects.toMatchObject({ code: 'SHADOW_PUBLISHED', message });
+      await run('DROP PUBLICATION everything');
+    }
     await orders.cutover.attempt({ lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 }, () => Promise.resolve(), never);
     await check(never);
   });
