@@ -142,6 +142,13 @@ export async function listMigrations(options: ServerOptions): Promise<readonly M
   return await database.listMigrations(signal);
 }
 
+/** What is left on the server of migrations that are not recorded any more, each as a sentence that says how it goes. */
+export async function listStrays(options: ServerOptions): Promise<readonly string[]> {
+  using signal = signalOf(options);
+  await using database = await open(options, signal);
+  return (await database.findStrays?.(signal)) ?? [];
+}
+
 /** Something that a run left in the database to be read later. */
 export interface RecordedEvent {
   /** Server time, ISO 8601 in UTC. */

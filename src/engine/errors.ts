@@ -62,7 +62,11 @@ export const ERRORS = {
     'Another live run has the claim on this table.',
     'Wait for it or end it; `tableshift list` shows it.',
   ),
-  MIGRATION_NOT_FOUND: fatal(2, 'No such migration is recorded on this server.', '`tableshift list` shows those that are.'),
+  MIGRATION_NOT_FOUND: fatal(
+    2,
+    'No such migration is recorded on this server.',
+    '`tableshift list` shows those that are, and what is left of some that no longer are.',
+  ),
   PLAN_CHANGED: fatal(
     2,
     'The table or the request is not what the recorded plan was made for.',
@@ -91,6 +95,10 @@ export const ERRORS = {
     1,
     'A publication that was made while the migration ran sends the shadow to its subscribers, which have no such table and stop.',
     'Drop the publication that is named, or let it list its tables; resume.',
+  ),
+  RECORDS_LOST: final(
+    'Someone dropped the bookkeeping (the schema `tableshift`), or a part of it, while the migration ran.',
+    '`tableshift list` names what is left on the server, with the statements that remove it. Then look at the table: unless it has its new definition, start anew.',
   ),
   STATEMENT_FORMAT_WRITE: final(
     'A client wrote to the source with statement-format logging, so the changed rows are not in the log.',
@@ -251,9 +259,9 @@ export function assert(isTrue: boolean, message: string): asserts isTrue {
   if (!isTrue) throw new MigrationError('INTERNAL', `Assertion failed: ${message}.`);
 }
 
-/** Whether a migration that ended so after its start can only be given up. */
-export function isFinal(code: ErrorCode): boolean {
-  return ERRORS[code].exitCode === 8;
+/** Whether a migration that ended so after its start, by the code of an error, can only be given up. */
+export function isFinal(code: string): boolean {
+  return Object.entries(ERRORS).some(([one, { exitCode }]) => one === code && exitCode === 8);
 }
 
 /** Why a run ended. */

@@ -157,7 +157,8 @@ async function leave(
   { reason, last }: { readonly reason: unknown; readonly last: Checkpoint | null },
 ): Promise<void> {
   await sayFarewell({ lost, clock }, async (signal) => {
-    if (last !== null) await checkpoints.save(last, signal);
+    // What cannot be saved, such as in a bookkeeping that is gone, must not keep the rest of the end from being done.
+    if (last !== null) await checkpoints.save(last, signal).catch(() => undefined);
     await checkpoints.conclude('open', asRunError(reason), signal);
   });
 }

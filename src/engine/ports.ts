@@ -46,6 +46,8 @@ export interface Database extends AsyncDisposable {
   checkLoadLimits(limits: LoadLimits, signal: AbortSignal): Promise<void>;
   /** The migrations known on this server, newest first. */
   listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
+  /** What is left of migrations that are not recorded any more, each as a sentence that says how it goes. Absent where nothing harms. */
+  findStrays?(signal: AbortSignal): Promise<readonly string[]>;
   readonly retiredTables: RetiredTables;
   readonly eventLog: EventLog;
   /** Absent where every change goes by a shadow. */

@@ -78,10 +78,13 @@ export function concludingStore(
         await closeStream();
         await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       }
-      await store.conclude(state, failure, signal);
-      if (state === 'open' && failure !== null && isFinal(failure.code)) {
-        await closeStream();
-        await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+      try {
+        await store.conclude(state, failure, signal);
+      } finally {
+        if (state === 'open' && failure !== null && isFinal(failure.code)) {
+          await closeStream();
+          await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+        }
       }
     },
   };

@@ -21,6 +21,7 @@ import { openServer, type Server } from './server.ts';
 import { createRetiredTables } from './retired-tables.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteText } from './statements.ts';
+import { findStrays } from './strays.ts';
 import { claimTables } from './table-claims.ts';
 import { checkLoadLimits } from './throttle-signals.ts';
 
@@ -47,6 +48,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
+    findStrays: (signal) => findStrays(server, signal),
     retiredTables: createRetiredTables(server),
     native: { ...createNativeChange(server), ...createNativeClaims(server) },
     eventLog: createEventLog(server),

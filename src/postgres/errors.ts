@@ -8,7 +8,10 @@ import { MigrationError, type ErrorCode } from '../engine/errors.ts';
  */
 export function translate(thrown: unknown, what: string): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
-  return new MigrationError(codeOf(thrown), `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+  const code = codeOf(thrown);
+  const gone = goneStates.has(sqlState(thrown) ?? '') ? goneThings.get(code) : undefined;
+  const message = gone === undefined ? `${what} failed: ${messageOf(thrown)}.` : `Somebody has ${gone}: ${messageOf(thrown)}.`;
+  return new MigrationError(code, message, { cause: thrown });
 }
 
 /**
@@ -120,9 +123,22 @@ function codeOf(thrown: unknown): ErrorCode {
   if (state === null) return 'INTERNAL';
   // Two at once wrote one row of the catalog (a GRANT, an ANALYZE); an internal error to the server, which has no other code for it.
   if (state === 'XX000' && /tuple concurrently (?:updated|deleted)/.test(messageOf(thrown))) return 'DEADLOCK';
-  if (goneStates.has(state)) return /"tableshift_/.test(messageOf(thrown)) ? 'SHADOW_CHANGED' : 'SOURCE_CHANGED';
+  if (goneStates.has(state)) return goneCode(messageOf(thrown));
   return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
 }
+
+/** By what the server's message names, in whatever language and quotes. */
+function goneCode(message: string): ErrorCode {
+  if (/\btableshift_/.test(message)) return 'SHADOW_CHANGED';
+  return /(?<!\.)\btableshift\b/.test(message) ? 'RECORDS_LOST' : 'SOURCE_CHANGED';
+}
+
+/** What was done to each, behind `Somebody has`. */
+const goneThings: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
+  ['SOURCE_CHANGED', 'renamed, altered or dropped the table, or what it is made of'],
+  ['SHADOW_CHANGED', 'renamed, altered or dropped the shadow'],
+  ['RECORDS_LOST', 'dropped the bookkeeping, or a part of it'],
+]);
 
 /** OpenSSL's and Node's own codes, and a server that has no TLS although it is required. */
 function isTlsFault(thrown: unknown): boolean {

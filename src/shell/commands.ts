@@ -1,9 +1,17 @@
 /** What the commands do, except for running a migration (run-command.ts) and cleaning up (cleanup-command.ts). */
 
-import { MigrationError } from '../engine/errors.ts';
+import { isFinal, MigrationError } from '../engine/errors.ts';
 import type { Phase } from '../engine/model.ts';
 import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
-import { DEFAULT_OPTIONS, listEvents, listMigrations, type MigrationOptions, planFamily, planMigration } from '../index.ts';
+import {
+  DEFAULT_OPTIONS,
+  listEvents,
+  listMigrations,
+  listStrays,
+  type MigrationOptions,
+  planFamily,
+  planMigration,
+} from '../index.ts';
 import { hidePasswords } from '../server-url.ts';
 import { pairChanges, strategyFor } from './asked-changes.ts';
 import { familyPlanText } from './family-text.ts';
@@ -101,8 +109,9 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
   const found = await listMigrations(server);
   const kept = found.some(({ state }) => state === 'done') ? await findKeptTables(server, values.soakMs) : [];
   const records = found.map((record) => withRetired(record, kept));
+  const strays = await listStrays(server);
   if (values.output === 'json') {
-    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records }));
+    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records, strays }));
     return 0;
   }
   const hasFamilies = records.some(({ plan }) => plan.family !== undefined);
@@ -131,6 +140,7 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     oneLine(record.plan.clauses),
   ]);
   surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
+  for (const stray of strays) surroundings.stdout.write(`${stray}\n`);
   return 0;
 }
 
@@ -151,9 +161,15 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record, siblings, events }));
     return 0;
   }
-  const next = record.state === 'open' && !record.isRunning ? commandText(invocation, 'resume', record.id) : null;
+  const next = record.state === 'open' && !record.isRunning ? nextOf(invocation, record) : null;
   surroundings.stdout.write(`${recordText(record, siblings, next)}${eventLines(events)}`);
   return 0;
+}
+
+/** What there is to do about a migration that has ended unfinished: where it cannot go on, only to give it up. */
+function nextOf(invocation: Invocation<'status'>, { id, failure }: MigrationRecord): readonly [label: string, command: string] {
+  const isOver = failure !== null && isFinal(failure.slice(0, failure.indexOf(':')));
+  return isOver ? ['to give up', commandText(invocation, 'cleanup', id)] : ['to go on', commandText(invocation, 'resume', id)];
 }
 
 /** A table that is swapped together with the one that is asked about. */
@@ -201,7 +217,7 @@ function placeText({ place, state }: MigrationRecord): string | null {
   return place === null || state === 'done' ? null : `step ${place.step} of ${place.steps}`;
 }
 
-function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCommand: string | null): string {
+function recordText(record: ShownRecord, siblings: readonly Sibling[], next: ReturnType<typeof nextOf> | null): string {
   const { plan, checkpoint, retired } = record;
   const copied =
     checkpoint === null || plan.strategy === 'native'
@@ -235,7 +251,7 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], resumeCom
     ['started', record.startedAt],
     ['last saved', record.updatedAt],
     ['ended by', record.failure === null ? null : hidePasswords(oneLine(record.failure))],
-    ['to go on', resumeCommand],
+    ...(next === null ? [] : [next]),
   ];
   return lines.map(([label, text]) => (text === null ? '' : `${label.padEnd(12)}${text}\n`)).join('');
 }

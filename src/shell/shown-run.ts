@@ -330,9 +330,11 @@ export class ShownRun {
   #nextAfter(error: MigrationError, plan: RecordedPlan): string {
     const next = [
       ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
-      ...(error.code === 'UNSETTLED' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
+      ...(error.code === 'UNSETTLED' || error.code === 'RECORDS_LOST'
+        ? []
+        : [`  to give it up: ${this.#command('cleanup', plan)}`]),
     ];
-    return `${next.join('\n')}\n`;
+    return next.map((line) => `${line}\n`).join('');
   }
 
   #command(command: 'resume' | 'cleanup', plan: RecordedPlan): string {

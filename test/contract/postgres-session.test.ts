@@ -121,6 +121,12 @@ describeSideBySide(servers, 'a session on', (name) => {
     expect(await code(`INSERT INTO ${table} VALUES (2, 'bad')`)).toMatchObject({ code: 'ROW_NOT_CONVERTIBLE' });
     expect(await code(`INSERT INTO ${table} SELECT 2, v::int FROM ${table}`)).toMatchObject({ code: 'ROW_NOT_CONVERTIBLE' });
     expect(await code('SELECT no_such_column')).toMatchObject({ code: 'SOURCE_CHANGED' });
+    expect(await code(`INSERT INTO ${table}_gone VALUES (1)`)).toMatchObject({
+      code: 'SOURCE_CHANGED',
+      message: `Somebody has renamed, altered or dropped the table, or what it is made of: relation "${table}_gone" does not exist (SQLSTATE 42P01).`,
+    });
+    expect(await code('TABLE tableshift_orders1.orders')).toMatchObject({ code: 'SHADOW_CHANGED' });
+    expect(await code('TABLE tableshift.gone')).toMatchObject({ code: 'RECORDS_LOST' });
     expect(await code('SELECT 1 +')).toMatchObject({ code: 'INTERNAL' });
     await schema.application.run(`BEGIN; SELECT * FROM ${table} FOR UPDATE`);
     expect(await code(`UPDATE ${table} SET v = 'b'`)).toMatchObject({ code: 'LOCK_WAIT' });

@@ -299,9 +299,35 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       expect(resumed.stderr).toContain('error SOURCE_CHANGED: ');
       expect((await runCli(['status', id, '--url', shop.url])).stdout).toMatch(/ended by +SOURCE_CHANGED: /);
       expect(resumed.stderr).not.toContain('to go on:');
+      expect((await runCli(['status', id, '--url', shop.url])).stdout).toMatch(/^to give up +tableshift cleanup /m);
       expect(resumed.stderr).toContain(`  to give it up: tableshift cleanup --url ${shop.url} ${id}\n`);
       expect(await runCli(['cleanup', id, '--url', shop.url])).toMatchObject({ exitCode: 0, stderr: '' });
       expect(await shop.leftovers()).toEqual([]);
     }
+  });
+
+  test('a run whose bookkeeping is dropped takes its slot away, and list names what is left, with the statements', async () => {
+    await shop.sql('CREATE TABLE small (id int PRIMARY KEY)');
+    const args = [...migrateArgs('ALTER TABLE small ADD a int', '--strategy', 'shadow', '--cutover', 'manual')];
+    await using run = startCli([...args, '--checkpoint-interval', '100ms', '--output', 'json']);
+    await run.lineMatching(/"cutover-awaited"/);
+    await shop.sql('DROP SCHEMA tableshift CASCADE');
+    const result = await run.result;
+    const { id } = lastObject(result) as { id: string };
+    expect(result.exitCode).toBe(8);
+    expect(result.stderr).toMatch(
+      /^error RECORDS_LOST: Somebody has dropped the bookkeeping, .*\n {2}remedy: `tableshift list` names .*\n$/,
+    );
+    expect(await shop.leftovers()).toEqual([`schema tableshift_${id}`]);
+    await shop.sql(`SELECT pg_create_logical_replication_slot('tableshift_dead', 'pgoutput')`);
+    const gone = 'of a migration that is not recorded any more';
+    const left = [
+      `The replication slot tableshift_dead is ${gone}, and keeps the server’s log: SELECT pg_drop_replication_slot('tableshift_dead').`,
+      `The schema tableshift_${id} is ${gone}, with its shadow: DROP SCHEMA "tableshift_${id}" CASCADE.`,
+    ];
+    const list = await runCli(['list', '--url', shop.url]);
+    expect(list.stdout).toBe(`No migration is recorded on this server.\n${left.join('\n')}\n`);
+    for (const sentence of left) await shop.sql(sentence.slice(sentence.indexOf(': ') + 2, -1));
+    expect(await shop.leftovers()).toEqual([]);
   });
 });

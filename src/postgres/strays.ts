@@ -1,0 +1,45 @@
+/** What is left of migrations that are not recorded any more, because somebody has dropped the bookkeeping or restored an older one. */
+
+import { findMigrations } from './bookkeeping.ts';
+import type { Server } from './server.ts';
+import { slotName } from './replication-slot.ts';
+import { quoteName, quoteText } from './statements.ts';
+
+/** Each as a sentence with the statement that removes it. A slot that somebody reads from is left out: its run is still there. */
+export async function findStrays(server: Server, signal: AbortSignal): Promise<readonly string[]> {
+  await using session = await server.openSession({}, signal);
+  const ours = String.raw`LIKE 'tableshift\_%'`;
+  const found = await session.query(
+    `SELECT 'slot' AS kind, slot_name AS name FROM pg_catalog.pg_replication_slots
+       WHERE slot_name ${ours} AND database = pg_catalog.current_database() AND NOT active
+     UNION ALL SELECT 'publication', pubname FROM pg_catalog.pg_publication
+       WHERE pubname ${ours} AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = pubname AND active)
+     UNION ALL SELECT 'schema', nspname FROM pg_catalog.pg_namespace WHERE nspname ${ours} ORDER BY 1 DESC, 2`,
+    signal,
+  );
+  if (found.length === 0) return [];
+  // Read last: whoever makes these has recorded its migration before.
+  const records = await findMigrations(session, null, signal);
+  const known = new Set(
+    records.flatMap(({ id, plan }) => [
+      slotName(id),
+      ...(plan.strategy === 'native' ? [] : [plan.shadow.schema, plan.retired.schema]),
+    ]),
+  );
+  return found
+    .map((row) => ({ kind: row['kind'] ?? '', name: row['name'] ?? '' }))
+    .filter(({ name }) => !known.has(name))
+    .map(sentenceOf);
+}
+
+function sentenceOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  const what = `The ${kind === 'slot' ? 'replication slot' : kind} ${name} is of a migration that is not recorded any more`;
+  switch (kind) {
+    case 'slot':
+      return `${what}, and keeps the server’s log: SELECT pg_drop_replication_slot(${quoteText(name)}).`;
+    case 'publication':
+      return `${what}: DROP PUBLICATION ${quoteName(name)}.`;
+    default:
+      return `${what}, with its ${name.startsWith('tableshift_old_') ? 'old table' : 'shadow'}: DROP SCHEMA ${quoteName(name)} CASCADE.`;
+  }
+}
