@@ -110,7 +110,7 @@ export const ERRORS = {
   ),
   LOG_PURGED: final(
     'The server has removed the part of the log that the migration still needs.',
-    'Give this migration up, lengthen the retention of the log (PostgreSQL: max_slot_wal_keep_size), and start anew.',
+    'Give this migration up, lengthen the retention of the log if it was too short (PostgreSQL: max_slot_wal_keep_size), and start anew.',
   ),
   ONLINE_LOG_FULL: fatal(
     1,

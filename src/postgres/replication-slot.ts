@@ -89,19 +89,29 @@ export async function requireSlot(session: Session, name: string, signal: AbortS
 /** Why nothing can be read from a slot: it is gone (null) or lost. Null where it can. */
 export function slotFault(name: string, state: SlotState | null): MigrationError | null {
   if (state !== null && state.walStatus !== 'lost') return null;
-  const { why, setting } = state === null ? { why: 'is gone', setting: sizeLimit } : lossOf(state.reason);
+  const { why, remedy } = lossOf(state);
   return new MigrationError(
     'LOG_PURGED',
-    `The replication slot ${name} ${why}. Give this migration up, raise ${setting}, and start anew.`,
+    `The replication slot ${name} ${why}. Give this migration up${remedy}, and start anew.`,
   );
 }
 
-const sizeLimit = 'max_slot_wal_keep_size';
-
-function lossOf(reason: string | null): { readonly why: string; readonly setting: string } {
-  if (reason === 'idle_timeout') {
-    const why = 'was invalidated, because nobody has read from it for longer than the server allows';
-    return { why, setting: 'idle_replication_slot_timeout' };
+function lossOf(state: Pick<SlotState, 'reason'> | null): { readonly why: string; readonly remedy: string } {
+  if (state === null)
+    return { why: 'is gone: somebody has dropped it, or a standby that did not have it has taken over', remedy: '' };
+  switch (state.reason) {
+    case 'wal_removed':
+    case null:
+      return {
+        why: 'was invalidated, because it kept more log than the server allows',
+        remedy: ', raise max_slot_wal_keep_size',
+      };
+    case 'idle_timeout':
+      return {
+        why: 'was invalidated, because nobody has read from it for longer than the server allows',
+        remedy: ', raise idle_replication_slot_timeout',
+      };
+    default:
+      return { why: `was invalidated (${state.reason})`, remedy: '' };
   }
-  return { why: 'was invalidated, because it kept more log than the server allows', setting: sizeLimit };
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { diskNotes, retentionNotes } from '../../src/postgres/log-retention.ts';
 import { judgeRetainedLog, limitOf, type RetainedLog } from '../../src/postgres/retained-log.ts';
+import { slotFault } from '../../src/postgres/replication-slot.ts';
 
 const MIB = 1024 ** 2;
 const quiet: RetainedLog = {
@@ -91,4 +92,17 @@ describe('the plan', () => {
       'The server does not tell how much disk space is free: the shadow takes about 4097 MiB, and the log of the copy about as much while it is kept.',
     ]);
   });
+});
+
+test.each([
+  [
+    null,
+    'is gone: somebody has dropped it, or a standby that did not have it has taken over. Give this migration up, and start',
+  ],
+  ['wal_removed', 'kept more log than the server allows. Give this migration up, raise max_slot_wal_keep_size, and start'],
+  ['idle_timeout', 'longer than the server allows. Give this migration up, raise idle_replication_slot_timeout, and start'],
+  ['rows_removed', 'was invalidated (rows_removed). Give this migration up, and start'],
+])('a slot that is lost by %s says why, and names a setting only where that is at fault', (reason, said) => {
+  const fault = slotFault('tableshift_orders1', reason === null ? null : { walStatus: 'lost', reason });
+  expect(fault).toMatchObject({ code: 'LOG_PURGED', message: expect.stringContaining(said) });
 });
