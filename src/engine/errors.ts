@@ -53,8 +53,8 @@ export const ERRORS = {
   ),
   PRIVILEGE_NEEDED: fatal(
     1,
-    'A migration that has begun lacks a privilege, or is refused a login.',
-    'Grant what the message names; then resume, which goes on where it was.',
+    'A migration that has begun lacks a privilege, or is refused a login, or by an event trigger.',
+    'Grant what the message names, or have the event trigger let the user pass; then resume, which goes on where it was.',
   ),
   UNREACHABLE: fatal(2, 'The server could not be reached.', 'Check host, port and network.'),
   TABLE_CLAIMED: fatal(

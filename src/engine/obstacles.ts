@@ -164,8 +164,10 @@ export const OBSTACLES = {
     remedy: 'Drop what is named first and make it again afterwards.',
   },
   EVENT_TRIGGERS: {
-    summary: 'An event trigger of the database adds a trigger, a policy or a rule to each new table, and so to the shadow.',
-    remedy: 'Let it leave out the schemas tableshift_…, or disable it until the migration has made its shadow.',
+    summary:
+      'An event trigger of the database adds a trigger, a policy or a rule to each new table, and so to the shadow, or refuses new tables.',
+    remedy:
+      'Let it leave out the schemas tableshift_…, or disable it until the migration has made its shadow. One that refuses has to let the user pass until the migration is over.',
   },
   NAME_TAKEN: {
     summary: 'An index or a sequence of the new table has the name of something else in the schema.',

@@ -134,6 +134,8 @@ export function refusalOf(error: unknown, source: TableName, step: Step): Obstac
   if (report === null) throw error;
   const name = `${source.schema}.${source.table}`;
   const said = report.message.replace(/\.$/, '');
+  if (step === 'copy' && report.code.startsWith('P0'))
+    return { code: 'EVENT_TRIGGERS', message: `An event trigger of the database refuses an empty copy of ${name}: ${said}.` };
   if (report.code === '42501' || step === 'copy') {
     return {
       code: 'MISSING_PRIVILEGE',

@@ -8,6 +8,10 @@ import { MigrationError, type ErrorCode } from '../engine/errors.ts';
  */
 export function translate(thrown: unknown, what: string): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
+  if (isByEventTrigger(thrown, what)) {
+    const message = `An event trigger of the database refuses ${what.replace(/^The /, 'the ')}: ${messageOf(thrown)}.`;
+    return new MigrationError('ACCESS_DENIED', message, { cause: thrown });
+  }
   const code = codeOf(thrown);
   const gone = goneStates.has(sqlState(thrown) ?? '') ? goneThings.get(code) : undefined;
   const message = gone === undefined ? `${what} failed: ${messageOf(thrown)}.` : `Somebody has ${gone}: ${messageOf(thrown)}.`;
@@ -125,6 +129,17 @@ function codeOf(thrown: unknown): ErrorCode {
   if (state === 'XX000' && /tuple concurrently (?:updated|deleted)/.test(messageOf(thrown))) return 'DEADLOCK';
   if (goneStates.has(state)) return goneCode(messageOf(thrown));
   return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
+}
+
+/**
+ * Whether a function that takes no arguments has raised it, and not in a statement that writes rows, where it may be a trigger's or a
+ * default's. What else runs functions for rows, building an index or checking a constraint, gives them values.
+ */
+function isByEventTrigger(thrown: unknown, what: string): boolean {
+  const { where } = thrown as { readonly where?: unknown };
+  const isDefining = /^The statement "(?:CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT|REFRESH) /.test(what);
+  const isRaised = isDefining && sqlState(thrown)?.startsWith('P0') === true;
+  return isRaised && typeof where === 'string' && /^[^\n]*\(\)/.test(where);
 }
 
 /** By what the server's message names, in whatever language and quotes. */

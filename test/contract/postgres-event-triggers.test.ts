@@ -65,4 +65,26 @@ describe.each([15, 18] as const)('an event trigger on PostgreSQL %i', (version) 
     expect(await application.run(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift%'`)).toEqual([]);
     await application.run('DROP EVENT TRIGGER upon');
   });
+
+  test('that refuses what defines tables is an obstacle, and later a lack of privilege and no fault of a row', async () => {
+    await using schema = await createPostgresSchema(url.href);
+    const { application, name } = schema;
+    await application.run(`SET search_path = ${name}; CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)`);
+    const raising = "LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'not today'; END $$";
+    await application.run(
+      `CREATE FUNCTION fails(int) RETURNS int ${raising}; CREATE FUNCTION upon() RETURNS event_trigger ${raising}`,
+    );
+    await using session = await tool.openSession({}, never);
+    const failing = session.execute(`CREATE INDEX ON ${name}.t (${name}.fails(id))`, never);
+    await expect(failing).rejects.toMatchObject({ code: 'ROW_NOT_CONVERTIBLE' });
+    await application.run('CREATE EVENT TRIGGER upon ON ddl_command_start EXECUTE FUNCTION upon()');
+    await expect(session.execute(`CREATE INDEX ON ${name}.t (id)`, never)).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      message: `An event trigger of the database refuses the statement "CREATE INDEX ON ${name}.t (id)": not today (SQLSTATE P0001).`,
+    });
+    const planned = planPostgres({ server: tool, schema, clauses: 'ADD b int' });
+    const message = `An event trigger of the database refuses an empty copy of ${name}.t: not today.`;
+    await expect(planned).rejects.toMatchObject({ obstacles: [{ code: 'EVENT_TRIGGERS', message }] });
+    await application.run('DROP EVENT TRIGGER upon');
+  });
 });
