@@ -169,6 +169,16 @@ async function tryKey(session: Session, { key, names, copies, other }: KeyTrial,
   }
 }
 
+/** What the clauses want of the table's own foreign keys, which neither a shadow nor a copy on which they are tried has. */
+export async function changedKeyObstacles(
+  session: Session,
+  source: TableDescription,
+  clauses: string,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  return namedByClauses(clauses, await readForeignKeys(session, [source.oid], signal), source);
+}
+
 /** A shadow has no foreign keys: to drop one there fails, or with IF EXISTS does nothing. */
 function namedByClauses(sql: string, keys: readonly ForeignKey[], { oid }: TableDescription): Obstacle[] {
   const own = keys.filter(({ child }) => child.oid === oid);

@@ -7,6 +7,7 @@ import { probeAlter, type ProbedTable } from './alter-probe.ts';
 import { isBookkeeping } from './bookkeeping.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { chooseKey } from './migration-key.ts';
+import { changedKeyObstacles } from './obstacles-foreign-keys.ts';
 import type { Session } from './session.ts';
 
 /** Everything that was learned for a plan. */
@@ -29,7 +30,10 @@ export async function learnFacts(
   const problems = [...kindObstacles(source), ...reading.problems];
   if (problems.length > 0) return { obstacles: problems };
   const probed = await probeAlter(session, source, reading, signal);
-  if ('code' in probed) return { obstacles: [probed] };
+  if ('code' in probed) {
+    const changed = await changedKeyObstacles(session, source, reading.text, signal);
+    return { obstacles: changed.length > 0 ? changed : [probed] };
+  }
   const [database] = await session.query("SELECT current_setting('server_encoding') AS encoding", signal);
   const key = chooseKey({ source, probed, asked: request.options.key, encoding: database?.['encoding'] ?? '' });
   if ('code' in key) return { obstacles: [key] };
