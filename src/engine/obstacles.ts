@@ -189,6 +189,10 @@ export const OBSTACLES = {
     summary: 'Another live run holds the claim on this table.',
     remedy: 'Wait for it, or end it; `tableshift list` shows it.',
   },
+  TABLE_CHANGED: {
+    summary: 'The table was altered between planning and the begin of the run, by another migration or by somebody else.',
+    remedy: 'Look at its definition; run the command again if the change is still wanted.',
+  },
   DISK_SPACE: {
     summary: 'The server has not enough free disk space for a second copy of the table.',
     remedy: 'Free or add space; the plan says how much is needed.',

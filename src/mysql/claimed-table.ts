@@ -6,7 +6,7 @@ import { DEFAULT_LOAD_LIMITS } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
-import { checkResume, checkStart } from '../engine/record-check.ts';
+import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
@@ -34,7 +34,7 @@ import { retainedLog } from './retained-log.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
-import { checkSource } from './source-watch.ts';
+import { checkSource, comparePlanned } from './source-watch.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { operatorLimits, runningThreads } from './throttle-signals.ts';
 import { transactionTimes } from './transaction-times.ts';
@@ -230,10 +230,15 @@ export class ClaimedTable implements TableClaim {
   }
 }
 
-/** Records all in one transaction. Rejects if another migration of one of the tables is unfinished. */
+/** Records all in one transaction. Rejects if another migration of a table is unfinished, or one has changed since its plan. */
 export async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
-  for (const plan of plans) checkStart(plan, recorded);
+  for (const plan of plans) {
+    checkStart(plan, recorded);
+    if (plan.strategy === 'native') continue;
+    const found = await comparePlanned(session, plan, signal);
+    if (found !== 'as-planned') throw changedSincePlanned(plan, found === 'altered', recorded);
+  }
   await session.execute('START TRANSACTION', signal);
   for (const plan of plans) await recordMigration(session, plan, signal);
   await session.execute('COMMIT', signal);

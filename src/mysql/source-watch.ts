@@ -20,13 +20,23 @@ export function planHash(decisions: PlanDecisions & Pick<Plan, 'foreignKeys'>, s
   return createHash('sha256').update(JSON.stringify(hashed)).digest('hex');
 }
 
+/** Whether the source is what it was when it was planned; `gone` where there is no table of its name. */
+export async function comparePlanned(
+  session: Session,
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<'as-planned' | 'altered' | 'gone'> {
+  const source = await readTable(session, plan.source, signal);
+  if (source === null) return 'gone';
+  return planHash(plan, source) === plan.hash ? 'as-planned' : 'altered';
+}
+
 /**
  * Rejects with SOURCE_CHANGED unless the source is what it was when it was planned. To be asked when the place is known from where
  * the log is read, and before the shadow is made: what is altered behind that place the log tells. A definition is read under the
  * metadata lock that an ALTER keeps until it is in the log, so what was logged before is seen here. Not after our own swap.
  */
 export async function checkSource(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  const source = await readTable(session, plan.source, signal);
-  if (source !== null && planHash(plan, source) === plan.hash) return;
-  throw sourceChanged(plan, source !== null, 'the change was planned');
+  const found = await comparePlanned(session, plan, signal);
+  if (found !== 'as-planned') throw sourceChanged(plan, found === 'altered', 'the change was planned');
 }

@@ -18,10 +18,14 @@ export function planHash(decisions: PlanDecisions, source: TableDescription): st
   return createHash('sha256').update(JSON.stringify(hashed)).digest('hex');
 }
 
+/** Whether the source is what it was when it was planned. */
+export function isAsPlanned(plan: Plan, source: TableDescription | null): source is TableDescription {
+  return source !== null && planHash(plan, source) === plan.hash;
+}
+
 /** Rejects with SOURCE_CHANGED unless the source, from which the shadow will be made, is what it was when it was planned. */
 export function checkPlanned(plan: Plan, source: TableDescription | null): void {
-  if (source !== null && planHash(plan, source) === plan.hash) return;
-  throw sourceChanged(plan, source !== null, 'the change was planned');
+  if (!isAsPlanned(plan, source)) throw sourceChanged(plan, source !== null, 'the change was planned');
 }
 
 /**

@@ -2,11 +2,13 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
-import { checkResume, checkStart } from '../engine/record-check.ts';
+import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
+import { readTable } from './catalog.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
 import type { Session } from './session.ts';
+import { isAsPlanned } from './source-watch.ts';
 
 /**
  * Claims the tables of all these plans or of none (`Families.claim`, `Database.claim`), and then records their migrations, or
@@ -67,9 +69,14 @@ export async function recordAll(
   }
 }
 
-/** Rejects if another migration of the same table is unfinished. */
+/** Rejects if another migration of the same table is unfinished, or the table has changed since its plan. */
 async function recordStart(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
-  checkStart(plan, await findMigrations(session, null, signal));
+  const recorded = await findMigrations(session, null, signal);
+  checkStart(plan, recorded);
+  if (plan.strategy !== 'native') {
+    const source = await readTable(session, plan.source, signal);
+    if (!isAsPlanned(plan, source)) throw changedSincePlanned(plan, source !== null, recorded);
+  }
   await recordMigration(session, plan, signal);
 }
 

@@ -1,6 +1,6 @@
 /** That somebody else's change of the source is noticed whenever it comes: nothing is copied by a plan that is not true any more. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Plan } from '../../src/engine/model.ts';
+import type { MigrationRequest, Plan } from '../../src/engine/model.ts';
 import type { Database } from '../../src/engine/ports.ts';
 import { openDatabase } from '../../src/mysql/database.ts';
 import type { Server } from '../../src/mysql/server.ts';
@@ -9,6 +9,11 @@ import { createSchema, never, openAdapter, type TestSchema } from '../support/ad
 import { sharedServer } from '../support/shared-servers.ts';
 
 const everything = { after: null, through: null };
+const requestOf = ({ name }: Pick<TestSchema, 'name'>): MigrationRequest => ({
+  table: { schema: name, table: 't' },
+  clauses: 'MODIFY v BIGINT',
+  options: { deferIndexes: 'auto', key: null },
+});
 const addition = 'ADD COLUMN paid INT NOT NULL DEFAULT 0';
 
 describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
@@ -27,21 +32,22 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
   const prepare = async ({ name, application }: TestSchema): Promise<Plan> => {
     await application.run(`USE ${name}`);
     await application.run('CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT, KEY (v))');
-    const request = {
-      table: { schema: name, table: 't' },
-      clauses: 'MODIFY v BIGINT',
-      options: { deferIndexes: 'auto', key: null },
-    } as const;
-    return await database.plan(request, never);
+    return await database.plan(requestOf({ name }), never);
   };
 
-  test('that is altered between its plan and its claim is noticed before anything is made', async () => {
+  test('that another run has altered between its plan and its claim is refused, and nothing is recorded', async () => {
     await using schema = await createSchema(url);
-    const plan = await prepare(schema);
-    await schema.application.run(`ALTER TABLE t ${addition}`);
-    await using claim = await database.claim(plan, 'start', never);
-    await expect(claim.openChangeStream(null, never)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
-    await claim.checkpoints.conclude('aborted', null, never);
+    const [first, second] = [await prepare(schema), await database.plan(requestOf(schema), never)];
+    {
+      await using claim = await database.claim(first, 'start', never);
+      await schema.application.run(`ALTER TABLE t ${addition}`);
+      await claim.checkpoints.conclude('done', null, never);
+    }
+    await expect(database.claim(second, 'start', never)).rejects.toMatchObject({
+      code: 'OBSTACLE',
+      obstacles: [{ code: 'TABLE_CHANGED', message: expect.stringMatching(`Migration ${first.id} of it ended at 2`) }],
+    });
+    expect((await database.listMigrations(never)).filter(({ id }) => id === second.id)).toEqual([]);
   });
 
   test.each([
