@@ -87,7 +87,7 @@ export function printError(
   surroundings: Pick<Surroundings, 'stdout' | 'stderr' | 'now'>,
 ): void {
   const { remedy, ...rest } = showError(error);
-  const shown = { ...rest, remedy: remedy.replace(/\bresume\b/gi, againFor) };
+  const shown = { ...rest, remedy: remedy.replace(/(?<!tableshift )\bresume\b/gi, againFor) };
   const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
   surroundings.stderr.write(obstacles.length === 0 ? errorText(shown) : refusalText(obstacles));
   if (output === 'text') return;
