@@ -108,6 +108,7 @@ export class CutoverRunner {
       if (outcome.kind === 'not-locked') {
         return this.#goOn(`the lock was not had within ${lockTimeoutMs} ms`, outcome.blockers);
       }
+      if (outcome.kind === 'prevented') return this.#goOn(outcome.reason, outcome.blockers);
       const hasSwapped = await retry(
         'asking whether the swap happened',
         () => cutover.hasSwapped(signal),

@@ -147,7 +147,7 @@ export const ERRORS = {
   INTERRUPTED: fatal(1, 'The run was ended by a signal.', 'Resume.'),
   CUTOVER_NOT_LOCKED: fatal(
     5,
-    'The lock for the cutover was not had within the attempts allowed.',
+    'The cutover did not succeed within the attempts allowed: its lock was not had, or what the message says was in the way.',
     'End what blocks it, or choose a calmer time; resume. Past a transaction that only has an old snapshot, and will not read the table any more, with --old-snapshots ignore.',
   ),
   UNSETTLED: fatal(

@@ -332,9 +332,10 @@ export interface Cutover {
   /**
    * Blocks writers within `lockTimeoutMs` and sees those in flight end, calls `drain` once with a writer that works through
    * the lock, then swaps source and shadow atomically (source becomes retired) and lets writers go on, in the new table.
-   * `not-locked`: the lock was not had; nothing happened. `unknown`: the swap was sent and its outcome was not learned (the
-   * session is gone; ask `hasSwapped`). If `drain` rejects, writers go on in the old table and its reason is passed on. What the
-   * drain wrote lasts only if the swap does: where both are one transaction, anything but `swapped` undoes it.
+   * `not-locked`: the lock was not had in time; `prevented`: something else was in the way; in both nothing happened. `unknown`: the
+   * swap was sent and its outcome was not learned (the session is gone; ask `hasSwapped`). If `drain` rejects, writers go on in the
+   * old table and its reason is passed on. What the drain wrote lasts only if the swap does: where both are one transaction, anything
+   * but `swapped` undoes it.
    */
   attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome>;
   /** Whether the swap has happened, by the catalog. Rejects with SWAP_UNKNOWN if the catalog fits neither. */
@@ -374,6 +375,8 @@ export type OldSnapshots = 'wait' | 'ignore';
 export type CutoverOutcome =
   | { readonly kind: 'swapped'; readonly blockedMs: number }
   | { readonly kind: 'not-locked'; readonly blockers: readonly string[] }
+  /** `reason` is a clause. */
+  | { readonly kind: 'prevented'; readonly reason: string; readonly blockers: readonly string[] }
   | { readonly kind: 'unknown'; readonly cause: MigrationError };
 
 /** Where a migration's progress is kept: in the database itself. */

@@ -21,7 +21,7 @@ import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
-import type { OlderSnapshots } from '../sessions/older-snapshots.ts';
+import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { closeAttempt } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
@@ -162,7 +162,7 @@ class Attempt {
   async run(signal: AbortSignal): Promise<CutoverOutcome> {
     const { locker, observer } = this.#sessions;
     const older = await this.#awaitOlderSnapshots(signal);
-    if (older.length > 0) return { kind: 'not-locked', blockers: older };
+    if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
     const writers: RowWriter[] = [];
     for (const { plan, prepareWriter } of this.#tables) {
       writers.push(await prepareWriter(locker, signal));
@@ -170,7 +170,7 @@ class Attempt {
     }
     if (this.#isInTwoSessions) {
       const reason = await prepareSentry(observer, this.#plans, signal);
-      if (reason !== null) return { kind: 'not-locked', blockers: [reason] };
+      if (reason !== null) return { kind: 'prevented', reason, blockers: [] };
     }
     let isSwapped: boolean | null = false;
     try {
@@ -179,13 +179,15 @@ class Attempt {
       const lock = await lockTables(this.#lockRequest, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);
-      if (this.#undecided.length > 0) return { kind: 'not-locked', blockers: this.#undecided };
+      const undecided = this.#undecided;
+      if (undecided.length > 0)
+        return { kind: 'prevented', reason: 'XA transactions on the table are prepared', blockers: undecided };
       isSwapped = null;
       const swap = await this.#swap();
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
       if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
       if (swap.kind === 'unknown') return await this.#afterUnknown(swap);
-      return { kind: 'not-locked', blockers: [swap.reason] };
+      return { kind: 'prevented', reason: swap.reason, blockers: [] };
     } catch (error) {
       // A swap that rejects has not happened.
       isSwapped ??= false;

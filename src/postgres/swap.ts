@@ -21,7 +21,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { timeLimit } from '../sessions/pause.ts';
-import { type EndedHolders, OlderSnapshots } from '../sessions/older-snapshots.ts';
+import { type EndedHolders, OLDER_SNAPSHOTS_LEFT, OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
@@ -172,9 +172,9 @@ export class TableSwap {
     this.#attempts += 1;
     const request = { locker, inTheWay, flavour, sources, shadows, outer, order, options };
     const hopeless = await findHopelessHolders(request, signal);
-    if (hopeless.length > 0) return { kind: 'not-locked', blockers: hopeless };
+    if (hopeless.length > 0) return { kind: 'prevented', reason: notAskedFor(options), blockers: hopeless };
     const older = await this.#awaitOlderSnapshots(observer, request, signal);
-    if (older.length > 0) return { kind: 'not-locked', blockers: older };
+    if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
     for (const { retired } of this.#plans) await prepareRetiredSchema(observer, retired, signal);
     await this.#readAhead(locker, signal);
     // A deferred check would come too late to be answered, and keep the table from being altered until then.
@@ -183,7 +183,7 @@ export class TableSwap {
       const lock = await lockTables(request, signal);
       if (lock.kind === 'not-locked') return lock;
       const inTheWay = await this.#fillTransaction(attempt, signal);
-      if (inTheWay !== null) return { kind: 'not-locked', blockers: inTheWay };
+      if (inTheWay !== null) return { kind: 'prevented', reason: usedOrChanged, blockers: inTheWay };
       const statement = { sql: 'COMMIT', session: locker, sessionName: `server process ${locker.pid}`, sources: swapped };
       const limitMs = options.holdTimeoutMs + commitGraceMs;
       const limit = timeLimit(limitMs, `The server did not answer the COMMIT of the swap within ${limitMs / 1000} s.`);
@@ -328,6 +328,12 @@ async function dropEmptied(session: Session, { shadow, source, retired }: Plan, 
   await session.execute(`DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)} RESTRICT`, signal).catch(() => undefined);
 }
 
+/** For whom it would be waited in vain, or for whom others should not wait. */
+function notAskedFor({ lockTimeoutMs }: CutoverOptions): string {
+  return `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`;
+}
+
+const usedOrChanged = 'something of the table is in use, or was made or changed meanwhile';
 const snapshotPollMs = 50;
 /** A COMMIT that has not answered by then hangs. */
 const commitGraceMs = 10_000;

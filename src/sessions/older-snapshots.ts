@@ -41,6 +41,9 @@ export interface EndedHolders {
   readonly whyNot: (sessionId: number) => string | null;
 }
 
+/** What keeps an attempt from being made then. */
+export const OLDER_SNAPSHOTS_LEFT = 'transactions have a snapshot that is older than the new table';
+
 const notInTheWay = 'it holds no lock on the table, or must be spared';
 
 /** Remembers over the attempts of a run which snapshots were there when copying had ended. */

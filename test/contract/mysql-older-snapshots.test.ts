@@ -53,7 +53,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
       [{ ...waiting, lockTimeoutMs: 300, onBlockerEnded }, spared],
     ] as const) {
       const tried = await orders.cutover.attempt(options, () => Promise.resolve(), never);
-      const blockers = tried.kind === 'not-locked' ? tried.blockers : [];
+      const blockers = tried.kind === 'prevented' ? tried.blockers : [];
       expect(blockers).toEqual(expect.arrayContaining([expect.stringMatching(`${sentence}${end}$`)]));
       expect(blockers.join()).not.toContain(`connection ${other.connectionId} `);
     }

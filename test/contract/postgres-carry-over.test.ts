@@ -252,7 +252,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         const blockers = ['The privileges of the table, of its columns or of its sequences were changed meanwhile'];
         await migrate({
           ...{ schema, clauses: 'ADD b int', around },
-          outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+          outcomes: [{ kind: 'prevented', blockers }, { kind: 'swapped' }],
         });
         const [row] = await application.run(
           `SELECT has_column_privilege('reader_${name}', '${name}.t', 'a', 'SELECT') OR has_sequence_privilege('reader_${name}', '${name}.t_id_seq', 'SELECT') AS is_granted`,
@@ -297,7 +297,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         ];
         await migrate({
           ...{ schema, clauses: 'ADD b int', around },
-          outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+          outcomes: [{ kind: 'prevented', blockers }, { kind: 'swapped' }],
         });
         const [row] = await application.run(read);
         expect(Object.values(row ?? {})).toEqual(expected);
@@ -315,7 +315,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
     const blockers = [expect.stringMatching(/^The privileges or the comment of the table, .* were changed meanwhile$/)];
     await migrate({
       ...{ schema, clauses: 'ADD b int', around },
-      outcomes: [{ kind: 'not-locked', blockers }, { kind: 'swapped' }],
+      outcomes: [{ kind: 'prevented', blockers }, { kind: 'swapped' }],
     });
   });
 
@@ -331,7 +331,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
       expect.stringMatching(/^The new table has the trigger late on table tableshift_.*\.t, which somebody has made$/),
     ];
     await migrate({
-      ...{ schema, clauses: 'ADD b int', outcomes: [{ kind: 'not-locked', blockers }] },
+      ...{ schema, clauses: 'ADD b int', outcomes: [{ kind: 'prevented', blockers }] },
       whileCopied: ({ shadow }) => schema.application.run(make.replaceAll('SHADOW', shadow.schema)),
     });
     await schema.application.run(`DROP PUBLICATION ${publication}`);

@@ -189,7 +189,8 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     await schema.application.run(`BEGIN; UPDATE ${schema.name}.orders SET v = 72 WHERE id = 1`);
     await schema.application.run(`PREPARE TRANSACTION '${schema.name}'`);
     expect(await orders.cutover.attempt(limits, () => Promise.resolve(), never)).toEqual({
-      kind: 'not-locked',
+      kind: 'prevented',
+      reason: `the lock was not even asked for: it would not be had within ${limits.lockTimeoutMs} ms`,
       blockers: [`the prepared transaction ${schema.name} of postgres, which waits to be committed or rolled back`],
     });
     await schema.application.run(`COMMIT PREPARED '${schema.name}'`);
@@ -244,7 +245,8 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
       throw new Error('written');
     };
     expect(await orders.cutover.attempt(limits, drain, never)).toEqual({
-      kind: 'not-locked',
+      kind: 'prevented',
+      reason: 'something of the table is in use, or was made or changed meanwhile',
       blockers: [expect.stringMatching(`^process ${writer.pid} of postgres `)],
     });
     await writer.run(`INSERT INTO ${table} VALUES (${row?.['id'] ?? ''}, 4); COMMIT`);

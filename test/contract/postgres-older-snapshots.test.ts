@@ -41,7 +41,8 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     await other.run('BEGIN; SELECT 1');
     const tried = await orders.cutover.attempt({ ...limits, lockTimeoutMs: 300 }, () => Promise.resolve(), never);
     expect(tried).toEqual({
-      kind: 'not-locked',
+      kind: 'prevented',
+      reason: 'transactions have a snapshot that is older than the new table',
       blockers: [expect.stringMatching(`^process ${reader.pid} of postgres .*, whose snapshot is older than the new table$`)],
     });
     const attempt = orders.cutover.attempt({ ...limits, lockTimeoutMs: 20_000 }, () => Promise.resolve(), never);
@@ -74,7 +75,8 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     await schema.application.run(`INSERT INTO ${orders.plan.shadow.schema}.orders SELECT id, v FROM ${schema.name}.orders`);
     const tried = await orders.cutover.attempt({ ...limits, lockTimeoutMs: 300 }, () => Promise.resolve(), never);
     expect(tried).toEqual({
-      kind: 'not-locked',
+      kind: 'prevented',
+      reason: 'transactions have a snapshot that is older than the new table',
       blockers: [expect.stringMatching(/^process \d+ of postgres .*, whose snapshot is older than the new table$/)],
     });
     expect(await subscriber.command(`SELECT count(*) AS n FROM ${schema.name}.orders`, never)).toEqual([{ n: '3' }]);

@@ -262,6 +262,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
       ]);
       expect(run.exitCode).toBe(5);
       expect(run.stderr).toContain('error CUTOVER_NOT_LOCKED: ');
+      expect(run.stderr).toContain('because transactions have a snapshot that is older than the new table. In the way: ');
       expect(run.stderr).toContain(String(reader.connectionId));
       expect(run.stderr).toContain(
         `  to go on:      tableshift resume --url ${shop.url} --cutover-lock-timeout 1s --cutover-attempts 1 `,

@@ -77,5 +77,5 @@ export async function swapTables(
   limits: CutoverOptions,
   drain: (locked: RowWriter) => Promise<void> = async () => {},
 ): Promise<void> {
-  while ((await cutover.attempt(limits, drain, never)).kind === 'not-locked');
+  while ((await cutover.attempt(limits, drain, never)).kind !== 'swapped');
 }
