@@ -104,6 +104,11 @@ export const ERRORS = {
     'A client wrote to the source with statement-format logging, so the changed rows are not in the log.',
     'Make that client log rows, give this migration up and start anew.',
   ),
+  LOGS_STATEMENTS: fatal(
+    1,
+    'The server logs statements now, and what the migration writes can only be logged as rows.',
+    'Set binlog_format=ROW globally (SET GLOBAL, no restart) and let clients reconnect; resume. It can be given up as it is.',
+  ),
   UNKNOWN_LOG_EVENT: final(
     'The log has an event that is not known here, so changes might be missed.',
     'Report the event that is named; nothing was skipped.',

@@ -21,7 +21,7 @@ import type { MigrationId, TableName } from '../engine/model.ts';
 import { CLAIM_IDLE_MS, CLAIM_PING_MS, claimedError, claimLostError, retakeClaim } from '../sessions/claims.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
-import { readIdentity, type Server } from './server.ts';
+import { type OpenOptions, readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
@@ -33,7 +33,7 @@ export interface Claim extends AsyncDisposable {
    * Opens a working session in a free slot. Rejects with CLAIM_LOST if the claim is no longer ours, CONNECTION_LOST while it is
    * taken again.
    */
-  openSession(options: { readonly settings?: readonly string[] }, signal: AbortSignal): Promise<OwnedSession>;
+  openSession(options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession>;
   /**
    * Rejects with CLAIM_LOST or CONNECTION_LOST unless, at this moment, the claim is ours. Asks through the given session, under
    * its locks.
@@ -93,8 +93,9 @@ function slots(name: string): readonly string[] {
   return Array.from({ length: slotCount }, (_, slot) => `${name}:${slot}`);
 }
 
+/** A migration can be given up also where its rows could not be logged any more. */
 function openClaimSession(server: Server, signal: AbortSignal): Promise<OwnedSession> {
-  return server.openSession({ settings: [`wait_timeout = ${claimIdleSeconds}`] }, signal);
+  return server.openSession({ settings: [`wait_timeout = ${claimIdleSeconds}`], isolation: 'REPEATABLE READ' }, signal);
 }
 
 /** A live holder is known by its pings: its idle time falls back. */
@@ -143,7 +144,7 @@ class HeldClaim implements Claim {
     return this.#lost.signal;
   }
 
-  async openSession(options: { readonly settings?: readonly string[] }, signal: AbortSignal): Promise<OwnedSession> {
+  async openSession(options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession> {
     for (const [slot, user] of this.#slots.entries()) {
       if (user === 'opening' || (user !== null && user.isUsable)) continue;
       this.#slots[slot] = 'opening';
@@ -175,14 +176,10 @@ class HeldClaim implements Claim {
     await this.#session[Symbol.asyncDispose]();
   }
 
-  async #openInSlot(
-    slot: number,
-    options: { readonly settings?: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<OwnedSession> {
+  async #openInSlot(slot: number, options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession> {
     // What is written to a shadow is neither refused for another table's sake nor carried on into one.
     const settings = ['foreign_key_checks = 0', ...(options.settings ?? [])];
-    const session = await this.#server.openSession({ settings, mark: `${this.#name}:${slot}` }, signal);
+    const session = await this.#server.openSession({ ...options, settings, mark: `${this.#name}:${slot}` }, signal);
     try {
       await this.check(session, signal);
       return session;

@@ -16,7 +16,8 @@ import { dropTable } from './table-drop.ts';
 /** Takes the claim (`Database.claimToGiveUp`) without a look at the source, which may be gone or another table. */
 export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp> {
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
-  const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({}, signal) });
+  const isolation = 'REPEATABLE READ';
+  const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({ isolation }, signal) });
   const cutover = createCutover({
     server,
     plan,

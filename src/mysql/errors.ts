@@ -93,6 +93,8 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   ],
   ['DUPLICATE_KEY', [1022, 1062, 1169, 1586, 1859]],
   ['ONLINE_LOG_FULL', [1799]],
+  // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE.
+  ['LOGS_STATEMENTS', [1665]],
   ['ACCESS_DENIED', [1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410]],
 ]);
 

@@ -24,7 +24,7 @@ export const eventTableDefinition = `CREATE TABLE IF NOT EXISTS ${events} (
 /** The table comes with the bookkeeping. */
 export function createEventLog(server: Server): EventLog {
   return log.createEventLog({
-    openSession: (signal) => server.openSession({}, signal),
+    openSession: (signal) => server.openSession({ isolation: 'REPEATABLE READ' }, signal),
     table: events,
     quoteText,
     quoteDetails: quoteText,

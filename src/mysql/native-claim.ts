@@ -27,6 +27,9 @@ async function findObstacles(server: Server, signal: AbortSignal): Promise<reado
   return await bookkeepingPrivileges(session, signal);
 }
 
+/** The bookkeeping is written also where statements are logged: no row has to be. */
+const isolation = 'REPEATABLE READ';
+
 interface ClaimOrder {
   readonly plan: NativeMigration;
   readonly purpose: 'start' | 'resume';
@@ -36,13 +39,13 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
   await prepareBookkeeping(server, signal);
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   try {
-    await using session = await claim.openSession({}, signal);
+    await using session = await claim.openSession({ isolation }, signal);
     await (purpose === 'start' ? recordStart : recordResume)(session, [plan], signal);
   } catch (error) {
     await claim[Symbol.asyncDispose]();
     throw error;
   }
-  const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({}, inner) });
+  const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({ isolation }, inner) });
   return {
     lost: claim.lost,
     checkpoints: createCheckpointStore<NativePlace>(sessions, plan.id),

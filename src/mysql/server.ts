@@ -3,7 +3,10 @@
 import type { ConnectionConfig } from './connection-config.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
-import { openSession, type OwnedSession } from './session.ts';
+import { openSession, type OwnedSession, type SessionOptions } from './session.ts';
+
+/** What is asked for of a session. */
+export type OpenOptions = Pick<SessionOptions, 'mark' | 'settings' | 'isolation'>;
 
 /** Disposing it closes its control connection; sessions are disposed by who opened them. */
 export interface Server extends AsyncDisposable {
@@ -14,11 +17,8 @@ export interface Server extends AsyncDisposable {
   /** Tells it from any other, such as the replica that takes over behind the same name. */
   readonly identity: string;
   readonly ender: SessionEnder;
-  /** Opens a session with the usual settings, and further assignments for SET SESSION. `mark`: see SessionOptions. */
-  openSession(
-    options: { readonly mark?: string; readonly settings?: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<OwnedSession>;
+  /** Opens a session with the usual settings, and with those that are asked for. */
+  openSession(options: OpenOptions, signal: AbortSignal): Promise<OwnedSession>;
 }
 
 /** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */

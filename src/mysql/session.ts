@@ -52,6 +52,11 @@ export interface SessionOptions {
   readonly mark?: string;
   /** Assignments for SET SESSION, after the usual ones. */
   readonly settings?: readonly string[];
+  /**
+   * READ COMMITTED when it is not given, at which InnoDB refuses to write where statements are logged (binlog_format). The other is for
+   * what must go on there as well and writes rows that it names by their key.
+   */
+  readonly isolation?: 'READ COMMITTED' | 'REPEATABLE READ';
 }
 
 /** Set in every session of ours, and in no other. */
@@ -142,7 +147,7 @@ function settingStatements(options: SessionOptions): readonly string[] {
   ];
   return [
     'SET NAMES utf8mb4 COLLATE utf8mb4_bin',
-    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE',
+    `SET SESSION TRANSACTION ISOLATION LEVEL ${options.isolation ?? 'READ COMMITTED'}, READ WRITE`,
     `SET SESSION ${settings.join(', ')}`,
   ];
 }

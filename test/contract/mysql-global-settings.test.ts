@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import type { RowKey } from '../../src/engine/model.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
+import { openDatabase } from '../../src/mysql/database.ts';
 import { findObstacles } from '../../src/mysql/obstacles.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { openTablePair } from '../../src/mysql/table-pair.ts';
@@ -92,5 +93,14 @@ test.each(['mysql', 'mariadb'] as const)(
     // Neither row has a text by which to compare it.
     expect((await wide.pair.compareRange(everything, never)).isEqual).toBe(false);
     expect(await wide.pair.findDifferences(everything, 10, never)).toEqual(['1']);
+
+    // Where statements are logged a migration does not go on, and is given up nevertheless.
+    await using database = await openDatabase(process.url, { defaultsFile: null, password: null, home: null }, never);
+    await (await database.claim(made, 'start', never))[Symbol.asyncDispose]();
+    await application.run("SET GLOBAL binlog_format = 'STATEMENT'");
+    await expect(database.claim(made, 'resume', never)).rejects.toMatchObject({ code: 'LOGS_STATEMENTS' });
+    await using claim = await database.claimToGiveUp(made, never);
+    expect(await claim.discard(5000, never)).toEqual({ kind: 'done' });
+    await claim.checkpoints.conclude('aborted', null, never);
   },
 );
