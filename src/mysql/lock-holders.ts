@@ -74,12 +74,32 @@ export async function readLockHolders(
 export async function findForeignHolders(
   session: Session,
   table: TableName,
-  { flavour, except }: HolderSearch,
+  from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  const rows = await readSurely(session, [table], from, signal);
+  return rows.filter((row) => row['isOurs'] !== '1').map((row) => readHolder(row).sentence);
+}
+
+/** Who has locked one of these tables on purpose, or changes it, or makes a backup: as `findForeignHolders`. */
+export async function findDeliberateHolders(
+  session: Session,
+  tables: readonly TableName[],
+  from: HolderSearch,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await readSurely(session, tables, from, signal);
+  return rows.filter((row) => row['isDeliberate'] === '1' || row['isBackup'] === '1').map((row) => readHolder(row).sentence);
+}
+
+async function readSurely(
+  session: Session,
+  tables: readonly TableName[],
+  { flavour, except }: HolderSearch,
+  signal: AbortSignal,
+): Promise<readonly Row[]> {
   try {
-    const rows = await session.query(`${surely(flavour)([table], except)} LIMIT ${holdersMax}`, signal);
-    return rows.filter((row) => row['isOurs'] !== '1').map((row) => readHolder(row).sentence);
+    return await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
   } catch (error) {
     if (serverErrno(error) === null) throw error;
     return [];

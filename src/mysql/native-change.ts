@@ -57,7 +57,7 @@ async function findNativePlan(
   const hindrance = await hindranceOf({ server, session, source, reading }, signal);
   if (hindrance !== null) return hindrance;
   const name = { schema: source.schema, table: source.table };
-  const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
+  const trials = await NativeTrials.open(session, { source: name, flavour: server.flavour }, signal);
   const partitions = reading.clauses.find((clause) => clause.kind === 'partitions');
   if (partitions !== undefined) return await findPartitionChange({ server, trials, source, clause: partitions }, signal);
   return await new NativeFinder({ server, session, trials, source: name, reading }).find(signal);

@@ -5,13 +5,15 @@
  */
 
 import { createHash } from 'node:crypto';
-import { causeText, MigrationError } from '../engine/errors.ts';
+import { causeText, inTheWay, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { retry, type RetryContext } from '../engine/retry.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
+import type { Flavour } from './flavour.ts';
+import { findDeliberateHolders } from './lock-holders.ts';
 import type { Row, Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -58,21 +60,21 @@ const despiteDeadlocks: RetryContext = {
 export class NativeTrials {
   readonly #session: Session;
   readonly #source: TableName;
-  readonly #identities: 'INNODB' | 'INNODB_SYS';
+  readonly #flavour: Flavour;
 
-  private constructor(session: Session, source: TableName, identities: 'INNODB' | 'INNODB_SYS') {
+  private constructor(session: Session, source: TableName, flavour: Flavour) {
     this.#session = session;
     this.#source = source;
-    this.#identities = identities;
+    this.#flavour = flavour;
   }
 
   /** Rejects with LOCK_WAIT where another process tries an ALTER on the same table. The session must be new. */
   static async open(
     session: Session,
-    { source, identities }: { readonly source: TableName; readonly identities: 'INNODB' | 'INNODB_SYS' },
+    { source, flavour }: { readonly source: TableName; readonly flavour: Flavour },
     signal: AbortSignal,
   ): Promise<NativeTrials> {
-    const trials = new NativeTrials(session, source, identities);
+    const trials = new NativeTrials(session, source, flavour);
     const mark = quoteText(`tableshift:${trials.clone.table}:${source.schema}`.slice(0, 64));
     const [row] = await session.query(`SELECT GET_LOCK(${mark}, ${trialWaitSeconds}) AS isHeld`, signal);
     if (row?.['isHeld'] !== '1') {
@@ -127,7 +129,7 @@ export class NativeTrials {
   async identify(name: TableName, signal: AbortSignal): Promise<InnodbIdentity> {
     const spelled = `${innodbSpelling(name.schema)}/${innodbSpelling(name.table)}`;
     const tables = await this.#query(
-      `SELECT * FROM information_schema.${this.#identities}_TABLES WHERE SUBSTRING_INDEX(NAME, '#', 1) = ${quoteText(spelled)}`,
+      `SELECT * FROM information_schema.${this.#flavour.innodbPrefix}_TABLES WHERE SUBSTRING_INDEX(NAME, '#', 1) = ${quoteText(spelled)}`,
       signal,
     );
     const tableIds = tables.map((row) => row['TABLE_ID'] ?? '').sort();
@@ -135,7 +137,7 @@ export class NativeTrials {
       tableIds.length === 0
         ? []
         : await this.#query(
-            `SELECT INDEX_ID AS id, TABLE_ID AS tableId, NAME AS name FROM information_schema.${this.#identities}_INDEXES
+            `SELECT INDEX_ID AS id, TABLE_ID AS tableId, NAME AS name FROM information_schema.${this.#flavour.innodbPrefix}_INDEXES
              WHERE TABLE_ID IN (${tableIds.join(', ')})`,
             signal,
           );
@@ -156,6 +158,13 @@ export class NativeTrials {
     return await retry('trying the change', () => this.#session.query(sql, signal), despiteDeadlocks, signal);
   }
 
+  /** Who reads or writes rows of the source is in nobody's way here. */
+  async #namingHolders(error: MigrationError, signal: AbortSignal): Promise<MigrationError> {
+    const from = { flavour: this.#flavour, except: this.#session.connectionId };
+    const holders = await findDeliberateHolders(this.#session, [this.#source, this.clone], from, signal);
+    return new MigrationError('LOCK_WAIT', `${error.message}${inTheWay(holders)}`, { cause: error });
+  }
+
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */
   async #run(sql: string, signal: AbortSignal): Promise<Exclude<TrialOutcome, { kind: 'accepted' }> | null> {
     try {
@@ -169,6 +178,7 @@ export class NativeTrials {
       return null;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof MigrationError && error.code === 'LOCK_WAIT') throw await this.#namingHolders(error, signal);
       if (!(error instanceof MigrationError) || error.isTransient || serverErrno(error) === null) throw error;
       const reason = causeText(error);
       return { kind: isUnsupported(error) ? 'unsupported' : 'refused', reason: reason.replace(/\.$/, '') };

@@ -37,7 +37,7 @@ export async function probePartitions(
   if (!source.isPartitioned && !isChanged) return probed;
   await using session = await server.openSession({}, signal);
   const name = { schema: source.schema, table: source.table };
-  const trials = await NativeTrials.open(session, { source: name, identities: server.flavour.innodbPrefix }, signal);
+  const trials = await NativeTrials.open(session, { source: name, flavour: server.flavour }, signal);
   const clone = quoteTable(trials.clone);
   try {
     const copy = await readClone(

@@ -6,14 +6,14 @@ import { sharedServer } from '../support/shared-servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
 
 describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
-  test('a statement that is the victim of a deadlock is repeated', async () => {
+  test('a statement that is the victim of a deadlock is repeated, and one that waits for somebody names him', async () => {
     const url = sharedServer(flavour);
     await using schema = await createSchema(url);
     await schema.application.run(`CREATE TABLE ${schema.name}.things (id INT PRIMARY KEY)`);
     await using server = await openAdapter(url);
     await using session = await server.openSession({}, never);
     const source = { schema: schema.name, table: 'things' };
-    const trials = await NativeTrials.open(session, { source, identities: server.flavour.innodbPrefix }, never);
+    const trials = await NativeTrials.open(session, { source, flavour: server.flavour }, never);
     await using other = await openApplication(url);
     await other.run(`LOCK TABLES ${schema.name}.things WRITE`);
     const executed = vi.spyOn(session, 'execute');
@@ -26,5 +26,13 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     await other.run('UNLOCK TABLES');
     expect(await outcome).toMatchObject({ kind: 'accepted', definition: expect.stringContaining('`c` int') });
     expect(await schema.application.run(`SHOW TABLES FROM ${schema.name}`)).toHaveLength(1);
+
+    await session.execute('SET SESSION lock_wait_timeout = 1', never);
+    await other.run(`LOCK TABLES ${schema.name}.things WRITE`);
+    await expect(trials.try('ADD c INT', [], never)).rejects.toMatchObject({
+      code: 'LOCK_WAIT',
+      message: expect.stringContaining(` In the way: connection ${other.connectionId} of root from `),
+    });
+    await other.run('UNLOCK TABLES');
   });
 });
