@@ -23,7 +23,7 @@ import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { planHash } from './source-watch.ts';
 import { quoteTable } from './statements.ts';
-import { readTriggers } from './triggers.ts';
+import { readTriggerNames } from './triggers.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 import { findUnloggedSessions } from './unlogged-sessions.ts';
 
@@ -126,7 +126,7 @@ async function lookAround(
     logRetention: await readLogRetention(session, signal),
     dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
     histograms: await readHistograms(session, { table: source, flavour: server.flavour }, signal),
-    triggers: (await readTriggers(session, source, signal)).map(({ name }) => name),
+    triggers: await readTriggerNames(session, source, signal),
     logWriters: await readLogWriters(session, signal),
   };
 }

@@ -2,7 +2,7 @@
 
 import { assert } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
-import type { Session } from './session.ts';
+import type { Row, Session } from './session.ts';
 import { tokenise, UnfinishedSqlError, type Token } from './sql-tokens.ts';
 import { quoteName, quoteText } from './statements.ts';
 
@@ -38,18 +38,15 @@ export interface TriggerText {
   readonly end: string;
 }
 
+/** Their names, in the order in which they fire; none where the user may not see them. */
+export async function readTriggerNames(session: Session, table: TableName, signal: AbortSignal): Promise<readonly string[]> {
+  return (await listTriggers(session, table, signal)).map((row) => row['name'] ?? '');
+}
+
 /** All triggers of a table, in the order in which they fire. Needs TRIGGER on it. Takes short metadata locks; works under LOCK TABLES. */
 export async function readTriggers(session: Session, table: TableName, signal: AbortSignal): Promise<readonly Trigger[]> {
-  const rows = await session.query(
-    `SELECT TRIGGER_NAME AS name, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION) AS fires, DEFINER AS definer, SQL_MODE AS sqlMode,
-       CHARACTER_SET_CLIENT AS client, COLLATION_CONNECTION AS connection, DATABASE_COLLATION AS databaseCollation
-     FROM information_schema.TRIGGERS
-     WHERE EVENT_OBJECT_SCHEMA = ${quoteText(table.schema)} AND EVENT_OBJECT_TABLE = ${quoteText(table.table)}
-     ORDER BY EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER`,
-    signal,
-  );
   const triggers: Trigger[] = [];
-  for (const row of rows) {
+  for (const row of await listTriggers(session, table, signal)) {
     const name = row['name'] ?? '';
     const [shown] = await session.query(`SHOW CREATE TRIGGER ${quoteName(table.schema)}.${quoteName(name)}`, signal);
     triggers.push({
@@ -66,6 +63,18 @@ export async function readTriggers(session: Session, table: TableName, signal: A
     });
   }
   return triggers;
+}
+
+/** MariaDB lists them to whoever has any privilege on the table. */
+function listTriggers(session: Session, table: TableName, signal: AbortSignal): Promise<readonly Row[]> {
+  return session.query(
+    `SELECT TRIGGER_NAME AS name, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION) AS fires, DEFINER AS definer, SQL_MODE AS sqlMode,
+       CHARACTER_SET_CLIENT AS client, COLLATION_CONNECTION AS connection, DATABASE_COLLATION AS databaseCollation
+     FROM information_schema.TRIGGERS
+     WHERE EVENT_OBJECT_SCHEMA = ${quoteText(table.schema)} AND EVENT_OBJECT_TABLE = ${quoteText(table.table)}
+     ORDER BY EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER`,
+    signal,
+  );
 }
 
 /** Takes a trigger's statement apart. It has been read before (`triggerProblems`). */

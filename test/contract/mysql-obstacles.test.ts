@@ -361,7 +361,11 @@ describe.each(flavours)('privileges on %s', (flavour) => {
 
   test('that are missing are named, with the statement that grants them', async () => {
     expect(
-      await missing(['GRANT SELECT, CREATE TEMPORARY TABLES ON #schema.* TO #user', 'GRANT SELECT ON tableshift.* TO #user']),
+      await missing([
+        'CREATE TRIGGER #schema.unseen BEFORE INSERT ON #schema.t FOR EACH ROW SET @a = 1',
+        'GRANT SELECT, CREATE TEMPORARY TABLES ON #schema.* TO #user',
+        'GRANT SELECT ON tableshift.* TO #user',
+      ]),
     ).toEqual([
       ['MISSING_PRIVILEGE', `The user lacks ${global} on *.*: GRANT ${global} ON *.* TO '#user'@'%';`],
       [
