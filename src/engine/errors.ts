@@ -98,7 +98,7 @@ export const ERRORS = {
   ),
   RECORDS_LOST: final(
     'Someone dropped the bookkeeping (the schema `tableshift`), or a part of it, while the migration ran.',
-    '`tableshift list` names what is left on the server, with the statements that remove it. Then look at the table: unless it has its new definition, start anew.',
+    'Remove what the message names as left; on PostgreSQL `tableshift list` names it, too. Then look at the table: unless it has its new definition, start anew.',
   ),
   STATEMENT_FORMAT_WRITE: final(
     'A client wrote to the source with statement-format logging, so the changed rows are not in the log.',

@@ -75,10 +75,17 @@ export async function runMigration(run: MigrationRun, signal: AbortSignal): Prom
   try {
     return await runClaimed(run, either.signal);
   } catch (error) {
-    throw asRunError(error);
+    throw withRemoval(asRunError(error), run.claim);
   } finally {
     for (const stop of stopFollowing) stop();
   }
+}
+
+/** No command would do it. */
+function withRemoval(error: MigrationError, { removal }: TableClaim): MigrationError {
+  if (error.code !== 'RECORDS_LOST') return error;
+  const message = `${error.message} What the migration has built may be left: ${removal}`;
+  return new MigrationError(error.code, message, { cause: error });
 }
 
 async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<MigrationResult> {

@@ -170,6 +170,8 @@ export interface TableClaim extends AsyncDisposable {
   readonly cutover: Cutover;
   readonly checkpoints: CheckpointStore;
   readonly throttleSignals: readonly ThrottleSignal[];
+  /** Statements that take away what the migration builds, for a person who has no record of it any more. */
+  readonly removal: string;
   /**
    * So many times as long as a chunk took, a worker rests after it by default while applications write the table; absent: half as long.
    */

@@ -35,6 +35,7 @@ import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
 import { checkSource, comparePlanned } from './source-watch.ts';
+import { quoteTable } from './statements.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { operatorLimits, runningThreads } from './throttle-signals.ts';
 import { transactionTimes } from './transaction-times.ts';
@@ -105,6 +106,7 @@ export class ClaimedTable implements TableClaim {
   readonly cutoverParts: CutoverParts;
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
+  readonly removal: string;
   readonly readTransactions: NonNullable<TableClaim['readTransactions']>;
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
@@ -124,6 +126,7 @@ export class ClaimedTable implements TableClaim {
     this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
+    this.removal = `DROP TABLE IF EXISTS ${quoteTable(plan.shadow)};`;
     this.checkpoints = createCheckpointStore(this.#service, plan.id);
     this.cutoverParts = {
       server,

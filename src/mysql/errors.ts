@@ -1,6 +1,7 @@
 /** What an error of the server or the driver means for the caller. */
 
 import { MigrationError, type ErrorCode } from '../engine/errors.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 
 /**
  * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
@@ -106,6 +107,7 @@ function codeOf(thrown: unknown): ErrorCode {
   if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
   const errno = serverErrno(thrown);
   if (errno === null) return 'INTERNAL';
+  if (unknownTable.has(errno) && namesBookkeeping.test(messageOf(thrown))) return 'RECORDS_LOST';
   if (errno === noSuchTable && namesShadow.test(messageOf(thrown))) return 'SHADOW_CHANGED';
   return codeByErrno.get(errno) ?? 'INTERNAL';
 }
@@ -114,6 +116,7 @@ function codeOf(thrown: unknown): ErrorCode {
 const noSuchTable = 1146;
 /** ER_BAD_DB_ERROR, ER_UNKNOWN_TABLE (of information_schema), ER_NO_SUCH_TABLE. */
 const unknownTable: ReadonlySet<number> = new Set([1049, 1109, noSuchTable]);
+const namesBookkeeping = new RegExp(`'${bookkeepingSchema}['.]`);
 /** plan-names.ts has its names. */
 const namesShadow = /_ts_new(?:_[a-z0-9]+)?'/;
 

@@ -91,6 +91,7 @@ class Course {
       cutover: claim.cutover,
       checkpoints: claim.checkpoints,
       throttleSignals: [],
+      removal: claim.removal,
       openChangeStream: async (from, signal) => this.#stream(await claim.openChangeStream(from, signal)),
       [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
     };

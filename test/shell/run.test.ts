@@ -296,4 +296,19 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     expect(await runCli(['cleanup', id, '--url', shop.url])).toMatchObject({ exitCode: 0, stderr: '' });
     expect(await shop.tables()).toEqual(before.filter((name) => name !== 'small'));
   });
+
+  test('a migration whose record somebody drops says what is left of it, and sends nobody to a cleanup that knows nothing', async () => {
+    await shop.sql('CREATE TABLE shop.small (id INT NOT NULL PRIMARY KEY)');
+    await using reader = await shop.openReader('small');
+    const alter = 'ALTER TABLE small ADD a INT';
+    await using run = startCli(['migrate', '--url', shop.url, '--strategy', 'shadow', '--alter', alter, '--output', 'json']);
+    await run.lineMatching(/"cutover-attempt"/);
+    await shop.sql('DROP DATABASE tableshift');
+    const { exitCode, stderr } = await run.result;
+    expect(exitCode).toBe(8);
+    expect(stderr).toMatch(
+      /^error RECORDS_LOST: .* may be left: DROP TABLE IF EXISTS `shop`\.`small_ts_new`;\n {2}remedy: [^\n]+\n$/,
+    );
+    expect(reader.connectionId).toBeGreaterThan(0);
+  });
 });

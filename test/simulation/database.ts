@@ -123,6 +123,7 @@ export class SimulatedDatabase implements Database {
 }
 
 export class SimulatedTableClaim implements TableClaim {
+  readonly removal = 'nothing';
   readonly pair: SimulatedTablePair;
   readonly cutover: SimulatedCutover;
   readonly checkpoints: SimulatedCheckpointStore;

@@ -1,6 +1,7 @@
 /** What numbers of the server's errors mean for the caller. */
 import { expect, test } from 'vitest';
 import { isUnknownTable, isUntold, translate } from '../../src/mysql/errors.ts';
+import { translate as translatePostgres } from '../../src/postgres/errors.ts';
 import { isUnsupported } from '../../src/mysql/native-trial.ts';
 
 test.each([
@@ -11,6 +12,14 @@ test.each([
 ])('%s (error %i) is %s', (_, errno, code, isTransient) => {
   const error = translate(Object.assign(new Error('said'), { errno, sqlState: 'HY000' }), 'Asking');
   expect([error.code, error.isTransient, error.isResumable]).toEqual([code, isTransient, true]);
+});
+
+test.each([
+  [translate, 'mysql', { errno: 1146, sqlState: '42S02' }, "Table 'tableshift.fences' doesn't exist"],
+  [translate, 'mysql', { errno: 1049, sqlState: '42000' }, "Unknown database 'tableshift'"],
+  [translatePostgres, 'postgres', { code: '42P01', severity: 'ERROR' }, 'relation "tableshift.checkpoints" does not exist'],
+])('a table of the bookkeeping that is gone is RECORDS_LOST (%#)', (translated, _server, fields, said) => {
+  expect(translated(Object.assign(new Error(said), fields), 'Asking').code).toBe('RECORDS_LOST');
 });
 
 test.each([
