@@ -2,7 +2,10 @@
 
 interface ErrorEntry {
   readonly summary: string;
+  /** What to do about it in a run: its migration is recorded. */
   readonly remedy: string;
+  /** The same where there was no run yet, or none was asked for: nothing is recorded that could be resumed. */
+  readonly remedyWithoutRun: string;
   /** Exit code of the process: 1 resumable, 2 refused, 3 differ, 4 aborted, 5 no lock, 6 critical load, 7 unknown, 8 to be given up. */
   readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
   /** Transient: the engine tries the same thing again, a bounded number of times. */
@@ -11,37 +14,46 @@ interface ErrorEntry {
   readonly isResumable: boolean;
 }
 
-const fatal = (exitCode: ErrorEntry['exitCode'], summary: string, remedy: string): ErrorEntry => ({
+/** A remedy that says to try again, in the words that it is given for that: `resume`, or `run the command again`. */
+type Remedy = string | ((tryAgain: string) => string);
+
+const fatal = (exitCode: ErrorEntry['exitCode'], summary: string, remedy: Remedy): ErrorEntry => ({
   summary,
-  remedy,
+  remedy: remedyText(remedy, 'resume'),
+  remedyWithoutRun: remedyText(remedy, 'run the command again'),
   exitCode,
   isTransient: false,
   isResumable: [1, 5, 6, 7].includes(exitCode),
 });
-const transient = (summary: string, remedy: string): ErrorEntry => ({ ...fatal(1, summary, remedy), isTransient: true });
+const transient = (summary: string, remedy: Remedy): ErrorEntry => ({ ...fatal(1, summary, remedy), isTransient: true });
 const final = (summary: string, remedy: string): ErrorEntry => fatal(8, summary, remedy);
 
+function remedyText(remedy: Remedy, tryAgain: string): string {
+  const text = typeof remedy === 'string' ? remedy : remedy(tryAgain);
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
+
 export const ERRORS = {
-  CONNECTION_LOST: transient('The connection to the server broke.', 'Resume when the server can be reached.'),
+  CONNECTION_LOST: transient('The connection to the server broke.', (again) => `${again} when the server can be reached.`),
   STATEMENT_TIMEOUT: transient(
     'A statement took longer than its limit and was ended.',
-    'Look for load or locks on the server; resume.',
+    (again) => `Look for load or locks on the server; ${again}.`,
   ),
   LOCK_WAIT: transient(
     'A lock on the table, the shadow or the bookkeeping was not had in time. While rows are copied, applied and verified it is tried again without a bound.',
-    'Look who holds it; resume.',
+    (again) => `Look who holds it; ${again}.`,
   ),
   DEADLOCK: transient(
     'The server chose our statement as a deadlock victim, or another transaction wrote the same row first.',
-    'Resume; if it persists, lower --workers.',
+    (again) => `${again}; if it persists, lower --workers.`,
   ),
   SERVER_BUSY: transient(
     'The server refused for lack of a resource (connections, memory, read-only for a moment).',
-    'Resume later.',
+    (again) => `${again} later.`,
   ),
   SLOT_BLOCKED: transient(
     'The replication slot waits for transactions that were running when it was asked for, anywhere on the server.',
-    'End the transactions that are named, or start when they are over; resume.',
+    (again) => `End the transactions that are named, or start when they are over; ${again}.`,
   ),
 
   OBSTACLE: fatal(2, 'The migration was refused before anything changed.', 'Each obstacle names its own remedy.'),
@@ -54,7 +66,8 @@ export const ERRORS = {
   PRIVILEGE_NEEDED: fatal(
     1,
     'A migration that has begun lacks a privilege, or is refused a login, or by an event trigger.',
-    'Grant what the message names, or have the event trigger let the user pass; then resume, which goes on where it was.',
+    (again) =>
+      `Grant what the message names, or have the event trigger let the user pass; then ${again}, which goes on where it was.`,
   ),
   UNREACHABLE: fatal(2, 'The server could not be reached.', 'Check host, port and network.'),
   TABLE_CLAIMED: fatal(
@@ -76,12 +89,12 @@ export const ERRORS = {
   ROW_NOT_CONVERTIBLE: fatal(
     1,
     'A row does not fit the new definition.',
-    'Correct the row that is named, or those that the constraint of the message does not allow; then resume.',
+    (again) => `Correct the row that is named, or those that the constraint of the message does not allow; then ${again}.`,
   ),
   DUPLICATE_KEY: fatal(
     1,
     'Two rows have the same value under a unique key that the change adds.',
-    'Correct one of the two rows that are named, then resume.',
+    (again) => `Correct one of the two rows that are named, then ${again}.`,
   ),
   SOURCE_CHANGED: final(
     'Someone altered, truncated, renamed or dropped the source while the migration ran.',
@@ -94,7 +107,7 @@ export const ERRORS = {
   SHADOW_PUBLISHED: fatal(
     1,
     'A publication that was made while the migration ran sends the shadow to its subscribers, which have no such table and stop.',
-    'Drop the publication that is named, or let it list its tables; resume.',
+    (again) => `Drop the publication that is named, or let it list its tables; ${again}.`,
   ),
   RECORDS_LOST: final(
     'Someone dropped the bookkeeping (the schema `tableshift`), or a part of it, while the migration ran.',
@@ -107,7 +120,8 @@ export const ERRORS = {
   LOGS_STATEMENTS: fatal(
     1,
     'The server logs statements now, and what the migration writes can only be logged as rows.',
-    'Set binlog_format=ROW globally (SET GLOBAL, no restart) and let clients reconnect; resume. It can be given up as it is.',
+    (again) =>
+      `Set binlog_format=ROW globally (SET GLOBAL, no restart) and let clients reconnect; ${again}. It can be given up as it is.`,
   ),
   UNKNOWN_LOG_EVENT: final(
     'The log has an event that is not known here, so changes might be missed.',
@@ -120,45 +134,52 @@ export const ERRORS = {
   ONLINE_LOG_FULL: fatal(
     1,
     'Writes during an index build outgrew what the server keeps of them for the build.',
-    'Raise innodb_online_alter_log_max_size (SET GLOBAL, no restart), or choose a calmer time; resume.',
+    (again) => `Raise innodb_online_alter_log_max_size (SET GLOBAL, no restart), or choose a calmer time; ${again}.`,
   ),
-  STREAM_BROKEN: fatal(1, 'The change stream could not be kept up.', 'Look at the cause; resume.'),
+  STREAM_BROKEN: fatal(1, 'The change stream could not be kept up.', (again) => `Look at the cause; ${again}.`),
   FENCE_LOST: transient(
     'Nothing came out of the change stream for a minute, not even a fence that was committed. It is waited for a quarter of an hour in all.',
-    'Look for a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); resume.',
+    (again) =>
+      `Look for a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); ${again}.`,
   ),
   VISIBILITY_TIMEOUT: fatal(
     1,
     'A logged transaction did not become visible in time.',
-    'Look for a commit that waits for a replica; resume.',
+    (again) => `Look for a commit that waits for a replica; ${again}.`,
   ),
   CLAIM_LOST: fatal(
     1,
     'The claim on the table was lost, so another run may have begun.',
-    'Make sure that no other run is active; resume.',
+    (again) => `Make sure that no other run is active; ${again}.`,
   ),
   SESSION_STUCK: fatal(
     1,
     'A session whose connection was lost could not be shown to have ended on the server.',
-    'Look for it in the server’s process list, end it, then resume.',
+    (again) => `Look for it in the server’s process list, end it, then ${again}.`,
   ),
-  CHUNK_STUCK: fatal(1, 'Rows could not be brought into the shadow in the allowed attempts.', 'Look at the cause; resume.'),
+  CHUNK_STUCK: fatal(
+    1,
+    'Rows could not be brought into the shadow in the allowed attempts.',
+    (again) => `Look at the cause; ${again}.`,
+  ),
   TABLES_DIFFER: fatal(
     3,
     'Verification found differences that repair did not remove.',
     'Do not swap. Report it; the keys are in the message.',
   ),
   ABORTED: fatal(4, 'The operator gave the migration up.', 'Nothing to do; the shadow is gone.'),
-  INTERRUPTED: fatal(1, 'The run was ended by a signal.', 'Resume.'),
+  INTERRUPTED: fatal(1, 'The run was ended by a signal.', (again) => `${again}.`),
   CUTOVER_NOT_LOCKED: fatal(
     5,
     'The cutover did not succeed within the attempts allowed: its lock was not had, or what the message says was in the way.',
-    'End what blocks it, or choose a calmer time; resume. Past a transaction that only has an old snapshot, and will not read the table any more, with --old-snapshots ignore.',
+    (again) =>
+      `End what blocks it, or choose a calmer time; ${again}. Past a transaction that only has an old snapshot, and will not read the table any more, with --old-snapshots ignore.`,
   ),
   UNSETTLED: fatal(
     1,
     'The tables are swapped, but something that the swap has left to be done is not done yet.',
-    'Remove the cause that is named, if there is one; resume, which does the rest. Nothing else of the migration is done again.',
+    (again) =>
+      `Remove the cause that is named, if there is one; ${again}, which does the rest. Nothing else of the migration is done again.`,
   ),
   NO_NATIVE_WAY: fatal(
     2,
@@ -168,7 +189,7 @@ export const ERRORS = {
   NATIVE_NOT_LOCKED: fatal(
     5,
     'The lock for a step of a native change was not had within the attempts allowed.',
-    'End what blocks it, or choose a calmer time; resume, which does what is left.',
+    (again) => `End what blocks it, or choose a calmer time; ${again}, which does what is left.`,
   ),
   RETIRED_TABLE_KEPT: fatal(
     2,
@@ -188,7 +209,7 @@ export const ERRORS = {
   CRITICAL_LOAD: fatal(
     6,
     'The server’s load went over the critical limit, or its disk is nearly full.',
-    'Resume when the load has gone down, or when there is space.',
+    (again) => `${again} when the load has gone down, or when there is space.`,
   ),
   SWAP_UNKNOWN: fatal(
     7,

@@ -14,7 +14,7 @@ import { obstaclesText } from './plan-text.ts';
 import type { Keyboard } from './prompt.ts';
 import { jsonLine, type ReporterTarget } from './reporter.ts';
 import { splitUrls } from './run-limits.ts';
-import { type ShownError, showError } from './summary.ts';
+import { type ShownError, showErrorWithoutRun } from './summary.ts';
 import { formatBytes, formatDurationMs } from './units.ts';
 import type { CommandLine } from './cli.ts';
 
@@ -86,18 +86,12 @@ export function printError(
   output: 'text' | 'json',
   surroundings: Pick<Surroundings, 'stdout' | 'stderr' | 'now'>,
 ): void {
-  const { remedy, ...rest } = showError(error);
-  const shown = { ...rest, remedy: remedy.replace(/(?<!tableshift )\bresume\b/gi, againFor) };
+  const shown = showErrorWithoutRun(error);
   const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
   surroundings.stderr.write(obstacles.length === 0 ? errorText(shown) : refusalText(obstacles));
   if (output === 'text') return;
   const fields = { kind: 'error', exitCode: error.exitCode, error: shown, obstacles: withRemedies(obstacles) };
   surroundings.stdout.write(jsonLine(surroundings.now(), fields));
-}
-
-/** Nothing is recorded that could be resumed. */
-function againFor(resume: string): string {
-  return resume.startsWith('R') ? 'Run the command again' : 'run the command again';
 }
 
 /** Writes what needs a look to stderr. */

@@ -61,18 +61,24 @@ export interface RunEnd {
   readonly resumeCommand: string;
 }
 
-/** The error in words, with every URL's password left out. */
+/** The error that ended a run in words, with every URL's password left out. */
 export function showError(error: MigrationError): ShownError {
-  const shown = { code: error.code, message: hidePasswords(error.message), remedy: remedyOf(error) };
-  const origin = error.cause instanceof Error ? error.cause : error;
-  return error.code === 'INTERNAL' && origin.stack !== undefined ? { ...shown, stack: hidePasswords(origin.stack) } : shown;
+  return shownWith(error, ERRORS[error.code].remedy);
+}
+
+/** The same of an error without a run. */
+export function showErrorWithoutRun(error: MigrationError): ShownError {
+  return shownWith(error, ERRORS[error.code].remedyWithoutRun);
 }
 
 /** A refusal is helped as its obstacles are. */
-function remedyOf(error: MigrationError): string {
+function shownWith(error: MigrationError, remedyOfCode: string): ShownError {
   const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
   const remedies = new Set(obstacles.map(({ code }) => OBSTACLES[code].remedy));
-  return remedies.size === 0 ? ERRORS[error.code].remedy : [...remedies].join(' ');
+  const remedy = remedies.size === 0 ? remedyOfCode : [...remedies].join(' ');
+  const shown = { code: error.code, message: hidePasswords(error.message), remedy };
+  const origin = error.cause instanceof Error ? error.cause : error;
+  return error.code === 'INTERNAL' && origin.stack !== undefined ? { ...shown, stack: hidePasswords(origin.stack) } : shown;
 }
 
 /** Adds the run up. */
