@@ -25,11 +25,18 @@ export interface TlsPaths {
   readonly key: string | null;
 }
 
-/** Reads the files. Rejects with BAD_USAGE where one of them cannot be read. */
+/** What each file has, as PEM labels it. */
+const PEM_LABELS = { ca: 'CERTIFICATE', cert: 'CERTIFICATE', key: 'PRIVATE KEY' } as const;
+
+/** Reads the files. Rejects with BAD_USAGE where one of them cannot be read, or has not what it is for. */
 export async function readTls(paths: TlsPaths, checks: TlsChecks): Promise<TlsConfig> {
   const read = async (name: keyof TlsPaths): Promise<Partial<TlsConfig>> => {
     const path = paths[name];
-    return path === null ? {} : { [name]: await readTextFile(`The TLS file (${name})`, path) };
+    if (path === null) return {};
+    const [what, label] = [`The TLS file (${name})`, PEM_LABELS[name]];
+    const text = await readTextFile(what, path);
+    if (new RegExp(`^-----BEGIN [A-Z0-9 ]*${label}-----`, 'm').test(text)) return { [name]: text };
+    throw new MigrationError('BAD_USAGE', `${what} ${path} has no ${label} in PEM, which would begin with -----BEGIN.`);
   };
   return { ...(await read('ca')), ...(await read('cert')), ...(await read('key')), ...checks };
 }

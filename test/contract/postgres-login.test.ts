@@ -171,8 +171,9 @@ describe('TLS', () => {
   test('takes the root certificate from the home directory', async () => {
     const home = join(folder, 'home');
     await mkdir(join(home, '.postgresql'), { recursive: true });
-    await writeFile(join(home, '.postgresql', 'root.crt'), 'not one of ours');
-    expect((await config('postgres://h/d', { home })).ssl).toMatchObject({ ca: 'not one of ours', rejectUnauthorized: false });
+    const ca = '-----BEGIN CERTIFICATE-----\nnot one of ours';
+    await writeFile(join(home, '.postgresql', 'root.crt'), ca);
+    expect((await config('postgres://h/d', { home })).ssl).toMatchObject({ ca, rejectUnauthorized: false });
     expect((await config('postgres://h/d?sslmode=require', { home })).ssl).toMatchObject({ rejectUnauthorized: true });
   });
 });

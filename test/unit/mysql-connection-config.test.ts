@@ -57,6 +57,8 @@ describe('a URL', () => {
     ['mysql://u:secret@h?connect-timeout=0', 'connect-timeout should be a whole number'],
     ['mysql://u:secret@10.0.0.1?ssl-mode=VERIFY_IDENTITY', 'needs the name of the host'],
     ['mysql://u:secret@h?ssl-mode=VERIFY_CA&ssl-ca=/nowhere/ca.pem', '/nowhere/ca.pem'],
+    [`mysql://u:secret@h?ssl-ca=${import.meta.filename}`, 'has no CERTIFICATE in PEM'],
+    [`mysql://u:secret@h?ssl-key=${import.meta.filename}`, 'has no PRIVATE KEY in PEM'],
   ])('that is wrong (%s) is refused without repeating its password', async (url, message) => {
     const refusal: unknown = await connectionConfig(url, noFiles).then(undefined, (error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'BAD_USAGE', message: expect.stringContaining(message) });
