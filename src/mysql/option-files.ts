@@ -1,8 +1,9 @@
 /** The option files of the servers' own clients: `[client]` and its flavours, in the order in which the clients read them. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
+import { readTextFile } from '../sessions/text-file.ts';
 
 /** Which files to read. */
 export interface OptionFiles {
@@ -42,10 +43,10 @@ async function readInto(
     throw new MigrationError('BAD_USAGE', `Option files include each other in a circle at ${path}.`);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!how.isRequired) return;
-    throw new MigrationError('BAD_USAGE', `The option file ${path} cannot be read.`, { cause });
+    text = await readTextFile('The option file', path);
+  } catch (error) {
+    if (how.isRequired) throw error;
+    return;
   }
   let isOurs = false;
   for (const [index, raw] of text.split(/\r?\n/).entries()) {

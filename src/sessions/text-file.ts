@@ -1,12 +1,32 @@
 /** Files that the operator names: read whole, or refused with the reason. */
 
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { MigrationError } from '../engine/errors.ts';
 
-/** `what` begins the sentence, as in "The password file". Rejects with BAD_USAGE. */
+/** `what` begins the sentence, as in "The configuration file". Rejects with BAD_USAGE. */
 export async function readTextFile(what: string, path: string): Promise<string> {
+  return await orRefused(what, path, () => readFile(path, 'utf8'));
+}
+
+/** What a secret is read from. */
+export interface SecretFile {
+  readonly text: string;
+  /** Only its owner may read it. */
+  readonly isPrivate: boolean;
+}
+
+/** The same with who may read it, both of one opening: a pipe is read once. Rejects with BAD_USAGE. */
+export async function readSecretFile(what: string, path: string): Promise<SecretFile> {
+  return await orRefused(what, path, async () => {
+    await using file = await open(path);
+    const { mode } = await file.stat();
+    return { text: await file.readFile('utf8'), isPrivate: (mode & 0o077) === 0 };
+  });
+}
+
+async function orRefused<Result>(what: string, path: string, read: () => Promise<Result>): Promise<Result> {
   try {
-    return await readFile(path, 'utf8');
+    return await read();
   } catch (cause) {
     throw new MigrationError('BAD_USAGE', `${what} ${path} cannot be read${reasonOf(cause)}.`, { cause });
   }

@@ -1,9 +1,8 @@
 /** Where the server is and what the password is, from all the places that may say so. */
 
-import { stat } from 'node:fs/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { parseServerUrl } from '../server-url.ts';
-import { readTextFile } from '../sessions/text-file.ts';
+import { readSecretFile } from '../sessions/text-file.ts';
 import type { OptionName, OptionsOf } from './options.ts';
 import { askPassword, type Keyboard } from './prompt.ts';
 
@@ -82,8 +81,9 @@ async function readPasswordFile(
   path: string | null,
 ): Promise<{ readonly password: string | null; readonly warnings: readonly string[] }> {
   if (path === null) return { password: null, warnings: [] };
-  const [line = ''] = (await readTextFile('The password file', path)).split(/\r?\n/);
-  const { mode } = await stat(path);
-  const isOpen = (mode & 0o077) !== 0;
-  return { password: line, warnings: isOpen ? [`Other users may read the password file ${path}: chmod 600 it.`] : [] };
+  const { text, isPrivate } = await readSecretFile('The password file', path);
+  const [password = ''] = text.split(/\r?\n/);
+  // A secret that was not mounted, mostly; the server would only say that the login is refused.
+  if (password === '') throw new MigrationError('BAD_USAGE', `The first line of the password file ${path} is empty.`);
+  return { password, warnings: isPrivate ? [] : [`Other users may read the password file ${path}: chmod 600 it.`] };
 }

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hidePasswords, parseServerUrl, withLoginOf } from '../../src/server-url.ts';
@@ -168,10 +170,22 @@ describe('the password', () => {
     expect((await login({ url, passwordFile: passwordFile('x', 0o600) })).warnings).toEqual([]);
   });
 
-  test('in a file that is not there is bad usage', async () => {
+  test('in a file that is not there, or says none, is bad usage', async () => {
     await expect(login({ url, passwordFile: '/nowhere/at/all' })).rejects.toThrow(
       'The password file /nowhere/at/all cannot be read: no such file or directory.',
     );
+    const empty = passwordFile('\nsecond line\n', 0o600);
+    await expect(login({ url, passwordFile: empty })).rejects.toMatchObject({
+      code: 'BAD_USAGE',
+      message: `The first line of the password file ${empty} is empty.`,
+    });
+  });
+
+  test('is read from a pipe, such as a shell makes of a command', async () => {
+    const pipe = join(dirname(passwordFile('', 0o600)), 'pipe');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    const [read] = await Promise.all([login({ url, passwordFile: pipe }), writeFile(pipe, 'piped\n')]);
+    expect(read).toMatchObject({ password: 'piped', warnings: [] });
   });
 
   test('is asked for without showing it', async () => {

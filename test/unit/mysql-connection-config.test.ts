@@ -133,7 +133,10 @@ port=3399
       'wrong.cnf': '[client]\n=secret\n',
     });
     const read = (name: string): Promise<unknown> => readOptionFiles({ defaultsFile: files.path(name), home: null });
-    await expect(read('none.cnf')).rejects.toMatchObject({ code: 'BAD_USAGE', message: expect.stringContaining('none.cnf') });
+    await expect(read('none.cnf')).rejects.toMatchObject({
+      code: 'BAD_USAGE',
+      message: `The option file ${files.path('none.cnf')} cannot be read: no such file or directory.`,
+    });
     await expect(read('circle.cnf')).rejects.toMatchObject({ code: 'BAD_USAGE', message: expect.stringContaining('circle') });
     await expect(read('wrong.cnf')).rejects.toMatchObject({
       code: 'BAD_USAGE',
