@@ -2,7 +2,8 @@
 # /usr/share/bash-completion/completions/tableshift. For zsh: autoload -U bashcompinit && bashcompinit, then source it.
 _tableshift() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= word words=
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
+  # In zsh a letter behind the colon would be a modifier.
+  for word in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
     case $word in plan | migrate | resume | list | status | control | cleanup | config) command=$word && break ;; esac
   done
   case $previous in
@@ -15,8 +16,11 @@ _tableshift() {
     --output) words='text json' ;;
     --log-level) words='warn info debug' ;;
     --password-file | --defaults-file | --ssl-ca | --ssl-cert | --ssl-key | --cutover-file | --throttle-file | --socket | --http-token-file | --hooks | --config | --report)
+      # A name may have spaces; bash then puts a slash behind a directory, which zsh does by itself.
+      local IFS=$'\n'
       COMPREPLY=($(compgen -f -- "$current"))
-      return
+      compopt -o filenames 2> /dev/null
+      return 0
       ;;
     --alter | --table | --key | --url | --workers | --apply-workers | --chunk-time | --chunk-rows-max | --nice-ratio | --nice | --checkpoint-interval | --cutover-lock-timeout | --cutover-hold-timeout | --cutover-attempts | --kill-blockers-after | --max-latency | --max-running-threads | --replicas | --max-lag | --throttle-http | --throttle-query | --max-load | --critical-load | --max-retained-log | --window | --window-timezone | --cutover-window | --http | --webhook | --events | --soak)
       COMPREPLY=()

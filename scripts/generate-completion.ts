@@ -25,14 +25,18 @@ export function bashCompletion(): string {
 # /usr/share/bash-completion/completions/tableshift. For zsh: autoload -U bashcompinit && bashcompinit, then source it.
 _tableshift() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} command= word words=
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
+  # In zsh a letter behind the colon would be a modifier.
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
     case $word in ${WORDS.join(' | ')}) command=$word && break ;; esac
   done
   case $previous in
 ${choices.join('\n')}
     ${files.join(' | ')})
+      # A name may have spaces; bash then puts a slash behind a directory, which zsh does by itself.
+      local IFS=$'\\n'
       COMPREPLY=($(compgen -f -- "$current"))
-      return
+      compopt -o filenames 2> /dev/null
+      return 0
       ;;
     ${values.join(' | ')})
       COMPREPLY=()
@@ -74,10 +78,16 @@ function fishLine(name: string, option: Option): readonly string[] {
   if (flag === null) return [];
   const value = option.kind === 'switch' ? '' : isPath(option) ? ' -r -F' : ' -x';
   const choices = option.choices === undefined ? '' : ` -a '${option.choices.join(' ')}'`;
-  const [sentence = ''] = option.help.split(/(?<=[.:]) /);
-  const description = sentence.replace(/[.:]$/, '').replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+  const description = describe(option).replaceAll('\\', '\\\\').replaceAll("'", "\\'");
   const condition = `'__fish_seen_subcommand_from ${name}'`;
   return [`complete -c tableshift -n ${condition} -l ${flag.slice(2)}${value}${choices} -d '${description}'`];
+}
+
+/** The first sentence of the help, or the choices where it begins with what one of them means. */
+function describe({ help, choices = [] }: Option): string {
+  if (choices.some((choice) => help.startsWith(`${choice}: `))) return choices.join(', ');
+  const [sentence = ''] = help.split(/(?<=\.) /);
+  return sentence.replace(/\.$/, '');
 }
 
 /** What may stand first. */

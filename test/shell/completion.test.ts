@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { fishCompletion } from '../../scripts/generate-completion.ts';
 import { flagOf, optionsOf } from '../../src/shell/options.ts';
 
@@ -31,9 +33,20 @@ test('every flag of a command is offered', () => {
 
 test('files are completed where a flag wants one', () => {
   const root = join(import.meta.dirname, '..', '..');
+  // As it stands, with spaces and all.
+  const folder = mkdtempSync(join(tmpdir(), 'table shift '));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(offered('migrate', '--hooks', folder.slice(0, -1))).toEqual([folder]);
   expect(offered('migrate', '--config', join(root, 'packa'))).toEqual(
     expect.arrayContaining([join(root, 'package.json'), join(root, 'package-lock.json')]),
   );
+});
+
+test.skipIf(spawnSync('zsh', ['--version']).status !== 0)('zsh understands what is written for bash', () => {
+  // As bashcompinit calls it, with every word offered.
+  const script = `emulate sh; complete() { :; }; compgen() { echo "$2"; }; . "$1"
+    COMP_WORDS=(tableshift control k3v9x2 un); COMP_CWORD=3; _tableshift; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  expect(execFileSync('zsh', ['-fc', script, 'zsh', file], { encoding: 'utf8' }).split('\n')).toContain('unpause');
 });
 
 test('fish is offered every command, and every flag with its choices', () => {
@@ -42,6 +55,8 @@ test('fish is offered every command, and every flag with its choices', () => {
   expect(script).toContain("-n '__fish_seen_subcommand_from control' -a 'pause unpause cutover postpone abort set'\n");
   expect(script).toMatch(/seen_subcommand_from migrate' -l output -x -a 'text json' -d '/);
   expect(script).toMatch(/seen_subcommand_from resume' -l report -r -F -d '/);
+  expect(script).toContain(" -l cutover -x -a 'auto manual' -d 'auto, manual'\n");
+  expect(script).toContain(" running threads (PostgreSQL: active sessions)'\n");
   for (const flag of optionsOf('migrate').flatMap((option) => flagOf(option) ?? [])) {
     expect(script).toContain(`seen_subcommand_from migrate' -l ${flag.slice(2)} `);
   }
