@@ -74,7 +74,9 @@ export function suggestion(asked: string, names: readonly string[]): string {
   const [nearest] = names
     .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase().replaceAll('_', '-')) }))
     .toSorted((a, b) => a.distance - b.distance);
-  if (nearest === undefined || nearest.distance > Math.max(2, Math.floor(wanted.length / 4))) return '';
+  // What all variables have in common makes none of them nearer.
+  const own = wanted.replace(/^tableshift-/, '');
+  if (nearest === undefined || nearest.distance > Math.max(2, Math.floor(own.length / 4))) return '';
   return `, perhaps "${nearest.name}" is meant`;
 }
 

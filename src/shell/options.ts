@@ -189,7 +189,7 @@ export const OPTIONS = {
     choices: ['disabled', 'preferred', 'required', 'verify-ca', 'verify-identity'],
     default: null,
     placeholder: 'MODE',
-    help: 'TLS: disabled, preferred (the default: encrypted if the server can), required, verify-ca, verify-identity (PostgreSQL: verify-full).',
+    help: 'TLS: disabled, preferred (the default: encrypted if the server can), required, verify-ca, verify-identity (which PostgreSQL’s clients call verify-full).',
     group: 'Connection',
     commands: ON_SERVER,
   },

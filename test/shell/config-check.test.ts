@@ -37,10 +37,18 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('each setting is shown with where it comes from, and no password', async () => {
   writeFileSync(path, 'url: mysql://ts:geheim@db1/shop\nworkers: 4\nchunk-time: 1s\n');
-  const environment = { TABLESHIFT_PASSWORD: 'geheim2', TABLESHIFT_WORKERS: '6', TABLESHIFT_WROKERS: '7' };
+  const environment = {
+    TABLESHIFT_PASSWORD: 'geheim2',
+    TABLESHIFT_WORKERS: '6',
+    TABLESHIFT_WROKERS: '7',
+    TABLESHIFT_DISK_WAITS: 'no',
+  };
   const { settings, problems, warnings } = await checkConfig({ config: path, chunkTimeMs: '2s', verify: false }, environment);
   expect(problems).toEqual([]);
-  expect(warnings).toEqual(['The variable TABLESHIFT_WROKERS is no option, perhaps "TABLESHIFT_WORKERS" is meant.']);
+  expect(warnings).toEqual([
+    'The variable TABLESHIFT_WROKERS is no option, perhaps "TABLESHIFT_WORKERS" is meant.',
+    'The variable TABLESHIFT_DISK_WAITS is no option.',
+  ]);
   const byName = Object.fromEntries(settings.map(({ name, ...setting }) => [name, setting]));
   expect(byName).toMatchObject({
     url: { origin: 'file', line: 1 },
