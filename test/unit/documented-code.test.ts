@@ -10,7 +10,8 @@ const root = join(import.meta.dirname, '..', '..');
 /** What the reader has of his own. */
 const given = 'declare const url: string;\ndeclare const password: string;\n';
 
-test('the examples of the library compile', async () => {
+// The compiler reads all sources.
+test('the examples of the library compile', { timeout: 120_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tableshift-documents-'));
   try {
     const texts = await Promise.all(['README.md', 'docs/operating.md'].map((name) => readFile(join(root, name), 'utf8')));
