@@ -83,14 +83,21 @@ function giveWay(nice: number): void {
   }
 }
 
-/** The first SIGINT, SIGTERM or SIGHUP aborts the signal, the second ends the process at once. */
+/**
+ * The first SIGINT, SIGTERM or SIGHUP aborts the signal, the second ends the process at once. Where a file that is read does not answer
+ * (NFS whose server is away, a pipe that nobody writes to) the exit waits for it: the third is the system's, and waits for nothing.
+ */
 function interruptSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of names) {
     process.on(name, () => {
       // Node takes back what nohup has set. A run that writes elsewhere does not need the terminal that has gone.
       if (name === 'SIGHUP' && !process.stdout.isTTY) return;
-      if (controller.signal.aborted) process.exit(1);
+      if (controller.signal.aborted) {
+        for (const other of names) process.removeAllListeners(other);
+        process.exit(1);
+      }
       controller.abort(new MigrationError('INTERRUPTED', `The run was ended by ${name}.`));
     });
   }

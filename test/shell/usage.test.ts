@@ -1,8 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { openSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { builtProgram, lastObject, runCli } from '../support/cli.ts';
 
 const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
@@ -71,6 +74,21 @@ describe('the program', () => {
     });
     expect(stderr).toMatch(/^warning: Output was lost, and the program goes on without it: ENOSPC/);
     expect(status).toBe(0);
+  });
+
+  test('can be ended by signals while a file that it reads does not answer', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tableshift-usage-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const pipe = join(folder, 'config.json');
+    execFileSync('mkfifo', [pipe]);
+    const child = spawn(process.execPath, [builtProgram(), 'list', '--config', pipe], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    // Opened when the program waits for what will be written.
+    await using writer = await open(pipe, 'w');
+    const knocking = setInterval(() => child.kill('SIGTERM'), 50);
+    onTestFinished(() => clearInterval(knocking));
+    expect(await ended).toEqual([null, 'SIGTERM']);
+    expect(writer.fd).toBeGreaterThan(0);
   });
 
   test('tells JSON readers about an error on stdout too', async () => {
