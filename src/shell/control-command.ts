@@ -22,7 +22,11 @@ export async function runControl(
   const paths = pathsOf(id, flags, surroundings);
   const parts = { id, body: setting ?? '' };
   const answer = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, parts));
-  if (answer === null) throw new MigrationError('MIGRATION_NOT_FOUND', `No run listens at ${paths.join(' or ')}.`);
+  if (answer === null)
+    throw new MigrationError(
+      'MIGRATION_NOT_FOUND',
+      noRun(paths, 'A run is controlled on its own machine, by its own user, or by its --http.'),
+    );
   const isDone = answer.status === 200;
   const said = answer.fields['message'] ?? answer.fields['error'];
   const message = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
@@ -49,14 +53,18 @@ export async function showLiveStatus(
   if (answer?.status !== 200) {
     if (await hasUrl(line.flags, environment)) return null;
     const said = answer?.fields['error'];
-    const what = typeof said === 'string' ? said : `No run listens at ${paths.join(' or ')}.`;
-    throw new MigrationError('MIGRATION_NOT_FOUND', `${what} With --url the database is asked what it knows.`);
+    const hint = 'With --url the database is asked what it knows.';
+    throw new MigrationError('MIGRATION_NOT_FOUND', typeof said === 'string' ? `${said} ${hint}` : noRun(paths, hint));
   }
   // A run of the same version wrote it.
   const status = answer.fields as unknown as LiveStatus | FamilyStatus | NativeStatus;
   const isJson = readText('output', line.flags, environment) === 'json';
   stdout.write(isJson ? jsonLine(surroundings.now(), status) : statusText(status));
   return 0;
+}
+
+function noRun(paths: readonly string[], hint: string): string {
+  return `No run listens at ${paths.join(' or ')}. ${hint}`;
 }
 
 async function hasUrl(flags: GivenFlags, environment: Environment): Promise<boolean> {

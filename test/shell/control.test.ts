@@ -107,6 +107,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(gone.stderr).toContain(
       `error MIGRATION_NOT_FOUND: No run listens at ${join(folder, 'tableshift', plan.id)}.sock or `,
     );
+    expect(gone.stderr).toContain('. A run is controlled on its own machine, by its own user, or by its --http.\n');
     expect((await call('status', plan.id, '--url', shop.url)).stdout).toContain('state       done\n');
     await runCli(['cleanup', '--yes', '--now', '--url', shop.url]);
   });
