@@ -12,7 +12,7 @@ interface ObstacleEntry {
 export const OBSTACLES = {
   TABLE_NOT_FOUND: {
     summary: 'The table does not exist or is not a base table.',
-    remedy: 'Check the name and the database in --url.',
+    remedy: 'Check the name, its schema and the database in --url.',
   },
   INVALID_ALTER: {
     summary: 'The server refuses the ALTER on an empty copy of the table.',

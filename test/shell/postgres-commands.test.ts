@@ -46,7 +46,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect(await runCli(['plan', ...args])).toEqual({
       exitCode: 2,
       stdout:
-        'obstacle TABLE_NOT_FOUND: public.nothing does not exist or is not a table.\n  remedy: Check the name and the database in --url.\n',
+        'obstacle TABLE_NOT_FOUND: public.nothing does not exist or is not a table.\n  remedy: Check the name, its schema and the database in --url.\n',
       stderr: '',
     });
     await shop.sql('CREATE MATERIALIZED VIEW seen AS SELECT id FROM orders');

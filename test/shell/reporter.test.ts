@@ -280,7 +280,8 @@ To drop it when its soak is over (--soak), or at once with --now:
     expect(end(new PlanRefusedError(obstacles)).error).toEqual({
       code: 'OBSTACLE',
       message: 'Rows 5 and 9 are equal. shop.orders does not exist.',
-      remedy: 'Correct the rows that are named; others may be found while copying. Check the name and the database in --url.',
+      remedy:
+        'Correct the rows that are named; others may be found while copying. Check the name, its schema and the database in --url.',
     });
   });
 });

@@ -56,7 +56,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     const plan = await runCli(['plan', ...args]);
     expect(plan).toMatchObject({ exitCode: 2, stderr: '' });
     expect(plan.stdout).toBe(
-      'obstacle TABLE_NOT_FOUND: shop.nothing does not exist or is not a base table.\n  remedy: Check the name and the database in --url.\n',
+      'obstacle TABLE_NOT_FOUND: shop.nothing does not exist or is not a base table.\n  remedy: Check the name, its schema and the database in --url.\n',
     );
     const migrate = await runCli(['migrate', ...args, '--output', 'json']);
     expect(migrate.exitCode).toBe(2);
