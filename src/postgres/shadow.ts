@@ -113,15 +113,20 @@ export function plainSchema(schema: string): string {
 
 /**
  * Alters the copy, and reads what became of it. There may be no clause. The clauses run with the search path that the user has
- * by default, for they may name types and functions without a schema. Inside a transaction.
+ * by default, for they may name types and functions without a schema, and with his tablespace, for they may add indexes. Inside a
+ * transaction.
  */
 async function alterCopy(
   session: Session,
   { table, clauses }: { readonly table: TableName; readonly clauses: string },
   signal: AbortSignal,
 ): Promise<TableDescription> {
-  const alter = `ALTER TABLE ${quoteTable(table)} ${clauses}`;
-  if (clauses !== '') await withDefaultPath(session, () => session.execute(alter, signal), signal);
+  if (clauses !== '') {
+    await session.execute('SET LOCAL default_tablespace TO DEFAULT', signal);
+    const alter = `ALTER TABLE ${quoteTable(table)} ${clauses}`;
+    await withDefaultPath(session, () => session.execute(alter, signal), signal);
+    await session.execute("SET LOCAL default_tablespace = ''", signal);
+  }
   return await readExisting(session, table, signal);
 }
 

@@ -182,7 +182,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
        CREATE ROLE ${space} LOGIN SUPERUSER; ALTER ROLE ${space} SET default_tablespace = ${space}`,
     );
     const places = `SELECT relname || coalesce(' in ' || spcname, '') || coalesce(': ' || obj_description(reltype, 'pg_type'), '') AS place
-      FROM pg_class LEFT JOIN pg_tablespace AS s ON s.oid = reltablespace WHERE relnamespace = '${space}'::regnamespace AND relname ~ 'usual|away' ORDER BY 1`;
+      FROM pg_class LEFT JOIN pg_tablespace AS s ON s.oid = reltablespace WHERE relnamespace = '${space}'::regnamespace AND relname ~ 'usual|away|added' ORDER BY 1`;
     const before = await application.run(places);
     expect(before.map(({ place }) => place)).toEqual([`away in ${space}`, `away_id in ${space}`, 'usual: its row', 'usual_id']);
     const retired: string[] = [];
@@ -191,12 +191,14 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
         url: url.replace(/\/\/[^@/]*@/, `//${space}@`),
         strategy: 'shadow',
         ...options,
-        alter: `ALTER TABLE ${space}.t ADD COLUMN r int`,
+        alter: `ALTER TABLE ${space}.t ADD COLUMN r int, ADD CONSTRAINT added UNIQUE (a)`,
         onStart: (plan) => retired.push(plan.retired.schema),
       });
-      expect(await application.run(places)).toEqual(before);
+      // What is new lies where the server's own ALTER would have put it.
+      expect(await application.run(places)).toEqual([{ place: `added in ${space}` }, ...before]);
     } finally {
       await application.run(`DROP SCHEMA IF EXISTS ${retired[0] ?? 'none'} CASCADE; DROP MATERIALIZED VIEW away`);
+      await application.run('ALTER TABLE t DROP CONSTRAINT IF EXISTS added');
       // Where this is the first run on the server, bookkeeping of it is there, too.
       await application.run(`DROP OWNED BY ${space} CASCADE`);
       await application.run(`DROP TABLESPACE ${space}`);
