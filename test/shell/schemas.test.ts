@@ -19,7 +19,7 @@ const places = {
 } as const;
 
 test('a value that is not as it should be is found', () => {
-  expect(faults('list', { time: 'now', kind: 'migrations', migrations: [], more: 1 })).toEqual([
+  expect(faults('list', { time: 'now', kind: 'migrations', migrations: [], strays: [], more: 1 })).toEqual([
     ' must NOT have additional properties',
     expect.stringMatching(/^\/time must match pattern/),
   ]);
