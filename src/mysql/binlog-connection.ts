@@ -213,11 +213,18 @@ class ZongjiDump implements Dump {
 }
 
 /** What an error on this connection means: only a lost connection is worth another attempt. */
-function explainDumpError(error: Error, place: LogPlace): MigrationError {
+export function explainDumpError(error: Error, place: LogPlace): MigrationError {
   const where = place.kind === 'gtid' ? 'behind the transactions of the checkpoint' : `at ${place.file}:${place.offset}`;
   const errno = serverErrno(error);
   if (errno === ERRNO.PURGED_GTIDS || (errno === ERRNO.READING_LOG && GONE.test(error.message))) {
     return new MigrationError('LOG_PURGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
+  }
+  if (errno === ERRNO.READING_LOG && ANONYMOUS.test(error.message)) {
+    return new MigrationError(
+      'UNKNOWN_LOG_EVENT',
+      `gtid_mode was not ON for a while, and the log has transactions without a GTID, which the server does not send ${where}. Give this migration up and start anew: ${error.message}`,
+      { cause: error },
+    );
   }
   if (errno === ERRNO.READING_LOG && REPLACED.test(error.message)) {
     return new MigrationError('CONNECTION_LOST', `Another reader took our server id: ${error.message}`, { cause: error });
@@ -237,6 +244,7 @@ function explainDumpError(error: Error, place: LogPlace): MigrationError {
 const ERRNO = { READING_LOG: 1236, PURGED_GTIDS: 1789 } as const;
 const GONE =
   /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|impossible position|GTID state requested/i;
+const ANONYMOUS = /replicate anonymous transaction/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;
 
 /** Missing in the driver's types; with TLS it is another one than at first. */

@@ -1,5 +1,6 @@
 /** What numbers of the server's errors mean for the caller. */
 import { expect, test } from 'vitest';
+import { explainDumpError } from '../../src/mysql/binlog-connection.ts';
 import { isUnknownTable, isUntold, translate } from '../../src/mysql/errors.ts';
 import { translate as translatePostgres } from '../../src/postgres/errors.ts';
 import { isUnsupported } from '../../src/mysql/native-trial.ts';
@@ -20,6 +21,17 @@ test.each([
   [translatePostgres, 'postgres', { code: '42P01', severity: 'ERROR' }, 'relation "tableshift.checkpoints" does not exist'],
 ])('a table of the bookkeeping that is gone is RECORDS_LOST (%#)', (translated, _server, fields, said) => {
   expect(translated(Object.assign(new Error(said), fields), 'Asking').code).toBe('RECORDS_LOST');
+});
+
+test('a log that has transactions without a GTID cannot be gone on with behind GTIDs', () => {
+  const said = 'Cannot replicate anonymous transaction when AUTO_POSITION = 1, at file ./binlog.000030, position 244.';
+  const thrown = Object.assign(new Error(said), { errno: 1236, sqlState: 'HY000' });
+  const error = explainDumpError(thrown, { kind: 'gtid', executed: '' });
+  expect([error.code, error.isResumable, error.message]).toEqual([
+    'UNKNOWN_LOG_EVENT',
+    false,
+    expect.stringMatching(/Give this migration up/),
+  ]);
 });
 
 test.each([
