@@ -87,11 +87,13 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const recorded = lastObject(await call('status', first.plan.id));
     const { events } = lastObject(await call('status', first.plan.id, '--events', '50')) as { events: { text: string }[] };
     expect(recorded).toMatchObject({ kind: 'migration', state: 'open', isRunning: false, events: events.slice(-10) });
-    expect(events.map(({ text }) => text.replace(/^(phase [^:]+):.*/, '$1'))).toEqual([
+    const texts = events.map(({ text }) => text.replace(/^(phase [^:]+):.*/, '$1'));
+    // Rows may be compared while the shadow is being finished.
+    const equal = 'both tables hold the same 2,000 rows (pass 1, 0 repaired)';
+    expect(texts).toContain(equal);
+    expect(texts.filter((text) => text !== equal)).toEqual([
       'the cutover is held by operator: it was asked for by hand (--cutover manual)',
-      ...['phase prepare', 'phase copy', 'phase finish-shadow', 'phase catch-up', 'phase verify'],
-      'both tables hold the same 2,000 rows (pass 1, 0 repaired)',
-      'phase await-cutover',
+      ...['phase prepare', 'phase copy', 'phase finish-shadow', 'phase catch-up', 'phase verify', 'phase await-cutover'],
       'ready to swap, held by operator: it was asked for by hand (--cutover manual); `tableshift control ID cutover` lets it go',
       'ended by INTERRUPTED: The run was ended by SIGINT.',
     ]);
