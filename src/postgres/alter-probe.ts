@@ -11,6 +11,7 @@ import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { makeAltered } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** What the ALTER made of the copy. */
 export interface ProbedTable {
@@ -36,32 +37,26 @@ export async function probeAlter(
   reading: AlterReading,
   signal: AbortSignal,
 ): Promise<ProbedTable | Obstacle> {
-  const { signal: always } = new AbortController();
   const table = { schema: `tableshift_probe_${session.pid}`, table: source.table };
-  await session.execute('BEGIN', signal);
+  await using _ = await beginTrial(session, signal);
+  let step: Step = 'copy';
   try {
-    let step: Step = 'copy';
-    try {
-      await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
-      const onCopied = (): void => void (step = 'alter');
-      const { definition, plain } = await makeAltered(session, source, { schema: table.schema, reading, onCopied }, signal);
-      const relationsOfPartitions = await readRelationsOfPartitions(session, table, signal);
-      const kept = keptColumns(source, definition);
-      const usings = new Map<string, string>();
-      for (const using of reading.usings) {
-        const shadow = kept.find(([column]) => column.name === using.column)?.[1];
-        if (shadow === undefined) continue;
-        const read = await qualified(session, { source, using, shadow, schema: table.schema }, signal);
-        if (read.changing !== null) return changingObstacle(using, read.changing);
-        usings.set(using.column, read.expression);
-      }
-      return { definition, plain, kept, usings, relationsOfPartitions };
-    } catch (error) {
-      return refusalOf(error, source, step);
+    await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
+    const onCopied = (): void => void (step = 'alter');
+    const { definition, plain } = await makeAltered(session, source, { schema: table.schema, reading, onCopied }, signal);
+    const relationsOfPartitions = await readRelationsOfPartitions(session, table, signal);
+    const kept = keptColumns(source, definition);
+    const usings = new Map<string, string>();
+    for (const using of reading.usings) {
+      const shadow = kept.find(([column]) => column.name === using.column)?.[1];
+      if (shadow === undefined) continue;
+      const read = await qualified(session, { source, using, shadow, schema: table.schema }, signal);
+      if (read.changing !== null) return changingObstacle(using, read.changing);
+      usings.set(using.column, read.expression);
     }
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
+    return { definition, plain, kept, usings, relationsOfPartitions };
+  } catch (error) {
+    return refusalOf(error, source, step);
   }
 }
 

@@ -21,6 +21,7 @@ import {
 import { sqlState } from './errors.ts';
 import type { Row, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { inTransaction } from './transaction.ts';
 
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
@@ -92,20 +93,14 @@ interface Creation {
 
 /** In a transaction, while nobody else creates; and takes from everybody but the owner what default privileges may have granted. */
 async function create(session: Session, { isMissing, statements }: Creation, signal: AbortSignal): Promise<void> {
-  const { signal: never } = new AbortController();
-  await session.execute(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${creationKey})`, signal);
-  try {
+  const creation = async (): Promise<void> => {
+    await session.query(`SELECT pg_catalog.pg_advisory_xact_lock(${creationKey})`, signal);
     // A statement of its own begins after the lock was had, and sees what another run has made meanwhile.
-    if (await isMissing()) {
-      await session.execute(statements.join('; '), signal);
-      for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
-    }
-    await session.execute('COMMIT', signal);
-  } catch (error) {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', never).catch(() => undefined);
-    throw error;
-  }
+    if (!(await isMissing())) return;
+    await session.execute(statements.join('; '), signal);
+    for (const statement of await revocations(session, signal)) await session.execute(statement, signal);
+  };
+  await inTransaction(session, creation, signal);
 }
 
 /**

@@ -13,6 +13,7 @@ import { maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
 import { makeCopy } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** One of them, as a relation that is locked before the table, for that is what REFRESH does. */
 export interface MaterializedView extends OuterRelation {
@@ -116,7 +117,6 @@ export async function readQuery(
   { source, altered }: ChangedTable,
   signal: AbortSignal,
 ): Promise<{ readonly query: string } | { readonly refusal: string }> {
-  const { signal: always } = new AbortController();
   const copy = { schema: `tableshift_query_${session.pid}`, table: source.table };
   const reader = quoteTable({ schema: copy.schema, table: 'tableshift_reader' });
   const definition = async (oid: string, path: readonly string[]): Promise<string> => {
@@ -124,7 +124,7 @@ export async function readQuery(
     const [row] = await withPath(session, path, () => session.query(read, signal), signal);
     return row?.['definition'] ?? '';
   };
-  await session.execute('BEGIN', signal);
+  await using _ = await beginTrial(session, signal);
   try {
     await session.execute(`CREATE SCHEMA ${quoteName(copy.schema)}`, signal);
     await makeCopy(session, source, copy.schema, signal);
@@ -143,9 +143,6 @@ export async function readQuery(
     const report = refusalIn(error);
     if (report === null) throw error;
     return { refusal: report.message.replace(/\.$/, '') };
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
   }
 }
 

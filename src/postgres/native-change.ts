@@ -14,6 +14,7 @@ import { readSource } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** The port of this database. */
 export function createNativeChange(server: Server): Pick<NativeChange, 'find' | 'run'> {
@@ -36,18 +37,12 @@ async function findNative(server: Server, request: MigrationRequest, signal: Abo
   if (clauses === null) return { clause, reason: 'the clauses cannot be read' };
   const refused = clauses.find(({ kind }) => kind === 'impossible');
   if (refused !== undefined) return { clause: refused.text, reason: refused.reason };
-  const { signal: always } = new AbortController();
-  await session.execute('BEGIN', signal);
-  try {
-    const clone = await cloned(session, source, signal);
-    if (clone === null) return { clause, reason: 'a foreign key of the table refers to one that is partitioned or no table' };
-    const found = await findSteps({ session, clone, source, clauses, flavour: server.flavour }, signal);
-    if ('reason' in found) return found;
-    return { source: { schema: source.schema, table: source.table }, alter: clause, steps: found.steps };
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
-  }
+  await using _ = await beginTrial(session, signal);
+  const clone = await cloned(session, source, signal);
+  if (clone === null) return { clause, reason: 'a foreign key of the table refers to one that is partitioned or no table' };
+  const found = await findSteps({ session, clone, source, clauses, flavour: server.flavour }, signal);
+  if ('reason' in found) return found;
+  return { source: { schema: source.schema, table: source.table }, alter: clause, steps: found.steps };
 }
 
 /** Without what an earlier run left there under names of ours. */

@@ -6,6 +6,7 @@ import { readUninvited } from './event-triggers.ts';
 import type { Session } from './session.ts';
 import { makeCopy } from './shadow.ts';
 import { quoteName } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** Tries it on an empty copy in a transaction that is rolled back, where the database has event triggers at all. */
 export async function eventTriggerObstacles(
@@ -18,16 +19,10 @@ export async function eventTriggerObstacles(
     signal,
   );
   if (known.length === 0) return [];
-  const { signal: always } = new AbortController();
   const schema = `tableshift_probe_${session.pid}`;
-  await session.execute('BEGIN', signal);
-  try {
-    await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
-    await makeCopy(session, source, schema, signal);
-    const uninvited = await readUninvited(session, schema, signal);
-    return uninvited.map((message) => ({ code: 'EVENT_TRIGGERS', message: `${message}.` }));
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
-  }
+  await using _ = await beginTrial(session, signal);
+  await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
+  await makeCopy(session, source, schema, signal);
+  const uninvited = await readUninvited(session, schema, signal);
+  return uninvited.map((message) => ({ code: 'EVENT_TRIGGERS', message: `${message}.` }));
 }

@@ -20,6 +20,7 @@ import type { Session } from './session.ts';
 import { makeAltered } from './shadow.ts';
 import { type Token, tokenise } from './sql-tokens.ts';
 import { quoteName, quoteTable } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** What they are judged by. */
 export interface ForeignKeyScope {
@@ -61,28 +62,22 @@ export async function foreignKeyTrialObstacles(
     ...namedByClauses(reading.text, keys, source),
     ...revaluedKeys(keys, source, probed.usings),
   ]);
-  const { signal: always } = new AbortController();
   const schemaAt = (index: number): string => `tableshift_probe_${session.pid}_${index}`;
   const names = new Map(facts.map(({ source, probed }) => [source.oid, columnNames(probed.kept)]));
   const copies = new Map<number, TableName>();
-  await session.execute('BEGIN', signal);
-  try {
-    for (const [index, { source, reading }] of facts.entries()) {
-      const table = { schema: schemaAt(index), table: source.table };
-      await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
-      await makeAltered(session, source, { schema: table.schema, reading }, signal);
-      copies.set(source.oid, table);
-    }
-    const other = { schema: schemaAt(0), table: 'tableshift_partner' };
-    for (const key of keys) {
-      const said = await tryKey(session, { key, names, copies, other }, signal);
-      if (said !== null) found.push(obstacle(`${keyName(key)} does not go with the ALTER: ${said}.`));
-    }
-    return found;
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
+  await using _ = await beginTrial(session, signal);
+  for (const [index, { source, reading }] of facts.entries()) {
+    const table = { schema: schemaAt(index), table: source.table };
+    await session.execute(`CREATE SCHEMA ${quoteName(table.schema)}`, signal);
+    await makeAltered(session, source, { schema: table.schema, reading }, signal);
+    copies.set(source.oid, table);
   }
+  const other = { schema: schemaAt(0), table: 'tableshift_partner' };
+  for (const key of keys) {
+    const said = await tryKey(session, { key, names, copies, other }, signal);
+    if (said !== null) found.push(obstacle(`${keyName(key)} does not go with the ALTER: ${said}.`));
+  }
+  return found;
 }
 
 function refusalOfKey(key: ForeignKey, { oid }: TableDescription, isKept: (column: string) => boolean): string | null {

@@ -11,6 +11,7 @@ import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
 import { makeAltered } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** What the catalog tells, also under the locks of the cutover. */
 export async function leafObstacles(
@@ -99,43 +100,37 @@ export async function leafTrialObstacles(
   const { leaf } = source;
   if (leaf === undefined) return [];
   if (losesIndex(leaf, source, probed.definition)) return [buildObstacle(source, leaf)];
-  const { signal: always } = new AbortController();
   const obstacle = (message: string): readonly Obstacle[] => [{ code: 'PARTITIONS', message }];
-  await session.execute('BEGIN', signal);
+  await using _ = await beginTrial(session, signal);
+  const clones = await makeClones(session, { source, leaf, reading }, signal);
+  const before = await scansOf(session, clones.all, signal);
   try {
-    const clones = await makeClones(session, { source, leaf, reading }, signal);
-    const before = await scansOf(session, clones.all, signal);
-    try {
-      const attach = `ALTER TABLE ${quoteTable(clones.parent)} ATTACH PARTITION ${quoteTable(clones.leaf)} ${leaf.bound}`;
-      await session.execute(attach, signal);
-    } catch (error) {
-      const report = refusalIn(error);
-      if (report === null) throw error;
-      return obstacle(
-        `${nameOf(source)} would no longer be a partition of ${nameOf(leaf.parent)} after the ALTER: ${report.message}. What changes columns is changed on the whole table.`,
-      );
-    }
-    const after = await scansOf(session, clones.all, signal);
-    const [own = false, rest = false] = after.map((count, place) => count !== before[place]);
-    if (own) {
-      return [buildObstacle(source, leaf)];
-    }
-    if (rest && leaf.rest !== null) {
-      const name = quoteTable(leaf.rest);
-      return obstacle(
-        `The swap would look at all rows of the DEFAULT partition ${nameOf(leaf.rest)} while writers wait; before, say that none of them is of ${nameOf(source)}: ALTER TABLE ${name} ADD CHECK (NOT (${leaf.constraint ?? ''})) NOT VALID, and VALIDATE it.`,
-      );
-    }
-    // Where nothing is counted, nothing is proved.
-    await session.query(`SELECT 1 FROM ${quoteTable(clones.leaf)}`, signal);
-    const [counted] = await scansOf(session, [clones.leaf], signal);
-    if (counted === after[0])
-      return obstacle('Whether the swap would look at all rows cannot be told while track_counts is off; set it on.');
-    return [];
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
+    const attach = `ALTER TABLE ${quoteTable(clones.parent)} ATTACH PARTITION ${quoteTable(clones.leaf)} ${leaf.bound}`;
+    await session.execute(attach, signal);
+  } catch (error) {
+    const report = refusalIn(error);
+    if (report === null) throw error;
+    return obstacle(
+      `${nameOf(source)} would no longer be a partition of ${nameOf(leaf.parent)} after the ALTER: ${report.message}. What changes columns is changed on the whole table.`,
+    );
   }
+  const after = await scansOf(session, clones.all, signal);
+  const [own = false, rest = false] = after.map((count, place) => count !== before[place]);
+  if (own) {
+    return [buildObstacle(source, leaf)];
+  }
+  if (rest && leaf.rest !== null) {
+    const name = quoteTable(leaf.rest);
+    return obstacle(
+      `The swap would look at all rows of the DEFAULT partition ${nameOf(leaf.rest)} while writers wait; before, say that none of them is of ${nameOf(source)}: ALTER TABLE ${name} ADD CHECK (NOT (${leaf.constraint ?? ''})) NOT VALID, and VALIDATE it.`,
+    );
+  }
+  // Where nothing is counted, nothing is proved.
+  await session.query(`SELECT 1 FROM ${quoteTable(clones.leaf)}`, signal);
+  const [counted] = await scansOf(session, [clones.leaf], signal);
+  if (counted === after[0])
+    return obstacle('Whether the swap would look at all rows cannot be told while track_counts is off; set it on.');
+  return [];
 }
 
 function buildObstacle(source: TableDescription, { parent }: Leaf): Obstacle {

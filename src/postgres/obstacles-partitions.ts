@@ -7,6 +7,7 @@ import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
 import { makeAltered } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { beginTrial } from './transaction.ts';
 
 /** What the catalog tells, also under the locks of the cutover: what belongs to the table and the server refuses a partitioned one. */
 export async function partitionObstacles(
@@ -44,9 +45,8 @@ export async function unplacedRowObstacles(
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   if (reading.partitioning === null) return [];
-  const { signal: always } = new AbortController();
   const schema = `tableshift_probe_${session.pid}`;
-  await session.execute('BEGIN', signal);
+  await using _ = await beginTrial(session, signal);
   try {
     await session.execute(`CREATE SCHEMA ${quoteName(schema)}`, signal);
     await makeAltered(session, source, { schema, reading }, signal);
@@ -75,8 +75,5 @@ export async function unplacedRowObstacles(
     // A value that does not go with its new type stops the run, and is told then with its row.
     if (error instanceof MigrationError && error.code === 'ROW_NOT_CONVERTIBLE') return [];
     throw error;
-  } finally {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
   }
 }

@@ -16,6 +16,7 @@ import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartit
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { inTransaction } from './transaction.ts';
 import { readStreamMarks, type StreamMarks } from './unstreamed-changes.ts';
 
 /** What a shadow still lacks, and what it was made from. */
@@ -289,20 +290,6 @@ async function revocations(session: Session, schema: string, signal: AbortSignal
     signal,
   );
   return rows.map((row) => row['statement'] ?? '');
-}
-
-/** All of it happens or nothing. */
-async function inTransaction(session: Session, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  const { signal: always } = new AbortController();
-  await session.execute('BEGIN', signal);
-  try {
-    await work();
-    await session.execute('COMMIT', signal);
-  } catch (error) {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
-    throw error;
-  }
 }
 
 function changed(plan: Plan, what: string): MigrationError {

@@ -9,6 +9,7 @@ import { type Claim, takeClaim } from './claim.ts';
 import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
 import type { Session } from './session.ts';
 import { isAsPlanned } from './source-watch.ts';
+import { inTransaction } from './transaction.ts';
 
 /**
  * Claims the tables of all these plans or of none (`Families.claim`, `Database.claim`), and then records their migrations, or
@@ -55,18 +56,12 @@ export async function recordAll(
   purpose: 'start' | 'resume',
   signal: AbortSignal,
 ): Promise<void> {
-  const { signal: always } = new AbortController();
   const record = purpose === 'start' ? recordStart : recordResume;
   await using session = await claim.openSession({}, signal);
-  await session.execute('BEGIN', signal);
-  try {
+  const recording = async (): Promise<void> => {
     for (const plan of plans) await record(session, plan, signal);
-    await session.execute('COMMIT', signal);
-  } catch (error) {
-    // A broken session has no transaction any more.
-    await session.execute('ROLLBACK', always).catch(() => undefined);
-    throw error;
-  }
+  };
+  await inTransaction(session, recording, signal);
 }
 
 /** Rejects if another migration of the same table is unfinished, or the table has changed since its plan. */
