@@ -33,12 +33,19 @@ export function readOptions<Command extends CommandName>(
   const options = optionsOf(command);
   const sources = { flags, environment, config };
   const values = Object.fromEntries(options.map((option) => [option.name, readOption(option, sources)]));
+  if (command === 'plan') checkMigrateOptions(sources);
   return {
     // The type and the values are made from the same table.
     values: values as unknown as OptionsOf<Command>,
     given: options.filter((option) => flags[option.name] !== undefined),
     inFile: new Set(options.filter((option) => findOption(option, sources).origin === 'file').map(({ name }) => name)),
   };
+}
+
+/** A plan that is made says that `migrate` would start, which has options besides, from the same file and environment. */
+function checkMigrateOptions({ environment, config }: Sources): void {
+  const others = optionsOf('migrate').filter(({ commands }) => !commands.includes('plan'));
+  for (const option of others) findOption(option, { flags: {}, environment, config });
 }
 
 /** One option by itself, for what is looked at before a command is known to have all of its own. */

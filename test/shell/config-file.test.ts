@@ -45,6 +45,13 @@ test('a file in YAML gives the same', async () => {
   });
 });
 
+test('a plan is not made with a file or an environment that migrate would refuse', () => {
+  const url = { url: 'mysql://db1/shop', alter: 'ALTER TABLE t ADD a INT' };
+  expect(() => readOptions('plan', url, {}, { workers: 'three' })).toThrow('"workers" of the configuration file must be');
+  expect(() => readOptions('plan', url, { TABLESHIFT_WORKERS: 'three' })).toThrow('TABLESHIFT_WORKERS must be');
+  expect(() => readOptions('status', url, { TABLESHIFT_WORKERS: 'three' })).not.toThrow();
+});
+
 test('what may be repeated on the command line is a list in a file, and its texts stay apart', async () => {
   const yaml = join(folder, 'family.yaml');
   const changed = async (text: string) => {
