@@ -328,11 +328,10 @@ export class ShownRun {
 
   /** What can be done with a migration that is open still. */
   #nextAfter(error: MigrationError, plan: RecordedPlan): string {
+    const isSwapped = error.code === 'UNSETTLED' || this.#records.get(plan.id)?.figures.phase === 'clean-up';
     const next = [
       ...(error.isResumable ? [`  to go on:      ${this.#command('resume', plan)}`] : []),
-      ...(error.code === 'UNSETTLED' || error.code === 'RECORDS_LOST'
-        ? []
-        : [`  to give it up: ${this.#command('cleanup', plan)}`]),
+      ...(isSwapped || error.code === 'RECORDS_LOST' ? [] : [`  to give it up: ${this.#command('cleanup', plan)}`]),
     ];
     return next.map((line) => `${line}\n`).join('');
   }

@@ -50,6 +50,12 @@ test('a run that is killed between the swap and the last VALIDATE is finished by
   const refused = await runCli(['cleanup', String(id), '--url', url]);
   expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^error UNSETTLED: .*has swapped.*t_a_fkey/m) });
 
+  await using interrupted = startCli(['resume', '--url', url, '--output', 'json']);
+  await interrupted.lineMatching(/"kind":"settling"/);
+  interrupted.child.kill('SIGINT');
+  const { exitCode, stderr } = await interrupted.result;
+  expect([exitCode, stderr.includes('  to go on: '), stderr.includes('to give it up')]).toEqual([1, true, false]);
+
   await using resumed = startCli(['resume', '--url', url, '--output', 'json']);
   await resumed.lineMatching(/"kind":"settling"/);
   await application.run('SELECT pg_advisory_unlock(7)');
