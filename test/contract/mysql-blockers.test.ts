@@ -153,7 +153,7 @@ const silence = {
 const silent = { mysql: 'wait/lock/metadata/sql/mdl', mariadb: "INSTALL SONAME 'metadata_lock_info'" };
 
 function blockersOf(outcome: CutoverOutcome): readonly string[] {
-  return outcome.kind === 'not-locked' ? outcome.blockers : [outcome.kind];
+  return outcome.kind === 'not-locked' || outcome.kind === 'prevented' ? outcome.blockers : [outcome.kind];
 }
 
 function escaped(text: string): string {
