@@ -1,7 +1,7 @@
 /** Which servers follow this one, as it tells itself, and where they may be reached. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
+import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Row, Session } from './session.ts';
 
@@ -39,16 +39,14 @@ export async function findAttachedReplicas(
   { config, flavour }: AskedSource,
   signal: AbortSignal,
 ): Promise<readonly AttachedReplica[]> {
-  try {
+  const read = async (): Promise<readonly AttachedReplica[]> => {
     const registered = await session.query(flavour.shows.replicas, signal);
     // Not information_schema: on MySQL it fails whenever any session runs a statement with a character beyond the BMP (3854).
     const sessions = await session.query('SHOW PROCESSLIST', signal);
     const dumps = sessions.filter((row) => row['Command']?.startsWith('Binlog Dump') === true);
     return attachedReplicas({ registered, dumps, isMariaDb: flavour.isMariaDb, config });
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
+  };
+  return await unlessDenied(read, []);
 }
 
 /** What two lists of the source say together. */

@@ -1,6 +1,6 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
-import { assert, MigrationError } from '../engine/errors.ts';
+import { assert } from '../engine/errors.ts';
 import type { LoadLimits } from '../engine/load.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
 import { systemClock } from '../sessions/system-clock.ts';
@@ -9,9 +9,9 @@ import { claimName, findClaimHolder } from './claim.ts';
 import { claimTables } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { unlessDenied } from './errors.ts';
 import { createEventLog } from './event-log.ts';
 import { createFamilies } from './families.ts';
-import type { ForeignKeySwap } from './foreign-key-swap.ts';
 import { createNativeChange } from './native-change.ts';
 import { createNativeClaims } from './native-claim.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
@@ -19,7 +19,6 @@ import { findObstacles } from './obstacles.ts';
 import { makePlan } from './planner.ts';
 import { createRetiredTables } from './retired-tables.ts';
 import { openServer, type Server } from './server.ts';
-import type { Session } from './session.ts';
 import { readUnsettled } from './settlement.ts';
 import { checkLoadLimits } from './throttle-signals.ts';
 
@@ -69,18 +68,9 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
     const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
     const { plan, state } = record;
     const hasLeft = state === 'open' && plan.strategy !== 'native';
-    const left = hasLeft ? await leftUnlessDenied(session, { server, plan }, signal) : [];
+    // Who may not see the tables is told nothing of them.
+    const left = hasLeft ? await unlessDenied(() => readUnsettled(session, { server, plan }, signal), []) : [];
     records.push({ ...record, isRunning, unsettled: left });
   }
   return records;
-}
-
-/** Who may not see the tables is told nothing of them. */
-async function leftUnlessDenied(session: Session, swap: ForeignKeySwap, signal: AbortSignal): Promise<readonly string[]> {
-  try {
-    return await readUnsettled(session, swap, signal);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
 }

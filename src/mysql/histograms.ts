@@ -1,7 +1,7 @@
 /** Statistics about the values of columns, which belong to a table and not to its name: the new table has none. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
+import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -17,12 +17,8 @@ export async function readHistograms(
   const sql = flavour.isMariaDb
     ? `SELECT column_name AS name FROM mysql.column_stats WHERE db_name = ${schema} AND table_name = ${name} ORDER BY name`
     : `SELECT COLUMN_NAME AS name FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME = ${schema} AND TABLE_NAME = ${name} ORDER BY name`;
-  try {
-    return (await session.query(sql, signal)).flatMap((row) => row['name'] ?? []);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
+  const rows = await unlessDenied(() => session.query(sql, signal), []);
+  return rows.flatMap((row) => row['name'] ?? []);
 }
 
 /** What a plan says of them. */

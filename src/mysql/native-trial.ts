@@ -11,7 +11,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { retry, type RetryContext } from '../engine/retry.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
-import { serverErrno } from './errors.ts';
+import { serverErrno, unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { findDeliberateHolders } from './lock-holders.ts';
 import type { Row, Session } from './session.ts';
@@ -202,11 +202,7 @@ export function refusalOf(source: TableName, reason: string): Obstacle {
 
 /** A user without the privilege has the clones in the log, where they do no harm. */
 async function leaveOutOfLog(session: Session, signal: AbortSignal): Promise<void> {
-  try {
-    await session.execute('SET SESSION sql_log_bin = 0', signal);
-  } catch (error) {
-    if (!(error instanceof MigrationError) || error.code !== 'ACCESS_DENIED') throw error;
-  }
+  await unlessDenied(() => session.execute('SET SESSION sql_log_bin = 0', signal), null);
 }
 
 /** Names as InnoDB has them, as far as they are ASCII. */

@@ -1,8 +1,8 @@
 /** Triggers that cannot be carried over as they are, and what the user lacks for making the others again. */
 
-import { MigrationError } from '../engine/errors.ts';
-import type { Plan, TableName } from '../engine/model.ts';
+import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { type Level, missingPrivileges } from './obstacles-privileges.ts';
 import type { Session } from './session.ts';
@@ -14,7 +14,7 @@ export async function triggerObstacles(
   { plan, flavour }: { readonly plan: Plan; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const triggers = await readTriggersUnlessDenied(session, plan.source, signal);
+  const triggers = await unlessDenied(() => readTriggers(session, plan.source, signal), []);
   if (triggers.length === 0) return [];
   const { schema, table } = plan.source;
   const collation = await readSchemaCollation(session, schema, signal);
@@ -26,15 +26,6 @@ export async function triggerObstacles(
     ...(await missingPrivileges(session, await definerLevels(session, { triggers, flavour }, signal), signal)),
     ...(await loggingObstacles(session, signal)),
   ];
-}
-
-async function readTriggersUnlessDenied(session: Session, table: TableName, signal: AbortSignal): Promise<readonly Trigger[]> {
-  try {
-    return await readTriggers(session, table, signal);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
 }
 
 /** What is needed to name somebody else in DEFINER. SUPER implies the newer ones. */

@@ -1,8 +1,8 @@
 /** Every reason to refuse a plan, found before anything is changed. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle } from '../engine/obstacles.ts';
+import { unlessDenied } from './errors.ts';
 import { computingObstacles } from './obstacles-computing.ts';
 import { diskObstacles } from './obstacles-disk.ts';
 import { type Asked, foreignKeyObstacles, relayObstacles } from './obstacles-foreign-keys.ts';
@@ -75,7 +75,7 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
         signal,
       ),
   ];
-  for (const ask of questions) found.push(...(await unlessDenied(ask, surroundings)));
+  for (const ask of questions) found.push(...(await unlessKnown(ask, surroundings)));
   found.push(...conversionObstacles(facts));
   return isTriable([...surroundings, ...found]) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
 }
@@ -90,8 +90,8 @@ export async function surroundingObstacles(
   const variables = await readVariables(session, signal);
   const privileges = await privilegeObstacles(session, { schema, flavour }, signal);
   const found = [...variableObstacles(variables), ...privileges];
-  found.push(...(await unlessDenied(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
-  found.push(...(await unlessDenied(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
+  found.push(...(await unlessKnown(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
+  found.push(...(await unlessKnown(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
   return found;
 }
 
@@ -102,12 +102,6 @@ function isTriable(found: readonly Obstacle[]): boolean {
 }
 
 /** What may not be asked is answered by the privileges that are missing. */
-async function unlessDenied(ask: () => Promise<readonly Obstacle[]>, known: readonly Obstacle[]): Promise<readonly Obstacle[]> {
-  try {
-    return await ask();
-  } catch (error) {
-    const isKnown = known.some(({ code }) => code === 'MISSING_PRIVILEGE');
-    if (isKnown && error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
+async function unlessKnown(ask: () => Promise<readonly Obstacle[]>, known: readonly Obstacle[]): Promise<readonly Obstacle[]> {
+  return known.some(({ code }) => code === 'MISSING_PRIVILEGE') ? await unlessDenied(ask, []) : await ask();
 }

@@ -1,6 +1,5 @@
 /** What a plan is made from: the source, the clauses, what the server makes of them, the columns and the key. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
@@ -11,6 +10,7 @@ import type { CopiedColumns } from './client-settings.ts';
 import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
+import { unlessDenied } from './errors.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
 import { probePartitions } from './partition-trial.ts';
@@ -48,7 +48,8 @@ export async function learnFacts(
   if (map.problems.length > 0) return { obstacles: map.problems };
   const key = chooseKey({ source, shadow: probed.definition, pairs: map.pairs, asked: request.options.key });
   if ('code' in key) return { obstacles: [key] };
-  const foreignKeys = await foreignKeysIfAllowed(session, server, source, signal);
+  const table = { schema: source.schema, table: source.table };
+  const foreignKeys = await unlessDenied(() => readForeignKeys(session, { server, table }, signal), null);
   return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal), foreignKeys };
 }
 
@@ -60,24 +61,10 @@ export function copiedColumns({ source, key, map }: PlanningFacts): CopiedColumn
   };
 }
 
-async function foreignKeysIfAllowed(
-  session: Session,
-  server: Server,
-  { schema, table }: TableDescription,
-  signal: AbortSignal,
-): Promise<readonly ForeignKey[] | null> {
-  try {
-    return await readForeignKeys(session, { server, table: { schema, table } }, signal);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return null;
-    throw error;
-  }
-}
-
 /** The table, which neither the server nor TableShift itself needs; else the obstacle. */
 export async function findSource(session: Session, name: TableName, signal: AbortSignal): Promise<TableDescription | Obstacle> {
   const { schema, table } = name;
-  const source = await readIfAllowed(session, name, signal);
+  const source = await unlessDenied(() => readTable(session, name, signal), 'denied' as const);
   if (source === 'denied') return { code: 'MISSING_PRIVILEGE', message: `The user may not read ${schema}.${table}.` };
   if (source !== null && !isBookkeeping(name) && !systemSchemas.includes(schema.toLowerCase())) return source;
   const message =
@@ -85,19 +72,6 @@ export async function findSource(session: Session, name: TableName, signal: Abor
       ? `${schema}.${table} does not exist or is not a base table.`
       : `${schema}.${table} belongs to the server or to TableShift itself.`;
   return { code: 'TABLE_NOT_FOUND', message };
-}
-
-async function readIfAllowed(
-  session: Session,
-  name: TableName,
-  signal: AbortSignal,
-): Promise<TableDescription | null | 'denied'> {
-  try {
-    return await readTable(session, name, signal);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return 'denied';
-    throw error;
-  }
 }
 
 const systemSchemas: readonly string[] = ['mysql', 'sys', 'information_schema', 'performance_schema'];

@@ -1,6 +1,6 @@
 /** Whether other servers follow this one. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 
@@ -11,12 +11,8 @@ export async function hasReplicas(session: Session, flavour: Flavour, signal: Ab
     const [row] = await session.query(`SHOW GLOBAL STATUS LIKE 'Slaves_connected'`, signal);
     return row?.['Value'] !== '0';
   }
-  try {
-    return (await session.query(flavour.shows.replicas, signal)).length > 0;
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return true;
-    throw error;
-  }
+  const listed = await unlessDenied(() => session.query(flavour.shows.replicas, signal), null);
+  return listed === null || listed.length > 0;
 }
 
 /** Galera or group replication. */

@@ -5,6 +5,7 @@ import type { RowWriter } from '../engine/ports.ts';
 import type { TableDescription } from './catalog.ts';
 import { withSettings } from './client-settings.ts';
 import { explainCollision } from './collision.ts';
+import { unlessDenied } from './errors.ts';
 import type { WithInsertSession } from './insert-turns.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differingRows } from './row-comparison.ts';
@@ -65,7 +66,7 @@ export function createRowWriter(parts: WriterParts): RowWriter {
       const pair = await layout(signal);
       if (pair.isUpsertable && !inPlace.isDenied) {
         const upsert = (session: Session): Promise<InsertOutcome | null> =>
-          unlessDenied(() => tryInsert(session, pair, upsertRows(pair, keys), signal));
+          unlessDenied(() => tryInsert(session, pair, upsertRows(pair, keys), signal), null);
         const outcome = await withInsertSession(pair, upsert, signal);
         if (outcome !== null) return outcome.kind === 'inserted' ? 'upserted' : 'collided';
         inPlace.isDenied = true;
@@ -74,16 +75,6 @@ export function createRowWriter(parts: WriterParts): RowWriter {
       return (await writer.insertRows(keys, signal)) === 'collided' ? 'collided' : 'upserted';
     },
   };
-}
-
-/** Null where the user may not. */
-async function unlessDenied<Result>(work: () => Promise<Result>): Promise<Result | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof MigrationError) || error.code !== 'ACCESS_DENIED') throw error;
-    return null;
-  }
 }
 
 function createPlainWriter({ layout, withSession, withInsertSession, keysPerStatement }: WriterParts): RowWriter {

@@ -1,6 +1,6 @@
 /** Sessions whose writes the log does not have as rows. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 
@@ -21,22 +21,21 @@ export async function findUnloggedSessions(
   signal: AbortSignal,
 ): Promise<readonly UnloggedSession[]> {
   if (flavour.isMariaDb) return [];
-  try {
-    const rows = await session.query(
-      `SELECT t.PROCESSLIST_ID AS connection_id, t.PROCESSLIST_USER AS user, v.VARIABLE_NAME AS setting
+  const rows = await unlessDenied(
+    () =>
+      session.query(
+        `SELECT t.PROCESSLIST_ID AS connection_id, t.PROCESSLIST_USER AS user, v.VARIABLE_NAME AS setting
       FROM performance_schema.variables_by_thread AS v JOIN performance_schema.threads AS t USING (THREAD_ID)
       WHERE (v.VARIABLE_NAME = 'sql_log_bin' AND v.VARIABLE_VALUE = 'OFF'
         OR v.VARIABLE_NAME = 'binlog_format' AND v.VARIABLE_VALUE <> 'ROW') AND t.PROCESSLIST_ID <> CONNECTION_ID()
       ORDER BY t.PROCESSLIST_ID LIMIT ${sessionsMax}`,
-      signal,
-    );
-    return rows.map((row) => ({
-      connectionId: Number(row['connection_id']),
-      user: row['user'] ?? '',
-      setting: row['setting'] === 'sql_log_bin' ? 'sql_log_bin' : 'binlog_format',
-    }));
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return [];
-    throw error;
-  }
+        signal,
+      ),
+    [],
+  );
+  return rows.map((row) => ({
+    connectionId: Number(row['connection_id']),
+    user: row['user'] ?? '',
+    setting: row['setting'] === 'sql_log_bin' ? 'sql_log_bin' : 'binlog_format',
+  }));
 }
