@@ -18,7 +18,6 @@ import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
 import { enter, firstPhase, hasPerhapsSwapped, type PhaseAfter } from './phases.ts';
 import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
-import { PACE_FULL } from './pace.ts';
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
 import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
@@ -231,7 +230,7 @@ class Migration {
         chunkTimeMs({
           targetMs: options.chunkTargetMs,
           share: this.#throttler.chunkShare,
-          isPaceFull: this.#throttler.pace >= PACE_FULL,
+          isPaceFull: this.#throttler.isPaceFull,
           isTableWritten: isTableWritten(),
           isLatencyLimited: options.latency !== null,
         }),

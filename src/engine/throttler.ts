@@ -121,10 +121,15 @@ export class Throttler {
     return this.#pace.share;
   }
 
+  /** Whether no signal holds the work back. */
+  get isPaceFull(): boolean {
+    return this.#pace.share >= PACE_FULL;
+  }
+
   /** What presses most while work goes on at less than full pace, or that it is what pressed before; null where nothing does. */
   get slowedBy(): string | null {
     const { name, pressure, detail } = this.#strongest();
-    if (this.#pace.share >= PACE_FULL || pressure === 0 || pressure >= 1) return null;
+    if (this.isPaceFull || pressure === 0 || pressure >= 1) return null;
     return pressure < PRESSING_FROM ? 'nothing presses any more, so it rises' : `${name}: ${detail}`;
   }
 
@@ -232,11 +237,11 @@ export class Throttler {
     const { isPaceSmooth } = this.#controls.options;
     const { pressure } = this.#strongest();
     if (isPaceSmooth && this.#controls.pausedBy === null) {
-      const readings = [...this.#readings.values()].filter(({ isLag }) => !isLag);
-      this.#pace.follow(pressure, now - this.#pacedAt);
-      this.#chunkPace.follow(Math.max(0, ...readings.map((reading) => this.#pressureOf(reading))), now - this.#pacedAt);
+      const elapsedMs = now - this.#pacedAt;
+      this.#pace.follow(pressure, elapsedMs);
+      this.#chunkPace.follow(this.#strongest(({ isLag }) => !isLag).pressure, elapsedMs);
     }
-    if (this.#pace.share < PACE_FULL || pressure >= 1) this.#workerCount.disturbed();
+    if (!this.isPaceFull || pressure >= 1) this.#workerCount.disturbed();
     this.#pacedAt = now;
   }
 
@@ -299,13 +304,14 @@ export class Throttler {
     return latency !== null && isPaceSmooth;
   }
 
-  #strongest(): Strongest {
+  /** Of the readings that count, or of who has paused the work. */
+  #strongest(counts: (reading: Reading) => boolean = () => true): Strongest {
     const hold = this.#controls.pausedBy;
     if (hold !== null) return { name: nameOf(hold), pressure: 1, detail: hold.reason };
     let strongest: Strongest = { name: 'none', pressure: 0, detail: '' };
     for (const [name, reading] of this.#readings) {
       const pressure = this.#pressureOf(reading);
-      if (pressure > strongest.pressure) strongest = { name, pressure, detail: this.#detailOf(reading) };
+      if (counts(reading) && pressure > strongest.pressure) strongest = { name, pressure, detail: this.#detailOf(reading) };
     }
     return strongest;
   }
