@@ -16,7 +16,7 @@ import type { ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { type ReplicaLag, replicaLag } from './replica-lag.ts';
-import { slotName } from './replication-slot.ts';
+import { slotName, slotRemoval } from './replication-slot.ts';
 import { retainedLog } from './retained-log.ts';
 import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
@@ -26,7 +26,7 @@ import { fingerprintOf, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
 import { checkPlanned, createSourceCheck, type SourceCheck } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
-import { quoteName, quoteText } from './statements.ts';
+import { quoteName } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
 import { activeSessions, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
 
@@ -82,8 +82,8 @@ export class ClaimedTable implements TableClaim {
     this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
-    const slot = slotName(plan.id);
-    this.removal = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = ${quoteText(slot)}; DROP PUBLICATION IF EXISTS ${quoteName(slot)}; DROP SCHEMA IF EXISTS ${quoteName(plan.shadow.schema)} CASCADE;`;
+    const { slot, publication } = slotRemoval(slotName(plan.id));
+    this.removal = `${slot}; ${publication}; DROP SCHEMA IF EXISTS ${quoteName(plan.shadow.schema)} CASCADE;`;
     const store = createCheckpointStore(this.#service, plan.id);
     this.checkpoints = concludingStore(store, () => this.#closeStream(), { plan, sessions: this.#service });
     const swap = createCutover({ ...this.swapMember, flavour: server.flavour, carryOver: createCarryOver([plan]) });

@@ -74,17 +74,15 @@ export function concludingStore(
   return {
     ...store,
     async conclude(state, failure, signal) {
-      if (state !== 'open') {
+      const giveSlotUp = async (): Promise<void> => {
         await closeStream();
         await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
-      }
+      };
+      if (state !== 'open') await giveSlotUp();
       try {
         await store.conclude(state, failure, signal);
       } finally {
-        if (state === 'open' && failure !== null && isFinal(failure.code)) {
-          await closeStream();
-          await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
-        }
+        if (state === 'open' && failure !== null && isFinal(failure.code)) await giveSlotUp();
       }
     },
   };

@@ -71,13 +71,19 @@ export async function findSlot(session: Session, name: string, signal: AbortSign
   return row === undefined ? null : { walStatus: row['wal_status'] ?? 'unknown', reason: row['reason'] ?? null };
 }
 
-/** Drops what is there of both. The slot must not be in use. Safe to repeat. */
+/** What drops a slot and its publication, as far as they are there. The slot must not be in use. Safe to repeat. */
+export function slotRemoval(name: string): { readonly slot: string; readonly publication: string } {
+  return {
+    slot: `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteText(name)}`,
+    publication: `DROP PUBLICATION IF EXISTS ${quoteName(name)}`,
+  };
+}
+
+/** Drops what is there of both, as `slotRemoval`. */
 export async function dropSlotAndPublication(session: Session, name: string, signal: AbortSignal): Promise<void> {
-  await session.query(
-    `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = ${quoteText(name)}`,
-    signal,
-  );
-  await session.execute(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`, signal);
+  const { slot, publication } = slotRemoval(name);
+  await session.query(slot, signal);
+  await session.execute(publication, signal);
 }
 
 /** Rejects with LOG_PURGED unless the slot that a resume needs is there, with all its log. */
