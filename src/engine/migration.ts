@@ -304,8 +304,7 @@ class Migration {
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#measureRest(signal), this.#context, signal);
     const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
-    if (!this.#isShadowFinished || this.#phase === 'verify')
-      this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
+    this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
     if (this.#resumedFrom === null) {
       this.#phase = enter('prepare', 'copy');
       await this.#checkpointer.save(signal);
