@@ -200,6 +200,40 @@ describe('the password', () => {
     expect(written).toEqual(['Password: ', '\n']);
   });
 
+  test.each([
+    ['wr\u0015right\r', 'what was typed before Ctrl-U is none of it'],
+    ['ri\u001agh\u001b[Dt\r', 'keys that move or suspend are none of it'],
+    ['\u001b[200~right\u001b[201~\r', 'nor are marks of what is pasted'],
+    ['right\nsecond line\n', 'nor is a second line'],
+    ['right\u0004', 'Ctrl-D ends it'],
+  ])('that is asked for: of %j %s', async (keys) => {
+    const { typist, keyboard } = atKeyboard();
+    const password = askPassword('Password: ', keyboard);
+    typist.emit('data', Buffer.from(keys));
+    expect(await password).toBe('right');
+  });
+
+  test.each<[string, (typist: EventEmitter) => void]>([
+    ['Ctrl-D', (typist) => typist.emit('data', Buffer.from('\u0004'))],
+    ['the end of the input', (typist) => typist.emit('end')],
+  ])('is not given at %s, which ends the command', async (_, type) => {
+    const { typist, keyboard } = atKeyboard();
+    const password = askPassword('Password: ', keyboard);
+    type(typist);
+    await expect(password).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect([typist.isRaw, typist.listenerCount('data'), typist.listenerCount('end')]).toEqual([false, 0, 0]);
+  });
+
+  test('is not shown by what answers as soon as the question stands there', async () => {
+    const { typist, keyboard } = atKeyboard();
+    const rawAtQuestion: boolean[] = [];
+    const errors = { write: () => rawAtQuestion.push(typist.isRaw) };
+    const password = askPassword('Password: ', { ...keyboard, errors });
+    typist.emit('data', Buffer.from('x\r'));
+    await password;
+    expect(rawAtQuestion).toEqual([true, false]);
+  });
+
   test('that is asked for wins over all others', async () => {
     const { typist, written, keyboard } = atKeyboard();
     const login = readLogin(readOptions('list', { url, askPassword: true }, environment).values, keyboard);
