@@ -54,14 +54,15 @@ export class Steering {
     return this.#settings;
   }
 
-  /** Takes effect at once. Null: none. Rejects with BAD_USAGE, naming `origin`, and nothing has changed. */
+  /** Takes effect at once. Null: what holds where nobody says anything. Rejects with BAD_USAGE, naming `origin`, with nothing changed. */
   async set(name: SteeringSetting, value: string | null, origin: string): Promise<void> {
     switch (name) {
       case 'window':
         this.#windows.setCopy(parseWindows(value, this.#timeZone, origin));
         break;
       case 'cutoverWindow':
-        this.#windows.setCutover(parseWindows(value, this.#timeZone, origin));
+        if (value === null) this.#windows.letCutoverFollow();
+        else this.#windows.setCutover(parseWindows(value, this.#timeZone, origin));
         break;
       case 'throttleFile':
         this.#file.replace(value === null ? null : throttleFile(value));
@@ -94,7 +95,7 @@ export async function openSteering(options: SteeringOptions, pace: MigrationOpti
   const steering = new Steering(new Controls(pace), options.windowTimezone, now);
   if (options.cutover === 'manual') steering.controls.holdCutover(OPERATOR, 'it was asked for by hand (--cutover manual)');
   await steering.set('window', options.window, '--window');
-  if (options.cutoverWindow !== null) await steering.set('cutoverWindow', options.cutoverWindow, '--cutover-window');
+  await steering.set('cutoverWindow', options.cutoverWindow, '--cutover-window');
   await steering.set('throttleFile', options.throttleFile, '--throttle-file');
   await steering.set('throttleHttp', options.throttleHttp, '--throttle-http');
   await steering.set('cutoverFile', options.cutoverFile, '--cutover-file');

@@ -42,6 +42,12 @@ export class WindowKeeper {
     this.#set('cutover', windows);
   }
 
+  /** The cutover has no windows of its own (any more): it keeps to those of the copy. */
+  letCutoverFollow(): void {
+    this.#hasCutoverWindows = false;
+    this.#set('cutover', this.#windows.copy);
+  }
+
   #set(subject: WindowSubject, windows: Windows | null): void {
     this.#windows[subject] = windows;
     this.#closedUntil[subject] = null;

@@ -48,6 +48,13 @@ test('cutover lets go what --cutover manual holds, and says who else holds', asy
   expect(events.at(-1)).toEqual({ kind: 'cutover-released', by: 'operator', who: 'anna' });
   expect(await tell('set', 'cutover-window=any')).toEqual({ isDone: true, message: 'cutover-window is any now.' });
   expect(controls.cutoverHolds).toEqual([]);
+  await tell('set', 'window=20:00-21:00');
+  expect(controls.cutoverHolds).toEqual([]);
+  // Without a window of its own it keeps to that of the copy, as it would have from the start.
+  await tell('set', 'cutover-window=default');
+  expect(controls.cutoverHeldBy).toEqual({ by: 'window', reason: 'outside 20:00-21:00; next at 2026-11-21 20:00 UTC' });
+  await tell('set', 'window=any');
+  expect(controls.cutoverHolds).toEqual([]);
   await tell('postpone');
   expect(controls.cutoverHeldBy).toEqual({ by: 'operator', reason: 'asked for by anna' });
 });

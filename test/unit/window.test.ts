@@ -114,6 +114,42 @@ describe('where the clock is put back (Berlin, 2026-10-25, 03:00 becomes 02:00)'
   });
 });
 
+/** Derived by hand from the offsets of the zones. Each night has one change of the clock, or, in the last two, none ever. */
+test.each<[zone: string, text: string, from: string, to: string, changes: readonly string[]]>([
+  // 02:00 at +1 is 03:00 at +2 on 2027-03-28.
+  ['Europe/Berlin', 'Sat 22:00-06:00', '2027-03-26', '2027-03-30', ['+ 2027-03-27T21:00', '- 2027-03-28T04:00']],
+  ['Europe/Berlin', 'Sun 00:00-24:00', '2027-03-26', '2027-03-30', ['+ 2027-03-27T23:00', '- 2027-03-28T22:00']],
+  // 02:00 at -4 is 01:00 at -5 on 2026-11-01, and 02:00 at -5 is 03:00 at -4 on 2027-03-14.
+  [
+    ...(['America/New_York', '01:30-02:30', '2026-11-01', '2026-11-02'] as const),
+    ['+ 2026-11-01T05:30', '- 2026-11-01T06:00', '+ 2026-11-01T06:30', '- 2026-11-01T07:30'],
+  ],
+  ['America/New_York', '01:30-02:30', '2027-03-14', '2027-03-15', ['+ 2027-03-14T06:30', '- 2027-03-14T07:00']],
+  // 02:00 at +11 is 01:30 at +10:30 on 2027-04-04, and 02:00 at +10:30 is 02:30 at +11 on 2026-10-04.
+  [
+    ...(['Australia/Lord_Howe', '01:45-02:15', '2027-04-03', '2027-04-04'] as const),
+    ['+ 2027-04-03T14:45', '- 2027-04-03T15:00', '+ 2027-04-03T15:15', '- 2027-04-03T15:45'],
+  ],
+  ['Australia/Lord_Howe', '02:00-02:30', '2026-10-03', '2026-10-05', ['+ 2026-10-04T15:00', '- 2026-10-04T15:30']],
+  // Midnight at -3 is 23:00 of the day before at -4 on 2026-04-05; midnight at -4 is 01:00 at -3 on 2026-09-06.
+  [
+    ...(['America/Santiago', 'Sat 23:30-00:30', '2026-04-03', '2026-04-06'] as const),
+    ['+ 2026-04-05T02:30', '- 2026-04-05T03:00', '+ 2026-04-05T03:30', '- 2026-04-05T04:30'],
+  ],
+  ['America/Santiago', 'Sun 00:00-01:00', '2026-09-05', '2026-09-07', []],
+  ['Asia/Kathmandu', 'Mon 23:30-00:15', '2026-11-22', '2026-11-25', ['+ 2026-11-23T17:45', '- 2026-11-23T18:30']],
+  [
+    'Asia/Kolkata',
+    '20:00-23:00, 22:00-01:00, 00:30-02:00',
+    '2026-11-22',
+    '2026-11-23',
+    ['+ 2026-11-22T14:30', '- 2026-11-22T20:30'],
+  ],
+])('in %s the windows %s between %s and %s open and close when its clock says so', (...night) => {
+  const [zone, text, from, to, expected] = night;
+  expect(changes(new Windows(text, zone, '--window'), `${from}T00:00Z`, `${to}T00:00Z`)).toEqual(expected);
+});
+
 test('a window is open exactly between its changes, at any moment, in any time zone', () => {
   const zones = fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe');
   const texts = fc.constantFrom('22:00-06:00', 'Mon-Fri 08:15-17:45', 'Sun 01:30-02:30', '02:00-02:10, 23:50-00:10');
