@@ -25,6 +25,10 @@ export interface Surroundings extends ReporterTarget {
   readonly stderr: { write(text: string): unknown };
   /** Lets other processes of this machine go first, as nice(1) counts; without it the caller's process stays as it is. */
   readonly giveWay?: (nice: number) => void;
+  /** Told what flags, environment and configuration file ask for, before anything else of them is read. */
+  readonly noteOutput?: (output: 'text' | 'json') => void;
+  /** Takes what tells the end where a second signal ends the process at once, and gives the exit code. */
+  readonly atSecondSignal?: (tell: (error: MigrationError) => number) => void;
 }
 
 /** A command with its options read and its login known. */
@@ -48,6 +52,7 @@ export async function prepare<Command extends CommandName>(
 ): Promise<Invocation<Command>> {
   const { environment } = surroundings;
   const config = await readConfig(readText('config', line.flags, environment));
+  surroundings.noteOutput?.(readText('output', line.flags, environment, config) === 'json' ? 'json' : 'text');
   const { values, given, inFile } = readOptions(command, line.flags, environment, config);
   const keyboard = { input: surroundings.stdin, errors: surroundings.stderr, signal };
   // Every command has the options of the login, which the compiler cannot see through a type parameter.

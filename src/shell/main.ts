@@ -17,7 +17,11 @@ const EXIT_LIMIT_MS = 5_000;
 const HELP_COLUMNS_MAX = 120;
 /** Of a signal; each worker's statement listens to that of the run. More would be a leak. */
 const LISTENERS_MAX = 200;
+/** Some senders tell a process and then its group, as timeout(1) does: what comes so soon is the same signal. */
+const SAME_SIGNAL_MS = 500;
 
+let output: 'text' | 'json' = 'text';
+let endAtOnce = endWithError;
 const surroundings: Surroundings = {
   environment: process.env,
   stdin: process.stdin,
@@ -26,6 +30,12 @@ const surroundings: Surroundings = {
   now: () => new Date(),
   monotonicMs: () => performance.now(),
   giveWay,
+  noteOutput: (asked) => {
+    output = asked;
+  },
+  atSecondSignal: (tell) => {
+    endAtOnce = tell;
+  },
 };
 
 setMaxListeners(LISTENERS_MAX);
@@ -36,6 +46,7 @@ setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
 async function main(args: readonly string[]): Promise<number> {
   hideCommandLine(args);
   outliveOutput();
+  if (isJsonAskedFor(args)) output = 'json';
   process.on('uncaughtException', (error) => {
     printError(asMigrationError(error), 'text', surroundings);
     process.exit(1);
@@ -49,10 +60,13 @@ async function main(args: readonly string[]): Promise<number> {
     }
     return await runCommand(line, surroundings, interruptSignal());
   } catch (thrown) {
-    const error = asMigrationError(thrown);
-    printError(error, isJsonAskedFor(args) ? 'json' : 'text', surroundings);
-    return error.exitCode;
+    return endWithError(asMigrationError(thrown));
   }
+}
+
+function endWithError(error: MigrationError): number {
+  printError(error, output, surroundings);
+  return error.exitCode;
 }
 
 /** A reader of our output that goes away (`| head`) is no reason to end a migration; nor is a disk that is full, which is told once. */
@@ -90,14 +104,17 @@ function giveWay(nice: number): void {
 function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let firstAtMs = 0;
   for (const name of names) {
     process.on(name, () => {
       // Node takes back what nohup has set. A run that writes elsewhere does not need the terminal that has gone.
       if (name === 'SIGHUP' && !process.stdout.isTTY) return;
       if (controller.signal.aborted) {
+        if (performance.now() - firstAtMs < SAME_SIGNAL_MS) return;
         for (const other of names) process.removeAllListeners(other);
-        process.exit(1);
+        process.exit(endAtOnce(new MigrationError('INTERRUPTED', `The run was ended at once by a second signal, ${name}.`)));
       }
+      firstAtMs = performance.now();
       controller.abort(new MigrationError('INTERRUPTED', `The run was ended by ${name}.`));
     });
   }

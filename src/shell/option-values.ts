@@ -49,9 +49,14 @@ function checkMigrateOptions({ environment, config }: Sources): void {
 }
 
 /** One option by itself, for what is looked at before a command is known to have all of its own. */
-export function readText(name: OptionName, flags: GivenFlags, environment: Environment): string | null {
+export function readText(
+  name: OptionName,
+  flags: GivenFlags,
+  environment: Environment,
+  config: ConfigValues = {},
+): string | null {
   const option = allOptions().find((option) => option.name === name);
-  const value = option === undefined ? null : readOption(option, { flags, environment, config: {} });
+  const value = option === undefined ? null : readOption(option, { flags, environment, config });
   return value === null ? null : String(value);
 }
 

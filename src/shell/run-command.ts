@@ -53,6 +53,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
   const abort = new AbortController();
   const stopFollowing = followSignal(invocation.signal, abort);
   const shown = new ShownRun(invocation, steering);
+  surroundings.atSecondSignal?.((error) => shown.endAtOnce(error));
   const notifications = await openNotifications(values, {
     controls: steering.controls,
     environment: surroundings.environment,

@@ -41,6 +41,14 @@ const UNVERIFIED = {
   resume: 'Verification is off: unless it has begun before, nothing will prove that no row was lost.',
 } as const;
 
+/** How a run ends: whom it notifies, what it tells at last, and its report. */
+interface Ending {
+  readonly exitCode: number;
+  readonly notify: (notifications: Notifications) => void;
+  readonly tell: () => void;
+  readonly report: () => Promise<void>;
+}
+
 /** Follows a run and shows it. */
 export class ShownRun {
   readonly #invocation: RunInvocation;
@@ -48,6 +56,8 @@ export class ShownRun {
   readonly #startedAt: Date;
   #begun: { readonly plans: readonly [Plan, ...Plan[]]; readonly reporter: Reporter } | null = null;
   #native: { readonly plan: NativeMigration; readonly reporter: Reporter } | null = null;
+  #ending: Ending | null = null;
+  #isEndTold = false;
   /** By the id of the migration; that of a native change under ''. */
   readonly #records = new Map<string, RunRecord>();
 
@@ -172,49 +182,77 @@ export class ShownRun {
 
   /** Resolves with the exit code. */
   async end(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
+    this.#ending = this.#endingOf(outcome);
+    const { exitCode, notify, report } = this.#ending;
+    notify(notifications);
+    await notifications.finish();
+    this.#tellEnd(this.#ending);
+    await report();
+    return exitCode;
+  }
+
+  /** What is told where a second signal ends the process, which waits for no report and no notice. Gives the exit code. */
+  endAtOnce(error: MigrationError): number {
+    this.#ending ??= this.#endingOf(error);
+    this.#tellEnd(this.#ending);
+    return this.#ending.exitCode;
+  }
+
+  #tellEnd({ tell }: Ending): void {
+    if (this.#isEndTold) return;
+    this.#isEndTold = true;
+    (this.#native ?? this.#begun)?.reporter.close();
+    tell();
+  }
+
+  #endingOf(outcome: RunResult | MigrationError): Ending {
     const { values, surroundings } = this.#invocation;
     const error = outcome instanceof Error ? outcome : null;
-    if (this.#native !== null || 'steps' in outcome) return await this.#endNative(outcome, notifications);
+    if (this.#native !== null || 'steps' in outcome) return this.#endingOfNative(outcome);
     if (this.#begun === null) {
-      if (error !== null) printError(error, values.output, surroundings);
-      return error?.exitCode ?? 0;
+      const tell = (): void => (error === null ? undefined : printError(error, values.output, surroundings));
+      return { exitCode: error?.exitCode ?? 0, notify: () => undefined, tell, report: () => Promise.resolve() };
     }
-    const { plans, reporter } = this.#begun;
-    const summaries = plans.map((plan) => this.#summarise(plan, outcome));
-    for (const [at, plan] of plans.entries()) {
-      const summary = summaries[at];
-      if (summary !== undefined) notifications.ended(plan, summary);
-    }
-    await notifications.finish();
-    reporter.close();
+    const { plans } = this.#begun;
+    const ends = plans.map((plan) => ({ plan, summary: this.#summarise(plan, outcome) }));
+    const [one, ...others] = ends;
+    assert(one !== undefined, 'a run has one table at least');
     const members = this.#members(plans);
-    const [summary, ...others] = summaries;
-    assert(summary !== undefined, 'a run has one table at least');
-    if (others.length === 0) return await this.#endOne(members[0], summary, error);
-    return await this.#endFamily(members, summaries, error);
+    const notify = (notifications: Notifications): void => {
+      for (const { plan, summary } of ends) notifications.ended(plan, summary);
+    };
+    if (others.length === 0) return { notify, ...this.#endingOfOne(members[0], one.summary, error) };
+    const summaries = ends.map(({ summary }) => summary);
+    return { notify, ...this.#endingOfFamily(members, summaries, error) };
   }
 
-  async #endOne({ plan, record }: RunMember, summary: Summary, error: MigrationError | null): Promise<number> {
-    this.#conclude(summary, () => summaryText(summary, this.#command('cleanup', plan)), error);
-    await this.#writeReport(plan.id, (path, moments) =>
-      writeReport(path, makeReport({ plan, record, summary, ...moments }), reportMarkdown),
-    );
-    return summary.exitCode;
+  #endingOfOne({ plan, record }: RunMember, summary: Summary, error: MigrationError | null): Omit<Ending, 'notify'> {
+    return {
+      exitCode: summary.exitCode,
+      tell: () => this.#conclude(summary, () => summaryText(summary, this.#command('cleanup', plan)), error),
+      report: () =>
+        this.#writeReport(plan.id, (path, moments) =>
+          writeReport(path, makeReport({ plan, record, summary, ...moments }), reportMarkdown),
+        ),
+    };
   }
 
-  async #endFamily(members: RunMembers, summaries: readonly Summary[], error: MigrationError | null): Promise<number> {
+  #endingOfFamily(members: RunMembers, summaries: readonly Summary[], error: MigrationError | null): Omit<Ending, 'notify'> {
     const nowMs = this.#invocation.surroundings.monotonicMs();
     const summary = summariseFamily({ members, summaries, nowMs }, error);
     const commands = members.map(({ plan }) => this.#command('cleanup', plan));
-    this.#conclude(summary, () => familySummaryText(summary, commands), error);
-    await this.#writeReport(members[0].plan.id, async (path, moments) => {
-      const reports = members.flatMap(({ plan, record }, at): readonly Report[] => {
-        const summary = summaries[at];
-        return summary === undefined ? [] : [makeReport({ plan, record, summary, ...moments })];
-      });
-      await writeReport(path, makeFamilyReport(summary, reports, moments), familyReportMarkdown);
-    });
-    return summary.exitCode;
+    return {
+      exitCode: summary.exitCode,
+      tell: () => this.#conclude(summary, () => familySummaryText(summary, commands), error),
+      report: () =>
+        this.#writeReport(members[0].plan.id, async (path, moments) => {
+          const reports = members.flatMap(({ plan, record }, at): readonly Report[] => {
+            const summary = summaries[at];
+            return summary === undefined ? [] : [makeReport({ plan, record, summary, ...moments })];
+          });
+          await writeReport(path, makeFamilyReport(summary, reports, moments), familyReportMarkdown);
+        }),
+    };
   }
 
   /** For JSON the summary, else the text of a success; and what to do after a failure. */
@@ -225,7 +263,7 @@ export class ShownRun {
     if (error !== null) this.#printFailure(error);
   }
 
-  async #endNative(outcome: RunResult | MigrationError, notifications: Notifications): Promise<number> {
+  #endingOfNative(outcome: RunResult | MigrationError): Ending {
     const { surroundings, values, command } = this.#invocation;
     const native = this.#native;
     assert(native !== null && (outcome instanceof Error || 'steps' in outcome), 'a native change ends as one');
@@ -233,19 +271,21 @@ export class ShownRun {
     const record = this.#recordOf('');
     const [nowMs, resumeCommand] = [surroundings.monotonicMs(), this.#command('resume', plan)];
     const summary = summariseNative({ command, plan, record, nowMs, outcome, resumeCommand });
-    notifications.ended(plan, summary);
-    await notifications.finish();
-    native.reporter.close();
-    const isShown = !(outcome instanceof Error) || values.output === 'json';
-    if (isShown) this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
-    if (outcome instanceof Error) {
-      const next = summary.state === 'open' ? this.#nextAfter(outcome, plan) : '';
-      surroundings.stderr.write(`${errorText(showError(outcome))}${next}`);
-    }
-    await this.#writeReport(plan.id, (path, moments) =>
-      writeReport(path, makeNativeReport({ plan, record, summary, ...moments }), nativeReportMarkdown),
-    );
-    return summary.exitCode;
+    return {
+      exitCode: summary.exitCode,
+      notify: (notifications) => notifications.ended(plan, summary),
+      tell: () => {
+        const isShown = !(outcome instanceof Error) || values.output === 'json';
+        if (isShown) this.#show(summary, () => `\n${nativeSummaryText(summary)}`);
+        if (!(outcome instanceof Error)) return;
+        const next = summary.state === 'open' ? this.#nextAfter(outcome, plan) : '';
+        surroundings.stderr.write(`${errorText(showError(outcome))}${next}`);
+      },
+      report: () =>
+        this.#writeReport(plan.id, (path, moments) =>
+          writeReport(path, makeNativeReport({ plan, record, summary, ...moments }), nativeReportMarkdown),
+        ),
+    };
   }
 
   #nativeStatus(): NativeStatus | null {

@@ -174,7 +174,6 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect((await runCli(['list', '--url', shop.url])).stdout).toContain(`${plan.id}  running`);
 
     run.child.kill('SIGTERM');
-    run.child.kill('SIGTERM');
     expect((await run.result).exitCode).toBe(1);
     await reader[Symbol.asyncDispose]();
     await shop.sql(`CREATE SCHEMA IF NOT EXISTS tableshift_old_${plan.id}`);

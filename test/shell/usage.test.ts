@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -99,6 +99,14 @@ describe('the program', () => {
       exitCode: 2,
       error: { code: 'BAD_USAGE', message: '--url is missing (or TABLESHIFT_URL).', remedy: 'See --help.' },
       obstacles: [],
+    });
+    const folder = mkdtempSync(join(tmpdir(), 'tableshift-usage-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const config = join(folder, 'config.json');
+    writeFileSync(config, '{"output": "json"}');
+    expect(lastObject(await runCli(['list', '--config', config]))).toMatchObject({
+      kind: 'error',
+      error: { code: 'BAD_USAGE' },
     });
   });
 });
