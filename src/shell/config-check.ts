@@ -33,6 +33,8 @@ export interface CheckedConfig {
   readonly settings: readonly Setting[];
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
+  /** The flags without which no run begins, and that nobody has said: a file may well leave them to the command line. */
+  readonly missing: readonly string[];
 }
 
 /** Prints what was found. Resolves with the exit code: 0, or 2 where a run would be refused. */
@@ -90,7 +92,10 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
   // The names and the values are those of the options table.
   const run = effective as unknown as Told<'migrate'>;
   for (const check of [...changeChecks(run, inFile), ...runChecks(run, environment)]) await attempt(check);
-  return { settings, problems, warnings: unknownVariables(environment) };
+  const missing = optionsOf('migrate').filter(
+    ({ name, isRequired }) => isRequired === true && [effective[name] ?? []].flat().length === 0,
+  );
+  return { settings, problems, warnings: unknownVariables(environment), missing: missing.map(nameOf) };
 }
 
 /** Not an error: other programs may have variables that begin like ours. */
@@ -118,7 +123,7 @@ function shownValue(option: Option, value: OptionValue): string | null {
   }
 }
 
-function checkText({ settings, problems, warnings }: CheckedConfig): string {
+function checkText({ settings, problems, warnings, missing }: CheckedConfig): string {
   const shown = settings.map(({ name, value, origin, line }) => [
     name,
     value ?? '-',
@@ -129,7 +134,9 @@ function checkText({ settings, problems, warnings }: CheckedConfig): string {
   const lines = shown.map(
     ([name = '', value = '', origin = '']) => `${name.padEnd(first)}  ${value.padEnd(second)}  ${origin}`,
   );
-  const verdict = problems.length === 0 ? 'No problem was found.' : `${problems.length} to mend; a run would be refused.`;
+  const needed = missing.map((name) => `--${name}`).join(' and ');
+  const good = `No problem was found.${needed === '' ? '' : ` A run has to be told ${needed}, too.`}`;
+  const verdict = problems.length === 0 ? good : `${problems.length} to mend; a run would be refused.`;
   return [
     ...problems.map((problem) => `problem: ${problem}`),
     ...warnings.map((warning) => `warning: ${warning}`),

@@ -47,8 +47,9 @@ export async function inspectConfig(path: string): Promise<InspectedConfig> {
   const isYaml = /\.ya?ml$/i.test(path);
   const kind = isYaml ? 'YAML mapping' : 'JSON object';
   const lineCounter = new LineCounter();
-  // JSON is YAML: one parser knows the lines of both. What it says would repeat the text, so only its codes are shown.
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: 'silent' });
+  // JSON is YAML: one parser knows the lines of both. What it says would repeat the text, so only its codes are shown. Where it is
+  // silent it takes the first of several documents, as if the others said nothing.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: 'error' });
   const lineOf = (offset: number | undefined): number | null =>
     offset === undefined ? null : lineCounter.linePos(offset).line;
   const faults = document.errors.map(({ code, pos }) => ({ line: lineOf(pos[0]), what: `is not a ${kind} (${code})` }));
@@ -127,7 +128,8 @@ function textsOf(values: readonly unknown[]): readonly string[] | null {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    // Some editors put a byte order mark before the text.
+    JSON.parse(text.replace(/^\uFEFF/, ''));
     return true;
   } catch {
     return false;

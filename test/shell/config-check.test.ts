@@ -43,8 +43,12 @@ test('each setting is shown with where it comes from, and no password', async ()
     TABLESHIFT_WROKERS: '7',
     TABLESHIFT_DISK_WAITS: 'no',
   };
-  const { settings, problems, warnings } = await checkConfig({ config: path, chunkTimeMs: '2s', verify: false }, environment);
+  const { settings, problems, warnings, missing } = await checkConfig(
+    { config: path, chunkTimeMs: '2s', verify: false },
+    environment,
+  );
   expect(problems).toEqual([]);
+  expect(missing).toEqual(['alter']);
   expect(warnings).toEqual([
     'The variable TABLESHIFT_WROKERS is no option, perhaps "TABLESHIFT_WORKERS" is meant.',
     'The variable TABLESHIFT_DISK_WAITS is no option.',

@@ -86,6 +86,15 @@ test('every fault of a file is found, each with its line', async () => {
   expect((await inspectConfig(yaml)).faults[0]).toEqual({ line: 3, what: 'is not a YAML mapping (MISSING_CHAR)' });
   writeFileSync(yaml, 'workers: 4\nworkers: 5\n');
   expect((await inspectConfig(yaml)).faults).toEqual([{ line: 2, what: 'is not a YAML mapping (DUPLICATE_KEY)' }]);
+  // The second document would say nothing to anybody.
+  writeFileSync(yaml, 'workers: 4\n---\nwindow: 22:00-06:00\n');
+  expect((await inspectConfig(yaml)).faults).toEqual([{ line: 2, what: 'is not a YAML mapping (MULTIPLE_DOCS)' }]);
+  writeFileSync(yaml, '---\nworkers: 4\n');
+  expect((await inspectConfig(yaml)).faults).toEqual([]);
+});
+
+test('a file that an editor began with a byte order mark is read', async () => {
+  expect((await read('\uFEFF{"workers": 4}')).workers).toBe(4);
 });
 
 test.each([
