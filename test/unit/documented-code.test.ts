@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { allOptions } from '../../src/shell/options.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 /** What the reader has of his own. */
@@ -34,4 +35,13 @@ test('the examples of the library compile', { timeout: 120_000 }, async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('the options that other tools are compared with are ours', async () => {
+  const text = await readFile(join(root, 'docs', 'coming-from.md'), 'utf8');
+  const rows = text.split('\n').flatMap((line) => /^\| .* \|(.*)\|$/.exec(line)?.[1] ?? []);
+  const flags = rows.flatMap((cell) => [...cell.matchAll(/--([a-z-]+)/g)].map(([, flag = '']) => flag));
+  const known = allOptions().flatMap(({ flag }) => (flag === null ? [] : [flag, `no-${flag}`]));
+  expect(flags.length).toBeGreaterThan(15);
+  expect(flags.filter((flag) => !known.includes(flag))).toEqual([]);
 });
