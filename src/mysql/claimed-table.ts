@@ -8,6 +8,7 @@ import type { RecordedPlan } from '../engine/native-change.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { disposeAll, disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
@@ -86,12 +87,6 @@ export async function claimTables(
 export async function prepareBookkeeping(server: Server, signal: AbortSignal): Promise<void> {
   await using session = await server.openSession({}, signal);
   await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
-}
-
-/** Gives all of them back, and rejects with the first reason why one could not be. */
-export async function disposeAll(claims: readonly AsyncDisposable[]): Promise<void> {
-  const results = await Promise.allSettled(claims.map((claim) => claim[Symbol.asyncDispose]()));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 interface ClaimOrder extends Omit<ClaimsOrder, 'plans'> {
@@ -218,10 +213,7 @@ export class ClaimedTable implements TableClaim {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#replicas.map((replica) => replica[Symbol.asyncDispose]()));
-    const pools = [this.#working, this.#service];
-    const results = await Promise.allSettled(pools.map((pool) => pool[Symbol.asyncDispose]()));
-    await this.#claim[Symbol.asyncDispose]();
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await disposeBefore(this.#claim, [this.#working, this.#service]);
   }
 
   /** None where the source no longer has them: it is then the former shadow, with its own names, and nothing more is read of it. */

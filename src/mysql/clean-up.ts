@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ClaimToGiveUp } from '../engine/ports.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
@@ -38,9 +39,6 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
       const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
       return await dropTable({ open, server, table: plan.shadow, lockTimeoutMs }, signal);
     },
-    async [Symbol.asyncDispose]() {
-      await sessions[Symbol.asyncDispose]();
-      await claim[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => disposeBefore(claim, [sessions]),
   };
 }

@@ -3,9 +3,10 @@
 import { distinct } from '../engine/obstacles.ts';
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { assert } from '../engine/errors.ts';
+import { disposeAll } from '../sessions/disposal.ts';
 import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { systemClock } from '../sessions/system-clock.ts';
-import { type ClaimedTable, claimTables, disposeAll } from './claimed-table.ts';
+import { type ClaimedTable, claimTables } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
 import type { DatabaseOptions } from './database.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { migrationId } from '../engine/migration-id.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlace } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -56,10 +57,7 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
     },
     // Each step is whole by itself, and wanted.
     discard: async () => ({ kind: 'done' }),
-    async [Symbol.asyncDispose]() {
-      await sessions[Symbol.asyncDispose]();
-      await claim[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => disposeBefore(claim, [sessions]),
   };
 }
 

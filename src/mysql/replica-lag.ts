@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { Beats } from '../engine/beats.ts';
 import type { Clock } from '../engine/ports.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
@@ -76,10 +77,7 @@ export async function connectTo(config: ConnectionConfig, signal: AbortSignal): 
       where: describeServer(config),
       query: (sql, signal) => session.query(sql, signal),
       status: (signal) => session.query(server.flavour.shows.replicaStatus, signal),
-      async [Symbol.asyncDispose]() {
-        await session[Symbol.asyncDispose]();
-        await server[Symbol.asyncDispose]();
-      },
+      [Symbol.asyncDispose]: () => disposeBefore(server, [session]),
     };
   } catch (error) {
     await server[Symbol.asyncDispose]();

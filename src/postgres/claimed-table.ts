@@ -5,6 +5,7 @@ import { COPY_WORKERS_MAX } from '../engine/options.ts';
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../engine/ports.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCarryOver } from './carry-over.ts';
 import { readTable, type TableDescription } from './catalog.ts';
@@ -166,14 +167,8 @@ export class ClaimedTable implements TableClaim {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const results = await Promise.allSettled([
-      this.#closeStream(),
-      this.#working[Symbol.asyncDispose](),
-      this.#service[Symbol.asyncDispose](),
-      ...this.#replicas.map((replica) => replica[Symbol.asyncDispose]()),
-    ]);
-    await this.#claim[Symbol.asyncDispose]();
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const stream = { [Symbol.asyncDispose]: () => this.#closeStream() };
+    await disposeBefore(this.#claim, [stream, this.#working, this.#service, ...this.#replicas]);
   }
 
   async #closeStream(): Promise<void> {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CheckpointStore, ClaimToGiveUp, Cutover } from '../engine/ports.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { createCutover } from './cutover.ts';
@@ -53,10 +54,7 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
       };
       return await dropInSteps({ open, table: plan.shadow, lockTimeoutMs, drop }, signal);
     },
-    async [Symbol.asyncDispose]() {
-      await sessions[Symbol.asyncDispose]();
-      await claim[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => disposeBefore(claim, [sessions]),
   };
 }
 

@@ -4,12 +4,13 @@ import { MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import type { Families, FamilyClaim } from '../engine/ports.ts';
+import { disposeAll } from '../sessions/disposal.ts';
 import { createCarryOver } from './carry-over.ts';
 import type { ClaimContext } from './claimed-table.ts';
 import { makePlan, type PlannerOptions } from './planner.ts';
 import type { Server } from './server.ts';
 import { TableSwap } from './swap.ts';
-import { claimTables, releaseAll } from './table-claims.ts';
+import { claimTables } from './table-claims.ts';
 
 /** The port. */
 export function createFamilies(
@@ -74,6 +75,6 @@ async function claimFamily(
   return {
     members,
     attempt: (options, drains, signal) => swap.attempt(options, drains, signal),
-    [Symbol.asyncDispose]: () => releaseAll(members),
+    [Symbol.asyncDispose]: () => disposeAll(members),
   };
 }

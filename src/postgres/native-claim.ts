@@ -13,6 +13,7 @@ import {
   type StepOutcome,
 } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createBookkeeping, missingGrants } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
@@ -83,10 +84,7 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
       }
       return { kind: 'done' } satisfies StepOutcome;
     },
-    async [Symbol.asyncDispose]() {
-      await sessions[Symbol.asyncDispose]();
-      await claim[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => disposeBefore(claim, [sessions]),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { Beats } from '../engine/beats.ts';
 import type { Clock } from '../engine/ports.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import type { ConnectionDefaults } from './connection-config.ts';
 import { type Lsn, parseLsn } from './position.ts';
@@ -112,7 +113,6 @@ class Standby implements ReplicaConnection {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#session[Symbol.asyncDispose]();
-    await this.#server[Symbol.asyncDispose]();
+    await disposeBefore(this.#server, [this.#session]);
   }
 }

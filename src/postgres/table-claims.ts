@@ -3,6 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
+import { disposeAll } from '../sessions/disposal.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -38,15 +39,9 @@ export async function claimTables(
     for (const table of tables) await table.begin(signal);
     return tables;
   } catch (error) {
-    await releaseAll(tables);
+    await disposeAll(tables);
     throw error;
   }
-}
-
-/** Gives all of them back, and then rejects with the first reason why one could not be. */
-export async function releaseAll(tables: readonly ClaimedTable[]): Promise<void> {
-  const results = await Promise.allSettled(tables.map((table) => table[Symbol.asyncDispose]()));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 /** A family of which only some members were recorded could neither be resumed nor be given up as one. */

@@ -1,6 +1,7 @@
 /** A bounded pool of equal sessions on whatever server, opened when first needed. */
 
 import { MigrationError } from '../engine/errors.ts';
+import { disposeAll } from './disposal.ts';
 
 /** What the pool needs of a session. */
 export interface PooledSession extends AsyncDisposable {
@@ -67,8 +68,7 @@ class BoundedPool<Session extends PooledSession> implements Pool<Session> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    const results = await Promise.allSettled(this.#idle.splice(0).map(({ session }) => session[Symbol.asyncDispose]()));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await disposeAll(this.#idle.splice(0).map(({ session }) => session));
   }
 
   /** Waits for one of `sizeMax` places. */

@@ -3,6 +3,7 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOutcome } from '../engine/ports.ts';
+import { disposeAll } from './disposal.ts';
 
 /** A session that can be ended on the server and be seen gone. */
 interface EndableSession extends AsyncDisposable {
@@ -54,7 +55,9 @@ export async function sendSwap(
  * the outcome matters more; after anything else it is an error.
  */
 export async function closeAttempt(sessions: readonly AsyncDisposable[], outcome: CutoverOutcome | null): Promise<void> {
-  const results = await Promise.allSettled(sessions.map((session) => session[Symbol.asyncDispose]()));
-  if (outcome?.kind === 'swapped') return;
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  try {
+    await disposeAll(sessions);
+  } catch (error) {
+    if (outcome?.kind !== 'swapped') throw error;
+  }
 }

@@ -1,0 +1,16 @@
+/** Letting go of several things. */
+
+/** Disposes all of them side by side, and rejects with the first reason why one could not be only when all have ended. */
+export async function disposeAll(parts: readonly AsyncDisposable[]): Promise<void> {
+  const results = await Promise.allSettled(parts.map((part) => part[Symbol.asyncDispose]()));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+/** Disposes what works by `last`, such as the sessions of a claim, and then `last` itself, whether or not the others could be. */
+export async function disposeBefore(last: AsyncDisposable, parts: readonly AsyncDisposable[]): Promise<void> {
+  try {
+    await disposeAll(parts);
+  } finally {
+    await last[Symbol.asyncDispose]();
+  }
+}
