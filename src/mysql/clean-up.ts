@@ -1,17 +1,17 @@
 /** What an unfinished migration has built, and how it goes. */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ClaimToGiveUp } from '../engine/ports.ts';
 import { disposeBefore } from '../sessions/disposal.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
-import { createCutover } from './cutover.ts';
+import { hasSwapped } from './cutover.ts';
 import { removeGuards } from './foreign-key-swap.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { createSessionPool } from './session-pool.ts';
+import { readUnsettled } from './settlement.ts';
 import { dropTable } from './table-drop.ts';
 
 /** Takes the claim (`Database.claimToGiveUp`) without a look at the source, which may be gone or another table. */
@@ -19,17 +19,10 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   const isolation = 'REPEATABLE READ';
   const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({ isolation }, signal) });
-  const cutover = createCutover({
-    server,
-    plan,
-    claim,
-    prepareWriter: () => Promise.reject(new MigrationError('INTERNAL', 'A migration that is given up does not cut over.')),
-    undecided: () => [],
-  });
   return {
     checkpoints: createCheckpointStore(sessions, plan.id),
-    hasSwapped: (signal) => cutover.hasSwapped(signal),
-    unsettled: (signal) => cutover.unsettled(signal),
+    hasSwapped: (signal) => sessions.withSession((session) => hasSwapped(session, { server, plan }, signal), signal),
+    unsettled: (signal) => sessions.withSession((session) => readUnsettled(session, { server, plan }, signal), signal),
     async discard(lockTimeoutMs, signal) {
       // All sessions of the last run have been seen gone, so no RENAME of it can be under way.
       await sessions.withSession(async (session) => {

@@ -8,6 +8,7 @@ import { settleTriggers } from './carry-over-triggers.ts';
 import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
 import { lockAndSettle, shortWaits } from './foreign-key-swap.ts';
+import type { Session } from './session.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -29,33 +30,8 @@ class TableSwap implements Cutover {
   }
 
   async hasSwapped(signal: AbortSignal): Promise<boolean> {
-    const { claim, plan, server } = this.#parts;
-    const { source, shadow, retired } = plan;
-    await using session = await claim.openSession({}, signal);
-    const rows = await session.query(
-      `SELECT TABLE_NAME AS name, TABLE_COMMENT AS comment FROM information_schema.TABLES
-       WHERE TABLE_SCHEMA = ${quoteText(source.schema)}
-         AND TABLE_NAME IN (${[source, shadow, retired].map((name) => quoteText(name.table)).join(', ')})`,
-      signal,
-    );
-    const spelled = (name: string): string => (server.ignoresNameCase ? name.toLowerCase() : name);
-    const find = (name: string): (typeof rows)[number] | undefined =>
-      rows.find((row) => spelled(row['name'] ?? '') === spelled(name));
-    const hasSource = find(source.table) !== undefined;
-    const hasShadow = find(shadow.table) !== undefined;
-    const retiredTable = find(retired.table);
-    // A sentry stands under the retired table's name while an attempt is under way, or after one that died.
-    const hasRetired = retiredTable !== undefined && retiredTable['comment'] !== sentryComment(plan);
-    if (hasSource && hasShadow && !hasRetired) return false;
-    if (hasSource && !hasShadow && hasRetired) return true;
-    const list = [source, shadow, retired].map(
-      ({ table }) => `${table} ${find(table) === undefined ? 'is missing' : 'exists'}`,
-    );
-    const wayOut = hasSource && !hasShadow && retiredTable === undefined ? whereBothAreGone(plan) : '';
-    throw new MigrationError(
-      'SWAP_UNKNOWN',
-      `Whether the swap happened cannot be told from the tables in ${source.schema}: ${list.join(', ')}. Look at them before doing anything.${wayOut}`,
-    );
+    await using session = await this.#parts.claim.openSession({}, signal);
+    return await hasSwapped(session, this.#parts, signal);
   }
 
   async unsettled(signal: AbortSignal): Promise<readonly string[]> {
@@ -74,6 +50,37 @@ class TableSwap implements Cutover {
   get #hasForeignKeys(): boolean {
     return (this.#parts.plan.foreignKeys ?? []).length > 0;
   }
+}
+
+/** As `Cutover.hasSwapped`. Reads the catalog only. */
+export async function hasSwapped(
+  session: Session,
+  { plan, server }: Pick<CutoverParts, 'plan' | 'server'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { source, shadow, retired } = plan;
+  const rows = await session.query(
+    `SELECT TABLE_NAME AS name, TABLE_COMMENT AS comment FROM information_schema.TABLES
+     WHERE TABLE_SCHEMA = ${quoteText(source.schema)}
+       AND TABLE_NAME IN (${[source, shadow, retired].map((name) => quoteText(name.table)).join(', ')})`,
+    signal,
+  );
+  const spelled = (name: string): string => (server.ignoresNameCase ? name.toLowerCase() : name);
+  const find = (name: string): (typeof rows)[number] | undefined =>
+    rows.find((row) => spelled(row['name'] ?? '') === spelled(name));
+  const hasSource = find(source.table) !== undefined;
+  const hasShadow = find(shadow.table) !== undefined;
+  const retiredTable = find(retired.table);
+  // A sentry stands under the retired table's name while an attempt is under way, or after one that died.
+  const hasRetired = retiredTable !== undefined && retiredTable['comment'] !== sentryComment(plan);
+  if (hasSource && hasShadow && !hasRetired) return false;
+  if (hasSource && !hasShadow && hasRetired) return true;
+  const list = [source, shadow, retired].map(({ table }) => `${table} ${find(table) === undefined ? 'is missing' : 'exists'}`);
+  const wayOut = hasSource && !hasShadow && retiredTable === undefined ? whereBothAreGone(plan) : '';
+  throw new MigrationError(
+    'SWAP_UNKNOWN',
+    `Whether the swap happened cannot be told from the tables in ${source.schema}: ${list.join(', ')}. Look at them before doing anything.${wayOut}`,
+  );
 }
 
 /**

@@ -7,12 +7,13 @@ import type { CheckpointStore, ClaimToGiveUp, Cutover } from '../engine/ports.ts
 import { disposeBefore } from '../sessions/disposal.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
-import { createCutover } from './cutover.ts';
+import { hasSwapped } from './cutover.ts';
 import { sqlState } from './errors.ts';
 import { dropSlotAndPublication, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
+import { readUnsettled } from './settlement.ts';
 import { dropShadow } from './shadow.ts';
 import { quoteName, quoteText } from './statements.ts';
 import { dropInSteps } from './table-drop.ts';
@@ -25,25 +26,10 @@ const pollMs = 20;
 export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp> {
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   const sessions = createSessionPool({ sizeMax: 1, open: (signal) => claim.openSession({}, signal) });
-  const misuse = (): never => {
-    throw new MigrationError('INTERNAL', 'A migration that is given up does not cut over.');
-  };
-  const carryOver = {
-    makeReady: async () => misuse(),
-    findOuter: async () => misuse(),
-    findRoots: async () => misuse(),
-    findPartners: async () => misuse(),
-    readAhead: async () => misuse(),
-    prepare: async () => misuse(),
-    beforeSwap: async () => misuse(),
-    afterSwap: async () => misuse(),
-    findChanged: async () => misuse(),
-  };
-  const cutover = createCutover({ flavour: server.flavour, plan, claim, lockedWriter: misuse, carryOver });
   return {
     checkpoints: concludingStore(createCheckpointStore(sessions, plan.id), () => Promise.resolve(), { plan, sessions }),
-    hasSwapped: (signal) => cutover.hasSwapped(signal),
-    unsettled: (signal) => cutover.unsettled(signal),
+    hasSwapped: (signal) => sessions.withSession((session) => hasSwapped(session, plan, signal), signal),
+    unsettled: (signal) => sessions.withSession((session) => readUnsettled(session, plan.id, signal), signal),
     async discard(lockTimeoutMs, signal) {
       await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
