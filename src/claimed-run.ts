@@ -1,15 +1,13 @@
-/** Carries plans out: claims their tables, runs their migrations, and leaves their events in the database. */
+/** Carries plans out: claims their tables and runs their migrations. */
 
-import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
-import { EventRecorder } from './engine/event-recorder.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import { runFamily } from './engine/family-run.ts';
 import { type MigrationResult, type MigrationRun, runMigration } from './engine/migration.ts';
 import type { Plan } from './engine/model.ts';
 import type { Database, Families, TableClaim } from './engine/ports.ts';
-import { runWithBackground } from './engine/tasks.ts';
 import type { ControlledRun } from './library-call.ts';
-import { hidePasswords } from './server-url.ts';
+import { runRecorded } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
 export interface ClaimedRun {
@@ -33,36 +31,17 @@ export async function run(
   const [first] = plans;
   assert(first !== undefined, 'there is something to run');
   options.onStart?.(first, plans);
-  const watched = claimed.members.map(({ plan, claim }) => {
+  const runs = claimed.members.map(({ plan, claim }): MigrationRun => {
     const observer: Observer = (event) => options.observer?.(event, plan);
-    const log = database.eventLog;
-    const recorder = new EventRecorder({ log, id: plan.id, clock: systemClock, hide: hidePasswords, observer });
-    const recorded: Observer = (event) => {
-      recorder.observe(event);
-      observer(event);
-    };
-    return { recorder, run: { plan, claim, clock: systemClock, controls, signals, observer: recorded } };
+    return { plan, claim, clock: systemClock, controls, signals, observer };
   });
-  const recording = watched.map(
-    ({ recorder }) =>
-      (inner: AbortSignal) =>
-        recorder.keep(inner),
-  );
-  const runs = watched.map(({ run }) => run);
-  try {
-    return await runWithBackground((inner) => claimed.carryOut(runs, inner), recording, signal);
-  } catch (thrown) {
-    for (const { recorder } of watched) recorder.failed(asMigrationError(thrown));
-    throw thrown;
-  } finally {
-    await Promise.all(watched.map(({ recorder }) => recorder.finish()));
-  }
+  return await runRecorded(database, runs, claimed.carryOut, signal);
 }
 
 /** Tables that are claimed. Disposing it gives them back. */
 interface Claimed extends AsyncDisposable {
   readonly members: readonly { readonly plan: Plan; readonly claim: TableClaim }[];
-  carryOut(runs: readonly MigrationRun[], signal: AbortSignal): Promise<readonly MigrationResult[]>;
+  readonly carryOut: (runs: readonly MigrationRun[], signal: AbortSignal) => Promise<readonly MigrationResult[]>;
 }
 
 async function claim({ database, plans, purpose }: ClaimedRun, signal: AbortSignal): Promise<Claimed> {

@@ -1,17 +1,15 @@
-/** Carries native changes out: claims their tables, runs their steps, and leaves their events in the database. */
+/** Carries native changes out: claims their tables and runs their steps. */
 
-import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
-import { EventRecorder } from './engine/event-recorder.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import type { MigrationRequest } from './engine/model.ts';
 import type { NativeChange, NativeMigration, NativePlan } from './engine/native-change.ts';
-import { runNativeMigration } from './engine/native-migration.ts';
+import { type NativeMigrationRun, runNativeMigration } from './engine/native-migration.ts';
 import type { NativeResult } from './engine/native-runner.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database } from './engine/ports.ts';
-import { runWithBackground } from './engine/tasks.ts';
 import type { ChangeOptions, ControlledRun } from './library-call.ts';
-import { hidePasswords } from './server-url.ts';
+import { runRecorded } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
 /** What keeps a native change from its table: an unfinished migration, or that nothing could be recorded. Changes nothing. */
@@ -75,22 +73,12 @@ export async function runNative(
   await using claim = await native.claim(plan, purpose, signal);
   options.onNativeStart?.(plan);
   const observer: Observer = (event) => options.observer?.(event, null);
-  const log = database.eventLog;
-  const recorder = new EventRecorder({ log, id: plan.id, clock: systemClock, hide: hidePasswords, observer });
-  const recorded: Observer = (event) => {
-    recorder.observe(event);
-    observer(event);
-  };
-  const run = { plan, native, claim, purpose, clock: systemClock, controls, observer: recorded };
-  try {
-    const keep = (inner: AbortSignal): Promise<void> => recorder.keep(inner);
-    return await runWithBackground((inner) => runNativeMigration(run, inner), [keep], signal);
-  } catch (thrown) {
-    recorder.failed(asMigrationError(thrown));
-    throw thrown;
-  } finally {
-    await recorder.finish();
-  }
+  const run = { plan, native, claim, purpose, clock: systemClock, controls, observer };
+  const carryOut = (runs: readonly NativeMigrationRun[], inner: AbortSignal): Promise<readonly NativeResult[]> =>
+    Promise.all(runs.map((one) => runNativeMigration(one, inner)));
+  const [result] = await runRecorded(database, [run], carryOut, signal);
+  assert(result !== undefined, 'what was run has a result');
+  return result;
 }
 
 /** An unfinished migration of the table: its steps, or its shadow and change stream, would be in vain. */
