@@ -9,6 +9,8 @@ export interface CreateStatement {
   readonly columns: ReadonlyMap<string, string>;
   /** Definitions of keys, CHECK and FOREIGN KEY constraints and periods, as written. */
   readonly otherElements: readonly string[];
+  /** The CHECK constraints among them. */
+  readonly checks: readonly CheckConstraint[];
   /** Everything behind the elements' parenthesis, with AUTO_INCREMENT left out. */
   readonly options: string;
   readonly engine: string;
@@ -21,6 +23,13 @@ export interface CreateStatement {
   readonly hasChecks: boolean;
 }
 
+/** A CHECK constraint of the table, which MariaDB tells from those of a column. */
+export interface CheckConstraint {
+  readonly name: string | null;
+  /** From CHECK on, as written. */
+  readonly definition: string;
+}
+
 /** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
 export function readCreateStatement(sql: string): CreateStatement {
   const tokens = tokenise(sql);
@@ -29,18 +38,23 @@ export function readCreateStatement(sql: string): CreateStatement {
   const elements = splitAtCommas(tokens.slice(open + 1, close));
   const columns = new Map<string, string>();
   const otherElements: string[] = [];
+  const checks: CheckConstraint[] = [];
   for (const element of elements) {
-    const [first, second] = element;
+    const [first, second, third] = element;
     const last = element.at(-1);
     assert(first !== undefined && last !== undefined, 'SHOW CREATE TABLE has an empty element');
     // A comment that closes behind the last token belongs to it.
     if (first.kind !== 'name') otherElements.push(textThrough(sql, first.start, last));
     else columns.set(first.value, second === undefined ? '' : textThrough(sql, second.start, last));
+    const name = isWord(first, 'CONSTRAINT') && second?.kind === 'name' ? second.value : null;
+    const begin = name === null ? first : third;
+    if (begin !== undefined && isWord(begin, 'CHECK')) checks.push({ name, definition: textThrough(sql, begin.start, last) });
   }
   const options = tokens.slice(close + 1);
   return {
     columns,
     otherElements,
+    checks,
     options: optionsText(sql, options),
     engine: optionValue(options, 'ENGINE') ?? '',
     autoIncrement: parseAutoIncrement(optionValue(options, 'AUTO_INCREMENT')),
@@ -51,12 +65,9 @@ export function readCreateStatement(sql: string): CreateStatement {
   };
 }
 
-/** Names of the CHECK constraints, of those among the elements that have one. */
-export function checkNames({ otherElements }: CreateStatement): readonly string[] {
-  return otherElements.flatMap((element) => {
-    const name = /^CONSTRAINT\s+`((?:[^`]|``)+)`\s+CHECK\b/i.exec(element)?.[1];
-    return name === undefined ? [] : [name.replaceAll('``', '`')];
-  });
+/** Names of the CHECK constraints that have one. */
+export function checkNames({ checks }: CreateStatement): readonly string[] {
+  return checks.flatMap(({ name }) => name ?? []);
 }
 
 /** Place of the parenthesis that closes the one at `open`. */

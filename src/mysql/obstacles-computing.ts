@@ -50,10 +50,10 @@ function zoneObstacles(facts: PlanningFacts): readonly Obstacle[] {
 
 /** What the server computes for each row that is put in, as SHOW CREATE TABLE and SHOW INDEX print it. */
 function computedTexts(shadow: TableDescription, addedColumns: readonly string[]): readonly string[] {
-  const { otherElements } = readCreateStatement(shadow.createStatement);
+  const { checks } = readCreateStatement(shadow.createStatement);
   return [
     ...shadow.columns.flatMap((column) => computedText(column, addedColumns.includes(column.name)) ?? []),
-    ...otherElements.filter((element) => /^(?:CONSTRAINT\s+`(?:[^`]|``)+`\s+)?CHECK\b/i.test(element)),
+    ...checks.map((check) => check.definition),
     ...shadow.indexes.flatMap(({ parts }) => parts.flatMap(({ expression }) => expression ?? [])),
   ];
 }

@@ -42,12 +42,14 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
   const plain = quoteName(`${prefix}_plain`);
   const keys = layout.key.map((_, place) => quoteName(`${prefix}_key_${place}`));
   const filled = new Set(layout.columns.map(({ shadow }) => shadow.name));
+  // Without their names, which are unique in a schema.
+  const { checks } = readCreateStatement(layout.shadow.createStatement);
   const elements = [
     `${row} INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY`,
     `${plain} TEXT CHARACTER SET ascii`,
     ...keys.map((key) => `${key} TEXT CHARACTER SET ascii`),
     ...layout.shadow.columns.map((column) => `${quoteName(column.name)} ${definitionOf(column, filled.has(column.name))}`),
-    ...checksOf(layout.shadow.createStatement),
+    ...checks.map(({ definition }) => definition),
     ...layout.shadow.indexes.filter(hasExpression).map(plainIndex),
   ];
   await session.execute(`DROP TEMPORARY TABLE IF EXISTS ${name}`, signal);
@@ -89,13 +91,6 @@ function definitionOf(column: Column, isFilled: boolean): string {
     .filter(({ kind, value }) => kind === 'word' && leftOut.includes(value))
     .toReversed()
     .reduce((rest, { start, end }) => rest.slice(0, start) + rest.slice(end), column.definition);
-}
-
-/** The CHECK constraints without their names, which are unique in a schema. */
-function checksOf(createStatement: string): readonly string[] {
-  return readCreateStatement(createStatement)
-    .otherElements.map((element) => element.replace(/^CONSTRAINT\s+`(?:[^`]|``)+`\s+/i, ''))
-    .filter((element) => /^CHECK\b/i.test(element));
 }
 
 /** Computing an index's expression may fail where all columns are well, so the probe computes it too. */
