@@ -183,7 +183,6 @@ export interface Checkpoint {
 export interface VerificationProgress {
   readonly pass: number;
   readonly verifiedThrough: RowKey | null;
-  readonly isPassComplete: boolean;
   readonly rowsCompared: number;
   readonly repairedInPass: number;
   readonly repairedTotal: number;

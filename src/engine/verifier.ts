@@ -30,7 +30,6 @@ export interface VerifierParts extends ChunkerParts {
 export const NOTHING_VERIFIED: VerificationProgress = {
   pass: 1,
   verifiedThrough: null,
-  isPassComplete: false,
   rowsCompared: 0,
   repairedInPass: 0,
   repairedTotal: 0,
@@ -90,7 +89,7 @@ export class Verifier {
       if (!this.#chunker.isComplete) return;
       const { pass, repairedInPass, rowsCompared, repairedTotal } = this.#progress;
       if (repairedInPass === 0) {
-        this.#progress = { ...this.#progress, isPassComplete: true, isClean: true };
+        this.#progress = { ...this.#progress, isClean: true };
         this.#context.observer({ kind: 'verification-passed', pass, rows: rowsCompared, repaired: repairedTotal });
         return;
       }

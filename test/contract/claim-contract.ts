@@ -131,7 +131,6 @@ const CHECKPOINT: Checkpoint = {
   verification: {
     pass: 1,
     verifiedThrough: null,
-    isPassComplete: false,
     rowsCompared: 0,
     repairedInPass: 0,
     repairedTotal: 0,
