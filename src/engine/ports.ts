@@ -7,8 +7,8 @@
  *  - When a promise rejects, for whatever reason, no statement of it is still running on the server: after a lost connection
  *    the adapter ends that session and sees it gone before it rejects (rule 10). The statement may or may not have taken
  *    effect, unless the member says otherwise.
- *  - A fault that a repetition may cure rejects with a MigrationError whose code is transient (errors.ts). The engine repeats;
- *    an adapter never repeats a statement by itself.
+ *  - A fault that a repetition may cure rejects with a MigrationError whose code is transient (errors.ts). The engine repeats. An
+ *    adapter repeats by itself only what it asks an empty clone while it plans, and what ends or keeps sessions and slots of its own.
  */
 
 import type { MigrationError, RunFailure } from './errors.ts';
