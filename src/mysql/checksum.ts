@@ -100,7 +100,7 @@ function unmarkedText(expression: string, column: Column): string {
 
 /** The hash of a row's text: 64 bits or more. See docs/decisions/mysql-rows.md. */
 export function rowHash(text: string, flavour: Flavour): string {
-  switch (hashKind(flavour)) {
+  switch (flavour.rowHash) {
     case 'sha2':
       return `SHA2(${text}, 256)`;
     case 'crc':
@@ -113,7 +113,7 @@ export function rowHash(text: string, flavour: Flavour): string {
 
 /** Whether the hashes of both sides cost less than looking each row of one up in the other. */
 export function isHashCheap(flavour: Flavour): boolean {
-  return hashKind(flavour) !== 'half-sha2';
+  return flavour.rowHash !== 'half-sha2';
 }
 
 /**
@@ -122,15 +122,9 @@ export function isHashCheap(flavour: Flavour): boolean {
  * which do not hold 64 bits.
  */
 export function combineHashes(hash: string, flavour: Flavour): string {
-  return hashKind(flavour) === 'sha2'
+  return flavour.rowHash === 'sha2'
     ? `HEX(BIT_XOR(UNHEX(IFNULL(${hash}, SHA2(UUID(), 256)))))`
     : `BIT_XOR(IFNULL(${hash}, CAST(RAND() * 9007199254740991 AS UNSIGNED)))`;
-}
-
-/** MySQL 8 computes BIT_XOR over binary strings; MariaDB 10.8 has CRC32C, and its SHA2 would double the cost. */
-function hashKind(flavour: Flavour): 'sha2' | 'crc' | 'half-sha2' {
-  if (!flavour.isMariaDb && flavour.versionNumber >= 8_00_00) return 'sha2';
-  return flavour.isMariaDb && flavour.versionNumber >= 10_08_00 ? 'crc' : 'half-sha2';
 }
 
 /**

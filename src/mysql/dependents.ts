@@ -42,9 +42,9 @@ export async function findDependents(
 const kinds: readonly Dependent['kind'][] = ['view', 'procedure', 'function', 'event', 'trigger'];
 
 /** MariaDB keeps the text alone, with every name in backquotes and with its schema. */
-function viewsQuery({ schema, table }: TableName, { isMariaDb, versionNumber }: Flavour): string {
+function viewsQuery({ schema, table }: TableName, { listsTablesOfViews }: Flavour): string {
   const columns = "SELECT 'view' AS kind, v.TABLE_SCHEMA AS ownerSchema, v.TABLE_NAME AS ownerName, v.VIEW_DEFINITION AS text";
-  if (isMariaDb || versionNumber < 8_00_13) {
+  if (!listsTablesOfViews) {
     const named = ['`', schema, '`.`', table, '`'].map(quoteText).join(', ');
     return `${columns} FROM information_schema.VIEWS v WHERE LOCATE(CONCAT(${named}), v.VIEW_DEFINITION) > 0`;
   }

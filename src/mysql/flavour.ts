@@ -7,13 +7,22 @@ export interface Flavour {
   readonly name: 'mysql' | 'mariadb';
   /** As the server prints it. */
   readonly version: string;
-  /** `major * 10000 + minor * 100 + patch`. */
-  readonly versionNumber: number;
   readonly isMariaDb: boolean;
   /** RENAME TABLE works under LOCK TABLES (MySQL 8.0.13; on MariaDB error 1192), so that one session can cut over. */
   readonly renamesUnderLock: boolean;
   /** Statements with another name elsewhere: where the log ends, who is connected as a replica, what the server itself replicates. */
   readonly shows: { readonly logStatus: string; readonly replicas: string; readonly replicaStatus: string };
+  /** Privileges with another name elsewhere, or that exist only here; SUPER implies the newer ones. */
+  readonly privileges: {
+    /** To see where the log ends. */
+    readonly logStatus: string;
+    /** To end sessions of others. */
+    readonly endSessions: string;
+    /** To name somebody else as the definer of a trigger. */
+    readonly setDefiner: string;
+    /** To list transactions that are prepared, where that needs one. */
+    readonly listPrepared: readonly string[];
+  };
   /** SQL: what tells the server from any other. */
   readonly identityExpression: string;
   /**
@@ -34,11 +43,17 @@ export interface Flavour {
   readonly onlineAlgorithms: readonly string[];
   /** Instant changes of columns that a table may have had since it was rebuilt; null: not counted (MySQL before 8.0.29, MariaDB). */
   readonly instantVersionsMax: number | null;
+  /** information_schema.VIEW_TABLE_USAGE tells which tables a view uses (MySQL 8.0.13). */
+  readonly listsTablesOfViews: boolean;
+  /** Statistics about the values of a column can be kept (MySQL 8.0, MariaDB). */
+  readonly hasHistograms: boolean;
+  /** How rows are hashed: MySQL 8 computes BIT_XOR over binary strings; MariaDB 10.8 has CRC32C, and its SHA2 would double the cost. */
+  readonly rowHash: 'sha2' | 'crc' | 'half-sha2';
   /** Settings of each session beside those that all servers share, as assignments for one SET. */
   readonly sessionSettings: readonly string[];
 }
 
-/** The flavour from what `SELECT @@version` says. Rejects versions that nothing here was ever tried on or that lack too much. */
+/** The flavour from what `SELECT @@version` says. Throws UNREACHABLE where that is no version. */
 export function flavourOf(version: string): Flavour {
   // A MariaDB server may put `5.5.5-` in front, for the sake of old replicas.
   const match = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(version);
@@ -47,10 +62,10 @@ export function flavourOf(version: string): Flavour {
   const isMariaDb = /mariadb/i.test(version);
   const versionNumber = major * 10_000 + minor * 100 + patch;
   const isMySqlFrom = (from: number): boolean => !isMariaDb && versionNumber >= from;
+  const isMariaDbFrom = (from: number): boolean => isMariaDb && versionNumber >= from;
   return {
     name: isMariaDb ? 'mariadb' : 'mysql',
     version,
-    versionNumber,
     isMariaDb,
     renamesUnderLock: isMySqlFrom(8_00_13),
     shows: {
@@ -59,29 +74,44 @@ export function flavourOf(version: string): Flavour {
       // On MariaDB without ALL: only by the connection that has no name.
       replicaStatus: isMariaDb ? 'SHOW ALL SLAVES STATUS' : isMySqlFrom(8_00_22) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS',
     },
+    privileges: {
+      logStatus: isMariaDbFrom(10_05_02) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT',
+      endSessions: isMariaDbFrom(10_05_02) ? 'CONNECTION ADMIN' : isMySqlFrom(8_00_00) ? 'CONNECTION_ADMIN' : 'SUPER',
+      setDefiner: isMariaDbFrom(10_05_02)
+        ? 'SET USER'
+        : isMySqlFrom(8_02_00)
+          ? 'SET_ANY_DEFINER'
+          : isMySqlFrom(8_00_00)
+            ? 'SET_USER_ID'
+            : 'SUPER',
+      listPrepared: isMySqlFrom(8_00_04) ? ['XA_RECOVER_ADMIN'] : [],
+    },
     identityExpression: isMariaDb ? "CONCAT_WS(' ', @@server_id, @@hostname, @@port)" : '@@server_uuid',
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
     logsCascades: isMySqlFrom(9_06_00),
-    renamesIndexes: isMySqlFrom(5_07_00) || (isMariaDb && versionNumber >= 10_05_02),
+    renamesIndexes: isMySqlFrom(5_07_00) || isMariaDbFrom(10_05_02),
     innodbPrefix: isMySqlFrom(8_00_00) ? 'INNODB' : 'INNODB_SYS',
     onlineAlgorithms: [
-      ...(isMySqlFrom(8_00_12) || (isMariaDb && versionNumber >= 10_03_07) ? ['ALGORITHM=INSTANT'] : []),
-      isMariaDb && versionNumber >= 10_03_07 ? 'ALGORITHM=NOCOPY, LOCK=NONE' : 'ALGORITHM=INPLACE, LOCK=NONE',
+      ...(isMySqlFrom(8_00_12) || isMariaDbFrom(10_03_07) ? ['ALGORITHM=INSTANT'] : []),
+      isMariaDbFrom(10_03_07) ? 'ALGORITHM=NOCOPY, LOCK=NONE' : 'ALGORITHM=INPLACE, LOCK=NONE',
     ],
     instantVersionsMax: isMySqlFrom(9_01_00) ? 255 : isMySqlFrom(8_00_29) ? 64 : null,
+    listsTablesOfViews: isMySqlFrom(8_00_13),
+    hasHistograms: isMariaDb || isMySqlFrom(8_00_00),
+    rowHash: isMySqlFrom(8_00_00) ? 'sha2' : isMariaDbFrom(10_08_00) ? 'crc' : 'half-sha2',
     sessionSettings: [
       // A long IN list of keys would otherwise become a full scan or a join with a temporary table.
       ...(isMySqlFrom(5_07_09) ? ['range_optimizer_max_mem_size = 0', 'max_execution_time = 0'] : []),
-      ...(isMariaDb && versionNumber >= 10_03_00 ? ['in_predicate_conversion_threshold = 0'] : []),
+      ...(isMariaDbFrom(10_03_00) ? ['in_predicate_conversion_threshold = 0'] : []),
       // SHOW CREATE TABLE would tell of a row format that is only the server's default.
       ...(isMySqlFrom(5_07_22) ? ['show_create_table_verbosity = 0'] : []),
       ...(isMariaDb ? ['max_statement_time = 0'] : []),
-      ...(isMariaDb && versionNumber >= 10_03_00
+      ...(isMariaDbFrom(10_03_00)
         ? ['idle_transaction_timeout', 'idle_readonly_transaction_timeout', 'idle_write_transaction_timeout'].map(
             (name) => `${name} = 0`,
           )
         : []),
-      ...(isMariaDb && versionNumber >= 10_03_07 && versionNumber < 11_05_00 ? ['alter_algorithm = 0'] : []),
+      ...(isMariaDbFrom(10_03_07) && !isMariaDbFrom(11_05_00) ? ['alter_algorithm = 0'] : []),
       // ON from 11.6 on: a row of the shadow that was put in while the statement ran would be error 1020 and no duplicate.
       ...(isMariaDb && hasSnapshotIsolation(versionNumber) ? ['innodb_snapshot_isolation = 0'] : []),
     ],

@@ -12,7 +12,7 @@ export async function readHistograms(
   { table, flavour }: { readonly table: TableName; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  if (!flavour.isMariaDb && flavour.versionNumber < 8_00_00) return [];
+  if (!flavour.hasHistograms) return [];
   const [schema, name] = [quoteText(table.schema), quoteText(table.table)];
   const sql = flavour.isMariaDb
     ? `SELECT column_name AS name FROM mysql.column_stats WHERE db_name = ${schema} AND table_name = ${name} ORDER BY name`

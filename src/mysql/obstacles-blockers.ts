@@ -15,15 +15,9 @@ export async function blockerObstacles(server: Server, plan: Plan, signal: Abort
   await using session = await server.openSession({}, signal);
   const { flavour } = server;
   return [
-    ...(await missingPrivileges(session, [[null, [killing(flavour)]]], signal)),
+    ...(await missingPrivileges(session, [[null, [flavour.privileges.endSessions]]], signal)),
     ...(await unknownHolders(session, { plan, flavour }, signal)),
   ];
-}
-
-/** SUPER implies the newer ones. */
-function killing({ isMariaDb, versionNumber }: Flavour): string {
-  if (isMariaDb) return versionNumber >= 10_05_02 ? 'CONNECTION ADMIN' : 'SUPER';
-  return versionNumber >= 8_00_00 ? 'CONNECTION_ADMIN' : 'SUPER';
 }
 
 async function unknownHolders(

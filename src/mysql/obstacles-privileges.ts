@@ -16,10 +16,10 @@ const onBookkeeping = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE'];
 /** Reading the log, knowing where it ends, and seeing sessions and foreign keys of others. */
 const globally = (flavour: Flavour): readonly string[] => [
   'REPLICATION SLAVE',
-  flavour.isMariaDb && flavour.versionNumber >= 10_05_02 ? 'BINLOG MONITOR' : 'REPLICATION CLIENT',
+  flavour.privileges.logStatus,
   'PROCESS',
-  // XA RECOVER: transactions that are prepared, but in the log already.
-  ...(!flavour.isMariaDb && flavour.versionNumber >= 8_00_04 ? ['XA_RECOVER_ADMIN'] : []),
+  // Transactions that are prepared, but in the log already.
+  ...flavour.privileges.listPrepared,
 ];
 
 /** One obstacle a level, with the statement that grants what is missing. */

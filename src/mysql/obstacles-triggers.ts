@@ -28,7 +28,7 @@ export async function triggerObstacles(
   ];
 }
 
-/** What is needed to name somebody else in DEFINER. SUPER implies the newer ones. */
+/** What is needed to name somebody else in DEFINER. */
 async function definerLevels(
   session: Session,
   { triggers, flavour }: { readonly triggers: readonly Trigger[]; readonly flavour: Flavour },
@@ -36,9 +36,7 @@ async function definerLevels(
 ): Promise<readonly Level[]> {
   const [row] = await session.query('SELECT CURRENT_USER() AS name', signal);
   if (triggers.every(({ definer }) => definer === row?.['name'])) return [];
-  const { isMariaDb, versionNumber } = flavour;
-  if (isMariaDb) return [[null, [versionNumber >= 10_05_02 ? 'SET USER' : 'SUPER']]];
-  return [[null, [versionNumber >= 8_02_00 ? 'SET_ANY_DEFINER' : versionNumber >= 8_00_00 ? 'SET_USER_ID' : 'SUPER']]];
+  return [[null, [flavour.privileges.setDefiner]]];
 }
 
 /** With a binary log, only SUPER may make triggers, unless the server trusts whoever may otherwise. */

@@ -7,8 +7,6 @@ export interface Flavour {
   readonly name: 'postgres';
   /** As the server prints it. */
   readonly version: string;
-  /** `server_version_num`: major * 10000 + minor. */
-  readonly versionNumber: number;
   /** When a table was read last is in its statistics (16). */
   readonly tellsLastScan: boolean;
   /** A slot can be kept on standbys, and a logical message can be flushed by itself (17). */
@@ -37,7 +35,6 @@ export function flavourOf(version: string, versionNumber: number): Flavour {
   return {
     name: 'postgres',
     version,
-    versionNumber,
     tellsLastScan: versionNumber >= 16_00_00,
     hasFailoverSlots: versionNumber >= 17_00_00,
     hasTransactionTimeout: versionNumber >= 17_00_00,

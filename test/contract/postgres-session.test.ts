@@ -24,7 +24,7 @@ describeSideBySide(servers, 'a session on', (name) => {
 
   test('knows the server and shows itself to it', async () => {
     await using session = await server.openSession({ applicationName: 'tableshift m1' }, never);
-    expect(`postgres-${Math.floor(server.flavour.versionNumber / 10_000)}`).toBe(name);
+    expect(`postgres-${Number.parseInt(server.flavour.version, 10)}`).toBe(name);
     expect(await session.query('SELECT pg_backend_pid() AS pid, current_setting($$application_name$$) AS name', never)).toEqual(
       [{ pid: String(session.pid), name: 'tableshift m1' }],
     );
