@@ -1,29 +1,24 @@
-/** Tables under migration as the engine works with them: claimed, recorded, and read. */
+/** A claimed table: its pair, its change stream, its cutover, and the sessions that they work with. */
 
 import { MigrationError } from '../engine/errors.ts';
 import { COPY_WORKERS_MAX } from '../engine/options.ts';
-import { DEFAULT_LOAD_LIMITS } from '../engine/load.ts';
+import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
-import type { RecordedPlan } from '../engine/native-change.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
-import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { disposeAll, disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
-import { fenceTableDefinition } from './binlog-fences.ts';
-import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { dropStandIns } from './carry-over-triggers.ts';
 import { keyColumns, readTable, type TableDescription } from './catalog.ts';
 import { type LoggedChanges, openChangeStream } from './change-stream.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
-import { takeClaim, type Claim } from './claim.ts';
+import type { Claim } from './claim.ts';
+import type { ConnectionDefaults } from './connection-config.ts';
 import type { CutoverParts } from './cutover-attempt.ts';
 import { swapMark } from './cutover-one-session.ts';
 import { removeSentry } from './cutover-two-sessions.ts';
 import { createCutover } from './cutover.ts';
-import type { DatabaseOptions } from './database.ts';
-import { eventTableDefinition } from './event-log.ts';
 import { removeGuards } from './foreign-key-swap.ts';
 import { foundReplicas } from './found-replicas.ts';
 import { freeDisk } from './free-disk.ts';
@@ -34,66 +29,39 @@ import { replicaLag } from './replica-lag.ts';
 import { retainedLog } from './retained-log.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
-import type { Session, SessionPool } from './session.ts';
-import { checkSource, comparePlanned } from './source-watch.ts';
+import type { SessionPool } from './session.ts';
+import { checkSource } from './source-watch.ts';
 import { quoteTable } from './statements.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { operatorLimits, runningThreads } from './throttle-signals.ts';
 import { transactionTimes } from './transaction-times.ts';
 
-/** Fences, barriers, checkpoints and samples never wait behind copying. */
-const serviceSessionsMax = 8;
+/** How to log in, and what only this adapter knows how to hold back for. */
+export interface DatabaseOptions extends ConnectionDefaults {
+  /** Copying rests while one of these replicas, or where `isFinding` one that the server tells of, is too far behind. */
+  readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean };
+  /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
+  readonly load?: () => LoadLimits;
+  /** Whether indexes are built by one thread of the server, which leaves the others to applications; as it is now. */
+  readonly isGentle?: () => boolean;
+  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
+  readonly isKillingBlockers?: boolean;
+}
 
-/** What is claimed together. */
-export interface ClaimsOrder {
+/** Where tables are claimed. */
+export interface ClaimContext {
   readonly server: Server;
   readonly options: DatabaseOptions;
-  /** Of tables that are swapped together, or of one. */
-  readonly plans: readonly Plan[];
 }
 
-/**
- * Claims the tables of all plans or none (`Database.claim`, `Families.claim`). Nothing is done to any of them, or recorded, before
- * all are claimed: only then every session of an earlier run of theirs is gone (rule 10), whichever claim had opened it.
- */
-export async function claimTables(
-  { server, options, plans }: ClaimsOrder,
-  purpose: 'start' | 'resume',
-  signal: AbortSignal,
-): Promise<readonly ClaimedTable[]> {
-  await prepareBookkeeping(server, signal);
-  const claims: Claim[] = [];
-  const tables: ClaimedTable[] = [];
-  try {
-    for (const plan of plans) claims.push(await takeClaim(server, { table: plan.source, migration: plan.id }, signal));
-    for (const claim of claims.slice(0, 1)) {
-      await using session = await claim.openSession({}, signal);
-      await (purpose === 'start' ? recordStart : recordResume)(session, plans, signal);
-    }
-    for (const [place, plan] of plans.entries()) {
-      const claim = claims[place];
-      if (claim !== undefined) tables.push(new ClaimedTable({ server, options, plan }, claim));
-    }
-    for (const table of tables) await table.begin(signal);
-    return tables;
-  } catch (error) {
-    await disposeAll(tables);
-    await disposeAll(claims.slice(tables.length));
-    throw error;
-  }
-}
-
-/** Makes what is missing of it. */
-export async function prepareBookkeeping(server: Server, signal: AbortSignal): Promise<void> {
-  await using session = await server.openSession({}, signal);
-  await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
-}
-
-interface ClaimOrder extends Omit<ClaimsOrder, 'plans'> {
+interface ClaimOrder extends ClaimContext {
   readonly plan: Plan;
 }
 
-/** One of them. */
+/** Fences, barriers, checkpoints and samples never wait behind copying. */
+const serviceSessionsMax = 8;
+
+/** Disposing it gives the claim back, too. To be begun before anything else. */
 export class ClaimedTable implements TableClaim {
   readonly lost: AbortSignal;
   readonly cutover: TableClaim['cutover'];
@@ -223,27 +191,4 @@ export class ClaimedTable implements TableClaim {
     const hasAll = names.every((name) => source?.columns.some((column) => column.name === name));
     return source === null || !hasAll ? [] : keyColumns(source, names);
   }
-}
-
-/** Records all in one transaction. Rejects if another migration of a table is unfinished, or one has changed since its plan. */
-export async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
-  const recorded = await findMigrations(session, null, signal);
-  for (const plan of plans) {
-    checkStart(plan, recorded);
-    if (plan.strategy === 'native') continue;
-    const found = await comparePlanned(session, plan, signal);
-    if (found !== 'as-planned') throw changedSincePlanned(plan, found === 'altered', recorded);
-  }
-  await session.execute('START TRANSACTION', signal);
-  for (const plan of plans) await recordMigration(session, plan, signal);
-  await session.execute('COMMIT', signal);
-}
-
-/** Finds each migration recorded with this very plan, and takes the failure of its last run off the record. */
-export async function recordResume(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
-  for (const plan of plans) {
-    const [record] = await findMigrations(session, plan.id, signal);
-    checkResume(plan, record, 'on this server');
-  }
-  for (const { id } of plans) await recordState(session, id, { state: 'open', failure: null }, signal);
 }

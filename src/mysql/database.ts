@@ -1,14 +1,13 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
 import { assert } from '../engine/errors.ts';
-import type { LoadLimits } from '../engine/load.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
 import { claimName, findClaimHolder } from './claim.ts';
-import { claimTables } from './claimed-table.ts';
+import type { DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
-import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { connectionConfig } from './connection-config.ts';
 import { unlessDenied } from './errors.ts';
 import { createEventLog } from './event-log.ts';
 import { createFamilies } from './families.ts';
@@ -20,19 +19,8 @@ import { makePlan } from './planner.ts';
 import { createRetiredTables } from './retired-tables.ts';
 import { openServer, type Server } from './server.ts';
 import { readUnsettled } from './settlement.ts';
+import { claimTables } from './table-claims.ts';
 import { checkLoadLimits } from './throttle-signals.ts';
-
-/** How to log in, and what only this adapter knows how to hold back for. */
-export interface DatabaseOptions extends ConnectionDefaults {
-  /** Copying rests while one of these replicas, or where `isFinding` one that the server tells of, is too far behind. */
-  readonly replicas?: { readonly urls: readonly string[]; readonly isFinding: boolean };
-  /** What copying rests for, as it is now; DEFAULT_LOAD_LIMITS when it is not given. */
-  readonly load?: () => LoadLimits;
-  /** Whether indexes are built by one thread of the server, which leaves the others to applications; as it is now. */
-  readonly isGentle?: () => boolean;
-  /** Whether a cutover may end sessions that are in its way; what that lacks is then an obstacle. */
-  readonly isKillingBlockers?: boolean;
-}
 
 /** Connects and finds out what the server is. Rejects with BAD_USAGE, ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openDatabase(url: string, options: DatabaseOptions, signal: AbortSignal): Promise<Database> {
@@ -44,7 +32,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
       ...(options.isKillingBlockers === true ? await blockerObstacles(server, plan, signal) : []),
     ],
     claim: async (plan, purpose, signal) => {
-      const [table] = await claimTables({ server, options, plans: [plan] }, purpose, signal);
+      const [table] = await claimTables({ server, options }, [plan], purpose, signal);
       assert(table !== undefined, 'one plan has one claim');
       return table;
     },
@@ -54,7 +42,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     retiredTables: createRetiredTables(server),
     native: { ...createNativeChange(server), ...createNativeClaims(server) },
     eventLog: createEventLog(server),
-    families: createFamilies(server, options),
+    families: createFamilies({ server, options }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

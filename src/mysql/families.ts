@@ -6,15 +6,15 @@ import { assert } from '../engine/errors.ts';
 import { disposeAll } from '../sessions/disposal.ts';
 import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { systemClock } from '../sessions/system-clock.ts';
-import { type ClaimedTable, claimTables } from './claimed-table.ts';
+import type { ClaimContext, ClaimedTable } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
-import type { DatabaseOptions } from './database.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
 import { findFamilyObstacles } from './obstacles.ts';
 import { makeFamilyPlans } from './planner.ts';
-import type { Server } from './server.ts';
+import { claimTables } from './table-claims.ts';
 
-export function createFamilies(server: Server, options: DatabaseOptions): Families {
+export function createFamilies(context: ClaimContext): Families {
+  const { server, options } = context;
   return {
     plan: (requests, signal) => makeFamilyPlans(server, requests, { random: () => systemClock.random() }, signal),
     async findObstacles(plans, signal) {
@@ -23,7 +23,7 @@ export function createFamilies(server: Server, options: DatabaseOptions): Famili
       for (const plan of plans) found.push(...(await blockerObstacles(server, plan, signal)));
       return distinct(found);
     },
-    claim: async (plans, purpose, signal) => familyOf(await claimTables({ server, options, plans }, purpose, signal)),
+    claim: async (plans, purpose, signal) => familyOf(await claimTables(context, plans, purpose, signal)),
   };
 }
 

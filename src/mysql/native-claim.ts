@@ -8,11 +8,11 @@ import { disposeBefore } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
-import { prepareBookkeeping, recordResume, recordStart } from './claimed-table.ts';
 import { definitionOf, runStep } from './native-change.ts';
 import { bookkeepingPrivileges } from './obstacles-privileges.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
+import { prepareBookkeeping, recordAll } from './table-claims.ts';
 
 /** The part of the port that is about the bookkeeping. */
 export function createNativeClaims(server: Server): Pick<NativeChange, 'newId' | 'claim' | 'findObstacles'> {
@@ -41,7 +41,7 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
   try {
     await using session = await claim.openSession({ isolation }, signal);
-    await (purpose === 'start' ? recordStart : recordResume)(session, [plan], signal);
+    await recordAll(session, [plan], purpose, signal);
   } catch (error) {
     await claim[Symbol.asyncDispose]();
     throw error;

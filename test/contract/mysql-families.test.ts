@@ -12,7 +12,7 @@ import { startProxy } from '../support/tcp-proxy.ts';
 
 /** Transactions of tests beside these, on the same server, are no matter. */
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
-const login = { defaultsFile: null, password: null, home: null, maxRunningThreads: null };
+const login = { defaultsFile: null, password: null, home: null };
 const everything = { after: null, through: null };
 
 /** Children come before their parents in the order of names, and after them. */

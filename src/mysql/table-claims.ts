@@ -1,0 +1,86 @@
+/** Claiming tables, one or several that are swapped together, and finding their migrations in the bookkeeping. */
+
+import type { Plan } from '../engine/model.ts';
+import type { RecordedPlan } from '../engine/native-change.ts';
+import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { disposeAll } from '../sessions/disposal.ts';
+import { fenceTableDefinition } from './binlog-fences.ts';
+import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
+import { type Claim, takeClaim } from './claim.ts';
+import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
+import { eventTableDefinition } from './event-log.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+import { comparePlanned } from './source-watch.ts';
+
+/**
+ * Claims the tables of all plans or none (`Database.claim`, `Families.claim`). Nothing is done to any of them, or recorded, before
+ * all are claimed: only then every session of an earlier run of theirs is gone (rule 10), whichever claim had opened it.
+ */
+export async function claimTables(
+  context: ClaimContext,
+  plans: readonly Plan[],
+  purpose: 'start' | 'resume',
+  signal: AbortSignal,
+): Promise<readonly ClaimedTable[]> {
+  const { server } = context;
+  await prepareBookkeeping(server, signal);
+  const tables: ClaimedTable[] = [];
+  try {
+    let first: Claim | null = null;
+    for (const plan of plans) {
+      const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
+      first ??= claim;
+      tables.push(new ClaimedTable({ ...context, plan }, claim));
+    }
+    if (first !== null) {
+      await using session = await first.openSession({}, signal);
+      await recordAll(session, plans, purpose, signal);
+    }
+    for (const table of tables) await table.begin(signal);
+    return tables;
+  } catch (error) {
+    await disposeAll(tables);
+    throw error;
+  }
+}
+
+/** Makes what is missing of it. */
+export async function prepareBookkeeping(server: Server, signal: AbortSignal): Promise<void> {
+  await using session = await server.openSession({}, signal);
+  await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema), eventTableDefinition], signal);
+}
+
+/** Records the migrations, or finds them recorded, by a session of one of their claims. */
+export async function recordAll(
+  session: Session,
+  plans: readonly RecordedPlan[],
+  purpose: 'start' | 'resume',
+  signal: AbortSignal,
+): Promise<void> {
+  await (purpose === 'start' ? recordStart : recordResume)(session, plans, signal);
+}
+
+/** Records all in one transaction. Rejects if another migration of a table is unfinished, or one has changed since its plan. */
+async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
+  const recorded = await findMigrations(session, null, signal);
+  for (const plan of plans) {
+    checkStart(plan, recorded);
+    if (plan.strategy === 'native') continue;
+    const found = await comparePlanned(session, plan, signal);
+    if (found !== 'as-planned') throw changedSincePlanned(plan, found === 'altered', recorded);
+  }
+  await session.execute('START TRANSACTION', signal);
+  for (const plan of plans) await recordMigration(session, plan, signal);
+  await session.execute('COMMIT', signal);
+}
+
+/** Finds each migration recorded with this very plan, and takes the failure of its last run off the record. */
+async function recordResume(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
+  for (const plan of plans) {
+    const [record] = await findMigrations(session, plan.id, signal);
+    checkResume(plan, record, 'on this server');
+  }
+  for (const { id } of plans) await recordState(session, id, { state: 'open', failure: null }, signal);
+}
