@@ -241,17 +241,12 @@ class Migration {
     this.#copySize = new ChunkSize(size);
     const keySpan = (): KeySpan | null => this.#keySpan;
     this.#chunker = new Chunker({ pair, size: this.#copySize, keySpan }, checkpoint?.copiedThrough ?? null, context);
-    const { applier, ranges, throttler, chunker } = {
-      applier: this.#applier,
-      ranges: this.#ranges,
-      throttler: this.#throttler,
-      chunker: this.#chunker,
-    };
-    const parts = { pair, chunker, size: this.#copySize, ranges, applier, throttler };
-    this.#copier = new RowCopier(parts, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
-    const verification = { pair, receiver: this.#receiver, applier, throttler, size: new ChunkSize(size), keySpan };
-    this.#verifier = new Verifier(verification, checkpoint?.verification ?? NOTHING_VERIFIED, context);
-    this.#lagMeter = new LagMeter(this.#receiver, applier, clock);
+    const shared = { pair, applier: this.#applier, throttler: this.#throttler };
+    const copying = { ...shared, chunker: this.#chunker, size: this.#copySize, ranges: this.#ranges };
+    this.#copier = new RowCopier(copying, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
+    const verifying = { ...shared, receiver: this.#receiver, size: new ChunkSize(size), keySpan };
+    this.#verifier = new Verifier(verifying, checkpoint?.verification ?? NOTHING_VERIFIED, context);
+    this.#lagMeter = new LagMeter(this.#receiver, this.#applier, clock);
     this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);
     this.#progress = new ProgressMeter(clock, startedAt);
   }
