@@ -172,7 +172,7 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     const { onReconnect, reconnects } = recorder();
     const { changes, slot } = await open({ limits: { statusMs: 50, silenceMs: 300 }, onReconnect });
     const [before] = await senders(slot);
-    await run('SELECT pg_sleep(3)');
+    await run('SELECT pg_sleep(2)');
     await run("INSERT INTO t VALUES (1, '')");
     expect(await changes()).toEqual(["upsert '1'"]);
     expect(reconnects).toEqual([]);
@@ -187,7 +187,7 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     // The server has sent what the sockets hold, and waits for us.
     const isBlocked = `SELECT 1 FROM pg_stat_activity WHERE application_name = '${slot}' AND wait_event = 'WalSenderWriteData'`;
     while ((await run(isBlocked)).length === 0);
-    await run('SELECT pg_sleep(3)');
+    await run('SELECT pg_sleep(2)');
     expect((await run(isBlocked)).length).toBe(1);
     expect(await changes()).toEqual(upserts(1, 6000));
     expect(reconnects).toEqual([]);

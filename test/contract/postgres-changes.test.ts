@@ -6,11 +6,7 @@ import { cleanUp, migrate, type MigrationEvent, type Plan, resumeMigration } fro
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
-import type { SharedServer } from '../support/shared-servers.ts';
-
-const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
-  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
-  : ['postgres-15', 'postgres-18'];
+import { testedPostgres } from '../support/shared-servers.ts';
 
 interface LiveChange {
   readonly clauses?: string;
@@ -83,7 +79,7 @@ async function rowsOf(application: PostgresApplication): Promise<string> {
   return rows.map((row) => `${row['id']}:${row['a']}`).join(' ');
 }
 
-describe.concurrent.each(servers)('while a table is migrated on %s', (server) => {
+describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (server) => {
   test.each([
     ['rewriting it with other values under the same definition', 'ALTER TABLE t ALTER a TYPE int USING a * 2'],
     ['truncating it', 'TRUNCATE t'],
@@ -266,7 +262,7 @@ describe.concurrent.each(servers)('while a table is migrated on %s', (server) =>
 });
 
 // By itself, for every slot that is created on the server waits for a prepared transaction.
-describe.each(servers)('while a table is migrated on %s alone', (server) => {
+describe.each(testedPostgres)('while a table is migrated on %s alone', (server) => {
   test('a prepared transaction that holds it keeps the swap away until it is decided, and what it wrote is not lost', async () => {
     await using database = await ownDatabase(server, ...plain);
     const id = `held_${randomUUID().slice(0, 8)}`;

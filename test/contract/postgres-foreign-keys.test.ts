@@ -13,11 +13,7 @@ import {
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
 import { whileWriting } from '../support/postgres-writers.ts';
-import type { SharedServer } from '../support/shared-servers.ts';
-
-const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
-  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
-  : ['postgres-15', 'postgres-18'];
+import { testedPostgres } from '../support/shared-servers.ts';
 
 /** `t` refers to two tables and to itself, and three others refer to it; each key is of another kind. */
 const family = [
@@ -64,7 +60,7 @@ const obstacles = async (database: OwnDatabase, clauses: string): Promise<readon
   return obstacles.map(({ code, message }) => `${code} ${message}`);
 };
 
-describe.each(servers)('foreign keys on %s', (server) => {
+describe.each(testedPostgres)('foreign keys on %s', (server) => {
   test('come to the new table as they were, in both directions, and are valid in the end', async () => {
     await using database = await ownDatabase(server, ...family);
     const { application } = database;

@@ -13,11 +13,7 @@ import {
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
-import type { SharedServer } from '../support/shared-servers.ts';
-
-const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
-  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
-  : ['postgres-15', 'postgres-18'];
+import { testedPostgres } from '../support/shared-servers.ts';
 
 /** `m` with the partitions m_2023, "M 2024" and m_rest, and what belongs to the whole and to "M 2024" alone. */
 const measurements = (role: string): readonly string[] => [
@@ -69,7 +65,7 @@ const tiesOf = async (application: PostgresApplication): Promise<readonly (strin
   return rows.map(({ line }) => line);
 };
 
-describe.each(servers)('a leaf partition on %s', (server) => {
+describe.each(testedPostgres)('a leaf partition on %s', (server) => {
   test('is changed while rows move in and out of it, and ends as the server would have altered it', async () => {
     const role = `r_${randomUUID().slice(0, 8)}`;
     await using database = await ownDatabase(server, ...measurements(role));

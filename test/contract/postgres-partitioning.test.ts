@@ -13,11 +13,7 @@ import {
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { type Inventory, inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
-import type { SharedServer } from '../support/shared-servers.ts';
-
-const servers: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
-  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
-  : ['postgres-15', 'postgres-18'];
+import { testedPostgres } from '../support/shared-servers.ts';
 
 /** `t` with what belongs to it and what is bound to it; each write of an application goes to `twin`, too. */
 const shop = (role: string): readonly string[] => [
@@ -92,7 +88,7 @@ const comparable = (inventory: Inventory): Inventory =>
       ]),
   );
 
-describe.each(servers)('partitioning a plain table on %s', (server) => {
+describe.each(testedPostgres)('partitioning a plain table on %s', (server) => {
   test('keeps every row while applications write and move rows between partitions, and all that belongs to the table', async () => {
     const role = `r_${randomUUID().slice(0, 8)}`;
     // Up to 17 a foreign key of a partitioned table is not made without a look at all rows.

@@ -38,6 +38,14 @@ export const sharedServerNames: readonly SharedServer[] = [
   'postgres-18',
 ];
 
+/**
+ * The servers for what is the same on every PostgreSQL: what differs began with 16, 17 or 18, so that the oldest and the newest show
+ * nearly all of it. With TABLESHIFT_ALL_VERSIONS=1 it is all of them.
+ */
+export const testedPostgres: readonly SharedServer[] = process.env['TABLESHIFT_ALL_VERSIONS']
+  ? ['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18']
+  : ['postgres-15', 'postgres-18'];
+
 /** The version of a PostgreSQL server of the set; for the others it means nothing. */
 export function versionOf(name: SharedServer): PostgresVersion {
   return postgresVersions.find((version) => name === `postgres-${version}`) ?? 18;
