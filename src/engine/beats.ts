@@ -10,11 +10,12 @@ interface Beat {
 
 /** Beats are numbered upwards by whatever order the source has: a counter, a place in its log. */
 export class Beats {
-  #beats: readonly Beat[] = [];
+  #beats: Beat[] = [];
 
   /** Takes note that everything up to `number` was there at this moment. */
   sent(number: bigint, atMs: number): void {
-    this.#beats = [...(this.#beats.length < KEPT_MAX ? this.#beats : halved(this.#beats)), { number, atMs }];
+    if (this.#beats.length >= KEPT_MAX) this.#beats = halved(this.#beats);
+    this.#beats.push({ number, atMs });
   }
 
   /** Milliseconds since the first beat behind `seen`; 0 when there is none. */
@@ -27,7 +28,7 @@ export class Beats {
 }
 
 /** Each pair as one: what is lacking of it may have been sent with the first. */
-function halved(beats: readonly Beat[]): readonly Beat[] {
+function halved(beats: readonly Beat[]): Beat[] {
   return beats.flatMap(({ atMs }, place) => {
     const last = beats[place + 1] ?? beats[place];
     return place % 2 === 1 || last === undefined ? [] : [{ number: last.number, atMs }];
