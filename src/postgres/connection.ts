@@ -88,16 +88,6 @@ function tlsOptions(tls: NonNullable<ConnectionConfig['ssl']>, host: string): pg
   };
 }
 
-/** Runs what the server answers at once; a connection on which it does not is closed, for it went dead in silence. */
-export async function runAtOnce(connection: Connection, sql: string, limitMs: number): Promise<Reply> {
-  const timer = setTimeout(() => connection.destroy(), limitMs);
-  try {
-    return await connection.run(sql);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 async function open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   const client = new pg.Client(clientConfig(config, applicationName)) as DriverClient;

@@ -1,7 +1,8 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { connect, runAtOnce } from './connection.ts';
+import { runAtOnce } from '../sessions/connection-driver.ts';
+import { connect } from './connection.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { translateConnecting } from './errors.ts';
 import { flavourOf, type Flavour } from './flavour.ts';

@@ -3,10 +3,10 @@
  * (src/sessions/watched-session.ts says how).
  */
 
-import { connectionDriver } from '../sessions/connection-driver.ts';
+import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
-import { connect, runAtOnce, type Connection, type Reply, type TransactionState } from './connection.ts';
+import { connect, type Connection, type Reply, type TransactionState } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';

@@ -4,11 +4,25 @@ import type { MigrationError } from '../engine/errors.ts';
 import type { SessionDriver, SessionState } from './watched-session.ts';
 
 /** A connection as the driver library sees it. */
-interface DriverConnection<Reply> {
+export interface DriverConnection<Reply> {
   readonly isOpen: boolean;
   run(sql: string): Promise<Reply>;
   end(limitMs: number): Promise<void>;
   destroy(): void;
+}
+
+/** Runs what the server answers at once; a connection on which it does not is closed, for it went dead in silence. */
+export async function runAtOnce<Reply>(
+  connection: Pick<DriverConnection<Reply>, 'run' | 'destroy'>,
+  sql: string,
+  limitMs: number,
+): Promise<Reply> {
+  const timer = setTimeout(() => connection.destroy(), limitMs);
+  try {
+    return await connection.run(sql);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Through a connection of its own, made anew when it breaks. Nothing here can be aborted; all of it has time limits. */

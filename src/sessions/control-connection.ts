@@ -1,0 +1,107 @@
+/**
+ * The connection by which a server is told to end statements and sessions, on whatever server: made when it is first needed, and
+ * anew when it breaks. Nothing here can be aborted; all of it has time limits.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { MigrationError } from '../engine/errors.ts';
+import { type DriverConnection, runAtOnce } from './connection-driver.ts';
+
+/** The server may be restarting, recovering, or rolling a long statement back; a run that goes on after it is worth a wait. */
+const LIMIT_MS = 120_000;
+/** A control statement reads what the server has in memory; one that takes longer went into a dead connection. */
+export const CONTROL_STATEMENT_MS = 5_000;
+const POLL_MS = 20;
+const RECONNECT_MS = 250;
+
+/** What differs between servers. */
+export interface ControlParts<Reply> {
+  readonly connect: (signal: AbortSignal) => Promise<DriverConnection<Reply>>;
+  readonly connectTimeoutMs: number;
+  readonly isLoss: (error: unknown) => boolean;
+  readonly translate: (error: unknown, what: string) => MigrationError;
+  /** Where a person finds the sessions of the server. */
+  readonly sessionList: string;
+}
+
+/** One statement at a time, and several sessions may end at once: they take turns. */
+export class ControlConnection<Reply> implements AsyncDisposable {
+  readonly #parts: ControlParts<Reply>;
+  #opened: Promise<DriverConnection<Reply>> | null = null;
+  /** Resolves, never rejects, when the statements that were asked for so far have ended. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ControlParts<Reply>) {
+    this.#parts = parts;
+  }
+
+  /** Runs a control statement, on a new connection when the old one broke, until the deadline. All of them may be repeated. */
+  async run(sql: string, deadline = controlDeadline()): Promise<Reply> {
+    const { connectTimeoutMs, isLoss, translate } = this.#parts;
+    for (;;) {
+      this.#opened ??= this.#parts.connect(AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS));
+      const opened = this.#opened;
+      let connection: DriverConnection<Reply> | null = null;
+      try {
+        connection = await opened;
+        return await this.#inTurn(connection, sql);
+      } catch (error) {
+        // An error while connecting is worth waiting for as well: a server that restarts refuses for a while.
+        if (connection !== null && !isLoss(error)) throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
+        connection?.destroy();
+        // Another statement that met the same loss may have connected anew already.
+        if (this.#opened === opened) this.#opened = null;
+        if (performance.now() > deadline) throw this.#stuck('the server could not be asked', error);
+        await delay(RECONNECT_MS);
+      }
+    }
+  }
+
+  /**
+   * Resolves once `tell` finds no session any more that it has to tell to end. Repeated, because a session may be slow to heed it,
+   * or overlook it. `stays`: what is to be said of those that do not go.
+   */
+  async endAll(
+    tell: (deadline: number) => Promise<readonly (string | number)[]>,
+    stays: (sessions: string) => string,
+  ): Promise<void> {
+    const deadline = controlDeadline();
+    for (;;) {
+      const told = await tell(deadline);
+      if (told.length === 0) return;
+      if (performance.now() > deadline)
+        throw this.#stuck(`${stays(told.join(', '))} but is still there after ${LIMIT_MS / 1000} s`);
+      await delay(POLL_MS);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = null;
+    if (opened === null) return;
+    try {
+      await (await opened).end(CONTROL_STATEMENT_MS);
+    } catch {
+      // It was never made, or broke: nothing is left to close.
+    }
+  }
+
+  #inTurn(connection: DriverConnection<Reply>, sql: string): Promise<Reply> {
+    const reply = this.#turn.then(() => runAtOnce(connection, sql, CONTROL_STATEMENT_MS));
+    this.#turn = reply.catch(() => undefined);
+    return reply;
+  }
+
+  #stuck(why: string, cause?: unknown): MigrationError {
+    return new MigrationError(
+      'SESSION_STUCK',
+      `A session could not be shown to have ended on the server: ${why}. Look for it in ${this.#parts.sessionList}, end it, then resume.`,
+      { cause },
+    );
+  }
+}
+
+/** Until when what begins now must have been done, by `performance.now()`. */
+function controlDeadline(): number {
+  return performance.now() + LIMIT_MS;
+}

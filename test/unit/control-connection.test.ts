@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
+import { ControlConnection } from '../../src/sessions/control-connection.ts';
+
+test('statements that meet the same loss, some later, go on over one new connection, which is closed in the end', async () => {
+  let connectedAnew = (): void => undefined;
+  const isConnectedAnew = new Promise<void>((resolve) => {
+    connectedAnew = resolve;
+  });
+  const closed: string[] = [];
+  let opened = 0;
+  const control = new ControlConnection<string>({
+    connect: async () => {
+      const number = ++opened;
+      if (number === 2) connectedAnew();
+      return {
+        isOpen: true,
+        run: async (sql) => {
+          if (number > 1) return `${sql} over ${number}`;
+          // One hears of the loss only when the other has connected again.
+          if (sql === 'b') await isConnectedAnew;
+          throw new Error('lost');
+        },
+        end: async () => void closed.push(`${number} ended`),
+        destroy: () => void closed.push(`${number} destroyed`),
+      };
+    },
+    connectTimeoutMs: 1_000,
+    isLoss: () => true,
+    translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+    sessionList: 'the list',
+  });
+  const replies = await Promise.all(['a', 'b', 'c'].map((sql) => control.run(sql)));
+  expect(replies).toEqual(['a over 2', 'b over 2', 'c over 2']);
+  await control[Symbol.asyncDispose]();
+  expect(closed.filter((one) => one.endsWith('ended'))).toEqual(['2 ended']);
+});
