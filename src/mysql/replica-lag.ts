@@ -12,8 +12,6 @@ import { openServer } from './server.ts';
 import { describeServer, type Row, type SessionPool } from './session.ts';
 import { quoteTable } from './statements.ts';
 
-export type { ReplicaLag } from '../sessions/replica-lag.ts';
-
 /** What a replica is followed by, and how far behind it may be. */
 interface LagOptions {
   /** Where its pulse is written. */

@@ -9,8 +9,6 @@ import { type Lsn, parseLsn } from './position.ts';
 import { openServerAt, type Server } from './server.ts';
 import { describeServer, type OwnedSession, type SessionPool } from './session.ts';
 
-export type { ReplicaLag } from '../sessions/replica-lag.ts';
-
 /** Where the standby and its primary are, and how far behind it may be. */
 export interface ReplicaLagOptions {
   readonly url: string;

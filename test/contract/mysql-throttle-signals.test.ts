@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
-import { type ReplicaLag, replicaLag } from '../../src/mysql/replica-lag.ts';
+import { replicaLag } from '../../src/mysql/replica-lag.ts';
+import type { ReplicaLag } from '../../src/sessions/replica-lag.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
 import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
