@@ -18,7 +18,7 @@ import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { dropSink, kitchenSink, strangeSink } from '../support/postgres-kitchen-sink.ts';
 import { planPostgres } from '../support/postgres-plan.ts';
-import { sharedServer, testedPostgres, versionOf } from '../support/shared-servers.ts';
+import { sharedServer, versionOf } from '../support/shared-servers.ts';
 
 interface Migrating {
   readonly schema: PostgresSchema;
@@ -32,7 +32,8 @@ interface Migrating {
   readonly by?: Server;
 }
 
-describe.each(testedPostgres)('carrying over on %s', (name) => {
+// What belongs to a table differs from version to version more than anything else.
+describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as const)('carrying over on %s', (name) => {
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
