@@ -100,7 +100,8 @@ export async function open(options: ServerOptions & RunOptions, signal: AbortSig
 
 /** Those that the caller made, or new ones at the pace that was asked for. */
 export function controlsOf({ controls, pace }: RunOptions): Controls {
-  return controls ?? new Controls({ ...DEFAULT_OPTIONS, ...pace });
+  const said = Object.entries(pace ?? {}).filter(([, value]) => value !== undefined);
+  return controls ?? new Controls({ ...DEFAULT_OPTIONS, ...Object.fromEntries(said) });
 }
 
 /** A request whose table may still want its schema. */

@@ -1,8 +1,9 @@
 /** What an operator, or a window of the day, can change while a migration runs. */
 
-import type { Observer, SettingChange, SettingValue } from './events.ts';
+import type { Observer, SettingChange } from './events.ts';
 import type { LoadLimits } from './load.ts';
 import type { MigrationOptions } from './options.ts';
+import { changesOf, checkSettings } from './settings.ts';
 import { Condition } from './tasks.ts';
 
 /** Options that take effect when they are changed while a migration runs; the others are read once, at its start. */
@@ -44,7 +45,9 @@ export class Controls {
   #limitsRevision = 0;
   #verificationsAsked = 0;
 
+  /** Throws BAD_USAGE for what no run could keep to. */
   constructor(options: MigrationOptions) {
+    checkSettings(options);
     this.#options = { ...options };
   }
 
@@ -121,12 +124,13 @@ export class Controls {
     this.#changed.notify();
   }
 
-  /** Takes effect with the next chunk, flush, sample or attempt. `by` is for the event. */
+  /** Takes effect with the next chunk, flush, sample or attempt, or throws BAD_USAGE as the constructor does. `by` is for the event. */
   change(changes: Partial<ChangeableOptions>, by: string): void {
-    const before = flatten(this.#options);
+    const [before, after] = [{ ...this.#options }, { ...this.#options, ...changes }];
+    checkSettings(after);
     Object.assign(this.#options, changes);
     if (changes.load !== undefined) this.#limitsRevision += 1;
-    this.#tell(differences(before, flatten(this.#options)), by);
+    this.#tell(changesOf(before, after), by);
   }
 
   /** Like `change`, after the server was asked: rejects with BAD_USAGE, and nothing has changed, where it does not know a limit. */
@@ -182,25 +186,6 @@ export class Controls {
     this.#observer({ kind, by, ...(who === undefined ? {} : { who }) });
     this.#changed.notify();
   }
-}
-
-/** Settings by their path, such as `cutover.lockTimeoutMs`. */
-type Settings = ReadonlyMap<string, SettingValue>;
-
-function flatten(options: object, path = ''): Settings {
-  return new Map(
-    Object.entries(options).flatMap(([key, value]: [string, unknown]): (readonly [string, SettingValue])[] => {
-      if (typeof value === 'object' && value !== null) return [...flatten(value, `${path}${key}.`)];
-      const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
-      return [[`${path}${key}`, isPlain ? value : null]];
-    }),
-  );
-}
-
-function differences(before: Settings, after: Settings): readonly SettingChange[] {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((name) => ({ name, before: before.get(name) ?? null, after: after.get(name) ?? null }))
-    .filter((change) => change.before !== change.after);
 }
 
 function firstOf(holds: ReadonlyMap<string, string>): Hold | null {

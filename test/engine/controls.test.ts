@@ -79,3 +79,24 @@ test('a limit on the load is changed once the server has said that it knows it, 
     { kind: 'options-changed', by: 'bo', changes: [{ name: 'load.query', before: null, after: 'SELECT 0' }] },
   ]);
 });
+
+test('a setting that no run could keep to is refused, at the start and as a change, and nothing has changed then', () => {
+  const { cutover, load } = DEFAULT_OPTIONS;
+  const refused = [
+    [{ copyWorkers: 0 }, 'copyWorkers must be a whole number, 1 or more; it is 0'],
+    [{ chunkRowsMax: 1.5 }, 'chunkRowsMax must be a whole number, 1 or more; it is 1.5'],
+    [{ checkpointIntervalMs: Number.NaN }, 'checkpointIntervalMs must be a number, 0 or more; it is NaN'],
+    [{ niceRatio: -1 }, 'niceRatio must be a number, 0 or more; it is -1'],
+    [{ latency: { factor: 2, floorMs: -1 } }, 'latency.floorMs must be a number, 0 or more; it is -1'],
+    [{ cutover: { ...cutover, lockTimeoutMs: 0 } }, 'cutover.lockTimeoutMs must be a number above 0; it is 0'],
+    [{ load: { ...load, runningThreadsMax: 0 } }, 'load.runningThreadsMax must be a whole number, 1 or more; it is 0'],
+  ] as const;
+  const controls = new Controls({ ...DEFAULT_OPTIONS, niceRatio: 0.5, latency: null });
+  const before = { ...controls.options };
+  for (const [changes, message] of refused) {
+    const error = new MigrationError('BAD_USAGE', `The setting ${message}.`);
+    expect(() => new Controls({ ...DEFAULT_OPTIONS, ...changes })).toThrow(error);
+    expect(() => controls.change(changes, 'anna')).toThrow(error);
+  }
+  expect(controls.options).toEqual(before);
+});

@@ -19,6 +19,12 @@ describe('the library', () => {
     await expect(planMigration({ ...change, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
+  test('refuses a pace that no run could keep to before it connects, and takes what is undefined for not said', async () => {
+    await expect(planMigration({ ...change, pace: { copyWorkers: 0 } })).rejects.toMatchObject({ code: 'BAD_USAGE' });
+    const pace = { copyWorkers: undefined } as object;
+    await expect(planMigration({ ...change, pace })).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  });
+
   test('refuses a family of one table before it connects, and lets go of the signal', async () => {
     const { signal } = new AbortController();
     for (const call of [migrateFamily, planFamily]) {

@@ -1,0 +1,61 @@
+/** Settings by their path, such as `cutover.lockTimeoutMs`: which values a run can keep to, and what a change of them changes. */
+
+import { MigrationError } from './errors.ts';
+import type { SettingChange, SettingValue } from './events.ts';
+import { DEFAULT_OPTIONS, type MigrationOptions } from './options.ts';
+
+type Settings = ReadonlyMap<string, SettingValue>;
+
+/** Counts of something without which nothing would ever be done. */
+const COUNTS: ReadonlySet<string> = new Set([
+  'copyWorkers',
+  'applyWorkers',
+  'chunkRowsMax',
+  'chunkRowsFirst',
+  'pendingKeysMax',
+  'load.runningThreadsMax',
+  'cutover.attemptsMax',
+]);
+
+/** To a server a time limit of 0 may be none: an attempt of the cutover would keep writers waiting for as long as it takes. */
+const LIMITS: ReadonlySet<string> = new Set(['fenceTimeoutMs', 'cutover.lockTimeoutMs', 'cutover.holdTimeoutMs']);
+
+/** Numbers that may be null. */
+const OPTIONAL: ReadonlySet<string> = new Set(['niceRatio', 'load.retainedLogBytesMax']);
+
+/** Throws BAD_USAGE for a number that no run could keep to. The command line has narrower bounds, which its help tells. */
+export function checkSettings(options: MigrationOptions): void {
+  const settings = flatten(options);
+  for (const [name, usual] of flatten(DEFAULT_OPTIONS)) {
+    const value = settings.get(name) ?? null;
+    const isOptional = OPTIONAL.has(name) || (options.latency === null && name.startsWith('latency.'));
+    if (isOptional ? value === null : typeof usual !== 'number') continue;
+    const [is, must] = boundOf(name);
+    if (typeof value === 'number' && is(value)) continue;
+    throw new MigrationError('BAD_USAGE', `The setting ${name} must be ${must}; it is ${String(value)}.`);
+  }
+}
+
+/** What differs. */
+export function changesOf(before: MigrationOptions, after: MigrationOptions): readonly SettingChange[] {
+  const [old, present] = [flatten(before), flatten(after)];
+  return [...new Set([...old.keys(), ...present.keys()])]
+    .map((name) => ({ name, before: old.get(name) ?? null, after: present.get(name) ?? null }))
+    .filter((change) => change.before !== change.after);
+}
+
+function boundOf(name: string): readonly [(value: number) => boolean, string] {
+  if (COUNTS.has(name)) return [(value) => Number.isInteger(value) && value >= 1, 'a whole number, 1 or more'];
+  if (LIMITS.has(name)) return [(value) => Number.isFinite(value) && value > 0, 'a number above 0'];
+  return [(value) => Number.isFinite(value) && value >= 0, 'a number, 0 or more'];
+}
+
+function flatten(options: object, path = ''): Settings {
+  return new Map(
+    Object.entries(options).flatMap(([key, value]: [string, unknown]): (readonly [string, SettingValue])[] => {
+      if (typeof value === 'object' && value !== null) return [...flatten(value, `${path}${key}.`)];
+      const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+      return [[`${path}${key}`, isPlain ? value : null]];
+    }),
+  );
+}
