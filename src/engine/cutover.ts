@@ -50,11 +50,7 @@ export class CutoverRunner {
   /** Resolves once the swap has happened, with the time that writers were blocked. */
   async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
     for (let attempt = 1; ; attempt++) {
-      await this.#parts.meet('cutover', signal);
-      await this.#awaitRelease(signal);
-      await this.#prepare(signal);
-      await this.#awaitSmallLag(signal);
-      await this.#parts.meet('attempt', signal);
+      await this.#awaitReadiness(signal);
       const { attemptsMax, lockTimeoutMs } = this.#limits;
       await onAttempt();
       this.#context.observer({ kind: 'cutover-attempt', attempt, lockTimeoutMs });
@@ -74,6 +70,18 @@ export class CutoverRunner {
 
   get #limits(): CutoverLimits {
     return this.#controls.options.cutover;
+  }
+
+  /** The lag, and other tables, may take long, so who has come to hold the cutover meanwhile is asked once more when all is ready. */
+  async #awaitReadiness(signal: AbortSignal): Promise<void> {
+    const { meet, isVerificationAsked } = this.#parts;
+    const isReady = (): boolean => this.#controls.cutoverHeldBy === null && !isVerificationAsked();
+    do {
+      await meet('cutover', signal);
+      await this.#awaitRelease(signal);
+      await this.#prepare(signal);
+      await this.#awaitSmallLag(signal);
+    } while (!(await meet('attempt', signal, isReady)));
   }
 
   /** Until nobody holds the cutover and everything is compared that was asked for. */

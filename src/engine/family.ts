@@ -13,10 +13,11 @@ export interface Seat {
   /** In place of `Cutover.attempt`: waits for the drains of all. A signal that aborts meanwhile ends the whole family. */
   attempt: Cutover['attempt'];
   /**
-   * Resolves when all members have come to this place. Rejects with SWAP_UNKNOWN when all have come somewhere and not to the same
-   * place: some have swapped, others have not.
+   * Resolves when all members have come to this place, with whether all of them are ready there: for all the same, as of the moment
+   * in which the last has come. Rejects with SWAP_UNKNOWN when all have come somewhere and not to the same place: some have swapped,
+   * others have not.
    */
-  meet(place: MeetingPlace, signal: AbortSignal): Promise<void>;
+  meet(place: MeetingPlace, signal: AbortSignal, isReady?: () => boolean): Promise<boolean>;
   /** Heavy work, of one member at a time. */
   inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>;
   /** The tables that this member waits for now, as `schema.table`. */
@@ -30,7 +31,7 @@ export function seatFamily(plans: readonly Plan[], claim: Pick<FamilyClaim, 'att
   const cutover = new JointCutover(plans.length, claim, end);
   return plans.map((_, member) => ({
     attempt: (options, drain, signal) => cutover.attempt(member, { options, drain }, signal),
-    meet: (place, signal) => rendezvous.meet(member, place, signal),
+    meet: (place, signal, isReady) => rendezvous.meet(member, { place, isReady }, signal),
     inTurn: (work, signal) => turns.take(member, work, signal),
     get waitingFor() {
       const awaited = [turns, rendezvous, cutover].flatMap((wait) => wait.awaitedBy(member));
@@ -70,31 +71,46 @@ class Turns implements Wait {
   }
 }
 
+/** Where a member has come to. */
+interface Coming {
+  readonly place: MeetingPlace;
+  readonly isReady: (() => boolean) | undefined;
+}
+
+interface Meeting {
+  readonly come: Map<number, Coming>;
+  readonly changed: Condition;
+  /** Null until all have come. */
+  areReady: boolean | null;
+}
+
 /** The members wait for each other, as often as they like. */
 class Rendezvous implements Wait {
   readonly #plans: readonly Plan[];
-  #meeting = { places: new Map<number, MeetingPlace>(), changed: new Condition() };
+  #next = newMeeting();
 
   constructor(plans: readonly Plan[]) {
     this.#plans = plans;
   }
 
   /** Whoever leaves a meeting leaves the family: nobody is crossed out, as the others are to end too. */
-  async meet(member: number, place: MeetingPlace, signal: AbortSignal): Promise<void> {
+  async meet(member: number, coming: Coming, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
-    if (place !== 'settlement' && !this.#isWhole) throw this.#tornError();
-    const meeting = this.#meeting;
-    meeting.places.set(member, place);
-    if (meeting.places.size === this.#plans.length) {
-      this.#meeting = { places: new Map(), changed: new Condition() };
+    if (coming.place !== 'settlement' && !this.#isWhole) throw this.#tornError();
+    const meeting = this.#next;
+    meeting.come.set(member, coming);
+    if (meeting.come.size === this.#plans.length) {
+      this.#next = newMeeting();
+      meeting.areReady = [...meeting.come.values()].every(({ isReady }) => isReady?.() ?? true);
       meeting.changed.notify();
     }
-    while (meeting.places.size < this.#plans.length) await meeting.changed.changed(signal);
-    if ([...meeting.places.values()].some((other) => other !== place)) throw this.#tornError();
+    while (meeting.areReady === null) await meeting.changed.changed(signal);
+    if ([...meeting.come.values()].some(({ place }) => place !== coming.place)) throw this.#tornError();
+    return meeting.areReady;
   }
 
   awaitedBy(member: number): readonly number[] {
-    return absent(member, this.#meeting.places, this.#plans.length);
+    return absent(member, this.#next.come, this.#plans.length);
   }
 
   /** Members that are missing are done already, so that the others must have swapped too. */
@@ -109,6 +125,10 @@ class Rendezvous implements Wait {
       `Of ${tables.join(', ')}, which are only swapped together, some have swapped and others have not. Look at all of them, and at what is in the place of their shadows, before doing anything.`,
     );
   }
+}
+
+function newMeeting(): Meeting {
+  return { come: new Map(), changed: new Condition(), areReady: null };
 }
 
 interface Brought {

@@ -45,7 +45,7 @@ export interface MigrationRun {
 
 /** A table of its own waits for nobody. */
 const ALONE: Omit<Seat, 'attempt'> = {
-  meet: async () => undefined,
+  meet: async (_place, _signal, isReady) => isReady?.() ?? true,
   inTurn: (work) => work(),
   waitingFor: [],
 };

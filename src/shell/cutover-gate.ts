@@ -26,14 +26,14 @@ export class CutoverGate {
     this.#check = check;
     this.#clock = clock;
     this.#members = members;
-    this.#hold('before-cutover has not passed yet');
+    this.#close();
   }
 
   /** To be told of every event, synchronously. `member`: which of the tables it is about. */
   observe(event: MigrationEvent, member = ''): void {
-    if (event.kind === 'cutover-awaited') this.#ready.add(member);
+    if (event.kind === 'cutover-awaited') this.#await(member);
     if (event.kind === 'cutover-attempt') this.#ready.delete(member);
-    if (event.kind === 'cutover-failed') this.#hold('before-cutover has not passed yet');
+    if (event.kind === 'cutover-failed') this.#close();
     this.#changed.notify();
   }
 
@@ -55,6 +55,19 @@ export class CutoverGate {
   get #isTime(): boolean {
     const holds = this.#controls.cutoverHolds;
     return this.#ready.size >= this.#members() && holds.length === 1 && holds[0]?.by === HOLDER;
+  }
+
+  /** Who holds after the check has passed may do so for days: then it is made anew. */
+  #await(member: string): void {
+    if (!this.#controls.cutoverHolds.some(({ by }) => by === HOLDER)) {
+      this.#ready.clear();
+      this.#close();
+    }
+    this.#ready.add(member);
+  }
+
+  #close(): void {
+    this.#hold('before-cutover has not passed yet');
   }
 
   #hold(reason: string): void {

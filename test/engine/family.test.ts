@@ -104,6 +104,18 @@ describe('members of a family', () => {
     }
   });
 
+  test('are told the same of whether all are ready, as of the moment in which the last has come', async () => {
+    const { first, second, alive } = family(async () => SWAPPED);
+    for (const isReady of [false, true]) {
+      let isSo = !isReady;
+      const waiting = first.meet('attempt', alive, () => isSo);
+      isSo = isReady;
+      const both = Promise.all([waiting, second.meet('attempt', alive)]);
+      isSo = !isReady;
+      expect(await both).toEqual([isReady, isReady]);
+    }
+  });
+
   test('know whom they wait for: whoever works hard, has not come yet, or has not brought its drain', async () => {
     const { first, second, alive } = family(async () => SWAPPED);
     let finish = (): void => undefined;

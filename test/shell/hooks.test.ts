@@ -164,6 +164,19 @@ describe('the gate before the cutover', () => {
     await stop();
   });
 
+  test('closes again when somebody has come to hold after its check has passed, and before an attempt was made', async () => {
+    const { controls, gate, state, awaited, stop } = openGate();
+    awaited();
+    await settle();
+    controls.holdCutover('operator', 'not now');
+    gate.observe({ kind: 'cutover-awaited', by: 'operator', reason: 'not now' });
+    controls.releaseCutover('operator');
+    expect(controls.cutoverHeldBy).toEqual({ by: 'hook', reason: 'before-cutover has not passed yet' });
+    await settle();
+    expect([state.checks, controls.cutoverHeldBy]).toEqual([2, null]);
+    await stop();
+  });
+
   test('stays closed while its check fails, with the reason, and tries again', async () => {
     const { clock, controls, state, awaited, stop } = openGate();
     state.failure = 'a backup runs';

@@ -2,6 +2,7 @@
 
 import { Controls } from '../../src/engine/controls.ts';
 import { asMigrationError, type ErrorCode, MigrationError } from '../../src/engine/errors.ts';
+import type { MigrationEvent } from '../../src/engine/events.ts';
 import { runFamily } from '../../src/engine/family-run.ts';
 import type { MigrationId, Phase } from '../../src/engine/model.ts';
 import { Chance } from './chance.ts';
@@ -9,6 +10,7 @@ import { simulatedPlan } from './database.ts';
 import { engineOptions } from './engine-options.ts';
 import { claimFamily, type FamilyTable } from './family-claim.ts';
 import { Judge } from './judge.ts';
+import { Operator } from './operator.ts';
 import { SimulatedProcess } from './process.ts';
 import { KeyOrder } from './rows.ts';
 import type { Scenario } from './scenario.ts';
@@ -122,6 +124,12 @@ export class FamilySimulation {
     await using claim = await claimFamily(tables, process, signal);
     const controls = new Controls(engineOptions(this.#scenario));
     controls.holdCutover('operator', 'not yet');
+    const operator = new Operator({
+      ...{ world: this.world, scenario: this.#scenario, process, controls },
+      chance: new Chance(this.#scenario.seed, `operator ${process.number}`),
+      violate: (rule) => this.#violate(rule),
+    });
+    if (this.#scenario.isSteered) operator.start();
     const told: Record<string, number> = {};
     const release = (): void => controls.releaseCutover('operator');
     const runs = claim.members.map((member, place) => {
@@ -129,13 +137,14 @@ export class FamilySimulation {
       if (table === undefined) throw new Error('a claim has a table');
       return {
         ...{ plan: table.plan, claim: member, clock, controls, signals: [] },
-        observer: (event: { readonly kind: string; readonly phase?: Phase }) => {
+        observer: (event: MigrationEvent) => {
           if (event.kind !== 'progress')
             this.world.note(() => `p${process.number} ${table.plan.id} says ${JSON.stringify(event)}`);
+          if (this.#scenario.isSteered) operator.observe(event, table.plan.id);
           if (event.kind === 'phase-entered' && process === this.#process) this.#notePhase(event.phase);
-          told[event.kind] = (told[event.kind] ?? 0) + 1;
+          if (!('by' in event) || event.by === 'operator') told[event.kind] = (told[event.kind] ?? 0) + 1;
           const isAsking = this.#scenario.verifiesAgain && controls.verificationsAsked === 0;
-          if (isAsking && event.phase === 'await-cutover') controls.verifyAgain('operator');
+          if (isAsking && event.kind === 'phase-entered' && event.phase === 'await-cutover') controls.verifyAgain('operator');
           if (event.kind === 'cutover-awaited') this.world.reach(process, this.#scenario.hangMs, 'operator releases', release);
         },
       };

@@ -455,6 +455,13 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 100,
   },
   {
+    code: 'HL',
+    what: 'An attempt of the swap begins although it was held while the backlog was waited for.',
+    source: [{ file: 'cutover.ts', find: "await meet('attempt', signal, isReady)", replace: "await meet('attempt', signal)" }],
+    bias: { ...NO_FAULTS, isSteered: true, hasBadRows: false },
+    seedsMax: 300,
+  },
+  {
     code: 'FW',
     what: 'A run that ends for another reason still writes its farewell when the claim is lost meanwhile.',
     source: [{ file: 'farewell.ts', find: 'farewell, lost)', replace: 'farewell, new AbortController().signal)' }],

@@ -10,6 +10,7 @@ import { SimulatedDatabase, simulatedPlan } from './database.ts';
 import { engineOptions } from './engine-options.ts';
 import { FamilySimulation } from './family-simulation.ts';
 import { Judge, Violation } from './judge.ts';
+import { Operator } from './operator.ts';
 import { SimulatedProcess } from './process.ts';
 import { KeyOrder, keyNumber, type Row } from './rows.ts';
 import { type Scenario, scenarioOf } from './scenario.ts';
@@ -222,8 +223,15 @@ class Simulation {
     const purpose = this.#server.record === null ? 'start' : 'resume';
     await using claim = await database.claim(this.#plan, purpose, signal);
     const controls = new Controls(engineOptions(this.#scenario));
+    const operator = new Operator({
+      ...{ world: this.world, scenario: this.#scenario, process, controls },
+      chance: new Chance(this.#scenario.seed, `operator ${process.number}`),
+      violate: (rule) => this.#judge.violate(rule, ''),
+    });
+    if (this.#scenario.isSteered) operator.start();
     const observer = (event: MigrationEvent): void => {
       this.#observe(process, event);
+      if (this.#scenario.isSteered) operator.observe(event, '');
       if (event.kind === 'phase-entered' && process === this.#process) this.#verifyAgain(event.phase, controls);
     };
     try {

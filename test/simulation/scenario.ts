@@ -125,6 +125,8 @@ export interface Scenario {
   readonly isVerifying: boolean;
   /** Whether the operator asks for all rows to be compared once more when the swap is at hand, in each run. */
   readonly verifiesAgain: boolean;
+  /** Whether an operator steers the runs. */
+  readonly isSteered: boolean;
   readonly flushIntervalMs: number;
   /** After so long without a change the table counts as not written. */
   readonly quietAfterMs: number;
@@ -156,6 +158,7 @@ export function scenarioOf(seed: number, bias: Partial<Scenario>): Scenario {
     changesInPlace: new Chance(seed, 'in place').hits(0.5),
     ...finishingOf(new Chance(seed, 'finishing')),
     verifiesAgain: new Chance(seed, 'verifies again').hits(0.15),
+    isSteered: new Chance(seed, 'steered').hits(0.2),
     ...bias,
   };
   return {

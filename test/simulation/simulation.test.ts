@@ -55,6 +55,7 @@ describe('the simulation', () => {
       'inserts collided',
       'interrupt',
       'lost connections',
+      'operator: hold',
       'outlived their process',
       'ranges compared while the shadow was finished',
       'ranges differed',

@@ -30,6 +30,11 @@ export const VARIANTS: readonly Variant[] = [
     bias: { tables: 2, lostSwaps: 0.3, lockTimeouts: 0.3, thingsToSettle: 1 },
   },
   {
+    code: 'NS',
+    what: 'two tables that are swapped together, and an operator who steers',
+    bias: { tables: 2, isSteered: true },
+  },
+  {
     code: 'NP',
     what: 'something to prepare before each attempt of the swap',
     bias: { hasPreparation: true, lockTimeouts: 0.5, lostSwaps: 0.5, transientFaults: 0.1 },
