@@ -187,7 +187,7 @@ class Migration {
   readonly #chunker: Chunker;
   readonly #copier: RowCopier;
   readonly #verifier: Verifier;
-  /** How many of those that the operator asked for were begun. */
+  /** How many of those that the operator asked for were begun, or are served by one that was. */
   #verifications = 0;
   readonly #lagMeter: LagMeter;
   readonly #checkpointer: Checkpointer;
@@ -351,14 +351,21 @@ class Migration {
   }
 
   async #verify(signal: AbortSignal): Promise<void> {
-    this.#verifications = this.#run.controls.verificationsAsked;
+    this.#compareAllAsked();
     await (this.#run.seat ?? ALONE).inTurn(() => this.#verifier.run(signal), signal);
     await this.#advance('verify', 'await-cutover', signal);
   }
 
+  /** What was compared before it was asked for, by this run or one before it, counts no more. */
+  #compareAllAsked(): void {
+    const { verificationsAsked } = this.#run.controls;
+    if (this.#verifications < verificationsAsked) this.#verifier.restart();
+    this.#verifications = verificationsAsked;
+  }
+
   /** In one tick with the phase, so that a resume compares all of it, too. */
   async #verifyAgain(signal: AbortSignal): Promise<void> {
-    this.#verifier.restart();
+    this.#compareAllAsked();
     await this.#advance('await-cutover', 'verify', signal);
     await this.#verify(signal);
   }
@@ -401,6 +408,7 @@ class Migration {
     const mayCompare = (): boolean => !state.isFinished && !this.#receiver.isTableWritten;
     const compare = (inner: AbortSignal): Promise<void> => this.#verifier.run(inner, mayCompare);
     const isComparing = claim.pair.isFinishedWhileCompared && controls.options.isVerifying && mayCompare();
+    if (isComparing) this.#compareAllAsked();
     await runTogether(isComparing ? [finish, compare] : [finish], signal);
   }
 

@@ -455,6 +455,24 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 100,
   },
   {
+    code: 'VR',
+    what: 'Rows that a predecessor compared count as compared, although the operator asks for all of them in the run that goes on.',
+    source: [
+      {
+        file: 'migration.ts',
+        find: 'this.#compareAllAsked();\n    await (this',
+        replace: 'this.#verifications = this.#run.controls.verificationsAsked;\n    await (this',
+      },
+    ],
+    bias: {
+      ...NO_FAULTS,
+      ...{ isVerifying: true, verifiesAgain: true, plantedRow: 'altered', hasBadRows: false },
+      ...{ keysMax: 14, rowsAtStart: 12, chunkRows: 1, copyWorkers: 1, quietAfterMs: 1000 },
+      ...{ endings: ['interrupt'], endingPhases: ['verify'], endingAfterSteps: [30] },
+    },
+    seedsMax: 300,
+  },
+  {
     code: 'HL',
     what: 'An attempt of the swap begins although it was held while the backlog was waited for.',
     source: [{ file: 'cutover.ts', find: "await meet('attempt', signal, isReady)", replace: "await meet('attempt', signal)" }],

@@ -233,6 +233,7 @@ class Simulation {
       this.#observe(process, event);
       if (this.#scenario.isSteered) operator.observe(event, '');
       if (event.kind === 'phase-entered' && process === this.#process) this.#verifyAgain(event.phase, controls);
+      if (event.kind === 'resumed' && process === this.#process) this.#verifyAfterResume(event.phase, controls);
     };
     try {
       await runMigration({ plan: this.#plan, claim, clock, controls, signals: [], observer }, signal);
@@ -291,6 +292,13 @@ class Simulation {
       this.world.count('verified again');
       this.#spoilRow();
     } else if (phase === 'await-cutover' && !isAsked) controls.verifyAgain('operator');
+  }
+
+  /** Of what a predecessor compared nothing counts then. Whoever dies before that is durable is followed by one that asks, too. */
+  #verifyAfterResume(phase: Phase, controls: Controls): void {
+    if (!this.#scenario.verifiesAgain || phase !== 'verify') return;
+    controls.verifyAgain('operator');
+    this.#spoilRow();
   }
 
   /** Plants the row that verification must find. */
