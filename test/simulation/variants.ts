@@ -30,7 +30,7 @@ export const VARIANTS: readonly Variant[] = [
     bias: { tables: 2, lostSwaps: 0.3, lockTimeouts: 0.3, thingsToSettle: 1 },
   },
   {
-    code: 'NS',
+    code: 'NO',
     what: 'two tables that are swapped together, and an operator who steers',
     bias: { tables: 2, isSteered: true },
   },
