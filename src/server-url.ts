@@ -18,13 +18,7 @@ export interface ServerUrl {
 
 /** Rejects with BAD_USAGE, without repeating the URL, for it may hold a password. */
 export function parseServerUrl(text: string): ServerUrl {
-  if (!URL.canParse(text)) {
-    throw new MigrationError(
-      'BAD_USAGE',
-      'The URL cannot be read: it must look like mysql://user@host:3306/database or postgres://user@host:5432/database, with special characters written as %XX (@ is %40, # is %23, / is %2F).',
-    );
-  }
-  const url = new URL(text);
+  const url = readUrl(text);
   const adapter = adapterOf(url.protocol);
   if (url.hash !== '') {
     throw new MigrationError('BAD_USAGE', 'The URL has a # in it; in a user name or a password it is written as %23.');
@@ -38,6 +32,38 @@ export function parseServerUrl(text: string): ServerUrl {
   return { adapter, shown: url.href, password, database: database === '' ? null : database };
 }
 
+function readUrl(text: string): URL {
+  const url = withoutHost(text) ?? text;
+  if (URL.canParse(url)) return new URL(url);
+  const message = /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?[^@/?#]*,/i.test(text)
+    ? 'The URL names several hosts; only one can be named: the primary that has the table.'
+    : 'The URL cannot be read: it must look like mysql://user@host:3306/database or postgres://user@host:5432/database, with special characters written as %XX (@ is %40, # is %23, / is %2F).';
+  throw new MigrationError('BAD_USAGE', message);
+}
+
+/**
+ * PostgreSQL's own clients take a user or a port without a host, as in `postgres://app@/shop?host=/run/postgresql`; URLs as such have
+ * none. Then the same with parameters; null for any other.
+ */
+function withoutHost(text: string): string | null {
+  const parts = /^(postgres(?:ql)?:\/\/)(?:([^/?#:@]*)(?::([^/?#]*))?@)?(?::(\d*))?(\/[^?#]*)?(?:\?([^#]*))?(#.*)?$/i.exec(
+    text,
+  );
+  if (parts === null) return null;
+  const [, scheme = '', user, password, port, path = '/', query, hash = ''] = parts;
+  if ((user ?? port) === undefined) return null;
+  const given = Object.entries({ user, password, port }).flatMap(([name, value]) =>
+    value ? [`${name}=${parameterValue(value)}`] : [],
+  );
+  const parameters = [...given, ...(query ? [query] : [])].join('&');
+  return `${scheme}${path}${parameters === '' ? '' : '?'}${parameters}${hash}`;
+}
+
+/** In a parameter, other than before the host, a + is a blank and a & the end. */
+function parameterValue(part: string): string {
+  return part.replaceAll('+', '%2B').replaceAll('&', '%26');
+}
+
 /** The URL of a replica, with user, database and TLS settings of its primary's URL where it has none. */
 export function withLoginOf(replica: string, primary: string): string {
   const { shown, password } = parseServerUrl(replica);
@@ -46,7 +72,8 @@ export function withLoginOf(replica: string, primary: string): string {
   if (password !== null) url.password = password;
   if (/^\/?$/.test(url.pathname)) url.pathname = from.pathname;
   for (const [name, value] of from.searchParams) {
-    if (name.startsWith('ssl') && !url.searchParams.has(name)) url.searchParams.set(name, value);
+    const isLogin = name.startsWith('ssl') || (name === 'user' && url.username === '');
+    if (isLogin && !url.searchParams.has(name)) url.searchParams.set(name, value);
   }
   return url.href;
 }

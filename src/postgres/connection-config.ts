@@ -88,8 +88,9 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const variable = (name: string): string | null => orNull(defaults.environment[name] ?? '');
   const parameter = (name: Parameter): string | null => given.get(name) ?? variable(parameters[name]);
   const host = orNull(hostOf(parsed)) ?? parameter('host');
-  if (host === null && variable('PGSERVICE') !== null) {
-    throw badUsage('PGSERVICE is not read here; name the server in the URL, or in PGHOST.');
+  const unread = ['PGSERVICE', 'PGHOSTADDR'].find((name) => variable(name) !== null);
+  if (host === null && unread !== undefined) {
+    throw badUsage(`${unread} is not read here; name the server in the URL, or in PGHOST.`);
   }
   if (host?.includes(',')) throw badUsage('Only one host can be named: the primary that has the table.');
   const port = wholeNumber('port', orNull(parsed.port) ?? parameter('port') ?? '5432', 65_535);

@@ -64,6 +64,12 @@ describe('a connection', () => {
     await expect(config(url)).rejects.toMatchObject({ code: 'BAD_USAGE', message: expect.stringContaining(words) });
   });
 
+  test.each(['PGSERVICE', 'PGHOSTADDR'])('is refused where only %s would say which server it is to', async (name) => {
+    const environment = { [name]: '10.0.0.1' };
+    await expect(config('postgres:///d', { environment })).rejects.toThrow(`${name} is not read here`);
+    expect(await config('postgres://h/d', { environment })).toMatchObject({ host: 'h' });
+  });
+
   test('never repeats the URL in a message', async () => {
     await expect(config('postgres://me:topsecret@h:no/d')).rejects.not.toThrow('topsecret');
   });

@@ -74,6 +74,9 @@ describe('the URL of a server', () => {
     ['postgresql://db1:5433/my%20shop?sslmode=require', 'postgresql://db1:5433/my%20shop?sslmode=require', null, 'my shop'],
     ['postgres:///shop?host=/run/postgresql', 'postgres:///shop?host=/run/postgresql', null, 'shop'],
     ['postgres://', 'postgres://', null, null],
+    ['postgres://app@/shop?host=/run/postgresql', 'postgres:///shop?user=app&host=/run/postgresql', null, 'shop'],
+    ['postgresql://app:a+b%26@c@:5433/shop', 'postgresql:///shop?user=app&port=5433', 'a+b&@c', 'shop'],
+    ['postgres://app@?host=/run/postgresql', 'postgres:///?user=app&host=/run/postgresql', null, null],
   ])('%s is one of PostgreSQL and shown as %s', (text, shown, password, database) => {
     expect(parseServerUrl(text)).toEqual({ adapter: 'postgres', shown, password, database });
   });
@@ -81,6 +84,10 @@ describe('the URL of a server', () => {
   test.each([
     ['oracle://root@db1/shop', 'The URL begins with oracle: but must begin with mysql://, mariadb:// or postgres://.'],
     ['mysql://root@db1/shop#x', 'The URL has a # in it; in a user name or a password it is written as %23.'],
+    [
+      'postgres://app:a,b@h1:1,h2:2/shop',
+      'The URL names several hosts; only one can be named: the primary that has the table.',
+    ],
     ['mysql://root:100%@db1/shop', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.'],
   ])('%s is refused', (text, message) => {
     expect(() => parseServerUrl(text)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
@@ -89,6 +96,7 @@ describe('the URL of a server', () => {
   test.each([
     ['mysql://db2:3307', 'mysql://root@db1/shop?ssl-mode=required&socket=/s', 'mysql://root@db2:3307/shop?ssl-mode=required'],
     ['postgres://other:p%40ss@db2/x?sslmode=disable', 'postgres://app@db1/shop?sslmode=require&host=h', null],
+    ['postgres://db2', 'postgres:///shop?user=app&host=/run/postgresql', 'postgres://db2/shop?user=app'],
     ['postgres://db2?password=a%40b', 'postgres://app@db1/shop', 'postgres://app:a%40b@db2/shop'],
   ])('of the replica %s gets user, database and TLS from %s where it has none', (replica, primary, expected) => {
     expect(withLoginOf(replica, primary)).toBe(expected ?? replica);
