@@ -7,13 +7,17 @@ import type { Session } from './session.ts';
 /** Transaction ids that must be left; the server stops taking writes with 3 million left, and warns at 40. */
 const idsLeftMin = 100_000_000;
 
+/** Amazon RDS and Aurora let the members of this role replicate, and give the attribute to nobody. */
+const isReplicatorOnRds =
+  "EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_replication' AND pg_has_role(current_user, oid, 'MEMBER'))";
+
 /** For so many tables, each of which has a slot of its own. Needs no privilege. */
 export async function serverObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query(
     `SELECT current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS is_standby,
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
-      (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
+      (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) OR ${isReplicatorOnRds} AS can_replicate,
       has_database_privilege(current_database(), 'CREATE') AS can_create, has_database_privilege(current_database(), 'TEMPORARY') AS has_temporary, current_user AS username, current_database() AS database,
       current_setting('synchronous_standby_names') AS standbys, current_setting('session_replication_role') = 'replica' AS is_replica,
       (SELECT greatest(age(datfrozenxid), mxid_age(datminmxid)) FROM pg_database WHERE datname = current_database()) AS age`,

@@ -311,7 +311,9 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         ['MISSING_PRIVILEGE', `The role ${role} lacks the attribute REPLICATION.`],
         ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the database postgres.`],
       ]);
-      await schema.application.run(`ALTER ROLE ${role} REPLICATION; GRANT CREATE ON DATABASE postgres TO ${role}`);
+      await schema.application.run(
+        `CREATE ROLE rds_replication; GRANT rds_replication TO ${role}; GRANT CREATE ON DATABASE postgres TO ${role}`,
+      );
       const ofTable = [
         ['MISSING_PRIVILEGE', `The role ${role} is not the owner of ${schema.name}.t, nor a member of postgres.`],
         ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the schema ${schema.name}.`],
@@ -330,8 +332,10 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
       });
       await schema.application.run(grants);
       expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual(ofTable);
+      await schema.application.run(`DROP ROLE rds_replication; ALTER ROLE ${role} REPLICATION`);
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual(ofTable);
     } finally {
-      await schema.application.run(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+      await schema.application.run(`DROP ROLE IF EXISTS rds_replication; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
     }
   });
 
