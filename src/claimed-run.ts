@@ -18,7 +18,15 @@ export interface ClaimedRun {
 }
 
 /** Resolves with a result for each plan. The claims are held, and `onStart` is called, before anything is changed. */
-export async function run(
+export async function run(order: ClaimedRun, options: ControlledRun, signal: AbortSignal): Promise<readonly MigrationResult[]> {
+  try {
+    return await runClaimed(order, options, signal);
+  } catch (thrown) {
+    throw asMigrationError(thrown);
+  }
+}
+
+async function runClaimed(
   { database, plans, purpose }: ClaimedRun,
   options: ControlledRun,
   signal: AbortSignal,

@@ -271,6 +271,8 @@ export function causeText(thrown: unknown): string {
 /** Any thrown value as a MigrationError: what is not one already is a fault of ours. */
 export function asMigrationError(thrown: unknown): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
+  // What failed to be released afterwards, of a server that is gone for instance, tells less.
+  if (thrown instanceof Error && 'suppressed' in thrown) return asMigrationError(thrown.suppressed);
   return new MigrationError('INTERNAL', `An unexpected error ended the run: ${messageOf(thrown)}`, { cause: thrown });
 }
 

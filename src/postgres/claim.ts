@@ -29,7 +29,7 @@ import {
 } from '../sessions/claims.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
-import type { Server } from './server.ts';
+import { refuseStandby, type Server } from './server.ts';
 import { heldLock, isSession, type LockKey } from './session-ender.ts';
 import type { OwnedSession, Row, Session } from './session.ts';
 
@@ -56,13 +56,15 @@ const lookMs = 1_000;
 
 /**
  * Takes the claim, and resolves after every session of an earlier holder has been ended and seen gone. The bookkeeping must
- * exist. Rejects with TABLE_CLAIMED, naming the holder, if a live run has it; a dead one is waited for (about 20 s at most).
+ * exist. Rejects with TABLE_CLAIMED, naming the holder, if a live run has it; a dead one is waited for (about 20 s at most). On a standby
+ * with an obstacle.
  */
 export async function takeClaim(
   server: Server,
   what: { readonly table: TableName; readonly migration: MigrationId },
   signal: AbortSignal,
 ): Promise<Claim> {
+  refuseStandby(server);
   const name = claimName(what.table);
   const session = await openClaimSession(server, signal);
   try {

@@ -11,7 +11,7 @@ import { ourNames } from './native-recipes.ts';
 import { findSteps } from './native-search.ts';
 import { runStep } from './native-step.ts';
 import { readSource } from './planning-facts.ts';
-import type { Server } from './server.ts';
+import { refuseStandby, type Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
 import { beginTrial } from './transaction.ts';
@@ -25,6 +25,7 @@ export function createNativeChange(server: Server): Pick<NativeChange, 'find' | 
 }
 
 async function findNative(server: Server, request: MigrationRequest, signal: AbortSignal): Promise<NativePlan | NoNativeWay> {
+  refuseStandby(server);
   await using session = await server.openSession({}, signal);
   const source = await readSource(session, request.table, signal);
   if ('code' in source) throw new PlanRefusedError([source]);

@@ -14,7 +14,7 @@ const isReplicatorOnRds =
 /** For so many tables, each of which has a slot of its own. Needs no privilege. */
 export async function serverObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query(
-    `SELECT current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS is_standby,
+    `SELECT current_setting('wal_level') AS wal_level,
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) OR ${isReplicatorOnRds} AS can_replicate,
@@ -28,7 +28,6 @@ export async function serverObstacles(session: Session, tables: number, signal: 
     if (is) found.push({ code, message });
   };
   const { wal_level: walLevel, username, database } = row ?? {};
-  refuse(row?.['is_standby'] === 't', 'NOT_A_SOURCE', 'The server is a standby.');
   refuse(
     row?.['standbys']?.includes('*') === true,
     'SYNCHRONOUS_STANDBY',

@@ -11,7 +11,7 @@ import { newSegmentNotes } from './new-segments.ts';
 import { tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
-import type { Server } from './server.ts';
+import { refuseStandby, type Server } from './server.ts';
 import { plainSchema } from './shadow.ts';
 import { planHash } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -35,6 +35,7 @@ export async function makePlan(
   options: PlannerOptions,
   signal: AbortSignal,
 ): Promise<Plan> {
+  refuseStandby(server);
   await using session = await server.openSession({}, signal);
   const learned = await learnFacts(session, request, signal);
   if ('obstacles' in learned) {

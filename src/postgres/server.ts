@@ -1,6 +1,7 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
 import { MigrationError } from '../engine/errors.ts';
+import { PlanRefusedError } from '../engine/obstacles.ts';
 import { runAtOnce } from '../sessions/connection-driver.ts';
 import { connect } from './connection.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
@@ -15,6 +16,8 @@ export interface Server extends AsyncDisposable {
   /** With TLS or without, as the first connection found it: what was preferred is decided here. */
   readonly config: ConnectionConfig;
   readonly flavour: Flavour;
+  /** Whether it follows another, as it was when it was connected to. */
+  readonly isStandby: boolean;
   /** Schemas in which this user finds names without one; our sessions do not search them. */
   readonly searchPath: readonly string[];
   /** How this user's sessions read and write values where ours are set otherwise. */
@@ -29,11 +32,12 @@ export interface Server extends AsyncDisposable {
 
 /** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openServer(asked: ConnectionConfig, signal: AbortSignal): Promise<Server> {
-  const { config, flavour, searchPath, conversionSettings } = await look(asked, signal);
+  const { config, flavour, isStandby, searchPath, conversionSettings } = await look(asked, signal);
   const ender = createSessionEnder(config);
   const server: Server = {
     config,
     flavour,
+    isStandby,
     searchPath,
     conversionSettings,
     ender,
@@ -55,7 +59,13 @@ export async function openServerAt(url: string, defaults: ConnectionDefaults, si
   return openServer(await connectionConfig(url, defaults), signal);
 }
 
-type Seen = Pick<Server, 'config' | 'flavour' | 'searchPath' | 'conversionSettings'>;
+/** Rejects with an obstacle where nothing can be written. Others tell of that in their own words, which say no way out. */
+export function refuseStandby({ isStandby, config }: Pick<Server, 'isStandby' | 'config'>): void {
+  if (!isStandby) return;
+  throw new PlanRefusedError([{ code: 'NOT_A_SOURCE', message: `The server ${describeServer(config)} is a standby.` }]);
+}
+
+type Seen = Pick<Server, 'config' | 'flavour' | 'isStandby' | 'searchPath' | 'conversionSettings'>;
 
 async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen> {
   try {
@@ -65,6 +75,7 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
         connection,
         `SELECT pg_catalog.current_setting('server_version') AS version,
            pg_catalog.current_setting('server_version_num') AS number, pg_catalog.pg_backend_pid() AS pid,
+           pg_catalog.pg_is_in_recovery() AS standby,
            pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas,
            pg_catalog.current_setting('intervalstyle') AS intervals, pg_catalog.current_setting('lc_monetary') AS money`,
         config.connectTimeoutMs,
@@ -80,7 +91,8 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
       const flavour = flavourOf(row?.['version'] ?? '', Number(row?.['number']));
       const searchPath = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
       const conversionSettings = { searchPath, intervalStyle: row?.['intervals'] ?? '', lcMonetary: row?.['money'] ?? '' };
-      return { config: { ...config, ssl, isTlsOptional: false }, flavour, searchPath, conversionSettings };
+      const isStandby = row?.['standby'] === 't';
+      return { config: { ...config, ssl, isTlsOptional: false }, flavour, isStandby, searchPath, conversionSettings };
     } finally {
       await connection.end(closeLimitMs);
     }

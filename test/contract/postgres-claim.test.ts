@@ -5,6 +5,7 @@ import type { MigrationId, TableName } from '../../src/engine/model.ts';
 import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { claimName, findClaimHolder, takeClaim } from '../../src/postgres/claim.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
+import { openDatabase } from '../../src/postgres/database.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { startServer } from '../support/servers.ts';
@@ -13,6 +14,7 @@ import { describeSideBySide } from '../support/side-by-side.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 
 const migration = 'm1' as MigrationId;
+const login = { password: null, defaultsFile: null, home: null, environment: {} };
 
 describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (name) => {
   const url = sharedServer(name);
@@ -151,7 +153,7 @@ describe('the claim', () => {
     expect(claim.lost.aborted).toBe(false);
   });
 
-  test('is lost when a standby took over, although nobody else has taken it', async () => {
+  test('is refused on a standby, and lost when one took over, although nobody else has taken it', async () => {
     await using source = await startServer({ flavour: 'postgres', version: 15 });
     {
       await using server = await openPostgres(source.url);
@@ -165,6 +167,17 @@ describe('the claim', () => {
     const claim = await takeClaim(far, { table: tableOf('app'), migration }, never);
     await using application = await openPostgresApplication(standby.url);
     await expect.poll(() => application.run('SELECT token FROM tableshift.claims')).toHaveLength(1);
+    await using following = await openPostgres(standby.url);
+    await using follower = await openDatabase(standby.url, login, never);
+    const request = { table: tableOf('app'), clauses: 'ADD a int', options: { deferIndexes: 'auto', key: null } } as const;
+    const tries = [
+      takeClaim(following, { table: tableOf('app'), migration }, never),
+      follower.plan(request, never),
+      Promise.resolve(follower.native?.find(request, never)),
+    ];
+    for (const refused of tries) {
+      await expect(refused).rejects.toMatchObject({ code: 'OBSTACLE', obstacles: [{ code: 'NOT_A_SOURCE' }] });
+    }
     await source.kill9();
     await application.run('SELECT pg_promote()');
     proxy.redirect(standby.url);
