@@ -3,6 +3,7 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Clock, OnReconnect } from '../engine/ports.ts';
 import { pauseAfter } from '../engine/retry.ts';
+import { RECONNECT_PAUSES } from '../sessions/pause.ts';
 import { openDump, type Dump, type DumpRequest } from './binlog-connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import type { LogPlace } from './position.ts';
@@ -36,7 +37,6 @@ export interface FeedReceiver {
   readonly failed: (error: MigrationError) => void;
 }
 
-const RECONNECT_PAUSES = { pauseFirstMs: 250, pauseMaxMs: 10_000 };
 /** A connection that lasted this long had nothing wrong with it either. */
 const STEADY_MS = 30_000;
 const SILENT_HEARTBEATS_MAX = 3;

@@ -13,6 +13,7 @@
 import { asMigrationError, type MigrationError } from '../engine/errors.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, Clock, OnReconnect } from '../engine/ports.ts';
+import { RECONNECTS_MAX } from '../sessions/pause.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
 import { BatchQueue, type BatchLimits } from './binlog-batches.ts';
 import { checkDistantWrites } from './binlog-distant-write.ts';
@@ -59,8 +60,7 @@ const defaultLimits: StreamLimits = {
   changesMax: 5_000,
   bytesMax: 8 * 1024 * 1024,
   heartbeatMs: 5_000,
-  // With delays that double from a quarter of a second to ten seconds: about two minutes, enough for a server to restart.
-  reconnectsMax: 20,
+  reconnectsMax: RECONNECTS_MAX,
   writeTimeoutSeconds: 28_800,
   visibilityTimeoutMs: 60_000,
 };

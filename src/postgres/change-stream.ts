@@ -4,13 +4,14 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { Fence, Position } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, OnReconnect } from '../engine/ports.ts';
+import { pauseAfter } from '../engine/retry.ts';
 import { Condition } from '../engine/tasks.ts';
-import { hasPassed } from '../sessions/pause.ts';
+import { hasPassed, RECONNECT_PAUSES, RECONNECTS_MAX } from '../sessions/pause.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { BatchCollector, type BatchScope } from './change-batches.ts';
 import { parseMessage } from './pgoutput.ts';
 import { type Lsn, lsnOf, parseLsn, positionAt } from './position.ts';
@@ -46,14 +47,11 @@ export interface StreamLimits extends FeedLimits {
 const defaultLimits: StreamLimits = {
   // A key of 100 bytes makes this some 2 MB; one as long as an index allows, 20 MB.
   changesMax: 5_000,
-  // With pauses that double up to ten seconds: some two minutes, enough for a server to restart.
-  reconnectsMax: 20,
+  reconnectsMax: RECONNECTS_MAX,
   statusMs: 5_000,
   silenceMs: 15_000,
   visibilityTimeoutMs: 60_000,
 };
-const reconnectPauseMs = 100;
-const reconnectPauseMaxMs = 10_000;
 /** A connection that lasted this long had nothing wrong with it, even if nothing came. */
 const steadyMs = 30_000;
 /** Between looks at the definition of the source. */
@@ -255,10 +253,9 @@ class WalStream implements ChangeStream {
     if (hasProgressed || performance.now() - this.#connectedAt > steadyMs) this.#attempts = 0;
     let last = cause;
     while (this.#attempts < this.#limits.reconnectsMax) {
-      const delayMs = Math.min(reconnectPauseMaxMs, reconnectPauseMs * 2 ** this.#attempts);
       this.#attempts += 1;
       this.#onReconnect?.({ attempt: this.#attempts, cause: last });
-      await delay(delayMs, undefined, { signal });
+      await systemClock.sleep(pauseAfter(this.#attempts, RECONNECT_PAUSES, systemClock), signal);
       try {
         await this.connect(signal);
         return;

@@ -1,6 +1,12 @@
 /** Waiting in real time, for polls and time limits of the adapters. */
 
 import { MigrationError } from '../engine/errors.ts';
+import type { Pauses } from '../engine/retry.ts';
+
+/** Between attempts to connect a change stream again. */
+export const RECONNECT_PAUSES: Pauses = { pauseFirstMs: 100, pauseMaxMs: 10_000 };
+/** With these pauses some two minutes, enough for a server to restart. */
+export const RECONNECTS_MAX = 20;
 
 /** True after `ms`, false as soon as the signal aborts. Never rejects. */
 export async function hasPassed(ms: number, signal: AbortSignal): Promise<boolean> {
