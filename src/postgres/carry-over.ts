@@ -12,6 +12,7 @@ import { privilegeStatements, readPrivileges } from './carry-over-privileges.ts'
 import { dependentStatements, releaseStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
 import { readUninvited } from './event-triggers.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
+import { settingStatements } from './carry-over-settings.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
 import { readOuterRelations } from './dependents.ts';
 import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
@@ -28,7 +29,7 @@ import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
-import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
+import { isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import type { CarryOver } from './swap.ts';
 import { checkStreamMarks, readStreamMarks } from './unstreamed-changes.ts';
@@ -146,7 +147,7 @@ async function readTables(session: Session, plan: Plan, signal: AbortSignal): Pr
   const unfinished = await readUnfinished(session, plan, signal);
   const source = await readTable(session, plan.source, signal);
   const shadow = await readTable(session, plan.shadow, signal);
-  if (source === null || shadow === null || fingerprintOf(source) !== unfinished.fingerprint) {
+  if (source === null || shadow === null || !isMadeFrom(unfinished, source)) {
     throw new MigrationError(
       'SOURCE_CHANGED',
       `The definition of ${plan.source.schema}.${plan.source.table} is not the one that its shadow was made from. Give migration ${plan.id} up and start anew.`,
@@ -221,8 +222,10 @@ async function readStatements(
     }
     // An owned sequence would go away with the old table.
     beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
+    const { settings } = unfinished;
     afterSwap.push(
       ...(await partitionMoves(session, plan, signal)),
+      ...(settings === undefined ? [] : settingStatements(one, settings, await readPartitions(session, plan.shadow, signal))),
       ...identityValues(one),
       ...statisticsMoves(plan, source, shadow),
       ...(await privilegeStatements(session, one, signal)),

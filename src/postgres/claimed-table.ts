@@ -24,9 +24,9 @@ import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
-import { fingerprintOf, readUnfinished } from './shadow.ts';
+import { isMadeFrom, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
-import { checkPlanned, createSourceCheck, type SourceCheck } from './source-watch.ts';
+import { checkPlanned, createSourceCheck, isAsPlanned, type SourceCheck } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
 import { quoteName } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
@@ -159,12 +159,15 @@ export class ClaimedTable implements TableClaim {
   async #sourceCheck(hasShadow: boolean, signal: AbortSignal): Promise<SourceCheck> {
     const { plan } = this.#order;
     if (!hasShadow) checkPlanned(plan, this.#source);
-    const { fingerprint } = hasShadow
-      ? await this.#service.withSession((session) => readUnfinished(session, plan, signal), signal)
-      : { fingerprint: this.#source === null ? '' : fingerprintOf(this.#source) };
-    const check = createSourceCheck(plan, fingerprint, this.#service);
+    const isUnchanged = hasShadow ? await this.#madeFrom(signal) : (source: TableDescription) => isAsPlanned(plan, source);
+    const check = createSourceCheck(plan, isUnchanged, this.#service);
     await check(signal);
     return check;
+  }
+
+  async #madeFrom(signal: AbortSignal): Promise<(source: TableDescription) => boolean> {
+    const unfinished = await this.#service.withSession((session) => readUnfinished(session, this.#order.plan, signal), signal);
+    return (source) => isMadeFrom(unfinished, source);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,7 @@ import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartit
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { settingsOf, type TableSettings, withoutSettings } from './table-settings.ts';
 import { inTransaction } from './transaction.ts';
 import { readStreamMarks, type StreamMarks } from './unstreamed-changes.ts';
 
@@ -23,6 +24,8 @@ import { readStreamMarks, type StreamMarks } from './unstreamed-changes.ts';
 export interface Unfinished {
   /** Of the source's definition when the shadow was made. */
   readonly fingerprint: string;
+  /** Of the source then. Absent in older shadows, whose fingerprint has them. */
+  readonly settings?: TableSettings;
   /** As they were then. */
   readonly marks: StreamMarks;
   /** Indexes to build after the copy. */
@@ -138,10 +141,20 @@ async function readExisting(session: Session, table: TableName, signal: AbortSig
 }
 
 /**
- * A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap.
- * REINDEX CONCURRENTLY keeps the definition: it builds each index anew beside the old one, which is valid until they change places.
+ * A fingerprint of everything that the shadow is made from, that it is this very table included. Foreign keys are read at the swap, and
+ * settings are compared then. REINDEX CONCURRENTLY keeps the definition: it builds each index anew beside the old one, which is valid until
+ * they change places.
  */
 export function fingerprintOf(source: TableDescription): string {
+  return hashOf(withoutSettings(source));
+}
+
+/** Whether the source is what the shadow was made from. */
+export function isMadeFrom({ fingerprint, settings }: Unfinished, source: TableDescription): boolean {
+  return fingerprint === (settings === undefined ? hashOf(source) : fingerprintOf(source));
+}
+
+function hashOf(source: TableDescription): string {
   const constraints = source.constraints.filter(({ type }) => type !== 'f');
   const definition = { ...source, indexes: validIndexes(source), constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex');
@@ -200,6 +213,7 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
   for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
   const unfinished: Unfinished = {
     fingerprint: fingerprintOf(source),
+    settings: settingsOf(source),
     marks: await readStreamMarks(session, plan, signal),
     indexes,
     partitionIndexes: parts.filter(({ index }) => plan.deferredIndexes.includes(index)),

@@ -33,12 +33,16 @@ export function checkPlanned(plan: Plan, source: TableDescription | null): void 
  */
 export type SourceCheck = (signal: AbortSignal) => Promise<void>;
 
-/** Compares the source with a fingerprint of what it was. After our own swap it may be anything. */
-export function createSourceCheck(plan: Plan, fingerprint: string, sessions: SessionPool): SourceCheck {
+/** `isUnchanged`: whether the source is what it was. After our own swap it may be anything. */
+export function createSourceCheck(
+  plan: Plan,
+  isUnchanged: (source: TableDescription) => boolean,
+  sessions: SessionPool,
+): SourceCheck {
   return (signal) =>
     sessions.withSession(async (session) => {
       const source = await readTable(session, plan.source, signal);
-      if (source !== null && fingerprintOf(source) === fingerprint) return await checkUnpublished(session, plan, signal);
+      if (source !== null && isUnchanged(source)) return await checkUnpublished(session, plan, signal);
       // Asked after it was read: a swap that was seen is recorded.
       if (await isSwapRecorded(session, plan.id, signal)) return;
       throw sourceChanged(plan, source !== null, 'its shadow was made');

@@ -338,6 +338,36 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
     await schema.application.run(`DROP PUBLICATION ${publication}`);
   });
 
+  test('comments, storage parameters and statistics targets that were set meanwhile are on the new table, unless the ALTER sets them', async () => {
+    await using schema = await withStatements((schema) => [
+      `CREATE TABLE ${schema}.t (id int PRIMARY KEY, a int, "B b" text) WITH (fillfactor = 90, autovacuum_vacuum_threshold = 100)`,
+      `COMMENT ON COLUMN ${schema}.t.a IS 'old'`,
+    ]);
+    const { application } = schema;
+    const table = `${schema.name}.t`;
+    const setting = [
+      `COMMENT ON TABLE ${table} IS 'the table''s'; COMMENT ON COLUMN ${table}.a IS NULL; COMMENT ON COLUMN ${table}."B b" IS 'b''s'`,
+      `ALTER TABLE ${table} SET (fillfactor = 70, autovacuum_enabled = off, toast.vacuum_truncate = off), RESET (autovacuum_vacuum_threshold)`,
+      `ALTER TABLE ${table} ALTER a SET STATISTICS 200, ALTER "B b" SET STATISTICS 300, ALTER "B b" SET (n_distinct = 5)`,
+    ];
+    await migrate({
+      ...{ schema, clauses: 'ALTER a TYPE bigint, ALTER a SET STATISTICS 500, SET (fillfactor = 50)' },
+      whileCopied: () => application.run(setting.join('; ')),
+    });
+    const read = `SELECT c.reloptions, t.reloptions AS toast, obj_description(c.oid, 'pg_class') AS comment, (SELECT
+        json_agg(json_build_array(attname, attstattarget, attoptions, col_description(attrelid, attnum)) ORDER BY attnum) FROM pg_attribute
+        WHERE attrelid = c.oid AND attnum > 1)::text AS columns
+      FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = '${table}'::regclass`;
+    expect(await application.run(read)).toEqual([
+      {
+        reloptions: '{fillfactor=50,autovacuum_enabled=off}',
+        toast: '{vacuum_truncate=off}',
+        comment: "the table's",
+        columns: `[["a", 500, null, null], ["B b", 300, ["n_distinct=5"], "b's"]]`,
+      },
+    ]);
+  });
+
   test('a source that was altered meanwhile is not swapped', async () => {
     await using schema = await createPostgresSchema(url);
     await schema.application.run(`CREATE TABLE ${schema.name}.t (id int PRIMARY KEY, a int)`);

@@ -127,7 +127,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     const { orders, schema, sessions } = fixture;
     const { source } = await slotOrder(fixture, 0);
     if (source === null) throw new Error('There is no source.');
-    const check = createSourceCheck(orders.plan, fingerprintOf(source), sessions);
+    const check = createSourceCheck(orders.plan, (now) => fingerprintOf(now) === fingerprintOf(source), sessions);
     await check(never);
     const changed = (what: string) => ({
       code: 'SOURCE_CHANGED',
