@@ -5,6 +5,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import type { ProbedTable } from './alter-probe.ts';
 import type { Column, Index, TableDescription } from './catalog.ts';
 import { compareKeysFor } from './row-key-order.ts';
+import { quoteName, quoteTable } from './statements.ts';
 
 /** What the key is chosen from. */
 export interface KeyChoice {
@@ -42,7 +43,16 @@ export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
   const judged = judgeKey(index, choice);
   if (typeof judged !== 'string') return judged;
   const code = asked === null ? 'NO_SHARED_KEY' : 'UNSUPPORTED_KEY';
-  return { code, message: `${index.name} of ${name} cannot be the migration key: ${judged}.` };
+  const way = asked === null ? otherIdentity(index, choice) : '';
+  return { code, message: `${index.name} of ${name} cannot be the migration key: ${judged}.${way}` };
+}
+
+/** The log can be made to have another key. */
+function otherIdentity(index: Index, choice: KeyChoice): string {
+  const { source } = choice;
+  const other = source.indexes.find((one) => one !== index && typeof judgeKey(one, choice) !== 'string');
+  if (other === undefined || source.replicaIdentity === 'f') return '';
+  return ` ${other.name} can, once the log has it: ALTER TABLE ${quoteTable(source)} REPLICA IDENTITY USING INDEX ${quoteName(other.name)}.`;
 }
 
 /** The index whose columns the log has of each changed row; where it has all, the primary key. */
@@ -106,7 +116,8 @@ function isWidened(index: Index, columns: number, { definition, kept }: ProbedTa
 
 /** Why no rows can be walked and found by this index. */
 function indexFault(index: Index): string | null {
-  if (!index.isUnique || index.isExclusion) return 'it is not unique';
+  if (!index.isUnique) return 'it is not unique';
+  if (index.isExclusion) return 'it is WITHOUT OVERLAPS, and has no order';
   if (!index.isValid) return 'it is not valid';
   if (!index.isImmediate) return 'it is deferrable';
   if (index.isPartial) return 'it covers a part of the rows only';

@@ -151,6 +151,12 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
     ['(id int)', 'ADD b int', 'NO_REPLICA_IDENTITY', /it has no primary key\.$/],
     ['(id int PRIMARY KEY DEFERRABLE)', 'ADD b int', 'NO_REPLICA_IDENTITY', /its primary key is deferrable\.$/],
     ['(id int PRIMARY KEY)', 'ALTER id TYPE text', 'NO_SHARED_KEY', /id becomes text\.$/],
+    [
+      '(id int PRIMARY KEY, a int NOT NULL CONSTRAINT a_key UNIQUE)',
+      'ALTER id TYPE text',
+      'NO_SHARED_KEY',
+      /id becomes text\. a_key can, once the log has it: ALTER TABLE "?\w+"?\."?t"? REPLICA IDENTITY USING INDEX "?a_key"?\.$/,
+    ],
     ['(id int PRIMARY KEY)', 'ALTER id TYPE int USING -id', 'NO_SHARED_KEY', /id gets new values\.$/],
     ['(id int PRIMARY KEY, a int)', 'DROP id', 'NO_SHARED_KEY', /a column of it is dropped\.$/],
     ['(id int PRIMARY KEY, a int)', 'DROP CONSTRAINT t_pkey', 'NO_SHARED_KEY', /it is not unique over the same columns/],
