@@ -10,7 +10,7 @@ import { ControlConnection } from '../sessions/control-connection.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
 import { connect, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { isConnectionLoss, serverErrno, translate } from './errors.ts';
+import { isConnectionLoss, serverErrno, translate, translateConnecting } from './errors.ts';
 import { quoteText } from './statements.ts';
 
 /** What is needed to find a session on the server. */
@@ -39,6 +39,7 @@ class MarkedSessions implements SessionEnder {
       connectTimeoutMs: config.connectTimeoutMs,
       isLoss: isConnectionLoss,
       translate,
+      translateConnecting: (error) => translateConnecting(error, 'Connecting', 'again'),
       sessionList: 'the process list',
     });
   }

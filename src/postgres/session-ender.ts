@@ -9,7 +9,7 @@ import { CONTROL_STATEMENT_MS, ControlConnection } from '../sessions/control-con
 import type { SessionState } from '../sessions/watched-session.ts';
 import { connect, liftTimeLimits, type Connection, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { isConnectionLoss, translate } from './errors.ts';
+import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
 import { quoteText } from './statements.ts';
 
 /** What is needed to find a session on the server. */
@@ -58,6 +58,7 @@ class ServerProcesses implements SessionEnder {
       connectTimeoutMs: config.connectTimeoutMs,
       isLoss: isConnectionLoss,
       translate,
+      translateConnecting: (error) => translateConnecting(error, 'Connecting', 'again'),
       sessionList: 'pg_stat_activity',
     });
   }

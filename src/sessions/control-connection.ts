@@ -20,6 +20,7 @@ export interface ControlParts<Reply> {
   readonly connectTimeoutMs: number;
   readonly isLoss: (error: unknown) => boolean;
   readonly translate: (error: unknown, what: string) => MigrationError;
+  readonly translateConnecting: (error: unknown) => MigrationError;
   /** Where a person finds the sessions of the server. */
   readonly sessionList: string;
 }
@@ -37,7 +38,7 @@ export class ControlConnection<Reply> implements AsyncDisposable {
 
   /** Runs a control statement, on a new connection when the old one broke, until the deadline. All of them may be repeated. */
   async run(sql: string, deadline = controlDeadline()): Promise<Reply> {
-    const { connectTimeoutMs, isLoss, translate } = this.#parts;
+    const { connectTimeoutMs, isLoss, translate, translateConnecting } = this.#parts;
     for (;;) {
       this.#opened ??= this.#parts.connect(AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS));
       const opened = this.#opened;
@@ -46,8 +47,10 @@ export class ControlConnection<Reply> implements AsyncDisposable {
         connection = await opened;
         return await this.#inTurn(connection, sql);
       } catch (error) {
-        // An error while connecting is worth waiting for as well: a server that restarts refuses for a while.
         if (connection !== null && !isLoss(error)) throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
+        // A server that restarts refuses for a while; one that knows no such user or password goes on doing so.
+        const refusal = connection === null ? translateConnecting(error) : null;
+        if (refusal?.isTransient === false) throw this.#stuck(refusal.message.replace(/\.$/, ''), refusal);
         connection?.destroy();
         // Another statement that met the same loss may have connected anew already.
         if (this.#opened === opened) this.#opened = null;

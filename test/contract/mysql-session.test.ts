@@ -155,6 +155,24 @@ describeSideBySide(['mysql', 'mariadb'], 'a session on', (flavour) => {
     },
   );
 
+  test('that breaks while the user is let in no more is told at once, with the reason', async () => {
+    await using admin = await openApplication(url);
+    const user = `u${admin.connectionId}`;
+    await admin.run(`CREATE USER ${user}@'%' IDENTIFIED BY 'a'`);
+    const theirs = new URL(url);
+    Object.assign(theirs, { username: user, password: 'a' });
+    await using other = await openAdapter(theirs.href);
+    const session = await other.openSession({}, never);
+    await admin.run(`ALTER USER ${user}@'%' IDENTIFIED BY 'b'`);
+    for (const { id } of await admin.run(`SELECT ID AS id FROM information_schema.PROCESSLIST WHERE USER = '${user}'`))
+      await admin.run(`KILL ${String(id)}`);
+    await expect(session.query('SELECT 1', never)).rejects.toMatchObject({
+      code: 'SESSION_STUCK',
+      message: expect.stringContaining('Access denied'),
+    });
+    await admin.run(`DROP USER ${user}@'%'`);
+  });
+
   test('notices by itself that its connection went dead in silence', async () => {
     await using proxy = await startProxy(url);
     await using far = await openAdapter(proxy.url);

@@ -243,6 +243,27 @@ describeSideBySide(servers, 'a session on', (name) => {
   });
 });
 
+describe('a session', () => {
+  test('that breaks while the role is let in no more is told at once, with the reason', async () => {
+    const url = sharedServer('postgres-18');
+    await using schema = await createPostgresSchema(url);
+    const { application } = schema;
+    const role = `role_${schema.name}`;
+    await application.run(`CREATE ROLE ${role} LOGIN`);
+    const theirs = new URL(url);
+    theirs.username = role;
+    await using other = await openPostgres(theirs.href);
+    const session = await other.openSession({}, never);
+    await application.run(`ALTER ROLE ${role} NOLOGIN`);
+    await application.run(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${role}'`);
+    await expect(session.query('SELECT 1', never)).rejects.toMatchObject({
+      code: 'SESSION_STUCK',
+      message: expect.stringContaining('not permitted to log in'),
+    });
+    await application.run(`DROP ROLE ${role}`);
+  });
+});
+
 describe('a session on a silent network', () => {
   test('notices by itself that its connection went dead', async () => {
     const url = sharedServer('postgres-18');

@@ -28,6 +28,7 @@ test('statements that meet the same loss, some later, go on over one new connect
     connectTimeoutMs: 1_000,
     isLoss: () => true,
     translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+    translateConnecting: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
     sessionList: 'the list',
   });
   const replies = await Promise.all(['a', 'b', 'c'].map((sql) => control.run(sql)));
