@@ -1,6 +1,6 @@
 /** Carries plans out: claims their tables and runs their migrations. */
 
-import { assert, MigrationError } from './engine/errors.ts';
+import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import { runFamily } from './engine/family-run.ts';
 import { type MigrationResult, type MigrationRun, runMigration } from './engine/migration.ts';
@@ -17,25 +17,31 @@ export interface ClaimedRun {
   readonly purpose: 'start' | 'resume';
 }
 
-/** Resolves with a result for each plan. The claims are held, and `onStart` is called, before anything is changed. */
+/**
+ * Resolves with a result for each plan. The claims are held, and `onStart` is called, before anything is changed. Rejects with a
+ * MigrationError, also where a claim cannot be given back in order.
+ */
 export async function run(order: ClaimedRun, options: ControlledRun, signal: AbortSignal): Promise<readonly MigrationResult[]> {
+  const { controls } = options;
+  const { database } = order;
+  // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
+  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
+  controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
   try {
-    return await runClaimed(order, options, signal);
+    await using claimed = await claim(order, signal);
+    return await runClaimed(claimed, { order, options }, signal);
   } catch (thrown) {
     throw asMigrationError(thrown);
   }
 }
 
 async function runClaimed(
-  { database, plans, purpose }: ClaimedRun,
-  options: ControlledRun,
+  claimed: Claimed,
+  { order, options }: { readonly order: ClaimedRun; readonly options: ControlledRun },
   signal: AbortSignal,
 ): Promise<readonly MigrationResult[]> {
+  const { database, plans } = order;
   const { controls, signals = [] } = options;
-  // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
-  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
-  controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
-  await using claimed = await claim({ database, plans, purpose }, signal);
   const [first] = plans;
   assert(first !== undefined, 'there is something to run');
   options.onStart?.(first, plans);

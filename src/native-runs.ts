@@ -1,9 +1,9 @@
 /** Carries native changes out: claims their tables and runs their steps. */
 
-import { assert, MigrationError } from './engine/errors.ts';
+import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import type { MigrationRequest } from './engine/model.ts';
-import type { NativeChange, NativeMigration, NativePlan } from './engine/native-change.ts';
+import type { NativeChange, NativeClaim, NativeMigration, NativePlan } from './engine/native-change.ts';
 import { type NativeMigrationRun, runNativeMigration } from './engine/native-migration.ts';
 import type { NativeResult } from './engine/native-runner.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
@@ -60,17 +60,27 @@ interface NativeOrder {
   readonly purpose: 'start' | 'resume';
 }
 
-/** The claim is held, and `onNativeStart` is called, before anything is changed. */
-export async function runNative(
-  { database, plan, purpose }: NativeOrder,
-  options: ControlledRun,
+/** The claim is held, and `onNativeStart` is called, before anything is changed. Rejects with a MigrationError. */
+export async function runNative(order: NativeOrder, options: ControlledRun, signal: AbortSignal): Promise<NativeResult> {
+  const { database, plan, purpose } = order;
+  // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
+  await database.checkLoadLimits({ ...options.controls.options.load, query: null }, signal);
+  try {
+    await using claim = await nativeOf(database).claim(plan, purpose, signal);
+    return await runClaimed(claim, { order, options }, signal);
+  } catch (thrown) {
+    throw asMigrationError(thrown);
+  }
+}
+
+async function runClaimed(
+  claim: NativeClaim,
+  { order, options }: { readonly order: NativeOrder; readonly options: ControlledRun },
   signal: AbortSignal,
 ): Promise<NativeResult> {
+  const { database, plan, purpose } = order;
   const { controls } = options;
   const native = nativeOf(database);
-  // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
-  await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
-  await using claim = await native.claim(plan, purpose, signal);
   options.onNativeStart?.(plan);
   const observer: Observer = (event) => options.observer?.(event, null);
   const run = { plan, native, claim, purpose, clock: systemClock, controls, observer };

@@ -268,11 +268,14 @@ export function causeText(thrown: unknown): string {
   return messageOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown);
 }
 
-/** Any thrown value as a MigrationError: what is not one already is a fault of ours. */
+/**
+ * Any thrown value as a MigrationError: what is not one already is a fault of ours. Of the two errors of work and of clearing up after it
+ * (`await using`) that of the work: what could not be given back afterwards, to a server that is gone for instance, tells less.
+ */
 export function asMigrationError(thrown: unknown): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
-  // What failed to be released afterwards, of a server that is gone for instance, tells less.
-  if (thrown instanceof Error && 'suppressed' in thrown) return asMigrationError(thrown.suppressed);
+  // Where the runtime has no such class, the compiler makes an Error of that name.
+  if (thrown instanceof Error && thrown.name === 'SuppressedError') return asMigrationError((thrown as SuppressedError).suppressed);
   return new MigrationError('INTERNAL', `An unexpected error ended the run: ${messageOf(thrown)}`, { cause: thrown });
 }
 
