@@ -3,7 +3,8 @@
  *
  *   wait until snapshots older than the shadows' rows are gone     nobody waits yet
  *   make the writers ready, raise the counters
- *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up
+ *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up;
+ *                                                                  MariaDB: sequences of defaults, too
  *   drain all, side by side                                        through the session that holds the lock
  *   has a prepared XA transaction changed a source?                MariaDB: it may have lost its locks
  *   carry the counters over, are the claims still ours?
@@ -18,7 +19,7 @@
 
 import { drainTogether } from '../engine/drains.ts';
 import { assert, type MigrationError } from '../engine/errors.ts';
-import type { Plan } from '../engine/model.ts';
+import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
@@ -50,6 +51,7 @@ import {
 } from './foreign-key-swap.ts';
 import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
+import { readSequences } from './sequences.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { lockSettings, type LockRequest, lockTables } from './table-lock.ts';
 
@@ -149,6 +151,8 @@ class Attempt {
   readonly #options: CutoverOptions;
   readonly #drains: readonly Drain[];
   readonly #olderSnapshots: OlderSnapshots;
+  /** That rows of the shadows may take numbers from. */
+  #sequences: readonly TableName[] = [];
 
   constructor(tables: Swapped, sessions: AttemptSessions, how: AttemptHow) {
     this.#tables = tables;
@@ -161,6 +165,7 @@ class Attempt {
 
   async run(signal: AbortSignal): Promise<CutoverOutcome> {
     const { locker, observer } = this.#sessions;
+    if (this.#isInTwoSessions) this.#sequences = await readSequences(observer, this.#plans, signal);
     const older = await this.#awaitOlderSnapshots(signal);
     if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
     const writers: RowWriter[] = [];
@@ -241,7 +246,7 @@ class Attempt {
     const [{ server }] = this.#tables;
     const sentry = this.#isInTwoSessions ? [lastLocked(this.#plans).retired] : [];
     const own = this.#plans.flatMap(({ source, shadow }) => [source, shadow]);
-    const tables = [...own, ...sentry, ...relatedTables(this.#tables)];
+    const tables = [...own, ...sentry, ...relatedTables(this.#tables), ...this.#sequences];
     return { locker, observer, flavour: server.flavour, tables, options: this.#options };
   }
 

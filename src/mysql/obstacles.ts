@@ -10,6 +10,7 @@ import { packetObstacles } from './obstacles-packet.ts';
 import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
+import { sequenceObstacles } from './obstacles-sequences.ts';
 import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
 import { definitionObstacles, earlierObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
@@ -68,6 +69,7 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
     () => earlierObstacles(session, { plan, server }, signal),
     () => computingObstacles(session, facts, signal),
     () => packetObstacles(session, facts, signal),
+    () => sequenceObstacles(session, facts, signal),
     () =>
       diskObstacles(
         session,

@@ -77,6 +77,20 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     );
   });
 
+  test('puts rows in whose defaults are numbers of a sequence', async () => {
+    if (flavour === 'mysql') return;
+    await using schema = await ordersSchema(url);
+    await schema.application.run(`CREATE SEQUENCE ${schema.name}.numbers`);
+    await schema.application.run(`ALTER TABLE ${schema.name}.orders ADD n BIGINT DEFAULT NEXTVAL(${schema.name}.numbers)`);
+    await using orders = await claimTable(server, change(schema.name));
+    await schema.application.run(`INSERT INTO ${schema.name}.orders (v, n) VALUES (4, 100)`);
+    expect((await orders.cutover.attempt(limits, (locked) => bringUpToDate(locked, 4), never)).kind).toBe('swapped');
+    await schema.application.run(`INSERT INTO ${schema.name}.orders (v) VALUES (5)`);
+    expect(await schema.application.run(`SELECT n FROM ${schema.name}.orders ORDER BY id`)).toEqual(
+      [1, 2, 3, 100, 4].map((n) => ({ n })),
+    );
+  });
+
   test('waits for transactions that have written, and drains their rows', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));

@@ -45,6 +45,16 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       ]);
     });
 
+    test('a sequence that its defaults use twice is one', async () => {
+      if (flavour === 'mysql') return;
+      const columns = 'id INT PRIMARY KEY, a BIGINT DEFAULT NEXTVAL(s), b BIGINT DEFAULT NEXTVAL(u)';
+      await using schema = await withTable('CREATE SEQUENCE s', 'CREATE SEQUENCE u', `CREATE TABLE t (${columns})`);
+      expect(await obstaclesOf(server, schema, 'ADD c INT')).toEqual([]);
+      expect(await obstaclesOf(server, schema, `ADD c BIGINT DEFAULT (LASTVAL(${schema.name}.s))`)).toEqual([
+        ['UNSUPPORTED_TABLE', expect.stringContaining(`use the sequence ${schema.name}.s more than once`)],
+      ]);
+    });
+
     test('a foreign key that the change adds is one', async () => {
       await using schema = await withTable('CREATE TABLE p (id INT PRIMARY KEY)', 'CREATE TABLE t (id INT PRIMARY KEY, p INT)');
       const found = shown(await refusal({ server, schema, clauses: 'ADD FOREIGN KEY (p) REFERENCES p (id)' }));
