@@ -7,6 +7,7 @@ import { ordinaryClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { serverErrno } from './errors.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { hasPermanentOnly, isPermanentOnly } from './table-options.ts';
@@ -103,10 +104,17 @@ function triableClauses(source: TableDescription, reading: AlterReading): string
     .join(', ');
 }
 
+/** ER_PERIOD_TEMPORARY_TABLE_ERROR (MariaDB). */
+const noTemporaryPeriod = 4152;
+
 /** Transient errors and lost sessions are no obstacles. */
 function obstacleOf(error: unknown, source: TableDescription): Obstacle | null {
   if (!(error instanceof MigrationError) || error.isTransient) return null;
-  const reason = causeText(error);
+  if (serverErrno(error) === noTemporaryPeriod) {
+    const message = `${source.schema}.${source.table} has an application-time period (PERIOD FOR), which no temporary table can have, so its change cannot be tried beforehand.`;
+    return { code: 'UNSUPPORTED_TABLE', message };
+  }
+  const reason = causeText(error).replace(/\.$/, '');
   if (error.code === 'ACCESS_DENIED') {
     return {
       code: 'MISSING_PRIVILEGE',
