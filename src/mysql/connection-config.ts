@@ -52,9 +52,9 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const parsed = parseUrl(url);
   const options = await readOptionFiles(defaults);
   const parameter = (name: string): string | null => parsed.searchParams.get(name) ?? options.get(name) ?? null;
-  const socketPath = parsed.searchParams.get('socket') ?? (parsed.hostname === '' ? (options.get('socket') ?? null) : null);
   const mode = sslMode(parameter('ssl-mode'), options);
-  const host = orNull(hostOf(parsed)) ?? options.get('host') ?? '127.0.0.1';
+  const named = orNull(hostOf(parsed)) ?? options.get('host') ?? null;
+  const host = named ?? '127.0.0.1';
   if (mode === 'VERIFY_IDENTITY' && isIP(host) !== 0) {
     // The driver would compare the certificate with "localhost" then.
     throw new MigrationError('BAD_USAGE', `ssl-mode VERIFY_IDENTITY needs the name of the host, not the address ${host}.`);
@@ -63,7 +63,8 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   return {
     host,
     port: wholeNumber('port', orNull(parsed.port) ?? options.get('port') ?? '3306', 65_535),
-    socketPath,
+    socketPath:
+      parsed.searchParams.get('socket') ?? (isBySocket(parsed, named, options) ? (options.get('socket') ?? null) : null),
     user: orNull(decodePart(parsed.username)) ?? options.get('user') ?? defaultUser(),
     password: orNull(decodePart(parsed.password)) ?? defaults.password ?? options.get('password') ?? null,
     database: orNull(decodePart(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
@@ -71,6 +72,12 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
     isTlsOptional: mode === 'PREFERRED',
     connectTimeoutMs: wholeNumber('connect-timeout', parameter('connect-timeout') ?? '10', 3600) * 1000,
   };
+}
+
+/** As the servers' own clients do, but for a port in the URL, which they do not heed where the host is localhost. */
+function isBySocket({ port }: URL, host: string | null, options: ReadonlyMap<string, string>): boolean {
+  const isTcp = port !== '' || options.get('protocol')?.toLowerCase() === 'tcp';
+  return !isTcp && (host === null || host.toLowerCase() === 'localhost');
 }
 
 function checksOf(mode: SslMode): TlsChecks {

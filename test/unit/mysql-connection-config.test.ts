@@ -86,6 +86,20 @@ describe('option files', () => {
     expect(await read('mysql://u:url@h?ssl-mode=DISABLED', 'given')).toMatchObject({ password: 'url', ssl: null });
   });
 
+  test.each([
+    ['mysql://localhost', '', '/run/s.sock'],
+    ['mysql:///db', '', '/run/s.sock'],
+    ['mysql:///db', 'host=Localhost', '/run/s.sock'],
+    ['mysql:///db', 'host=db.example', null],
+    ['mysql://127.0.0.1', '', null],
+    ['mysql://localhost:3306', '', null],
+    ['mysql://localhost', 'protocol=TCP', null],
+  ])('lead %s with %j to the socket %j', async (url, line, socketPath) => {
+    await using files = await optionFiles({ 'my.cnf': `[client]\nsocket=/run/s.sock\n${line}\n` });
+    const defaults = { ...nothing, defaultsFile: files.path('my.cnf') };
+    expect(await connectionConfig(url, defaults)).toMatchObject({ socketPath });
+  });
+
   test('are read as the clients read them: groups, comments, quotes, escapes, dashes, includes', async () => {
     await using files = await optionFiles({
       '.my.cnf': `# comment
