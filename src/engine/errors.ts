@@ -110,7 +110,7 @@ export const ERRORS = {
     (again) => `Drop the publication that is named, or let it list its tables; ${again}.`,
   ),
   RECORDS_LOST: final(
-    'Someone dropped the bookkeeping (the schema `tableshift`), or a part of it, while the migration ran.',
+    'Someone dropped the bookkeeping (the schema `tableshift`), or deleted a part of it, while the migration ran.',
     'Remove what the message names as left; on PostgreSQL `tableshift list` names it, too. Then look at the table: unless it has its new definition, start anew.',
   ),
   STATEMENT_FORMAT_WRITE: final(

@@ -11,6 +11,7 @@ import {
   claimFrom,
   layoutVersion,
   migrationFrom,
+  recordLostError,
   savedFrom,
   type ClaimRecord,
   type RecordedMigration,
@@ -135,13 +136,15 @@ export async function readCheckpoint<Kind extends Saved>(
   return row === undefined ? null : (savedFrom(row['checkpoint'] ?? '', row['version'], id) as Kind);
 }
 
-/** One row replaced in one transaction. */
+/** One row replaced in one transaction. Rejects with RECORDS_LOST where the migration is not recorded any more. */
 export async function writeCheckpoint(session: Session, id: MigrationId, saved: Saved, signal: AbortSignal): Promise<void> {
-  await session.execute(
+  const { affectedRows } = await session.execute(
     `REPLACE INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
-     VALUES (${quoteText(id)}, ${layoutVersion(saved)}, ${quoteText(JSON.stringify(saved))}, UTC_TIMESTAMP(3))`,
+     SELECT id, ${layoutVersion(saved)}, ${quoteText(JSON.stringify(saved))}, UTC_TIMESTAMP(3)
+     FROM ${migrations} WHERE id = ${quoteText(id)}`,
     signal,
   );
+  if (affectedRows === 0) throw recordLostError(id);
 }
 
 export async function readClaim(session: Session, name: string, signal: AbortSignal): Promise<ClaimRecord | null> {

@@ -13,6 +13,7 @@ import {
   claimFrom,
   layoutVersion,
   migrationFrom,
+  recordLostError,
   savedFrom,
   type ClaimRecord,
   type RecordedMigration,
@@ -224,15 +225,16 @@ export async function readCheckpoint<Kind extends Saved>(
   return row === undefined ? null : (savedFrom(row['checkpoint'] ?? '', row['version'], id) as Kind);
 }
 
-/** One row replaced in one transaction. */
+/** One row replaced in one transaction. Rejects with RECORDS_LOST where the migration is not recorded any more. */
 export async function writeCheckpoint(session: Session, id: MigrationId, saved: Saved, signal: AbortSignal): Promise<void> {
-  await session.execute(
+  const { affectedRows } = await session.execute(
     `INSERT INTO ${checkpoints} (migration_id, version, checkpoint, saved_at)
-     VALUES (${quoteText(id)}, ${layoutVersion(saved)}, ${quoteJson(saved)}, clock_timestamp())
+     SELECT id, ${layoutVersion(saved)}, ${quoteJson(saved)}, clock_timestamp() FROM ${migrations} WHERE id = ${quoteText(id)}
      ON CONFLICT (migration_id) DO UPDATE
        SET version = EXCLUDED.version, checkpoint = EXCLUDED.checkpoint, saved_at = EXCLUDED.saved_at`,
     signal,
   );
+  if (affectedRows === 0) throw recordLostError(id);
 }
 
 /** With the timeline of the log at that time: after a failover to a standby it is another. */

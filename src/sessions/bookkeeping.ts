@@ -75,6 +75,14 @@ export function claimFrom(row: Row): ClaimRecord {
   };
 }
 
+/** RECORDS_LOST. */
+export function recordLostError(id: MigrationId): MigrationError {
+  return new MigrationError(
+    'RECORDS_LOST',
+    `Somebody has deleted the record of migration ${id} from ${bookkeepingSchema}.migrations, so it could be neither resumed nor given up.`,
+  );
+}
+
 function checkVersion(version: string | null | undefined, id: MigrationId): void {
   if (Object.values(layoutVersions).some((known) => Number(version) === known)) return;
   throw new MigrationError(

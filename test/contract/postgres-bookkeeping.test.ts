@@ -106,6 +106,8 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     await recordMigration(session, { ...first, id: 'orders2' as MigrationId }, never);
     await writeCheckpoint(session, first.id, checkpoint, never);
     await writeCheckpoint(session, first.id, { ...checkpoint, phase: 'verify' }, never);
+    const deleted = writeCheckpoint(session, 'orders3' as MigrationId, checkpoint, never);
+    await expect(deleted).rejects.toMatchObject({ code: 'RECORDS_LOST' });
     await recordState(session, first.id, { state: 'done', failure: null }, never);
     await recordState(session, 'orders2' as MigrationId, { state: 'open', failure: "LOCK_WAIT: it's ü\u{1d11e}" }, never);
     const time = expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ$/);
