@@ -89,6 +89,25 @@ export const UNDONE_DRAINS: Partial<Scenario> = {
   hasDuplicates: false,
 };
 
+/** Drains that have changes of the last moments in them, and rows that nobody changes again before the next attempt. */
+export const LATE_DRAINS: Partial<Scenario> = {
+  ...UNDONE_DRAINS,
+  changesInPlace: false,
+  lostSwaps: 0.6,
+  lockTimeouts: 0,
+  slowStatements: 0.05,
+  lostConnections: 0.02,
+  deliveryLagMs: 20,
+  keysMax: 32,
+  rowsAtStart: 32,
+  chunkRows: 32,
+  writerPauseMs: 30,
+  hasHotRows: false,
+  verifiesAgain: false,
+  endings: [],
+  endingPhases: [],
+};
+
 /** Ends the first run within its first steps, the second a little later. */
 export const crashes = (...steps: readonly number[]): Partial<Scenario> => ({
   endings: steps.map(() => 'crash' as const),
