@@ -275,7 +275,8 @@ export function causeText(thrown: unknown): string {
 export function asMigrationError(thrown: unknown): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
   // Where the runtime has no such class, the compiler makes an Error of that name.
-  if (thrown instanceof Error && thrown.name === 'SuppressedError') return asMigrationError((thrown as SuppressedError).suppressed);
+  if (thrown instanceof Error && thrown.name === 'SuppressedError')
+    return asMigrationError((thrown as SuppressedError).suppressed);
   return new MigrationError('INTERNAL', `An unexpected error ended the run: ${messageOf(thrown)}`, { cause: thrown });
 }
 
