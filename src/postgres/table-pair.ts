@@ -1,6 +1,7 @@
 /** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
 
-import type { Plan, RowKey } from '../engine/model.ts';
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan, RowKey, TableName } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import type { ConversionSettings } from './conversion-settings.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
@@ -23,11 +24,13 @@ export interface TablePairOptions {
   readonly plan: Plan;
   /** The key columns of the source. */
   readonly keyColumns: readonly KeyColumn[];
-  readonly sessions: SessionPool;
+  readonly sessions: PairSessions;
   readonly conversionSettings: ConversionSettings;
   /** Whether indexes are built by one process of the server. */
   readonly isGentle?: () => boolean;
 }
+
+type PairSessions = Pick<SessionPool, 'withSession'>;
 
 /** A pair with the writer that the cutover needs: the same statements through the session whose transaction holds the locks. */
 export interface PostgresTablePair extends TablePair {
@@ -36,8 +39,9 @@ export interface PostgresTablePair extends TablePair {
 
 /** Opens the pair. The shadow need not exist yet. */
 export function openTablePair(options: TablePairOptions): PostgresTablePair {
-  const { plan, keyColumns, sessions } = options;
-  const layout = layoutOnce(options);
+  const { plan, keyColumns } = options;
+  const sessions = namingSource(options.sessions, plan.source);
+  const layout = layoutOnce({ ...options, sessions });
   const isKeyOneNumber = isWholeNumber(keyColumns);
   const place: WriterPlace = {
     withSession: (work, signal) => sessions.withSession(work, signal),
@@ -117,6 +121,23 @@ function spanOf(ends: Row | undefined): KeySpan | null {
 }
 
 /** The layout is read when it is first needed, and again after the shadow was made anew. */
+/** What the server says is gone, a column for instance, it says without its table. */
+function namingSource(sessions: PairSessions, { schema, table }: TableName): PairSessions {
+  return {
+    async withSession(work, signal) {
+      try {
+        return await sessions.withSession(work, signal);
+      } catch (error) {
+        const isByServer = error instanceof MigrationError && error.code === 'SOURCE_CHANGED' && error.cause !== undefined;
+        if (!isByServer) throw error;
+        throw new MigrationError('SOURCE_CHANGED', `The table ${schema}.${table} has changed. ${error.message}`, {
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
 function layoutOnce(pair: Pick<TablePairOptions, 'plan' | 'conversionSettings' | 'sessions'>) {
   let known: PairLayout | null = null;
   const readBy = async (withSession: WriterPlace['withSession'], signal: AbortSignal): Promise<PairLayout> => {

@@ -219,9 +219,12 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     const { failure, catchUp, slot } = await open({ config: through(proxy) });
     await catchUp();
     const failed = failure();
+    // It cannot connect again before the slot is gone.
+    proxy.redirect('postgres://127.0.0.1:1');
     for (const pid of await senders(slot)) {
       await run(`SELECT pg_terminate_backend(${pid}, 5000); SELECT pg_drop_replication_slot('${slot}')`);
     }
+    proxy.redirect(world().server.url);
     expect(await failed).toMatchObject({ code: 'LOG_PURGED', message: expect.stringContaining(`${slot} is gone`) });
   });
 
