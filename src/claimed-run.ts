@@ -1,13 +1,13 @@
 /** Carries plans out: claims their tables and runs their migrations. */
 
-import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import { runFamily } from './engine/family-run.ts';
 import { type MigrationResult, type MigrationRun, runMigration } from './engine/migration.ts';
 import type { Plan } from './engine/model.ts';
 import type { Database, Families, TableClaim } from './engine/ports.ts';
 import type { ControlledRun } from './library-call.ts';
-import { runRecorded } from './recorded-run.ts';
+import { runRecorded, whileClaimed } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
 export interface ClaimedRun {
@@ -27,12 +27,7 @@ export async function run(order: ClaimedRun, options: ControlledRun, signal: Abo
   // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
   await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
   controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
-  try {
-    await using claimed = await claim(order, signal);
-    return await runClaimed(claimed, { order, options }, signal);
-  } catch (thrown) {
-    throw asMigrationError(thrown);
-  }
+  return await whileClaimed(claim(order, signal), (claimed) => runClaimed(claimed, { order, options }, signal));
 }
 
 async function runClaimed(

@@ -1,6 +1,6 @@
 /** Carries native changes out: claims their tables and runs their steps. */
 
-import { asMigrationError, assert, MigrationError } from './engine/errors.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { Observer } from './engine/events.ts';
 import type { MigrationRequest } from './engine/model.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlan } from './engine/native-change.ts';
@@ -9,7 +9,7 @@ import type { NativeResult } from './engine/native-runner.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database } from './engine/ports.ts';
 import type { ChangeOptions, ControlledRun } from './library-call.ts';
-import { runRecorded } from './recorded-run.ts';
+import { runRecorded, whileClaimed } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
 /** What keeps a native change from its table: an unfinished migration, or that nothing could be recorded. Changes nothing. */
@@ -65,12 +65,8 @@ export async function runNative(order: NativeOrder, options: ControlledRun, sign
   const { database, plan, purpose } = order;
   // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
   await database.checkLoadLimits({ ...options.controls.options.load, query: null }, signal);
-  try {
-    await using claim = await nativeOf(database).claim(plan, purpose, signal);
-    return await runClaimed(claim, { order, options }, signal);
-  } catch (thrown) {
-    throw asMigrationError(thrown);
-  }
+  const claiming = nativeOf(database).claim(plan, purpose, signal);
+  return await whileClaimed(claiming, (claim) => runClaimed(claim, { order, options }, signal));
 }
 
 async function runClaimed(

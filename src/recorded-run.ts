@@ -1,4 +1,4 @@
-/** Leaves the events of migrations in the database while they run, and what ended them. */
+/** What runs of shadows and of native changes have in common: a claim is held, and events and what ended them are left in the database. */
 
 import { asMigrationError } from './engine/errors.ts';
 import { EventRecorder } from './engine/event-recorder.ts';
@@ -45,5 +45,18 @@ export async function runRecorded<Run extends ObservedRun, Result>(
     throw thrown;
   } finally {
     await Promise.all(recorders.map((recorder) => recorder.finish()));
+  }
+}
+
+/** Works with what is claimed, which is given back at the end. Rejects with a MigrationError, also where that cannot be done in order. */
+export async function whileClaimed<Claimed extends AsyncDisposable, Result>(
+  claiming: Promise<Claimed>,
+  work: (claimed: Claimed) => Promise<Result>,
+): Promise<Result> {
+  try {
+    await using claimed = await claiming;
+    return await work(claimed);
+  } catch (thrown) {
+    throw asMigrationError(thrown);
   }
 }

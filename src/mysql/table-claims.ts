@@ -4,7 +4,7 @@ import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { disposeAll } from '../sessions/disposal.ts';
+import { claimAll } from '../sessions/claims.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -14,10 +14,7 @@ import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { comparePlanned } from './source-watch.ts';
 
-/**
- * Claims the tables of all plans or none (`Database.claim`, `Families.claim`). Nothing is done to any of them, or recorded, before
- * all are claimed: only then every session of an earlier run of theirs is gone (rule 10), whichever claim had opened it.
- */
+/** `Database.claim`, `Families.claim`. */
 export async function claimTables(
   context: ClaimContext,
   plans: readonly Plan[],
@@ -26,24 +23,15 @@ export async function claimTables(
 ): Promise<readonly ClaimedTable[]> {
   const { server } = context;
   await prepareBookkeeping(server, signal);
-  const tables: ClaimedTable[] = [];
-  try {
-    let first: Claim | null = null;
-    for (const plan of plans) {
-      const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
-      first ??= claim;
-      tables.push(new ClaimedTable({ ...context, plan }, claim));
-    }
-    if (first !== null) {
+  const claiming = {
+    take: (plan: Plan) => takeClaim(server, { table: plan.source, migration: plan.id }, signal),
+    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, plan }, claim),
+    record: async (first: Claim) => {
       await using session = await first.openSession({}, signal);
       await recordAll(session, plans, purpose, signal);
-    }
-    for (const table of tables) await table.begin(signal);
-    return tables;
-  } catch (error) {
-    await disposeAll(tables);
-    throw error;
-  }
+    },
+  };
+  return await claimAll(plans, claiming, signal);
 }
 
 /** Makes what is missing of it. */

@@ -3,7 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
-import { disposeAll } from '../sessions/disposal.ts';
+import { claimAll } from '../sessions/claims.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -12,10 +12,7 @@ import type { Session } from './session.ts';
 import { isAsPlanned } from './source-watch.ts';
 import { inTransaction } from './transaction.ts';
 
-/**
- * Claims the tables of all these plans or of none (`Families.claim`, `Database.claim`), and then records their migrations, or
- * finds them recorded, all in one transaction.
- */
+/** `Database.claim`, `Families.claim`. The migrations are recorded, or found recorded, all in one transaction. */
 export async function claimTables(
   context: ClaimContext,
   plans: readonly Plan[],
@@ -27,21 +24,12 @@ export async function claimTables(
     await using session = await server.openSession({}, signal);
     await createBookkeeping(session, signal);
   }
-  const tables: ClaimedTable[] = [];
-  try {
-    let first: Claim | null = null;
-    for (const plan of plans) {
-      const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
-      first ??= claim;
-      tables.push(new ClaimedTable({ ...context, plan }, claim));
-    }
-    if (first !== null) await recordAll(first, plans, purpose, signal);
-    for (const table of tables) await table.begin(signal);
-    return tables;
-  } catch (error) {
-    await disposeAll(tables);
-    throw error;
-  }
+  const claiming = {
+    take: (plan: Plan) => takeClaim(server, { table: plan.source, migration: plan.id }, signal),
+    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, plan }, claim),
+    record: (first: Claim) => recordAll(first, plans, purpose, signal),
+  };
+  return await claimAll(plans, claiming, signal);
 }
 
 /** A family of which only some members were recorded could neither be resumed nor be given up as one. */

@@ -1,9 +1,10 @@
-/** What claims on a table have in common on either server: how one is taken again, and how they are told. */
+/** What claims on tables have in common on either server: how several are taken, how one is taken again, and how they are told. */
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ClaimRecord, RecordedMigration } from './bookkeeping.ts';
+import { disposeAll } from './disposal.ts';
 import { hasPassed } from './pause.ts';
 
 /** Between two questions whether the claim is still held. */
@@ -100,4 +101,39 @@ export function openMigrationObstacles({ id, source }: Plan, migrations: readonl
       code: 'MIGRATION_OPEN',
       message: `Migration ${id} of ${source.schema}.${source.table} is unfinished since ${startedAt}.`,
     }));
+}
+
+/** How the tables of several plans are claimed. */
+export interface ClaimingAll<Claim, Table> {
+  readonly take: (plan: Plan) => Promise<Claim>;
+  readonly open: (plan: Plan, claim: Claim) => Table;
+  /** Records all migrations, or finds them recorded, by the first claim. */
+  readonly record: (first: Claim) => Promise<void>;
+}
+
+/**
+ * Claims the tables of all plans or none. Nothing is done to any of them, or recorded, before all are claimed: only then every session
+ * of an earlier run of theirs is gone (rule 10), whichever claim had opened it.
+ */
+export async function claimAll<Claim, Table extends AsyncDisposable & { begin(signal: AbortSignal): Promise<void> }>(
+  plans: readonly Plan[],
+  { take, open, record }: ClaimingAll<Claim, Table>,
+  signal: AbortSignal,
+): Promise<readonly Table[]> {
+  const claims: Claim[] = [];
+  const tables: Table[] = [];
+  try {
+    for (const plan of plans) {
+      const claim = await take(plan);
+      claims.push(claim);
+      tables.push(open(plan, claim));
+    }
+    const [first] = claims;
+    if (first !== undefined) await record(first);
+    for (const table of tables) await table.begin(signal);
+    return tables;
+  } catch (error) {
+    await disposeAll(tables);
+    throw error;
+  }
 }
