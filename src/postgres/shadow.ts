@@ -8,11 +8,11 @@ import { createHash } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { type AlterReading, readAlterClauses } from './alter-clauses.ts';
-import { type Index, readTable, tableOid, type TableDescription } from './catalog.ts';
-import { constraintStatements, copyStatements, indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { type Constraint, type Index, readTable, tableOid, type TableDescription } from './catalog.ts';
+import { constraintStatements, copyStatements } from './create-statement.ts';
 import { readUninvited, switchRowSecurityOff } from './event-triggers.ts';
 import { boundStatement } from './leaf-partition.ts';
-import { buildPartitionedIndex, makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
+import { makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -28,6 +28,8 @@ export interface Unfinished {
   readonly settings?: TableSettings;
   /** As they were then. */
   readonly marks: StreamMarks;
+  /** Absent where the shadow was made with its key. */
+  readonly key?: LateKey;
   /** Indexes to build after the copy. */
   readonly indexes: readonly Index[];
   /** Of these, where the shadow has partitions. Absent in shadows that were made before there could be any. */
@@ -38,9 +40,24 @@ export interface Unfinished {
   readonly renewedIdentities?: readonly number[];
 }
 
-/** Creates the empty shadow; one that was left is dropped first. All of it happens or nothing. Takes ACCESS SHARE on the source. */
-export async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  await inTransaction(session, () => makeShadow(session, plan, signal), signal);
+/** A migration key that is made when it is needed. */
+export interface LateKey {
+  readonly index: Index;
+  /** What it stands for; both have the same name. */
+  readonly constraint: Constraint | null;
+}
+
+/**
+ * Creates the empty shadow, and says whether it has its migration key; one that was left is dropped first. All of it happens or nothing.
+ * Takes ACCESS SHARE on the source.
+ */
+export async function createShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<{ readonly hasKey: boolean }> {
+  let made = { hasKey: true };
+  const make = async (): Promise<void> => {
+    made = await makeShadow(session, plan, signal);
+  };
+  await inTransaction(session, make, signal);
+  return made;
 }
 
 /**
@@ -182,7 +199,7 @@ export async function readUnfinished(session: Session, plan: Plan, signal: Abort
 
 const notePrefix = 'The shadow of a table, made by TableShift. ';
 
-async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<{ readonly hasKey: boolean }> {
   const source = await readTable(session, plan.source, signal);
   if (source === null) throw changed(plan, 'is gone');
   const { schema } = plan.shadow;
@@ -208,6 +225,8 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
   const indexes = altered.indexes.filter(({ name }) => plan.deferredIndexes.includes(name));
   const parts = await readPartitionIndexes(session, plan.shadow, signal);
   for (const { name } of indexes) await session.execute(`DROP INDEX ${quoteTable({ schema, table: name })}`, signal);
+  const key = lateKey(plan, altered);
+  if (key !== null) await session.execute(dropStatement(key, plan), signal);
   if (source.leaf !== undefined) await session.execute(boundStatement(source.leaf, shadow), signal);
   const late = altered.constraints.filter(({ isValid }) => !isValid);
   for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
@@ -215,6 +234,7 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
     fingerprint: fingerprintOf(source),
     settings: settingsOf(source),
     marks: await readStreamMarks(session, plan, signal),
+    ...(key === null ? {} : { key }),
     indexes,
     partitionIndexes: parts.filter(({ index }) => plan.deferredIndexes.includes(index)),
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
@@ -222,6 +242,21 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
   };
   const note = notePrefix + JSON.stringify(unfinished);
   await session.execute(`COMMENT ON SCHEMA ${quoteName(schema)} IS ${quoteText(note)}`, signal);
+  return { hasKey: key === null };
+}
+
+/** Null where two rows of the source might be one under it, which has to be told at once, or where nothing is to be left out. */
+function lateKey({ key, options, addedUniques }: Plan, { kind, indexes, constraints }: TableDescription): LateKey | null {
+  const index = indexes.find(({ name }) => name === key.shadowIndex);
+  if (index === undefined || kind === 'p' || options.deferIndexes === 'never' || addedUniques.includes(index.name)) return null;
+  const constraint = constraints.find(({ name, type }) => name === index.name && (type === 'p' || type === 'u'));
+  return { index, constraint: index.hasConstraint ? (constraint ?? null) : null };
+}
+
+function dropStatement({ index, constraint }: LateKey, { shadow }: Plan): string {
+  return constraint === null
+    ? `DROP INDEX ${quoteTable({ schema: shadow.schema, table: index.name })}`
+    : `ALTER TABLE ${quoteTable(shadow)} DROP CONSTRAINT ${quoteName(constraint.name)}`;
 }
 
 /** Never CASCADE: what somebody else made upon the shadow is reported, not dropped. Safe to run twice. */
@@ -247,51 +282,6 @@ async function dropTwins(session: Session, { schema }: TableName, signal: AbortS
   for (const { relname } of rows) {
     await session.execute(`DROP MATERIALIZED VIEW ${quoteTable({ schema, table: relname ?? '' })}`, signal);
   }
-}
-
-/**
- * Builds what was left out, then gathers statistics. An index is built without blocking the writes of the changes that go on
- * meanwhile; it waits for transactions that are older than it, without a limit but the signal. One that was left half-built
- * is dropped first. VACUUM takes SHARE UPDATE EXCLUSIVE on the shadow. `isGentle`: with one process of the server.
- */
-export async function finishShadow(
-  session: Session,
-  { plan, isGentle }: { readonly plan: Plan; readonly isGentle: boolean },
-  signal: AbortSignal,
-): Promise<void> {
-  const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
-  const shadow = quoteTable(plan.shadow);
-  const { schema } = plan.shadow;
-  const settings = ['SET lock_timeout = 0', ...(isGentle ? ['SET max_parallel_maintenance_workers = 0'] : [])];
-  await session.execute(settings.join('; '), signal);
-  try {
-    for (const index of indexes) {
-      await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
-      const table = await readTable(session, plan.shadow, signal);
-      if (table?.kind === 'p') {
-        await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
-        continue;
-      }
-      const existing = table?.indexes.find(({ name }) => name === index.name);
-      if (existing?.isValid !== true) {
-        const name = quoteTable({ schema, table: index.name });
-        if (existing !== undefined) await session.execute(`DROP INDEX CONCURRENTLY ${name}`, signal);
-        await session.execute(indexStatement(index, shadow, 'CONCURRENTLY '), signal);
-      }
-      const properties = indexProperties({ ...index, tablespace: null }, schema);
-      for (const statement of [...properties, ...indexMarks(index, shadow)]) await session.execute(statement, signal);
-    }
-    await session.execute(`VACUUM (ANALYZE) ${shadow}`, signal);
-  } finally {
-    const { signal: always } = new AbortController();
-    // A broken session is not used again.
-    const restoring = "SET lock_timeout = 5000; SET default_tablespace = ''; RESET max_parallel_maintenance_workers";
-    await session.execute(restoring, always).catch(() => undefined);
-  }
-}
-
-function quotedTablespace({ tablespace }: Index): string {
-  return tablespace ?? '';
 }
 
 /** Default privileges may have granted the schema to others. */

@@ -18,7 +18,8 @@ import {
 } from './row-statements.ts';
 import { createRowWriter, insertChecked, type WriterPlace } from './row-writer.ts';
 import type { Row, Session, SessionPool } from './session.ts';
-import { createShadow, finishShadow } from './shadow.ts';
+import { ShadowFinisher } from './shadow-finisher.ts';
+import { createShadow } from './shadow.ts';
 
 export interface TablePairOptions {
   readonly plan: Plan;
@@ -42,6 +43,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
   const { plan, keyColumns } = options;
   const sessions = namingSource(options.sessions, plan.source);
   const layout = layoutOnce({ ...options, sessions });
+  const finisher = new ShadowFinisher({ plan, sessions, isGentle: options.isGentle ?? (() => false), onMade: layout.forget });
   const isKeyOneNumber = isWholeNumber(keyColumns);
   const place: WriterPlace = {
     withSession: (work, signal) => sessions.withSession(work, signal),
@@ -54,7 +56,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     spanOf((await query(keyEndsStatement(await layout.read(signal)), signal))[0]);
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...createRowWriter(layout.read, place),
+    ...writerByKey(createRowWriter(layout.read, place), finisher),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     ...(isKeyOneNumber ? { readKeySpan } : {}),
     lockedWriter(session) {
@@ -64,17 +66,13 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     },
     async createShadow(signal) {
       layout.forget();
-      await sessions.withSession((session) => createShadow(session, plan, signal), signal);
+      finisher.begin(await sessions.withSession((session) => createShadow(session, plan, signal), signal));
     },
     // Before the VACUUM each row of the shadow costs more to read, which takes what is gained.
     isFinishedWhileCompared: false,
-    async finishShadow(signal) {
-      const isGentle = options.isGentle?.() ?? false;
-      await sessions.withSession((session) => finishShadow(session, { plan, isGentle }, signal), signal);
-      // Unique keys that were built now count for collisions from here on.
-      layout.forget();
-    },
+    finishShadow: (signal) => finisher.finish(signal),
     async greatestShadowKey(signal) {
+      await finisher.makeKey(signal);
       const pair = await layout.read(signal);
       return keysFromRows(pair.shadowKey, await query(greatestShadowKeyStatement(pair), signal))[0] ?? null;
     },
@@ -83,6 +81,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
       return keysFromRows(pair.key, await query(chunkEndStatement(pair, after, limitRows), signal))[0] ?? null;
     },
     async copyRange(range, existing, signal) {
+      if (existing === 'skip' || !finisher.isReadyToCopy) await finisher.makeKey(signal);
       const pair = await layout.read(signal);
       const statement = insertStatement(pair, rangeCondition(pair.key, range), existing);
       const keys = async (inner: AbortSignal): Promise<readonly RowKey[]> =>
@@ -98,10 +97,12 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
       return keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), signal));
     },
     async compareRange(range, signal) {
+      await finisher.makeKey(signal);
       const pair = await layout.read(signal);
       return await sessions.withSession((session) => compareRange(session, pair, range, signal), signal);
     },
     async findDifferences(range, limitRows, signal) {
+      await finisher.makeKey(signal);
       const pair = await layout.read(signal);
       return await sessions.withSession((session) => findDifferences(session, pair, { range, limitRows }, signal), signal);
     },
@@ -120,7 +121,25 @@ function spanOf(ends: Row | undefined): KeySpan | null {
   };
 }
 
-/** The layout is read when it is first needed, and again after the shadow was made anew. */
+/** A writer for a shadow whose key may still have to be made. */
+function writerByKey(writer: RowWriter, finisher: ShadowFinisher): RowWriter {
+  const upsertRows = writer.upsertRows?.bind(writer);
+  const byKey = async <Result>(read: () => Promise<Result>, signal: AbortSignal): Promise<Result> => {
+    await finisher.makeKey(signal);
+    return await read();
+  };
+  return {
+    keysPerStatement: writer.keysPerStatement,
+    deleteRows: (keys, signal) => finisher.write(() => writer.deleteRows(keys, signal), signal),
+    insertRows: (keys, signal) => finisher.write(() => writer.insertRows(keys, signal), signal),
+    ...(upsertRows === undefined
+      ? {}
+      : { upsertRows: (keys, signal) => finisher.write(() => upsertRows(keys, signal), signal) }),
+    explainCollision: (keys, signal) => byKey(() => writer.explainCollision(keys, signal), signal),
+    findDifferingRows: (keys, signal) => byKey(() => writer.findDifferingRows(keys, signal), signal),
+  };
+}
+
 /** What the server says is gone, a column for instance, it says without its table. */
 function namingSource(sessions: PairSessions, { schema, table }: TableName): PairSessions {
   return {
@@ -138,11 +157,15 @@ function namingSource(sessions: PairSessions, { schema, table }: TableName): Pai
   };
 }
 
+/** The layout is read when it is first needed, and again after the shadow was made anew or has got an index. */
 function layoutOnce(pair: Pick<TablePairOptions, 'plan' | 'conversionSettings' | 'sessions'>) {
   let known: PairLayout | null = null;
+  let version = 0;
   const readBy = async (withSession: WriterPlace['withSession'], signal: AbortSignal): Promise<PairLayout> => {
-    const layout = known ?? (await withSession((session) => readPairLayout(session, pair, signal), signal));
-    known = layout;
+    if (known !== null) return known;
+    const asked = version;
+    const layout = await withSession((session) => readPairLayout(session, pair, signal), signal);
+    if (asked === version) known = layout;
     return layout;
   };
   return {
@@ -150,6 +173,7 @@ function layoutOnce(pair: Pick<TablePairOptions, 'plan' | 'conversionSettings' |
     read: (signal: AbortSignal) => readBy((work) => pair.sessions.withSession(work, signal), signal),
     forget: (): void => {
       known = null;
+      version += 1;
     },
   };
 }

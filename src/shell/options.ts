@@ -114,7 +114,7 @@ export const OPTIONS = {
     choices: ['auto', 'always', 'never'],
     default: 'auto',
     placeholder: 'WHEN',
-    help: 'Build secondary indexes after the copy, which is faster. On MySQL and MariaDB that replicates as one long statement, so auto does it only where no replica is attached, nor on a MySQL whose applications keep their sessions busy, as a build cannot be slowed down; on PostgreSQL it always does.',
+    help: 'Build secondary indexes after the copy, which is faster. On MySQL and MariaDB that replicates as one long statement, so auto does it only where no replica is attached, nor on a MySQL whose applications keep their sessions busy, as a build cannot be slowed down; on PostgreSQL it always does, the migration key included.',
     group: 'Change',
     commands: CHANGE,
   },

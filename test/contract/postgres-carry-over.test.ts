@@ -12,7 +12,8 @@ import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { createShadow, finishShadow } from '../../src/postgres/shadow.ts';
+import { createShadow } from '../../src/postgres/shadow.ts';
+import { ShadowFinisher } from '../../src/postgres/shadow-finisher.ts';
 import type { CarryOver } from '../../src/postgres/swap.ts';
 import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
@@ -63,7 +64,8 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         `INSERT INTO ${plan.shadow.schema}.t (${columns}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${schema.name}.t`,
         never,
       );
-      await finishShadow(session, { plan, isGentle: false }, never);
+      const sessions = { withSession: <Result>(work: (on: Session) => Promise<Result>) => work(session) };
+      await new ShadowFinisher({ plan, sessions, isGentle: () => false, onMade: () => undefined }).finish(never);
     }
     await whileCopied?.(plan);
     const lockedWriter = (session: Session): RowWriter =>

@@ -1,0 +1,196 @@
+/**
+ * The indexes of a shadow that are made after rows are in it: the migration key as soon as anything but copying needs it, the others
+ * when everything is copied. What each is, the schema's comment says (shadow.ts).
+ */
+
+import { MigrationError } from '../engine/errors.ts';
+import type { Plan, TableName } from '../engine/model.ts';
+import { followSignal, Turnstile } from '../engine/tasks.ts';
+import { type Index, readTable } from './catalog.ts';
+import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { buildPartitionedIndex } from './partitioned-shadow.ts';
+import type { Session, SessionPool } from './session.ts';
+import { type LateKey, readUnfinished } from './shadow.ts';
+import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { inTransaction } from './transaction.ts';
+
+export interface FinisherOptions {
+  readonly plan: Plan;
+  readonly sessions: Pick<SessionPool, 'withSession'>;
+  /** Whether each is built by one process of the server. */
+  readonly isGentle: () => boolean;
+  /** The shadow has got an index, by which collisions are judged from here on. */
+  readonly onMade: () => void;
+}
+
+/**
+ * While nobody writes the source, nobody writes the shadow but the copy, whose ranges do not meet: rows go in without the key at half
+ * of the price, and with half of the log that the server decodes for us. An index, too, is then built in one pass, which keeps
+ * writers waiting; the first of them ends that build, and from then on indexes are built beside writes.
+ */
+export class ShadowFinisher {
+  readonly #options: FinisherOptions;
+  /** One index at a time. */
+  readonly #turn = new Turnstile();
+  /** `unknown`: the shadow says. */
+  #key: 'there' | 'left out' | 'unknown' = 'unknown';
+  #writes = 0;
+  /** Ends the build that keeps writers waiting. */
+  #build: AbortController | null = null;
+
+  constructor(options: FinisherOptions) {
+    this.#options = options;
+  }
+
+  /** Of a shadow that was just made. */
+  begin({ hasKey }: { readonly hasKey: boolean }): void {
+    this.#key = hasKey ? 'there' : 'left out';
+  }
+
+  /** Whether rows of ranges that nobody has copied before may go in as they are. */
+  get isReadyToCopy(): boolean {
+    return this.#key !== 'unknown';
+  }
+
+  /** The key is there when this resolves. Waits for chunks that are being copied, and lets others wait. Safe to repeat. */
+  async makeKey(signal: AbortSignal): Promise<void> {
+    if (this.#key === 'there') return;
+    await this.#turn.run(async () => {
+      if (this.#key === 'there') return;
+      this.#key = 'unknown';
+      await this.#withBuildSettings((session) => makeKey(session, this.#options.plan, signal), signal);
+      this.#options.onMade();
+      this.#key = 'there';
+    }, signal);
+  }
+
+  /** Writes rows by their key. */
+  async write<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    await this.makeKey(signal);
+    this.#writes += 1;
+    this.#build?.abort(writerCame);
+    return await work();
+  }
+
+  /**
+   * Builds what was left out, then gathers statistics. One that was left half-built is dropped first. An index that is built beside
+   * writes waits for transactions that are older than it, without a limit but the signal. VACUUM takes SHARE UPDATE EXCLUSIVE on
+   * the shadow. Safe to repeat.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    await this.makeKey(signal);
+    const writes = this.#writes;
+    await this.#withBuildSettings(async (session) => {
+      const { plan } = this.#options;
+      const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
+      for (const index of indexes) {
+        await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
+        const table = await readTable(session, plan.shadow, signal);
+        if (table?.kind === 'p') {
+          await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
+          continue;
+        }
+        const existing = table?.indexes.find(({ name }) => name === index.name);
+        if (existing?.isValid !== true) {
+          if (existing !== undefined) await session.execute(dropStatement(index, plan), signal);
+          await this.#buildIndex(session, { index, isUnwritten: this.#writes === writes }, signal);
+        }
+        for (const statement of detailStatements(index, plan)) await session.execute(statement, signal);
+      }
+      this.#options.onMade();
+      await session.execute(`VACUUM (ANALYZE) ${quoteTable(plan.shadow)}`, signal);
+    }, signal);
+  }
+
+  async #buildIndex(
+    session: Session,
+    { index, isUnwritten }: { readonly index: Index; readonly isUnwritten: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { shadow } = this.#options.plan;
+    if (isUnwritten) {
+      await this.#buildUntilWritten(session, indexStatement(index, quoteTable(shadow)), signal);
+      if (await hasIndex(session, shadow, index.name, signal)) return;
+    }
+    await session.execute(indexStatement(index, quoteTable(shadow), 'CONCURRENTLY '), signal);
+  }
+
+  /** All of it happens or, where a writer came before it was done, perhaps nothing. */
+  async #buildUntilWritten(session: Session, statement: string, signal: AbortSignal): Promise<void> {
+    const build = new AbortController();
+    const stop = followSignal(signal, build);
+    this.#build = build;
+    try {
+      await session.execute(statement, build.signal);
+    } catch (error) {
+      if (error !== writerCame) throw error;
+    } finally {
+      this.#build = null;
+      stop();
+    }
+  }
+
+  async #withBuildSettings(work: (session: Session) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { sessions, isGentle } = this.#options;
+    await sessions.withSession(async (session) => {
+      const settings = ['SET lock_timeout = 0', ...(isGentle() ? ['SET max_parallel_maintenance_workers = 0'] : [])];
+      await session.execute(settings.join('; '), signal);
+      try {
+        await work(session);
+      } finally {
+        const { signal: always } = new AbortController();
+        // A broken session is not used again.
+        const restoring = "SET lock_timeout = 5000; SET default_tablespace = ''; RESET max_parallel_maintenance_workers";
+        await session.execute(restoring, always).catch(() => undefined);
+      }
+    }, signal);
+  }
+}
+
+const writerCame = new MigrationError('INTERRUPTED', 'The shadow is to be written, so this build of an index was ended.');
+
+/** Takes SHARE on the shadow, and ACCESS EXCLUSIVE for a moment in the end. All of it happens or nothing. */
+async function makeKey(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  if (await hasIndex(session, plan.shadow, plan.key.shadowIndex, signal)) return;
+  const { key } = await readUnfinished(session, plan, signal);
+  if (key === undefined) return;
+  await inTransaction(
+    session,
+    async () => {
+      for (const statement of keyStatements(key, plan)) await session.execute(statement, signal);
+    },
+    signal,
+  );
+}
+
+async function hasIndex(session: Session, { schema }: TableName, name: string, signal: AbortSignal): Promise<boolean> {
+  const index = quoteText(quoteTable({ schema, table: name }));
+  const [row] = await session.query(`SELECT 1 WHERE pg_catalog.to_regclass(${index}) IS NOT NULL`, signal);
+  return row !== undefined;
+}
+
+function keyStatements({ index, constraint }: LateKey, plan: Plan): readonly string[] {
+  const shadow = quoteTable(plan.shadow);
+  const name = quoteName(index.name);
+  const kind = index.isPrimary ? 'PRIMARY KEY' : 'UNIQUE';
+  return [
+    `SET LOCAL default_tablespace = ${quoteText(quotedTablespace(index))}`,
+    indexStatement(index, shadow),
+    ...(constraint === null ? [] : [`ALTER TABLE ${shadow} ADD CONSTRAINT ${name} ${kind} USING INDEX ${name}`]),
+    ...(constraint?.comment == null ? [] : [`COMMENT ON CONSTRAINT ${name} ON ${shadow} IS ${quoteText(constraint.comment)}`]),
+    ...detailStatements({ ...index, options: [] }, plan),
+  ];
+}
+
+/** What an index has beside its definition. */
+function detailStatements(index: Index, { shadow }: Plan): readonly string[] {
+  return [...indexProperties({ ...index, tablespace: null }, shadow.schema), ...indexMarks(index, quoteTable(shadow))];
+}
+
+function dropStatement({ name }: Index, { shadow: { schema } }: Plan): string {
+  return `DROP INDEX CONCURRENTLY ${quoteTable({ schema, table: name })}`;
+}
+
+function quotedTablespace({ tablespace }: Index): string {
+  return tablespace ?? '';
+}
