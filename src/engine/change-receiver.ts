@@ -39,7 +39,7 @@ export class ChangeReceiver {
   #reach: Position;
   #fence: Fence | null = null;
   #picks = 0;
-  #changedAt: number;
+  #changedAt = Number.NEGATIVE_INFINITY;
   /** When the stream has given something, or was asked again after it had to wait for us. */
   #heardAt: number;
   #isPulling = true;
@@ -52,8 +52,7 @@ export class ChangeReceiver {
     this.#context = context;
     this.#received = stream.start;
     this.#reach = stream.start;
-    this.#changedAt = context.clock.now();
-    this.#heardAt = this.#changedAt;
+    this.#heardAt = context.clock.now();
   }
 
   /** Behind the last wholly received transaction. */

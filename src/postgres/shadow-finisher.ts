@@ -5,7 +5,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
-import { followSignal, Turnstile } from '../engine/tasks.ts';
+import { followSignal, runTogether, Turnstile } from '../engine/tasks.ts';
 import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
 import { buildPartitionedIndex } from './partitioned-shadow.ts';
@@ -26,16 +26,15 @@ export interface FinisherOptions {
 /**
  * While nobody writes the source, nobody writes the shadow but the copy, whose ranges do not meet: rows go in without the key at half
  * of the price, and with half of the log that the server decodes for us. An index, too, is then built in one pass, which keeps
- * writers waiting; the first of them ends that build, and from then on indexes are built beside writes.
+ * writers waiting; the first of them ends that, and what is missing is built beside writes. The key and another are built side by side.
  */
 export class ShadowFinisher {
   readonly #options: FinisherOptions;
-  /** One index at a time. */
+  /** Of those who want the key. */
   readonly #turn = new Turnstile();
   /** `unknown`: the shadow says. */
   #key: 'there' | 'left out' | 'unknown' = 'unknown';
-  #writes = 0;
-  /** Ends the build that keeps writers waiting. */
+  /** Ends the builds that keep writers waiting. */
   #build: AbortController | null = null;
 
   constructor(options: FinisherOptions) {
@@ -66,8 +65,8 @@ export class ShadowFinisher {
 
   /** Writes rows by their key. */
   async write<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    this.#build?.abort(writerCame);
     await this.makeKey(signal);
-    this.#writes += 1;
     this.#build?.abort(writerCame);
     return await work();
   }
@@ -78,50 +77,31 @@ export class ShadowFinisher {
    * the shadow. Safe to repeat.
    */
   async finish(signal: AbortSignal): Promise<void> {
-    await this.makeKey(signal);
-    const writes = this.#writes;
+    const { plan, isGentle, onMade } = this.#options;
+    const makeKey = (inner: AbortSignal): Promise<void> => this.makeKey(inner);
+    const buildOthers = (inner: AbortSignal): Promise<void> => this.#buildUntilWritten(inner);
+    if (isGentle()) await makeKey(signal);
+    await runTogether([makeKey, buildOthers], signal);
     await this.#withBuildSettings(async (session) => {
-      const { plan } = this.#options;
-      const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
-      for (const index of indexes) {
-        await session.execute(`SET default_tablespace = ${quoteText(quotedTablespace(index))}`, signal);
-        const table = await readTable(session, plan.shadow, signal);
-        if (table?.kind === 'p') {
-          await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
-          continue;
-        }
-        const existing = table?.indexes.find(({ name }) => name === index.name);
-        if (existing?.isValid !== true) {
-          if (existing !== undefined) await session.execute(dropStatement(index, plan), signal);
-          await this.#buildIndex(session, { index, isUnwritten: this.#writes === writes }, signal);
-        }
-        for (const statement of detailStatements(index, plan)) await session.execute(statement, signal);
-      }
-      this.#options.onMade();
+      await buildBesideWrites(session, plan, signal);
+      onMade();
       await session.execute(`VACUUM (ANALYZE) ${quoteTable(plan.shadow)}`, signal);
     }, signal);
   }
 
-  async #buildIndex(
-    session: Session,
-    { index, isUnwritten }: { readonly index: Index; readonly isUnwritten: boolean },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { shadow } = this.#options.plan;
-    if (isUnwritten) {
-      await this.#buildUntilWritten(session, indexStatement(index, quoteTable(shadow)), signal);
-      if (await hasIndex(session, shadow, index.name, signal)) return;
-    }
-    await session.execute(indexStatement(index, quoteTable(shadow), 'CONCURRENTLY '), signal);
-  }
-
-  /** All of it happens or, where a writer came before it was done, perhaps nothing. */
-  async #buildUntilWritten(session: Session, statement: string, signal: AbortSignal): Promise<void> {
+  /** All of them, until a writer comes; of the one that is then being built nothing is left. */
+  async #buildUntilWritten(signal: AbortSignal): Promise<void> {
+    const { plan } = this.#options;
     const build = new AbortController();
     const stop = followSignal(signal, build);
     this.#build = build;
     try {
-      await session.execute(statement, build.signal);
+      await this.#withBuildSettings(async (session) => {
+        for (const index of await missingIndexes(session, plan, signal)) {
+          await session.execute(tablespaceStatement(index), build.signal);
+          await session.execute(indexStatement(index, quoteTable(plan.shadow)), build.signal);
+        }
+      }, signal);
     } catch (error) {
       if (error !== writerCame) throw error;
     } finally {
@@ -163,6 +143,33 @@ async function makeKey(session: Session, plan: Plan, signal: AbortSignal): Promi
   );
 }
 
+/** Those of a shadow without partitions of which there is nothing yet. */
+async function missingIndexes(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Index[]> {
+  const table = await readTable(session, plan.shadow, signal);
+  if (table?.kind === 'p') return [];
+  const { indexes } = await readUnfinished(session, plan, signal);
+  return indexes.filter((index) => table?.indexes.every(({ name }) => name !== index.name) === true);
+}
+
+/** Builds what is not there, and gives all of them what they have beside their definition. */
+async function buildBesideWrites(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
+  for (const index of indexes) {
+    await session.execute(tablespaceStatement(index), signal);
+    const table = await readTable(session, plan.shadow, signal);
+    if (table?.kind === 'p') {
+      await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
+      continue;
+    }
+    const existing = table?.indexes.find(({ name }) => name === index.name);
+    if (existing?.isValid !== true) {
+      if (existing !== undefined) await session.execute(dropStatement(index, plan), signal);
+      await session.execute(indexStatement(index, quoteTable(plan.shadow), 'CONCURRENTLY '), signal);
+    }
+    for (const statement of detailStatements(index, plan)) await session.execute(statement, signal);
+  }
+}
+
 async function hasIndex(session: Session, { schema }: TableName, name: string, signal: AbortSignal): Promise<boolean> {
   const index = quoteText(quoteTable({ schema, table: name }));
   const [row] = await session.query(`SELECT 1 WHERE pg_catalog.to_regclass(${index}) IS NOT NULL`, signal);
@@ -174,7 +181,7 @@ function keyStatements({ index, constraint }: LateKey, plan: Plan): readonly str
   const name = quoteName(index.name);
   const kind = index.isPrimary ? 'PRIMARY KEY' : 'UNIQUE';
   return [
-    `SET LOCAL default_tablespace = ${quoteText(quotedTablespace(index))}`,
+    tablespaceStatement(index, 'LOCAL '),
     indexStatement(index, shadow),
     ...(constraint === null ? [] : [`ALTER TABLE ${shadow} ADD CONSTRAINT ${name} ${kind} USING INDEX ${name}`]),
     ...(constraint?.comment == null ? [] : [`COMMENT ON CONSTRAINT ${name} ON ${shadow} IS ${quoteText(constraint.comment)}`]),
@@ -191,6 +198,7 @@ function dropStatement({ name }: Index, { shadow: { schema } }: Plan): string {
   return `DROP INDEX CONCURRENTLY ${quoteTable({ schema, table: name })}`;
 }
 
-function quotedTablespace({ tablespace }: Index): string {
-  return tablespace ?? '';
+/** In a transaction, for as long as that lasts. */
+function tablespaceStatement({ tablespace }: Index, how: '' | 'LOCAL ' = ''): string {
+  return `SET ${how}default_tablespace = ${quoteText(tablespace ?? '')}`;
 }

@@ -11,6 +11,7 @@ import { OURS } from '../../src/postgres/conversion-settings.ts';
 import { readPairLayout } from '../../src/postgres/pair-layout.ts';
 import { createRowWriter } from '../../src/postgres/row-writer.ts';
 import type { Server } from '../../src/postgres/server.ts';
+import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { createShadow } from '../../src/postgres/shadow.ts';
 import { ShadowFinisher } from '../../src/postgres/shadow-finisher.ts';
@@ -64,7 +65,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
         `INSERT INTO ${plan.shadow.schema}.t (${columns}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${schema.name}.t`,
         never,
       );
-      const sessions = { withSession: <Result>(work: (on: Session) => Promise<Result>) => work(session) };
+      await using sessions = createSessionPool({ sizeMax: 2, open: (signal) => claim.openSession({}, signal) });
       await new ShadowFinisher({ plan, sessions, isGentle: () => false, onMade: () => undefined }).finish(never);
     }
     await whileCopied?.(plan);
