@@ -4,7 +4,7 @@
  * Everything rejects with a MigrationError, whose `code` says what the caller can do (docs/errors.md).
  */
 
-import { assert } from './engine/errors.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
 import { chooseWay, type NativeResult } from './engine/native-runner.ts';
@@ -159,13 +159,17 @@ export interface RecordedEvent {
   readonly details: object;
 }
 
-/** The newest events that runs of the migration left, the oldest of them first. */
+/** The newest events that runs of the migration left, the oldest of them first. Rejects with BAD_USAGE unless `eventsMax` is 1 or more. */
 export async function listEvents(
   options: ServerOptions & { readonly id: MigrationId; readonly eventsMax: number },
 ): Promise<readonly RecordedEvent[]> {
+  const { id, eventsMax } = options;
+  if (!(Number.isInteger(eventsMax) && eventsMax >= 1)) {
+    throw new MigrationError('BAD_USAGE', `The setting eventsMax must be a whole number, 1 or more; it is ${eventsMax}.`);
+  }
   using signal = signalOf(options);
   await using database = await open(options, signal);
-  const records = await database.eventLog.read(options.id, options.eventsMax, signal);
+  const records = await database.eventLog.read(id, eventsMax, signal);
   return records.map(({ time, kind, details }) => ({ time, kind, details: JSON.parse(details) as object }));
 }
 

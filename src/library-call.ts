@@ -109,20 +109,28 @@ export interface AskedRequest extends Omit<MigrationRequest, 'table'> {
   readonly table: { readonly schema: string | null; readonly table: string };
 }
 
-/** Before anything is connected to, so that a wrong statement is known at once. */
-export async function readAsked({
-  url,
-  alter,
-  table,
-  key,
-  deferIndexes,
-  materializedViews,
-}: Pick<ServerOptions, 'url'> & TableChange): Promise<AskedRequest> {
+/** Before anything is connected to, so that a wrong statement is known at once. Rejects with BAD_USAGE, also where no compiler has looked. */
+export async function readAsked(change: Pick<ChangeOptions, 'url' | 'strategy'> & TableChange): Promise<AskedRequest> {
+  const { url, alter, table, key, deferIndexes, materializedViews } = change;
+  if (typeof alter !== 'string')
+    throw new MigrationError('BAD_USAGE', `The setting alter must be a text; it is ${typeof alter}.`);
+  for (const [name, allowed] of CHOICES) checkChoice(name, change[name], allowed);
   const server = parseServerUrl(url);
   const adapter = await loadAdapter(server.adapter);
-  const change = adapter.readChange({ alter, table: table ?? null, database: server.database });
+  const read = adapter.readChange({ alter, table: table ?? null, database: server.database });
   const recreating = materializedViews === 'recreate' ? { materializedViews } : {};
-  return { ...change, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto', ...recreating } };
+  return { ...read, options: { key: key ?? null, deferIndexes: deferIndexes ?? 'auto', ...recreating } };
+}
+
+const CHOICES = [
+  ['strategy', ['auto', 'native', 'shadow']],
+  ['deferIndexes', ['auto', 'always', 'never']],
+  ['materializedViews', ['refuse', 'recreate']],
+] as const satisfies readonly (readonly [keyof ChangeOptions, readonly string[]])[];
+
+function checkChoice(name: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return;
+  throw new MigrationError('BAD_USAGE', `The setting ${name} must be one of ${allowed.join(', ')}; it is ${String(value)}.`);
 }
 
 /** With the schema of its table. */
