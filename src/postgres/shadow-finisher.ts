@@ -134,13 +134,16 @@ async function makeKey(session: Session, plan: Plan, signal: AbortSignal): Promi
   if (await hasIndex(session, plan.shadow, plan.key.shadowIndex, signal)) return;
   const { key } = await readUnfinished(session, plan, signal);
   if (key === undefined) return;
-  await inTransaction(
-    session,
-    async () => {
-      for (const statement of keyStatements(key, plan)) await session.execute(statement, signal);
-    },
-    signal,
-  );
+  const make = async (): Promise<void> => {
+    for (const statement of keyStatements(key, plan)) await session.execute(statement, signal);
+  };
+  try {
+    await inTransaction(session, make, signal);
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'DUPLICATE_KEY') throw error;
+    const message = `Somebody else has written to the shadow ${plan.shadow.schema}.${plan.shadow.table}: ${error.message}`;
+    throw new MigrationError('SHADOW_CHANGED', message, { cause: error });
+  }
 }
 
 /** Those of a shadow without partitions of which there is nothing yet. */

@@ -163,6 +163,16 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'on', (name) => {
     expect(await indexesOf(t)).toEqual([key]);
   });
 
+  test('rows that somebody else has put into the shadow end the run', async () => {
+    await using t = await open(plain);
+    await t.pair.copyRange(everything, 'collide', never);
+    await t.other.run(`INSERT INTO ${t.shadow} VALUES (2, 20)`);
+    await expect(t.pair.finishShadow(never)).rejects.toMatchObject({
+      code: 'SHADOW_CHANGED',
+      message: expect.stringMatching(/^Somebody else has written to the shadow .*\(id\)=\(2\)/),
+    });
+  });
+
   test('it is as it would have been from the beginning', async () => {
     await using t = await open(
       '(id integer NOT NULL, v integer, CONSTRAINT "the ""key" UNIQUE (id) INCLUDE (v) WITH (fillfactor = 70))',
