@@ -128,7 +128,7 @@ const CHOICES = [
   ['materializedViews', ['refuse', 'recreate']],
 ] as const satisfies readonly (readonly [keyof ChangeOptions, readonly string[]])[];
 
-function checkChoice(name: string, value: unknown, allowed: readonly string[]): void {
+function checkChoice(name: string, value: string | boolean | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.some((one) => one === value)) return;
   throw new MigrationError('BAD_USAGE', `The setting ${name} must be one of ${allowed.join(', ')}; it is ${String(value)}.`);
 }
