@@ -109,7 +109,7 @@ export interface AskedRequest extends Omit<MigrationRequest, 'table'> {
   readonly table: { readonly schema: string | null; readonly table: string };
 }
 
-/** Before anything is connected to, so that a wrong statement is known at once. Rejects with BAD_USAGE, also where no compiler has looked. */
+/** Before anything is connected to, so that what is wrong is known at once. Rejects with BAD_USAGE, also where no compiler has looked. */
 export async function readAsked(change: Pick<ChangeOptions, 'url' | 'strategy'> & TableChange): Promise<AskedRequest> {
   const { url, alter, table, key, deferIndexes, materializedViews } = change;
   if (typeof alter !== 'string')

@@ -19,9 +19,14 @@ export interface FinisherOptions {
   readonly sessions: Pick<SessionPool, 'withSession'>;
   /** Whether each is built by one process of the server. */
   readonly isGentle: () => boolean;
+  /** ROWS_WITHOUT_KEY_MAX when it is not given. */
+  readonly rowsWithoutKeyMax?: number;
   /** The shadow has got an index, by which collisions are judged from here on. */
   readonly onMade: () => void;
 }
+
+/** The key of so many rows is made in ten seconds or so. Changes that come in meanwhile have to wait for it. */
+const ROWS_WITHOUT_KEY_MAX = 20_000_000;
 
 /**
  * While nobody writes the source, nobody writes the shadow but the copy, whose ranges do not meet: rows go in without the key at half
@@ -34,6 +39,7 @@ export class ShadowFinisher {
   readonly #turn = new Turnstile();
   /** `unknown`: the shadow says. */
   #key: 'there' | 'left out' | 'unknown' = 'unknown';
+  #rowsWithoutKey = 0;
   /** Ends the builds that keep writers waiting. */
   #build: AbortController | null = null;
 
@@ -46,9 +52,17 @@ export class ShadowFinisher {
     this.#key = hasKey ? 'there' : 'left out';
   }
 
-  /** Whether rows of ranges that nobody has copied before may go in as they are. */
-  get isReadyToCopy(): boolean {
-    return this.#key !== 'unknown';
+  /** Copies rows of a range that nobody has copied before. */
+  async copyNew<Result extends { readonly rows: number } | 'collided'>(
+    work: () => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { rowsWithoutKeyMax = ROWS_WITHOUT_KEY_MAX } = this.#options;
+    const mayGoWithout = this.#key === 'left out' && this.#rowsWithoutKey < rowsWithoutKeyMax;
+    if (!mayGoWithout) await this.makeKey(signal);
+    const result = await work();
+    if (mayGoWithout && result !== 'collided') this.#rowsWithoutKey += result.rows;
+    return result;
   }
 
   /** The key is there when this resolves. Waits for chunks that are being copied, and lets others wait. Safe to repeat. */

@@ -29,6 +29,8 @@ export interface TablePairOptions {
   readonly conversionSettings: ConversionSettings;
   /** Whether indexes are built by one process of the server. */
   readonly isGentle?: () => boolean;
+  /** So many rows are copied before the shadow has its key; some millions when it is not given. */
+  readonly rowsWithoutKeyMax?: number;
 }
 
 type PairSessions = Pick<SessionPool, 'withSession'>;
@@ -43,7 +45,8 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
   const { plan, keyColumns } = options;
   const sessions = namingSource(options.sessions, plan.source);
   const layout = layoutOnce({ ...options, sessions });
-  const finisher = new ShadowFinisher({ plan, sessions, isGentle: options.isGentle ?? (() => false), onMade: layout.forget });
+  const { isGentle = () => false } = options;
+  const finisher = new ShadowFinisher({ ...options, sessions, isGentle, onMade: layout.forget });
   const isKeyOneNumber = isWholeNumber(keyColumns);
   const place: WriterPlace = {
     withSession: (work, signal) => sessions.withSession(work, signal),
@@ -81,15 +84,15 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
       return keysFromRows(pair.key, await query(chunkEndStatement(pair, after, limitRows), signal))[0] ?? null;
     },
     async copyRange(range, existing, signal) {
-      if (existing === 'skip' || !finisher.isReadyToCopy) await finisher.makeKey(signal);
-      const pair = await layout.read(signal);
-      const statement = insertStatement(pair, rangeCondition(pair.key, range), existing);
-      const keys = async (inner: AbortSignal): Promise<readonly RowKey[]> =>
-        keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), inner));
-      const result = await sessions.withSession(
-        (session) => insertChecked(session, pair, { statement, keys, place }, signal),
-        signal,
-      );
+      const copy = async (): Promise<{ readonly rows: number } | 'collided'> => {
+        const pair = await layout.read(signal);
+        const statement = insertStatement(pair, rangeCondition(pair.key, range), existing);
+        const keys = keysOf(pair, (inner) => query(sourceKeysStatement(pair, range), inner));
+        const insert = { statement, keys, place };
+        return await sessions.withSession((session) => insertChecked(session, pair, insert, signal), signal);
+      };
+      if (existing === 'skip') await finisher.makeKey(signal);
+      const result = await (existing === 'skip' ? copy() : finisher.copyNew(copy, signal));
       return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
     },
     async findSourceKeys(range, signal) {
@@ -108,6 +111,11 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     },
     describeKey: (key) => describeKey(keyColumns, key),
   };
+}
+
+/** Reads the keys of the source that a statement gives, when they are asked for. */
+function keysOf({ key }: PairLayout, read: (signal: AbortSignal) => Promise<readonly Row[]>) {
+  return async (signal: AbortSignal): Promise<readonly RowKey[]> => keysFromRows(key, await read(signal));
 }
 
 /** What `keyEndsStatement` gives; null where the table is empty. */
