@@ -226,9 +226,9 @@ export type CollisionCause =
 
 /** The source and its shadow. No member ever takes a lock on a row of the source. */
 export interface TablePair extends RowWriter {
-  /** Creates the empty shadow. A shadow that this migration left behind is dropped first. */
+  /** Creates the empty shadow, perhaps without its migration key. A shadow that this migration left behind is dropped first. */
   createShadow(signal: AbortSignal): Promise<void>;
-  /** Builds what was deferred (indexes) and gathers statistics. Safe to repeat. */
+  /** Builds what was deferred (the key, other indexes) and gathers statistics. Safe to repeat. */
   finishShadow(signal: AbortSignal): Promise<void>;
   /** Whether comparing rows beside `finishShadow` takes less time than after it. */
   readonly isFinishedWhileCompared: boolean;
@@ -244,6 +244,9 @@ export interface TablePair extends RowWriter {
    * Copies a range in one statement: a snapshot taken after the call began, no lock on the source. `existing: 'skip'` leaves
    * out rows whose migration key is already in the shadow (and no others: any other collision is still one). `collided`:
    * nothing was copied. Rejects with ROW_NOT_CONVERTIBLE, naming the row, where a value does not fit.
+   *
+   * 'collide' is for a range that meets none that may have been copied before. In the process that created the shadow an equal
+   * migration key need not be noticed then, until the shadow was read, written by key, copied into by 'skip' or finished.
    */
   copyRange(range: KeyRange, existing: 'collide' | 'skip', signal: AbortSignal): Promise<CopyResult>;
   /** All keys of the source in the range, in one snapshot. */

@@ -104,6 +104,15 @@ export function describeTablePairContract(open: OpenFixture): void {
       expect(await f.rows('shadow')).toEqual(rowsOf(1, 2, 3, 5, 9, 10));
     });
 
+    test('a range can leave out rows that were copied before', async () => {
+      await using f = await open();
+      await using claim = await claimWithShadow(f);
+      await claim.pair.copyRange({ after: f.key(1), through: f.key(5) }, 'collide', never);
+      await f.write(update(3, { v: 8 }));
+      expect(await claim.pair.copyRange(EVERYTHING, 'skip', never)).toEqual({ kind: 'copied', rows: 3 });
+      expect(await f.rows('shadow')).toEqual(rowsOf(1, 2, 3, 5, 9, 10));
+    });
+
     test('a range leaves out no row for another unique key than the migration key', async () => {
       await using f = await open();
       await using claim = await claimWithShadow(f);

@@ -161,6 +161,12 @@ export const ADAPTER_FAULTS: readonly PlantedFault[] = [
     seedsMax: 300,
   },
   {
+    code: 'KL',
+    what: 'A chunk that may be there already is copied again into a shadow that has no key yet.',
+    bias: { ...plants('KL'), ...NO_FAULTS, leavesKeyOut: true, lostConnections: 0.1, writerPauseMs: 100 },
+    seedsMax: 300,
+  },
+  {
     code: 'RS',
     what: 'A row that differs is named by the spelling that was asked for, not by the one that it has by now.',
     bias: {

@@ -1,4 +1,4 @@
-/** Faults in the text of the engine, one change of mind each. */
+/** Faults in the text of the engine beside copying, one change of mind each. */
 
 import {
   BUSY_COPY,
@@ -15,19 +15,6 @@ import {
 } from './planted-fault.ts';
 
 export const ENGINE_FAULTS: readonly PlantedFault[] = [
-  {
-    code: 'B',
-    what: 'A chunk reads without waiting for the barrier of the flush that runs.',
-    source: [
-      {
-        file: 'row-copier.ts',
-        find: 'if (flush !== null) await applier.barrierPassed(flush, signal);',
-        replace: 'if (flush === undefined) return;',
-      },
-    ],
-    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, ...NO_FAULTS, ...NO_XA, slowStatements: 0.3 },
-    seedsMax: 3000,
-  },
   {
     code: 'FD',
     what: 'Changes of rows not yet copied are discarded before the barrier of the flush.',
@@ -107,20 +94,6 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
       hasCollation: false,
       ...crashes(200, 250),
     },
-    seedsMax: 3000,
-  },
-  {
-    code: 'R',
-    what: 'The flush to wait for is looked up before the range is registered, not in the same tick.',
-    source: [
-      {
-        file: 'row-copier.ts',
-        find: 'ranges.register(chunk.range);\n    const flush = applier.running;',
-        replace:
-          'const flush = applier.running;\n    await this.#context.clock.sleep(30, signal);\n    ranges.register(chunk.range);',
-      },
-    ],
-    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, ...NO_FAULTS, ...NO_XA, slowStatements: 0.3, copyWorkers: 3 },
     seedsMax: 3000,
   },
   {
@@ -364,46 +337,6 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     ],
     bias: { isVerifying: true },
     seedsMax: 100,
-  },
-  {
-    code: 'LH',
-    what: 'A collided chunk stays registered while it waits for a flush.',
-    source: [
-      {
-        file: 'row-copier.ts',
-        find: '    } finally {\n      ranges.deregister(chunk.range);\n    }',
-        replace:
-          "      if (rows === 'handed over') await applier.flushPickedAfterNow(signal);\n    } finally {\n      ranges.deregister(chunk.range);\n    }",
-      },
-    ],
-    bias: { ...BUSY_COPY, ...SWAPS },
-    seedsMax: 500,
-  },
-  {
-    code: 'FL',
-    what: 'A chunk waits for the next flush, not for the one that runs, and that flush waits for the chunk.',
-    source: [
-      {
-        file: 'row-copier.ts',
-        find: 'if (flush !== null) await applier.barrierPassed(flush, signal);',
-        replace: 'if (flush !== null) await applier.flushPickedAfterNow(signal);',
-      },
-    ],
-    bias: { ...BUSY_COPY, ...SLOW_VISIBILITY, ...FAST_DELIVERY, isOrderKnown: false },
-    seedsMax: 300,
-  },
-  {
-    code: 'HO',
-    what: 'A chunk whose keys were handed over counts as finished before they are in the shadow.',
-    source: [
-      {
-        file: 'row-copier.ts',
-        find: "if (rows === 'handed over') {\n      await applier.flushPickedAfterNow(signal);",
-        replace: "if (rows === 'handed over') {",
-      },
-    ],
-    bias: { ...BUSY_COPY, ...SWAPS, visibilityLagMs: 60, ...crashes(200, 200) },
-    seedsMax: 2000,
   },
   {
     code: 'EX',

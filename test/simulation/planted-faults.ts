@@ -4,6 +4,7 @@
  */
 
 import { ADAPTER_FAULTS } from './planted-adapter-faults.ts';
+import { COPYING_FAULTS } from './planted-copying-faults.ts';
 import { ENGINE_FAULTS } from './planted-engine-faults.ts';
 import type { PlantedFault } from './planted-fault.ts';
 
@@ -13,7 +14,7 @@ export interface AbsentFault {
   readonly reason: string;
 }
 
-export const PLANTED_FAULTS: readonly PlantedFault[] = [...ENGINE_FAULTS, ...ADAPTER_FAULTS];
+export const PLANTED_FAULTS: readonly PlantedFault[] = [...COPYING_FAULTS, ...ENGINE_FAULTS, ...ADAPTER_FAULTS];
 
 export const ABSENT_FAULTS: readonly AbsentFault[] = [
   {

@@ -22,7 +22,8 @@ export type AdapterPlant =
   | 'WI'
   | 'WR'
   | 'UO'
-  | 'RS';
+  | 'RS'
+  | 'KL';
 
 /** How a run is ended from outside. `taken over`: another process takes the claim while this one still works. */
 export type Ending = 'crash' | 'claim lost' | 'interrupt' | 'taken over';
@@ -67,6 +68,8 @@ export interface Scenario {
   readonly keysPerStatement: number;
   /** Whether the server changes rows in place, where a key has one spelling and is the whole of the shadow's. */
   readonly changesInPlace: boolean;
+  /** Whether a shadow is made without its migration key, which is made when something needs it. */
+  readonly leavesKeyOut: boolean;
 
   // The writers.
   readonly writers: number;
@@ -159,6 +162,7 @@ export function scenarioOf(seed: number, bias: Partial<Scenario>): Scenario {
     ...finishingOf(new Chance(seed, 'finishing')),
     verifiesAgain: new Chance(seed, 'verifies again').hits(0.15),
     isSteered: new Chance(seed, 'steered').hits(0.2),
+    leavesKeyOut: new Chance(seed, 'key left out').hits(0.4),
     ...bias,
   };
   return {

@@ -82,6 +82,8 @@ export class Server {
   readonly lock = new TableLock();
   /** The shadow's rows, or null while there is no such table. */
   shadow: Map<number, Row> | null = null;
+  /** Whether the shadow's migration key is there: without it nothing keeps a row from being there twice. */
+  hasShadowKey = true;
   /** The shadow's rows as they are while a drain that its session has not committed is under way. */
   shadowBeforeDrain: Table | null = null;
   hasSwapped = false;
@@ -265,6 +267,14 @@ export class Server {
   sourceRows(): Table {
     if (this.hasSwapped) throw new MigrationError('SOURCE_CHANGED', 'The source is not what it was.');
     return this.source.visible;
+  }
+
+  /** Judges rows that are about to be copied into a shadow without its key. */
+  checkNew(rows: readonly Row[]): void {
+    if (this.hasShadowKey) return;
+    this.world.count('ranges copied without the key');
+    const twice = rows.find((row) => this.rowsWith(row.key, this.shadowRows()).length > 0);
+    if (twice !== undefined) this.judge.violate('a row was copied twice into a shadow without its key', showRow(twice));
   }
 
   /** Shadow rows that hold a unique value of this row, the migration key included. */

@@ -27,6 +27,7 @@ export class SimulatedRowWriter implements RowWriter {
 
   async deleteRows(keys: readonly RowKey[], signal: AbortSignal): Promise<void> {
     this.#checkSize(keys);
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       // PostgreSQL does not see rows that were committed after its DELETE began; MySQL reads the present ones.
@@ -46,6 +47,7 @@ export class SimulatedRowWriter implements RowWriter {
 
   async insertRows(keys: readonly RowKey[], signal: AbortSignal): Promise<'inserted' | 'collided'> {
     this.#checkSize(keys);
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const rows = pickRows(server.sourceRows(), keys);
@@ -61,6 +63,7 @@ export class SimulatedRowWriter implements RowWriter {
 
   async #upsert(keys: readonly RowKey[], signal: AbortSignal): Promise<'upserted' | 'collided'> {
     this.#checkSize(keys);
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const rows = pickRows(server.sourceRows(), keys);
@@ -75,6 +78,7 @@ export class SimulatedRowWriter implements RowWriter {
 
   async explainCollision(keys: readonly RowKey[], signal: AbortSignal): Promise<CollisionCause> {
     this.#checkSize(keys);
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const source = server.sourceRows();
@@ -85,6 +89,7 @@ export class SimulatedRowWriter implements RowWriter {
 
   async findDifferingRows(keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]> {
     this.#checkSize(keys);
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const asked = new Map(keys.map((key) => [keyNumber(key), key]));
@@ -95,6 +100,9 @@ export class SimulatedRowWriter implements RowWriter {
     };
     return await this.send({ name: `compare ${keys.join(' ')}`, isWrite: false, begin }, signal);
   }
+
+  /** Resolves when the shadow has its key. The locked session works when it has. */
+  protected async needKey(_signal: AbortSignal): Promise<void> {}
 
   protected send<Result>(work: Omit<CallWork<Result>, 'usesTables'>, signal: AbortSignal): Promise<Result> {
     return this.#send({ ...work, usesTables: this.#usesLock }, signal);
@@ -111,10 +119,13 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
   readonly isFinishedWhileCompared = true;
   readonly compareKeys?: (a: RowKey, b: RowKey) => number;
   readonly #order: KeyOrder;
+  /** Null where only the server knows. */
+  #hasKey: boolean | null;
 
   constructor(client: Client, order: KeyOrder) {
     super(client, (work, signal) => client.call(work, signal), true);
     this.#order = order;
+    this.#hasKey = client.server.scenario.leavesKeyOut ? null : true;
     if (client.server.scenario.isOrderKnown) this.compareKeys = (a, b) => order.compare(a, b);
   }
 
@@ -124,9 +135,11 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
       server.sourceRows();
       return () => {
         server.shadow = new Map();
+        server.hasShadowKey = !server.scenario.leavesKeyOut;
       };
     };
     await this.send({ name: 'create shadow', isWrite: true, begin }, signal);
+    this.#hasKey = !server.scenario.leavesKeyOut;
   }
 
   async dropShadow(signal: AbortSignal): Promise<void> {
@@ -137,7 +150,24 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
     await this.send({ name: 'drop shadow', isWrite: true, begin }, signal);
   }
 
+  protected override async needKey(signal: AbortSignal): Promise<void> {
+    if (this.#hasKey === true) return;
+    // Whoever comes meanwhile needs it too.
+    this.#hasKey = null;
+    const { server } = this.client;
+    const begin = () => {
+      server.shadowRows();
+      return () => {
+        if (!server.hasShadowKey) server.world.count('keys made late');
+        server.hasShadowKey = true;
+      };
+    };
+    await this.send({ name: 'make key', isWrite: true, begin }, signal);
+    this.#hasKey = true;
+  }
+
   async finishShadow(signal: AbortSignal): Promise<void> {
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       server.shadowRows();
@@ -147,6 +177,7 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
   }
 
   async greatestShadowKey(signal: AbortSignal): Promise<RowKey | null> {
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const last = this.#order.within(server.shadowRows(), { after: null, through: null }).at(-1);
@@ -181,11 +212,14 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
 
   async copyRange(range: KeyRange, existing: 'collide' | 'skip', signal: AbortSignal): Promise<CopyResult> {
     const { server } = this.client;
+    const isRepeatedBlindly = existing === 'skip' && server.scenario.plants.has('KL');
+    if (!isRepeatedBlindly && (existing === 'skip' || this.#hasKey !== false)) await this.needKey(signal);
     const begin = () => {
       const rows = this.#order.within(server.sourceRows(), range);
       return (): CopyResult => {
         server.refuseBadRow(rows);
         const shadow = server.shadowRows();
+        server.checkNew(rows);
         const isSkipped = (row: Row): boolean =>
           (existing === 'skip' && shadow.has(server.placeOf(row))) ||
           (server.scenario.plants.has('WI') && !server.fits(row, shadow));
@@ -213,6 +247,7 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
   }
 
   async compareRange(range: KeyRange, signal: AbortSignal): Promise<RangeComparison> {
+    await this.needKey(signal);
     const { server } = this.client;
     const begin = () => {
       const differing = this.#differencesWithin(range);
@@ -225,6 +260,7 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
   }
 
   async findDifferences(range: KeyRange, limitRows: number, signal: AbortSignal): Promise<readonly RowKey[]> {
+    await this.needKey(signal);
     const begin = () => {
       const keys = this.#differencesWithin(range).slice(0, limitRows).map(keyOf);
       return () => keys;
