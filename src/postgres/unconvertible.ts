@@ -57,9 +57,11 @@ async function complaintAbout(
   keys: readonly RowKey[],
   signal: AbortSignal,
 ): Promise<string | null> {
+  // A shadow that has no key yet has no rows of this range either.
+  const existing = layout.shadowKeyIndex.length === 0 ? 'collide' : 'skip';
   await session.execute('SAVEPOINT tableshift_try', signal);
   try {
-    await session.execute(insertStatement(layout, keysCondition(layout.key, keys), 'skip'), signal);
+    await session.execute(insertStatement(layout, keysCondition(layout.key, keys), existing), signal);
     return null;
   } catch (error) {
     if (error instanceof MigrationError && error.code === 'ROW_NOT_CONVERTIBLE') return serverText(error);

@@ -34,6 +34,7 @@ interface Opened extends AsyncDisposable {
 interface Opening extends Partial<PlanOptions> {
   /** More statements about the table. */
   readonly also?: string;
+  readonly clauses?: string;
   readonly rowsWithoutKeyMax?: number;
 }
 
@@ -41,14 +42,17 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'on', (name) => {
   const url = sharedServer(name);
 
   /** The table `t`, with the columns `id` and `v` and three rows, and its empty shadow. */
-  const open = async (definition: string, { also = '', rowsWithoutKeyMax, ...options }: Opening = {}): Promise<Opened> => {
+  const open = async (
+    definition: string,
+    { also = '', clauses = 'ADD COLUMN extra integer NOT NULL DEFAULT 7', rowsWithoutKeyMax, ...options }: Opening = {},
+  ): Promise<Opened> => {
     const server = await openPostgres(url);
     const schema = await createPostgresSchema(url);
     const other = await openPostgresApplication(url);
     const { application } = schema;
     await application.run(`SET search_path = ${schema.name}; CREATE TABLE t ${definition}; ${also}`);
     await application.run('INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)');
-    const plan = await planPostgres({ server, schema, clauses: 'ADD COLUMN extra integer NOT NULL DEFAULT 7', options });
+    const plan = await planPostgres({ server, schema, clauses, options });
     const sessions = createSessionPool({ sizeMax: 8, open: (signal) => server.openSession({}, signal) });
     const keyColumns = [{ name: 'id', attnum: 1, type: 'integer' }];
     const { conversionSettings } = server;
@@ -131,6 +135,17 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'on', (name) => {
     expect(await indexesOf(t)).toEqual([]);
     await t.pair.copyRange({ after: two, through: three }, 'collide', never);
     expect(await indexesOf(t)).toEqual([key]);
+  });
+
+  test('a row that does not fit is named, and nothing is copied, as with the key', async () => {
+    await using t = await open(plain, { clauses: 'ALTER COLUMN v TYPE smallint' });
+    await t.application.run('UPDATE t SET v = 70000 WHERE id = 2');
+    await expect(t.pair.copyRange(everything, 'collide', never)).rejects.toMatchObject({
+      code: 'ROW_NOT_CONVERTIBLE',
+      message: expect.stringContaining('The row id = 2 '),
+    });
+    expect(await indexesOf(t)).toEqual([]);
+    expect(await t.application.run(`SELECT 1 FROM ${t.shadow}`)).toEqual([]);
   });
 
   test('whoever copies, reads and writes at once has it made once', async () => {
