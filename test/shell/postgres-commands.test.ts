@@ -258,9 +258,14 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
   });
 
   test('an index build that waits for a long statement says for which, and goes on when that has ended', async () => {
+    // Indexes of partitions are always built beside writes.
+    await shop.sql(
+      'CREATE TABLE parted (id int PRIMARY KEY, v int); CREATE INDEX ON parted (v); INSERT INTO parted VALUES (1, 2)',
+    );
+    const alter = 'ALTER TABLE parted ADD w int, PARTITION BY HASH (id) (PARTITION p FOR VALUES WITH (MODULUS 1, REMAINDER 0))';
     await using reader = await openPostgresApplication(shop.url);
     const reading = reader.run('SELECT count(*), pg_sleep(600) FROM orders').catch(() => undefined);
-    await using run = startCli([...migrateArgs('ALTER TABLE orders ALTER note TYPE text'), '--output', 'json']);
+    await using run = startCli([...migrateArgs(alter), '--output', 'json']);
     expect(await run.lineMatching(/"phase":"finish-shadow".*"throttledBy":"/)).toContain(
       `"throttledBy":"index build: building an index waits for process ${reader.pid} of postgres from 127.0.0.1, running for `,
     );
@@ -268,6 +273,7 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     await reading;
     expect(await run.result).toMatchObject({ exitCode: 0, stderr: '' });
     await runCli(['cleanup', '--url', shop.url, '--yes', '--now']);
+    await shop.sql('DROP TABLE parted');
   });
 
   test('a change stream that has to wait for a transaction says for which, and goes on when that has ended', async () => {
