@@ -101,7 +101,8 @@ export async function buildPartitionedIndex(
   for (const statement of indexProperties({ ...index, tablespace: null }, schema)) await session.execute(statement, signal);
 }
 
-async function indexState(
+/** Whether there is an index of this name, and all of it. Locks nothing. */
+export async function indexState(
   session: Session,
   index: TableName,
   signal: AbortSignal,

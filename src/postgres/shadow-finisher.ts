@@ -4,11 +4,11 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Plan, TableName } from '../engine/model.ts';
+import type { Plan } from '../engine/model.ts';
 import { followSignal, runTogether, Turnstile } from '../engine/tasks.ts';
 import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
-import { buildPartitionedIndex } from './partitioned-shadow.ts';
+import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
 import type { Session, SessionPool } from './session.ts';
 import { type LateKey, readUnfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -52,13 +52,14 @@ export class ShadowFinisher {
     this.#key = hasKey ? 'there' : 'left out';
   }
 
-  /** Copies rows of a range that nobody has copied before. */
-  async copyNew<Result extends { readonly rows: number } | 'collided'>(
-    work: () => Promise<Result>,
+  /** Copies a range, without the key where no row of it can be there already. */
+  async copy<Result extends { readonly rows: number } | 'collided'>(
+    { existing, work }: { readonly existing: 'collide' | 'skip'; readonly work: () => Promise<Result> },
     signal: AbortSignal,
   ): Promise<Result> {
     const { rowsWithoutKeyMax = ROWS_WITHOUT_KEY_MAX } = this.#options;
-    const mayGoWithout = this.#key === 'left out' && this.#rowsWithoutKey < rowsWithoutKeyMax;
+    const isFew = this.#rowsWithoutKey < rowsWithoutKeyMax;
+    const mayGoWithout = existing === 'collide' && this.#key === 'left out' && isFew;
     if (!mayGoWithout) await this.makeKey(signal);
     const result = await work();
     if (mayGoWithout && result !== 'collided') this.#rowsWithoutKey += result.rows;
@@ -145,7 +146,8 @@ const writerCame = new MigrationError('INTERRUPTED', 'The shadow is to be writte
 
 /** Takes SHARE on the shadow, and ACCESS EXCLUSIVE for a moment in the end. All of it happens or nothing. */
 async function makeKey(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  if (await hasIndex(session, plan.shadow, plan.key.shadowIndex, signal)) return;
+  const { schema } = plan.shadow;
+  if ((await indexState(session, { schema, table: plan.key.shadowIndex }, signal)) !== 'missing') return;
   const { key } = await readUnfinished(session, plan, signal);
   if (key === undefined) return;
   const make = async (): Promise<void> => {
@@ -170,27 +172,20 @@ async function missingIndexes(session: Session, plan: Plan, signal: AbortSignal)
 
 /** Builds what is not there, and gives all of them what they have beside their definition. */
 async function buildBesideWrites(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const { shadow } = plan;
   const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
+  const isPartitioned = (await readTable(session, shadow, signal))?.kind === 'p';
   for (const index of indexes) {
     await session.execute(tablespaceStatement(index), signal);
-    const table = await readTable(session, plan.shadow, signal);
-    if (table?.kind === 'p') {
-      await buildPartitionedIndex(session, { shadow: plan.shadow, index, parts: partitionIndexes }, signal);
+    if (isPartitioned) {
+      await buildPartitionedIndex(session, { shadow, index, parts: partitionIndexes }, signal);
       continue;
     }
-    const existing = table?.indexes.find(({ name }) => name === index.name);
-    if (existing?.isValid !== true) {
-      if (existing !== undefined) await session.execute(dropStatement(index, plan), signal);
-      await session.execute(indexStatement(index, quoteTable(plan.shadow), 'CONCURRENTLY '), signal);
-    }
+    const state = await indexState(session, { schema: shadow.schema, table: index.name }, signal);
+    if (state === 'half-built') await session.execute(dropStatement(index, plan), signal);
+    if (state !== 'whole') await session.execute(indexStatement(index, quoteTable(shadow), 'CONCURRENTLY '), signal);
     for (const statement of detailStatements(index, plan)) await session.execute(statement, signal);
   }
-}
-
-async function hasIndex(session: Session, { schema }: TableName, name: string, signal: AbortSignal): Promise<boolean> {
-  const index = quoteText(quoteTable({ schema, table: name }));
-  const [row] = await session.query(`SELECT 1 WHERE pg_catalog.to_regclass(${index}) IS NOT NULL`, signal);
-  return row !== undefined;
 }
 
 function keyStatements({ index, constraint }: LateKey, plan: Plan): readonly string[] {

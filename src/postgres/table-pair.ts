@@ -1,7 +1,7 @@
 /** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Plan, RowKey, TableName } from '../engine/model.ts';
+import type { KeyRange, Plan, RowKey, TableName } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import type { ConversionSettings } from './conversion-settings.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
@@ -57,9 +57,18 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     sessions.withSession((session) => session.query(statement, signal), signal);
   const readKeySpan = async (signal: AbortSignal): Promise<KeySpan | null> =>
     spanOf((await query(keyEndsStatement(await layout.read(signal)), signal))[0]);
+  const findSourceKeys = async (range: KeyRange, signal: AbortSignal): Promise<readonly RowKey[]> => {
+    const pair = await layout.read(signal);
+    return keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), signal));
+  };
+  /** For what goes by the key of the shadow. */
+  const readWithKey = async (signal: AbortSignal): Promise<PairLayout> => {
+    await finisher.makeKey(signal);
+    return await layout.read(signal);
+  };
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
-    ...writerByKey(createRowWriter(layout.read, place), finisher),
+    ...announced(createRowWriter(readWithKey, place), finisher),
     ...(compareKeys === undefined ? {} : { compareKeys }),
     ...(isKeyOneNumber ? { readKeySpan } : {}),
     lockedWriter(session) {
@@ -75,8 +84,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     isFinishedWhileCompared: false,
     finishShadow: (signal) => finisher.finish(signal),
     async greatestShadowKey(signal) {
-      await finisher.makeKey(signal);
-      const pair = await layout.read(signal);
+      const pair = await readWithKey(signal);
       return keysFromRows(pair.shadowKey, await query(greatestShadowKeyStatement(pair), signal))[0] ?? null;
     },
     async findChunkEnd(after, limitRows, signal) {
@@ -87,35 +95,23 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
       const copy = async (): Promise<{ readonly rows: number } | 'collided'> => {
         const pair = await layout.read(signal);
         const statement = insertStatement(pair, rangeCondition(pair.key, range), existing);
-        const keys = keysOf(pair, (inner) => query(sourceKeysStatement(pair, range), inner));
-        const insert = { statement, keys, place };
+        const insert = { statement, keys: (inner: AbortSignal) => findSourceKeys(range, inner), place };
         return await sessions.withSession((session) => insertChecked(session, pair, insert, signal), signal);
       };
-      if (existing === 'skip') await finisher.makeKey(signal);
-      const result = await (existing === 'skip' ? copy() : finisher.copyNew(copy, signal));
+      const result = await finisher.copy({ existing, work: copy }, signal);
       return result === 'collided' ? { kind: 'collided' } : { kind: 'copied', rows: result.rows };
     },
-    async findSourceKeys(range, signal) {
-      const pair = await layout.read(signal);
-      return keysFromRows(pair.key, await query(sourceKeysStatement(pair, range), signal));
-    },
+    findSourceKeys,
     async compareRange(range, signal) {
-      await finisher.makeKey(signal);
-      const pair = await layout.read(signal);
+      const pair = await readWithKey(signal);
       return await sessions.withSession((session) => compareRange(session, pair, range, signal), signal);
     },
     async findDifferences(range, limitRows, signal) {
-      await finisher.makeKey(signal);
-      const pair = await layout.read(signal);
+      const pair = await readWithKey(signal);
       return await sessions.withSession((session) => findDifferences(session, pair, { range, limitRows }, signal), signal);
     },
     describeKey: (key) => describeKey(keyColumns, key),
   };
-}
-
-/** Reads the keys of the source that a statement gives, when they are asked for. */
-function keysOf({ key }: PairLayout, read: (signal: AbortSignal) => Promise<readonly Row[]>) {
-  return async (signal: AbortSignal): Promise<readonly RowKey[]> => keysFromRows(key, await read(signal));
 }
 
 /** What `keyEndsStatement` gives; null where the table is empty. */
@@ -129,22 +125,16 @@ function spanOf(ends: Row | undefined): KeySpan | null {
   };
 }
 
-/** A writer for a shadow whose key may still have to be made. */
-function writerByKey(writer: RowWriter, finisher: ShadowFinisher): RowWriter {
+/** A writer whose writes are known to what builds indexes. */
+function announced(writer: RowWriter, finisher: ShadowFinisher): RowWriter {
   const upsertRows = writer.upsertRows?.bind(writer);
-  const byKey = async <Result>(read: () => Promise<Result>, signal: AbortSignal): Promise<Result> => {
-    await finisher.makeKey(signal);
-    return await read();
-  };
   return {
-    keysPerStatement: writer.keysPerStatement,
+    ...writer,
     deleteRows: (keys, signal) => finisher.write(() => writer.deleteRows(keys, signal), signal),
     insertRows: (keys, signal) => finisher.write(() => writer.insertRows(keys, signal), signal),
     ...(upsertRows === undefined
       ? {}
       : { upsertRows: (keys, signal) => finisher.write(() => upsertRows(keys, signal), signal) }),
-    explainCollision: (keys, signal) => byKey(() => writer.explainCollision(keys, signal), signal),
-    findDifferingRows: (keys, signal) => byKey(() => writer.findDifferingRows(keys, signal), signal),
   };
 }
 
