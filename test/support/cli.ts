@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const root = join(import.meta.dirname, '..', '..');
+const buildScript = join(root, 'scripts', 'build.ts');
 
 /** What a finished call of the program gave. */
 export interface CliResult {
@@ -51,7 +52,7 @@ export function builtProgram(): string {
 }
 
 function sourceHash(): string {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(readFileSync(buildScript));
   const source = join(root, 'src');
   for (const name of readdirSync(source, { recursive: true, encoding: 'utf8' }).sort()) {
     if (name.endsWith('.ts')) hash.update(name).update(readFileSync(join(source, name)));
@@ -64,11 +65,12 @@ function build(folder: string): void {
   const partial = `${folder}.partial-${process.pid}`;
   mkdirSync(partial, { recursive: true });
   copyFileSync(join(root, 'package.json'), join(partial, 'package.json'));
-  const compiler = join(root, 'node_modules', '.bin', 'tsc');
-  const args = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(partial, 'dist')];
-  const compiled = spawnSync(compiler, args, { encoding: 'utf8' });
+  const made = spawnSync(process.execPath, ['--import', 'tsx', buildScript, join(partial, 'dist')], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   if (!existsSync(join(partial, 'dist', 'shell', 'main.js'))) {
-    throw new Error(`The build made no main.js: ${compiled.stdout}${compiled.stderr}`);
+    throw new Error(`The build made no main.js: ${made.stdout}${made.stderr}`);
   }
   try {
     renameSync(partial, folder);
