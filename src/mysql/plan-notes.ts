@@ -1,6 +1,7 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
 import type { PlanOptions } from '../engine/model.ts';
+import { roundTripNotes } from '../sessions/round-trip.ts';
 import type { AttachedReplica } from './attached-replicas.ts';
 import { keyColumnKind, type Column } from './catalog.ts';
 import { judgeConversion } from './conversions.ts';
@@ -39,6 +40,7 @@ export interface PlanSurroundings {
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
   readonly logWriters: LogWriters;
+  readonly roundTripMs: number;
 }
 
 /** All notes of a plan. */
@@ -62,6 +64,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
     ...logWriterNotes(surroundings.logWriters),
+    ...roundTripNotes(surroundings.roundTripMs),
   ];
 }
 

@@ -4,6 +4,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
 import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
+import { readRoundTripMs } from '../sessions/round-trip.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import { areSessionsBusy } from './busy-sessions.ts';
@@ -128,6 +129,7 @@ async function lookAround(
     histograms: await readHistograms(session, { table: source, flavour: server.flavour }, signal),
     triggers: await readTriggerNames(session, source, signal),
     logWriters: await readLogWriters(session, signal),
+    roundTripMs: await readRoundTripMs(session, systemClock, signal),
   };
 }
 

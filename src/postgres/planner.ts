@@ -3,6 +3,8 @@
 import { migrationId } from '../engine/migration-id.ts';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
+import { readRoundTripMs, roundTripNotes } from '../sessions/round-trip.ts';
+import { systemClock } from '../sessions/system-clock.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
@@ -48,6 +50,7 @@ export async function makePlan(
     ...(await materializedViewNotes(session, learned.source, request.options, signal)),
     ...(await foreignKeyNotes(session, learned.source, options.siblings ?? [], signal)),
     ...(await newSegmentNotes(session, plan.estimate, signal)),
+    ...roundTripNotes(await readRoundTripMs(session, systemClock, signal)),
   ];
   return {
     ...plan,
