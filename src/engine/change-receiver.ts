@@ -5,6 +5,7 @@ import { MigrationError } from './errors.ts';
 import type { Fence, Position, RowKey } from './model.ts';
 import type { ChangeStream } from './ports.ts';
 import { retry, type RetryContext } from './retry.ts';
+import { SmallWrite } from './small-write.ts';
 import { Condition } from './tasks.ts';
 
 /**
@@ -31,6 +32,7 @@ export class ChangeReceiver {
   readonly stream: ChangeStream;
   readonly map = new ChangeMap();
   readonly progressed = new Condition();
+  readonly smallWrite = new SmallWrite();
   readonly #options: ReceiverOptions;
   readonly #context: RetryContext;
   /** Per watched key, the number of picks that had been taken when its last change came in. */
@@ -112,6 +114,14 @@ export class ChangeReceiver {
     this.progressed.notify();
   }
 
+  /** A fence is a small write: what it takes is noted. */
+  async placeFence(signal: AbortSignal): Promise<Fence> {
+    const startedAt = this.#context.clock.now();
+    const fence = await this.stream.placeFence(signal);
+    this.smallWrite.observe(this.#context.clock.now() - startedAt);
+    return fence;
+  }
+
   /**
    * Places a fence and waits until everything committed before this call has been received, for as long as anything comes: a
    * large transaction, or the log of a whole night, may be before it. Another fence is tried where nothing does.
@@ -119,7 +129,7 @@ export class ChangeReceiver {
   async passFence(signal: AbortSignal): Promise<void> {
     this.#fencesAwaited += 1;
     this.progressed.notify();
-    const pass = async (): Promise<void> => await this.#awaitFence(await this.stream.placeFence(signal), signal);
+    const pass = async (): Promise<void> => await this.#awaitFence(await this.placeFence(signal), signal);
     try {
       await retry('waiting for a fence', pass, this.#context, signal);
     } finally {

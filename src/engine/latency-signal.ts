@@ -3,8 +3,9 @@
  * own duration before the copy began, says on any server what the copy costs the application.
  */
 
+import type { ChangeReceiver } from './change-receiver.ts';
 import type { LatencyLimit } from './options.ts';
-import type { ChangeStream, Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
+import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
 
 /** Heartbeats of the baseline, and of one judgement. */
 const BASELINE_BEATS = 20;
@@ -14,7 +15,7 @@ const BASELINE_PAUSE_MS = 20;
 /** Holds the running median and tail of the heartbeat under the limit. */
 export class LatencySignal implements ThrottleSignal {
   readonly name = 'latency';
-  readonly #stream: ChangeStream;
+  readonly #receiver: Pick<ChangeReceiver, 'placeFence'>;
   readonly #limit: () => LatencyLimit | null;
   readonly #clock: Clock;
   /** At first those of the baseline: of the first few alone, one slow commit would be the tail. */
@@ -22,8 +23,8 @@ export class LatencySignal implements ThrottleSignal {
   #restMs = 0;
 
   /** `limit` is asked at each beat; while it is null there is none. */
-  constructor(stream: ChangeStream, limit: () => LatencyLimit | null, clock: Clock) {
-    this.#stream = stream;
+  constructor(receiver: Pick<ChangeReceiver, 'placeFence'>, limit: () => LatencyLimit | null, clock: Clock) {
+    this.#receiver = receiver;
     this.#limit = limit;
     this.#clock = clock;
   }
@@ -54,7 +55,7 @@ export class LatencySignal implements ThrottleSignal {
 
   async #beat(signal: AbortSignal): Promise<number> {
     const startedAt = this.#clock.now();
-    await this.#stream.placeFence(signal);
+    await this.#receiver.placeFence(signal);
     return this.#clock.now() - startedAt;
   }
 }

@@ -210,7 +210,7 @@ class Migration {
     this.#ranges = new RangesInFlight(pair.compareKeys);
     this.#receiver = new ChangeReceiver(stream, options, context);
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
-    this.#latency = new LatencySignal(stream, () => options.latency, clock);
+    this.#latency = new LatencySignal(this.#receiver, () => options.latency, clock);
     const readTransactions = claim.readTransactions?.bind(claim);
     if (readTransactions !== undefined) {
       const isLimited = (): boolean => options.latency !== null;
@@ -241,10 +241,10 @@ class Migration {
     this.#copySize = new ChunkSize(size);
     const keySpan = (): KeySpan | null => this.#keySpan;
     this.#chunker = new Chunker({ pair, size: this.#copySize, keySpan }, checkpoint?.copiedThrough ?? null, context);
-    const shared = { pair, applier: this.#applier, throttler: this.#throttler };
+    const shared = { pair, applier: this.#applier, throttler: this.#throttler, receiver: this.#receiver };
     const copying = { ...shared, chunker: this.#chunker, size: this.#copySize, ranges: this.#ranges };
     this.#copier = new RowCopier(copying, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
-    const verifying = { ...shared, receiver: this.#receiver, size: new ChunkSize(size), keySpan };
+    const verifying = { ...shared, size: new ChunkSize(size), keySpan };
     this.#verifier = new Verifier(verifying, checkpoint?.verification ?? NOTHING_VERIFIED, context);
     this.#lagMeter = new LagMeter(this.#receiver, this.#applier, clock);
     this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);

@@ -1,6 +1,7 @@
 /** Copies the existing rows, several chunks at a time, without a lock on the source. */
 
 import type { ChangeApplier } from './change-applier.ts';
+import type { ChangeReceiver } from './change-receiver.ts';
 import type { ChunkSize } from './chunk-size.ts';
 import type { Chunk, Chunker } from './chunker.ts';
 import type { TablePair } from './ports.ts';
@@ -17,6 +18,7 @@ export interface RowCopierParts {
   readonly size: ChunkSize;
   readonly ranges: RangesInFlight;
   readonly applier: ChangeApplier;
+  readonly receiver: ChangeReceiver;
   readonly throttler: Throttler;
 }
 
@@ -59,7 +61,7 @@ export class RowCopier {
   }
 
   async #copy(chunk: Chunk, signal: AbortSignal): Promise<Done> {
-    const { ranges, applier, chunker, size } = this.#parts;
+    const { ranges, applier, receiver, chunker, size } = this.#parts;
     ranges.register(chunk.range);
     const flush = applier.running;
     let startedAt = 0;
@@ -75,16 +77,17 @@ export class RowCopier {
       ranges.deregister(chunk.range);
     }
     const durationMs = this.#context.clock.now() - startedAt;
+    const busyMs = receiver.smallWrite.beyond(durationMs);
     if (rows === 'handed over') {
       await applier.flushPickedAfterNow(signal);
     } else {
       this.#rowsCopied += rows;
-      size.observe(chunk.limitRows, rows, durationMs);
+      size.observe(chunk.limitRows, rows, busyMs);
     }
     chunker.finish(chunk, rows === 'handed over' ? null : rows);
     const copied = rows === 'handed over' ? 0 : rows;
     this.#context.observer({ kind: 'chunk-copied', rows: copied, durationMs, isCollided: rows === 'handed over' });
-    return { rows: copied, busyMs: durationMs };
+    return { rows: copied, busyMs };
   }
 
   async #copyRange(chunk: Chunk, signal: AbortSignal): Promise<number | 'handed over'> {

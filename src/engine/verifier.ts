@@ -148,9 +148,10 @@ export class Verifier {
     const startedAt = this.#context.clock.now();
     const comparison = await this.#compareRange(chunk.range, signal);
     const durationMs = this.#context.clock.now() - startedAt;
-    this.#parts.size.observe(chunk.limitRows, comparison.sourceRows, durationMs);
+    const busyMs = this.#parts.receiver.smallWrite.beyond(durationMs);
+    this.#parts.size.observe(chunk.limitRows, comparison.sourceRows, busyMs);
     const compared = { chunk, rows: comparison.sourceRows, durationMs };
-    const done = { rows: comparison.sourceRows, busyMs: durationMs };
+    const done = { rows: comparison.sourceRows, busyMs };
     if (comparison.isEqual) {
       this.#finish(compared, true);
       return done;

@@ -40,7 +40,7 @@ export const COPYING_OPTIONS = {
     max: 10_000,
     default: formatDurationMs(DEFAULT_OPTIONS.chunkTargetMs),
     placeholder: 'TIME',
-    help: 'How long copying one chunk should take, and 20ms at least while nobody writes the table (100ms without a limit on the latency); the number of rows follows.',
+    help: 'How long copying one chunk should take, the way to the server not counted, and 20ms at least while nobody writes the table (100ms without a limit on the latency); the number of rows follows.',
     group: 'Copying',
     commands: RUN,
   },

@@ -74,6 +74,19 @@ test('rests after a few changes before it asks for more, and not while there is 
   expect(stream.asked).toBe(3);
 });
 
+test('notes what a fence takes, as of any small write', async () => {
+  const { clock, stream, receiver } = receiving();
+  const place = stream.placeFence.bind(stream);
+  stream.placeFence = async () => {
+    await clock.sleep(30, SIGNAL);
+    return await place();
+  };
+  const placed = receiver.placeFence(SIGNAL);
+  await clock.advance(30);
+  await placed;
+  expect(receiver.smallWrite.beyond(100)).toBe(70);
+});
+
 test('asks at once while somebody waits for a fence', async () => {
   const { stream, receiver } = receiving();
   await settle();
