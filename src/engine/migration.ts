@@ -210,11 +210,16 @@ class Migration {
     this.#ranges = new RangesInFlight(pair.compareKeys);
     this.#receiver = new ChangeReceiver(stream, options, context);
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
-    this.#latency = new LatencySignal(this.#receiver, () => options.latency, clock);
+    const share = (): number => this.#throttler.pace;
+    this.#latency = new LatencySignal({
+      placeFence: (inner) => this.#receiver.placeFence(inner),
+      limit: () => options.latency,
+      share,
+      clock,
+    });
     const readTransactions = claim.readTransactions?.bind(claim);
     if (readTransactions !== undefined) {
       const isLimited = (): boolean => options.latency !== null;
-      const share = (): number => this.#throttler.pace;
       this.#transactions = new TransactionTimeSignal({ read: readTransactions, isLimited, share, clock });
     }
     const transactions = this.#transactions === null ? [] : [askSeldom(this.#transactions, TRANSACTIONS_EACH_MS, clock)];

@@ -2,6 +2,8 @@
 
 /** A share from here on counts as full: nothing that anybody would ask about holds the work back. */
 export const PACE_FULL = 0.95;
+/** At no more than this share others feel next to nothing of the work. */
+export const PACE_RESTING = 0.1;
 
 /** The pressure that the controller aims at: near the stop point, yet with room for what comes by surprise. */
 const AIM = 0.75;

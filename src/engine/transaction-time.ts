@@ -4,6 +4,7 @@
  * that they are full: from there on every request waits behind others, however little longer each takes.
  */
 
+import { PACE_RESTING } from './pace.ts';
 import type { Clock, SessionTransactions, ThrottleSample, ThrottleSignal } from './ports.ts';
 import { BUSY_FROM, readingOf, type TransactionReading, type TransactionWindow, windowBetween } from './transaction-window.ts';
 
@@ -21,8 +22,6 @@ const FULL_FROM = 0.92;
  * Nearly a stop: where the sessions are busy at rest, little is copied by the first chunks, until it is well known what transactions take.
  */
 const CAREFUL_PRESSURE = 0.95;
-/** At no more than this share of full pace transactions take what they take at rest. */
-const REST_SHARE = 0.1;
 /**
  * How fast that is learned anew, of the difference each time: soon that they take less, later that they take more, and last while requests
  * that had to wait are still being served.
@@ -82,7 +81,7 @@ export class TransactionTimeSignal implements ThrottleSignal {
   }
 
   #noteShare(): void {
-    if (this.#parts.share() > REST_SHARE) this.#restingSince = null;
+    if (this.#parts.share() > PACE_RESTING) this.#restingSince = null;
     else this.#restingSince ??= this.#parts.clock.now();
   }
 

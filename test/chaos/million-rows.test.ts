@@ -1,7 +1,7 @@
 /**
  * Many rows under open-loop traffic: nothing lost, figures reported. With TABLESHIFT_TIMED_TESTS=1 they are a million, beside 300 write
  * transactions and 1,200 row changes a second. Else other tests may keep the processors busy, and a copy waits for an application whose
- * requests cannot be served in time anyway: so there is less of both.
+ * requests cannot be served in time anyway: so there is less of both, and the program gives way to none of them.
  */
 import { describe, expect, test } from 'vitest';
 import { measureLive } from '../support/live-measure.ts';
@@ -13,6 +13,7 @@ import type { TrafficReport } from '../support/traffic-record.ts';
 const isTimed = process.env['TABLESHIFT_TIMED_TESTS'] === '1';
 const rows = isTimed ? 1_000_000 : 300_000;
 const requests = isTimed ? { writesPerSecond: 300, readsPerSecond: 100 } : { writesPerSecond: 100, readsPerSecond: 33 };
+const pace = isTimed ? [] : ['--nice', '0'];
 
 const servers = {
   mysql: { alter: 'MODIFY amount BIGINT NOT NULL', flags: ['--innodb-buffer-pool-size=1G'] },
@@ -33,7 +34,16 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (flavour) => {
         beforeMs: 5_000,
         afterMs: 1_000,
         migrate: async ({ schema, table }) => {
-          const run = await runTool(['migrate', '--url', server.url, '--table', `${schema}.${table}`, '--alter', alter]);
+          const run = await runTool([
+            'migrate',
+            '--url',
+            server.url,
+            '--table',
+            `${schema}.${table}`,
+            '--alter',
+            alter,
+            ...pace,
+          ]);
           runs.push(run);
           const swapped = run.lines.find((line) => line.kind === 'swapped');
           return swapped === undefined ? null : Date.parse(String(swapped['time']));

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { LatencySignal } from '../../src/engine/latency-signal.ts';
+import { DEFAULT_OPTIONS, type LatencyLimit } from '../../src/engine/options.ts';
+import { settle, VirtualClock } from '../support/virtual-clock.ts';
+
+const SIGNAL = new AbortController().signal;
+
+/** A server on which a small write takes `writeMs`, and a copy at `share` of full pace. */
+class Server {
+  readonly clock = new VirtualClock();
+  writeMs: number;
+  share = 0;
+  limit: LatencyLimit | null = DEFAULT_OPTIONS.latency;
+  readonly signal = new LatencySignal({
+    placeFence: async () => await this.clock.sleep(this.writeMs, SIGNAL),
+    limit: () => this.limit,
+    share: () => this.share,
+    clock: this.clock,
+  });
+
+  constructor(writeMs: number) {
+    this.writeMs = writeMs;
+  }
+
+  async do<Result>(work: Promise<Result>): Promise<Result> {
+    let isOver = false;
+    const done = work.finally(() => {
+      isOver = true;
+    });
+    await settle();
+    while (!isOver) await this.clock.advance(1);
+    return await done;
+  }
+
+  /** Five heartbeats a second for so long; the last pressure. */
+  async beat(seconds: number): Promise<number> {
+    let pressure = 0;
+    for (const end = this.clock.now() + 1000 * seconds; this.clock.now() < end; ) {
+      pressure = (await this.do(this.signal.sample(SIGNAL))).pressure;
+      await this.clock.advance(Math.max(1, 200 - this.writeMs));
+    }
+    return pressure;
+  }
+}
+
+async function calibrated(writeMs: number): Promise<Server> {
+  const server = new Server(writeMs);
+  await server.do(server.signal.calibrate(SIGNAL));
+  return server;
+}
+
+describe('the limit on the latency', () => {
+  test('is twice what a small write took before the copy', async () => {
+    const server = await calibrated(8);
+    server.share = 1;
+    expect(await server.beat(2)).toBe(0.5);
+    server.writeMs = 16;
+    expect(await server.beat(2)).toBe(1);
+  });
+
+  test('is no less than what somebody notices', async () => {
+    const server = await calibrated(1);
+    server.share = 1;
+    server.writeMs = 9;
+    expect(await server.beat(2)).toBe(0.9);
+  });
+
+  test('stays where it is while more is copied, however long a small write takes', async () => {
+    const server = await calibrated(8);
+    server.share = 0.2;
+    server.writeMs = 32;
+    expect(await server.beat(180)).toBe(2);
+  });
+
+  test('follows within a minute or two where a small write takes longer though nothing is copied', async () => {
+    const server = await calibrated(8);
+    server.share = 0.02;
+    server.writeMs = 32;
+    expect(await server.beat(10)).toBeGreaterThan(1);
+    expect(await server.beat(110)).toBeLessThan(0.6);
+  });
+
+  test('comes down soon when a small write takes less again, whatever is copied', async () => {
+    const server = await calibrated(40);
+    server.share = 1;
+    server.writeMs = 8;
+    await server.beat(60);
+    server.writeMs = 16;
+    expect(await server.beat(2)).toBeGreaterThan(0.95);
+  });
+
+  test('that was asked for stays what it is', async () => {
+    const server = await calibrated(8);
+    server.limit = { factor: 0, floorMs: 20 };
+    server.share = 0.02;
+    server.writeMs = 30;
+    expect(await server.beat(180)).toBe(1.5);
+  });
+
+  test('presses nothing where there is none', async () => {
+    const server = await calibrated(8);
+    server.limit = null;
+    server.writeMs = 500;
+    expect(await server.beat(2)).toBe(0);
+  });
+});
