@@ -35,7 +35,7 @@ export async function openNotifications(
   const hooks = directory === null ? null : await findHooks(directory);
   const listeners = [
     ...(hooks === null ? [] : [hookListener(hooks, parts.environment)]),
-    ...(webhook === null ? [] : [webhookListener(webhook, systemClock)]),
+    ...(webhook === null ? [] : [webhookListener(webhook, systemClock, parts.now)]),
   ];
   const gateHook = hooks?.get('before-cutover');
   return new Notifications(
