@@ -129,8 +129,11 @@ async function respond({ request, body, handler, who }: Asked, response: ServerR
   const command = CONTROL_COMMANDS.find((command) => path === `/control/${command}`);
   const isKnown = command !== undefined || path === '/status' || path === '/metrics';
   if (!isKnown) return answer(response, 404, { error: 'There are /status, /metrics and /control/COMMAND.' });
-  const method = command === undefined ? 'GET' : 'POST';
-  if (request.method !== method) return answer(response, 405, { error: `${path} wants ${method}.` });
+  const methods = command === undefined ? ['GET', 'HEAD'] : ['POST'];
+  if (!methods.includes(request.method ?? '')) {
+    response.setHeader('allow', methods.join(', '));
+    return answer(response, 405, { error: `${path} wants ${methods[0]}.` });
+  }
   const [meant, ids] = [request.headers[ID_HEADER], handler.ids()];
   if (meant !== undefined && ids.length === 0) return notBegun(response);
   if (typeof meant === 'string' && !ids.includes(meant)) {

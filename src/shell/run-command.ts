@@ -62,7 +62,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
     warn: (sentence) => shown.warn('notices', sentence),
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
-  await control.openAsked(values);
+  for (const warning of await control.openAsked(values)) surroundings.stderr.write(`warning: ${warning}\n`);
   const listening: Promise<void>[] = [];
   const run = (signal: AbortSignal): Promise<RunResult> =>
     start({

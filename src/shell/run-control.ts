@@ -1,12 +1,15 @@
 /** Opens the places at which a run can be controlled, as the options say, and closes them at its end. */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
-import { readTextFile } from '../sessions/text-file.ts';
+import { readSecretFile } from '../sessions/text-file.ts';
 import type { ControlHandler, Listening } from './control-server.ts';
 import { listenOnHttp, listenOnSocket } from './control-server.ts';
 import { prepareSocketPath } from './control-socket.ts';
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
+
+/** What every client can send in a header, and what comes out of it as it was. */
+const TOKEN = /^[!-~]{16,}$/;
 
 type ControlOptions = Pick<OptionsOf<'resume'>, 'socket' | 'http' | 'httpToken' | 'httpTokenFile'>;
 
@@ -20,14 +23,18 @@ export class RunControl implements AsyncDisposable {
     this.#handler = handler;
   }
 
-  /** What was asked for by name, before anything else is done. Rejects with BAD_USAGE. */
-  async openAsked(options: ControlOptions): Promise<void> {
-    const token = await readToken(options);
+  /**
+   * What was asked for by name, before anything else is done. Resolves with what the operator should know, one sentence each; rejects
+   * with BAD_USAGE.
+   */
+  async openAsked(options: ControlOptions): Promise<readonly string[]> {
+    const { token, warnings } = await readToken(options);
     if (options.socket !== null) {
       this.#listening.push(await listenOnSocket(options.socket, this.#handler));
       this.#hasSocket = true;
     }
     if (options.http !== null && token !== null) this.#listening.push(await listenOnHttp(options.http, token, this.#handler));
+    return warnings;
   }
 
   /** The usual sockets of these migrations, unless another was asked for. Resolves with a reason where there is none. */
@@ -54,17 +61,23 @@ export class RunControl implements AsyncDisposable {
   }
 }
 
-/** Null where nobody is to listen on an address. Rejects with BAD_USAGE where the token is missing, too short or cannot be read. */
-export async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<string | null> {
-  const fromFile = httpTokenFile === null ? null : await readTokenFile(httpTokenFile);
-  if (http === null) return null;
-  const token = fromFile ?? httpToken;
-  if (token !== null && token.length >= 16) return token;
-  const message =
-    '--http needs a token of 16 characters at least, in TABLESHIFT_HTTP_TOKEN or in the file of --http-token-file.';
-  throw new MigrationError('BAD_USAGE', message);
+interface Token {
+  /** Null where nobody is to listen on an address. */
+  readonly token: string | null;
+  readonly warnings: readonly string[];
 }
 
-async function readTokenFile(path: string): Promise<string> {
-  return (await readTextFile('The token file', path)).trim();
+/** Rejects with BAD_USAGE where the token is missing, is none, or cannot be read. */
+export async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<Token> {
+  const file = httpTokenFile === null ? null : await readSecretFile('The token file', httpTokenFile);
+  if (http === null) return { token: null, warnings: [] };
+  const token = file?.text.trim() ?? httpToken;
+  if (token !== null && TOKEN.test(token)) {
+    const isExposed = file !== null && !file.isPrivate;
+    return { token, warnings: isExposed ? [`Other users may read the token file ${httpTokenFile}: chmod 600 it.`] : [] };
+  }
+  const message =
+    '--http needs a token of 16 characters at least, letters, digits and signs of ASCII, in TABLESHIFT_HTTP_TOKEN or in the file of ' +
+    '--http-token-file.';
+  throw new MigrationError('BAD_USAGE', message);
 }

@@ -156,7 +156,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'TOKEN',
-    help: 'What clients of --http have to send as `Authorization: Bearer TOKEN`, 16 characters at least.',
+    help: 'What clients of --http have to send as `Authorization: Bearer TOKEN`, 16 ASCII characters at least.',
     group: 'Control',
     commands: RUN,
   },

@@ -12,6 +12,7 @@ import { parseCommandLine } from '../../src/shell/cli.ts';
 import { runCommand } from '../../src/shell/commands.ts';
 import type { Surroundings } from '../../src/shell/invocation.ts';
 import { askSocket, prepareSocketPath } from '../../src/shell/control-socket.ts';
+import { readToken } from '../../src/shell/run-control.ts';
 import { asMigrationError } from '../../src/engine/errors.ts';
 
 const token = 'a-token-of-many-characters';
@@ -237,11 +238,35 @@ describe('the address of a run', () => {
       text: '{"kind":"status","id":"k3v9x2"}\n',
     });
     expect(await ask(listening.place, '/metrics', { headers })).toEqual({ status: 200, text: '# HELP tableshift_up x\n' });
+    expect(await ask(listening.place, '/metrics', { method: 'HEAD', headers })).toEqual({ status: 200, text: '' });
+    const refusals = [
+      { path: '/status', method: 'DELETE', allow: 'GET, HEAD' },
+      { path: '/control/abort', method: 'GET', allow: 'POST' },
+    ];
+    for (const { path, method, allow } of refusals) {
+      const response = await fetch(`${listening.place}${path}`, { method, headers });
+      await response.body?.cancel();
+      expect([response.status, response.headers.get('allow')]).toEqual([405, allow]);
+    }
     expect((await ask(listening.place, '/control/set', { method: 'POST', headers, body: 'workers=2' })).status).toBe(200);
     const claim = { ...headers, 'tableshift-user': 'root' };
     expect((await ask(listening.place, '/control/pause', { method: 'POST', headers: claim })).status).toBe(200);
     const somebody = 'by somebody over HTTP from 127.0.0.1';
     expect(asked.splice(0)).toEqual([`set workers=2 ${somebody}`, `pause - ${somebody}`]);
+  });
+
+  test('has a token that a client can send, from a file that only its owner should read', async () => {
+    const options = { socket: null, http: '127.0.0.1:8080', httpToken: null, httpTokenFile: join(folder, 'token') };
+    writeFileSync(options.httpTokenFile, `${token}\n`, { mode: 0o600 });
+    expect(await readToken(options)).toEqual({ token, warnings: [] });
+    chmodSync(options.httpTokenFile, 0o644);
+    const warnings = [`Other users may read the token file ${options.httpTokenFile}: chmod 600 it.`];
+    expect(await readToken(options)).toEqual({ token, warnings });
+    for (const none of ['too-short', 'mit-einem-Umläut-darin', 'with a space in the middle']) {
+      await expect(readToken({ ...options, httpToken: none, httpTokenFile: null })).rejects.toThrow(
+        '--http needs a token of 16 characters at least, letters, digits and signs of ASCII,',
+      );
+    }
   });
 
   test.each(['0.0.0.0:8080', '10.0.0.1:80', 'example.org:80', '127.0.0.1', '127.0.0.1:99999', ':80'])(
