@@ -1,18 +1,16 @@
-/** Executables of the operator's that are run when something happens. */
+/** Runs the executables of the operator's when something happens. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, constants, readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { MigrationError, messageOf } from '../engine/errors.ts';
-import type { MigrationEvent } from '../engine/events.ts';
-import type { Listener, Notice, OWN_NOTICES } from './notifier.ts';
+import { messageOf } from '../engine/errors.ts';
+import type { Hooks } from './hook-directory.ts';
+import type { Listener, Notice } from './notifier.ts';
 import type { Environment } from './option-values.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 /** A hook that runs for longer is ended. */
 const HOOK_MS_MAX = 60_000;
-/** Of what a failing hook writes, the last bytes are shown. */
-const SHOWN_BYTES = 500;
+/** Of what a failing hook writes, the end is shown. */
+const SHOWN_CHARACTERS = 500;
 /** After its end, its last words are waited for. */
 const OUTPUT_WITHIN_MS = 500;
 /** What a hook has no business with: passwords and tokens, and addresses that may hold one. */
@@ -20,42 +18,6 @@ const SECRETS: ReadonlySet<string> = new Set([
   ...['TABLESHIFT_PASSWORD', 'TABLESHIFT_HTTP_TOKEN', 'PGPASSWORD', 'MYSQL_PWD'],
   ...['TABLESHIFT_URL', 'TABLESHIFT_REPLICAS', 'TABLESHIFT_THROTTLE_HTTP', 'TABLESHIFT_WEBHOOK'],
 ]);
-
-/** Executables by the name of the notice. */
-export type Hooks = ReadonlyMap<string, string>;
-
-/** Names that a hook may have; `any` is run for every notice. */
-const HOOK_NAMES = [
-  ...['any', 'started', 'ended', 'before-cutover'],
-  ...['phase-entered', 'resumed', 'difference-found', 'verification-passed', 'retrying', 'throttled', 'throttle-released'],
-  ...['paused', 'unpaused', 'cutover-held', 'cutover-released', 'cutover-awaited', 'options-changed'],
-  'verification-asked',
-  ...['cutover-attempt', 'cutover-failed', 'blocker-ended', 'swapped', 'settling', 'settled', 'drop-blocked', 'finished'],
-  ...['native-step-begun', 'native-step-done', 'native-step-blocked', 'warning', 'noticed'],
-] as const satisfies readonly (MigrationEvent['kind'] | (typeof OWN_NOTICES)[number] | 'any')[];
-
-/**
- * The hooks of a directory: files named after what they are for, with or without an extension. Rejects with BAD_USAGE where
- * one cannot be executed or is for nothing that happens, so that a misspelt one is not silently never run.
- */
-export async function findHooks(directory: string): Promise<Hooks> {
-  const hooks = new Map<string, string>();
-  for (const file of await listFiles(directory)) {
-    const name = file.replace(/\.[^.]*$/, '');
-    const path = resolve(join(directory, file));
-    if (!HOOK_NAMES.some((known) => known === name)) {
-      throw badHook(path, `is for nothing that happens; hooks are ${HOOK_NAMES.join(', ')}`);
-    }
-    if (hooks.has(name)) throw badHook(path, `is the second for ${name}`);
-    const isExecutable = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (!isExecutable) throw badHook(path, 'cannot be executed');
-    hooks.set(name, path);
-  }
-  return hooks;
-}
 
 /** Runs the hook of each notice, and then `any`. */
 export function hookListener(hooks: Hooks, environment: Environment): Listener {
@@ -71,8 +33,8 @@ export function hookListener(hooks: Hooks, environment: Environment): Listener {
 
 /**
  * Runs one hook with TABLESHIFT_HOOK_… in its environment and the notice as JSON on its standard input; it has no password.
- * Rejects where it ends with anything but 0, or takes too long: then all that it has started is ended with it, for which it has a
- * process group of its own.
+ * Rejects where it ends with anything but 0, or takes too long: then its process group is ended, which is its own, and so all that it
+ * has started and that has not left that.
  */
 export async function runHook(path: string, notice: Notice, environment: Environment, signal: AbortSignal): Promise<void> {
   const inherited = Object.entries(environment).filter(([name]) => !SECRETS.has(name));
@@ -93,8 +55,8 @@ export async function runHook(path: string, notice: Notice, environment: Environ
   limit.addEventListener('abort', () => killGroup(child), { once: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      output = `${output}${chunk.toString('utf8')}`.slice(-SHOWN_BYTES);
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = `${output}${text}`.slice(-SHOWN_CHARACTERS);
     });
   }
   // A hook need not read what it is given.
@@ -104,7 +66,9 @@ export async function runHook(path: string, notice: Notice, environment: Environ
   if (code === 0) return;
   if (limit.aborted) throw new Error(`the hook ${path} was ended: ${messageOf(limit.reason)}`);
   const how = code === null ? `was ended by ${String(killedBy)}` : `ended with ${code}`;
-  throw new Error(`the hook ${path} ${how}${output.trim() === '' ? '' : `: ${output.trim()}`}`);
+  // In one line of a log, and nothing that a terminal obeys.
+  const words = output.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  throw new Error(`the hook ${path} ${how}${words === '' ? '' : `: ${words}`}`);
 }
 
 /** It may be gone already, or never have begun. */
@@ -134,17 +98,4 @@ async function ended(child: ChildProcess, path: string): Promise<HookEnd> {
       }, OUTPUT_WITHIN_MS).unref();
     });
   });
-}
-
-async function listFiles(directory: string): Promise<readonly string[]> {
-  try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => !entry.isDirectory() && !/^(?:\.|README)/.test(entry.name)).map(({ name }) => name);
-  } catch (cause) {
-    throw new MigrationError('BAD_USAGE', `The directory of --hooks ${directory} cannot be read.`, { cause });
-  }
-}
-
-function badHook(path: string, what: string): MigrationError {
-  return new MigrationError('BAD_USAGE', `The hook ${path} ${what}.`);
 }

@@ -7,7 +7,7 @@ import { loadOfflineAdapter } from '../adapters.ts';
 import { type AdapterName, parseServerUrl, withLoginOf } from '../server-url.ts';
 import { pairChanges, strategyFor } from './asked-changes.ts';
 import { checkSocketPath, parseHttpAddress } from './control-server.ts';
-import { findHooks } from './hooks.ts';
+import { findHooks } from './hook-directory.ts';
 import { showAddress } from './http-check.ts';
 import { checkLogin, type LoginOptions, type OptionsInFile, urlWithTls } from './login.ts';
 import type { Environment } from './option-values.ts';

@@ -1,13 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { CutoverGate } from '../../src/shell/cutover-gate.ts';
-import { findHooks, hookListener, runHook } from '../../src/shell/hooks.ts';
+import { findHooks } from '../../src/shell/hook-directory.ts';
+import { hookListener, runHook } from '../../src/shell/hooks.ts';
 import { makeNotice, Notifier } from '../../src/shell/notifier.ts';
 import { examplePlan } from '../support/run-events.ts';
 import { settle, VirtualClock } from '../support/virtual-clock.ts';
@@ -56,8 +67,22 @@ describe('a hook', () => {
   });
 
   test('that fails says so with its last words', async () => {
-    const path = makeHook('swapped', 'echo no disk >&2; exit 3');
-    await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} ended with 3: no disk`);
+    const path = makeHook('swapped', `printf 'no\\n\\033[31m  disk\\n' >&2; exit 3`);
+    await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(
+      `the hook ${path} ended with 3: no [31m disk`,
+    );
+    writeFileSync(path, '#!/bin/sh\nkill -SEGV $$\n');
+    await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} was ended by SIGSEGV`);
+  });
+
+  test('is not waited for because of what it leaves running, nor because it does not read', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    // What is left holds the output open until the test opens the pipe.
+    const path = makeHook('swapped', `(read line < ${pipe}) & exit 0`);
+    const notice = { ...noticeOfName('swapped'), text: 'x'.repeat(100_000) };
+    await expect(runHook(path, notice, { PATH: process.env['PATH'] }, never)).resolves.toBeUndefined();
+    writeFileSync(pipe, 'go\n');
   });
 
   test('that is ended takes with it what it has started, and says why it was ended', async () => {
@@ -90,7 +115,53 @@ describe('a hook', () => {
     const other = makeHook('before-cutover', 'exit 0');
     chmodSync(other, 0o644);
     await expect(findHooks(folder)).rejects.toThrow(`The hook ${other} cannot be executed.`);
+    writeFileSync(other, '#!/no/such/shell\n');
+    chmodSync(other, 0o755);
+    await expect(findHooks(folder)).rejects.toThrow(
+      `The hook ${other} cannot be executed: its first line names "/no/such/shell", which cannot be.`,
+    );
+    rmSync(other);
+    for (const target of ['/nowhere', folder]) {
+      symlinkSync(target, other);
+      await expect(findHooks(folder)).rejects.toThrow(`The hook ${other} cannot be executed.`);
+      rmSync(other);
+    }
     await expect(findHooks(join(folder, 'nowhere'))).rejects.toThrow(expect.objectContaining({ code: 'BAD_USAGE' }));
+  });
+
+  test('that somebody else could have put there is refused', async () => {
+    const refused = async (what: string): Promise<void> =>
+      await expect(findHooks(folder)).rejects.toThrow(
+        expect.objectContaining({
+          code: 'BAD_USAGE',
+          message: expect.stringContaining(`${what} can be written to by everybody`),
+        }),
+      );
+    const path = makeHook('swapped', 'exit 0');
+    chmodSync(path, 0o777);
+    await refused(`The hook ${path}`);
+    chmodSync(path, 0o755);
+    chmodSync(folder, 0o1777);
+    await refused(`The directory of --hooks ${folder}`);
+    chmodSync(folder, 0o755);
+    const elsewhere = join(folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    writeFileSync(join(elsewhere, 'any'), '#!/bin/sh\n', { mode: 0o755 });
+    const link = join(folder, 'any');
+    symlinkSync(join(elsewhere, 'any'), link);
+    expect([...(await findHooks(folder)).keys()].sort()).toEqual(['any', 'swapped']);
+    chmodSync(elsewhere, 0o777);
+    await refused(`The directory ${elsewhere}, to which the hook ${link} leads,`);
+  });
+
+  test('of another user is refused', async (context) => {
+    context.skip(process.getuid?.() !== 0, 'only root can give files away');
+    const path = makeHook('swapped', 'exit 0');
+    chownSync(path, 65_534, 65_534);
+    await expect(findHooks(folder)).rejects.toThrow(`The hook ${path} belongs to another user (65534),`);
+    chownSync(path, 0, 0);
+    chownSync(folder, 65_534, 65_534);
+    await expect(findHooks(folder)).rejects.toThrow(`The directory of --hooks ${folder} belongs to another user (65534),`);
   });
 });
 
