@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ERRORS } from '../../src/engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../../src/index.ts';
 import { readConfig } from '../../src/shell/config-file.ts';
 import { readLogin } from '../../src/shell/login.ts';
@@ -94,7 +95,10 @@ test('the pod of the example has its password, although the file of the configur
   expect((await readLogin(values, keyboard, inFile)).password).toBe('geheim');
 });
 
-test('the unit of systemd starts again exactly where an exit code says that a resume may help', () => {
+test('the unit of systemd starts again exactly where a resume may help, and one that is stopped has not failed', () => {
   const unit = readFileSync(join(examples, 'tableshift.service'), 'utf8');
-  expect(unit).toContain('\nRestartPreventExitStatus=2 3 4 7 8\n');
+  const listed = (setting: string) => new RegExp(`^${setting}=(.*)$`, 'm').exec(unit)?.[1]?.split(' ').map(Number);
+  expect(unit).toContain('\nRestart=always\n');
+  expect(listed('RestartPreventExitStatus')).toEqual([0, 2, 3, 4, 7, 8]);
+  expect(listed('SuccessExitStatus')).toEqual([ERRORS.INTERRUPTED.exitCode]);
 });
