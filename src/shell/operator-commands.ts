@@ -76,7 +76,7 @@ const LOAD = {
   maxLoad: (value) => ({ max: parseFigures(textOf(value), 'max-load') }),
   criticalLoad: (value) => ({ critical: parseFigures(textOf(value), 'critical-load') }),
   throttleQuery: (value) => ({ query: value === null ? null : checkSelect(String(value), 'throttle-query') }),
-  maxRetainedLogBytes: (value) => ({ retainedLogBytesMax: Number(value) }),
+  maxRetainedLogBytes: (value) => ({ retainedLogBytesMax: value === null ? null : Number(value) }),
 } as const satisfies Changes<LoadLimits>;
 
 /** Those that can be taken away. */

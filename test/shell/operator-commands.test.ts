@@ -87,14 +87,17 @@ const settings: readonly (readonly [setting: string, name: string, before: unkno
 ];
 
 test.each(settings)(
-  'set %s takes effect, and is told with the value before and by whom',
+  'set %s takes effect, is told with the value before and by whom, and default takes it back',
   async (setting, name, before, after) => {
-    const { tell, events } = await openRun();
+    const { tell, events, controls, steering } = await openRun();
+    const start = { ...controls.options, ...steering.settings };
     const [flag, text] = [setting.slice(0, setting.indexOf('=')), setting.slice(setting.indexOf('=') + 1)];
     expect(await tell('set', setting)).toEqual({ isDone: true, message: `${flag} is ${text} now.` });
     const told = events.flatMap((event) => (event.kind === 'options-changed' ? [event] : []));
     expect(told.map(({ by }) => by)).toEqual(['anna']);
     expect(told[0]?.changes).toContainEqual({ name, before, after });
+    expect(await tell('set', `${flag}=default`)).toEqual({ isDone: true, message: `${flag} has its default again.` });
+    expect({ ...controls.options, ...steering.settings }).toEqual(start);
   },
 );
 
