@@ -33,7 +33,7 @@ import type { SessionPool } from './session.ts';
 import { checkSource } from './source-watch.ts';
 import { quoteTable } from './statements.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
-import { operatorLimits, runningThreads } from './throttle-signals.ts';
+import { openQueryPool, operatorLimits, runningThreads } from './throttle-signals.ts';
 import { transactionTimes } from './transaction-times.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
@@ -75,6 +75,7 @@ export class ClaimedTable implements TableClaim {
   readonly #claim: Claim;
   readonly #working: SessionPool;
   readonly #service: SessionPool;
+  readonly #queries: SessionPool;
   readonly #replicas: readonly (ThrottleSignal & AsyncDisposable)[];
   #source: TableDescription | null = null;
   #pair: LockablePair | null = null;
@@ -88,6 +89,7 @@ export class ClaimedTable implements TableClaim {
     this.#claim = claim;
     this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
+    this.#queries = openQueryPool(server.config.database, open);
     this.lost = claim.lost;
     this.removal = `DROP TABLE IF EXISTS ${quoteTable(plan.shadow)};`;
     this.checkpoints = createCheckpointStore(this.#service, plan.id);
@@ -116,7 +118,7 @@ export class ClaimedTable implements TableClaim {
       lockWaiters(watched),
       retainedLog({ ...watched, ...log }),
       freeDisk(watched),
-      ...operatorLimits(limited, systemClock),
+      ...operatorLimits({ ...limited, queries: this.#queries }, systemClock),
       ...this.#replicas,
     ];
   }
@@ -181,7 +183,7 @@ export class ClaimedTable implements TableClaim {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#replicas.map((replica) => replica[Symbol.asyncDispose]()));
-    await disposeBefore(this.#claim, [this.#working, this.#service]);
+    await disposeBefore(this.#claim, [this.#working, this.#service, this.#queries]);
   }
 
   /** None where the source no longer has them: it is then the former shadow, with its own names, and nothing more is read of it. */

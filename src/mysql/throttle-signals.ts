@@ -6,8 +6,9 @@ import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
 import type { Server } from './server.ts';
-import type { Session, SessionPool } from './session.ts';
-import { quoteText } from './statements.ts';
+import { createSessionPool } from './session-pool.ts';
+import type { OwnedSession, Session, SessionPool } from './session.ts';
+import { quoteName, quoteText } from './statements.ts';
 
 /** What is looked at, and the limits as they are now. */
 interface Limited {
@@ -38,11 +39,34 @@ export function runningThreads({ pool, limits }: Limited, clock: Clock): Throttl
   );
 }
 
-/** What the operator asked to look at, each kind a signal of its own. */
-export function operatorLimits({ pool, limits }: Limited, clock: Clock): readonly ThrottleSignal[] {
+/** What the operator asked to look at, each kind a signal of its own. `queries`: a pool for the operator's query alone. */
+export function operatorLimits(
+  { pool, limits, queries }: Limited & { readonly queries: SessionPool },
+  clock: Clock,
+): readonly ThrottleSignal[] {
   const ask = (sql: string, signal: AbortSignal): ReturnType<Session['query']> =>
-    pool.withSession((session) => session.query(sql, signal), signal);
+    queries.withSession((session) => session.query(sql, signal), signal);
   return [statusLimits({ pool, limits }), operatorQuery(() => limits().query, ask, clock)];
+}
+
+/** Nothing of ours is done in its database: filters of the binary log would go by that. */
+export function openQueryPool(database: string | null, open: (signal: AbortSignal) => Promise<OwnedSession>): SessionPool {
+  const openIn = async (signal: AbortSignal): Promise<OwnedSession> => {
+    const session = await open(signal);
+    try {
+      await useDatabase(session, database, signal);
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
+  return createSessionPool({ sizeMax: 1, open: openIn });
+}
+
+/** Where names of the operator's query are looked up that have no database: in that of the URL. Locks nothing. */
+async function useDatabase(session: Session, database: string | null, signal: AbortSignal): Promise<void> {
+  if (database !== null) await session.execute(`USE ${quoteName(database)}`, signal);
 }
 
 /** Rejects with BAD_USAGE where a limit is on something that is no status variable of this server, or it cannot answer the query. */
@@ -55,7 +79,9 @@ export async function checkLoadLimits(server: Server, limits: LoadLimits, signal
   if (unknown.length > 0) {
     throw new MigrationError('BAD_USAGE', `This server has no status variable ${unknown.join(', ')} with a number to limit.`);
   }
-  if (limits.query !== null) await checkQuery(limits.query, (sql, inner) => session.query(sql, inner), signal);
+  if (limits.query === null) return;
+  await useDatabase(session, server.config.database, signal);
+  await checkQuery(limits.query, (sql, inner) => session.query(sql, inner), signal);
 }
 
 function statusLimits({ pool, limits }: Limited): ThrottleSignal {

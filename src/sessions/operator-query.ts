@@ -1,6 +1,6 @@
 /** A query of the operator's own as a reason to rest, on whatever server. */
 
-import { MigrationError, messageOf } from '../engine/errors.ts';
+import { causeText, MigrationError } from '../engine/errors.ts';
 import { judgeAnswer } from '../engine/load.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
@@ -33,7 +33,7 @@ export async function checkQuery(sql: string, ask: AskQuery, signal: AbortSignal
     await ask(sql, AbortSignal.any([signal, answerLimit()]));
   } catch (cause) {
     signal.throwIfAborted();
-    throw new MigrationError('BAD_USAGE', `The server does not answer the query: ${messageOf(cause)}`, { cause });
+    throw new MigrationError('BAD_USAGE', `The server does not answer the query: ${causeText(cause)}`, { cause });
   }
 }
 

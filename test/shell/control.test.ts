@@ -30,6 +30,7 @@ async function openPlace(name: 'mysql' | 'postgres'): Promise<Place> {
 
 describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
   const figure = name === 'mysql' ? 'Threads_connected' : 'sessions';
+  const nowhere = name === 'mysql' ? "Table 'shop.nowhere' doesn't exist" : 'relation "nowhere" does not exist';
   let shop: Place;
   let folder: string;
   beforeAll(async () => {
@@ -81,7 +82,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(refused.stderr).toContain('error BAD_USAGE: workers must be a whole number, not "many".\n');
     for (const [setting, reason] of [
       ['max-load=frobs=1', 'frobs'],
-      ['throttle-query=SELECT stop FROM nowhere', 'error BAD_USAGE: The server does not answer the query: '],
+      ['throttle-query=SELECT stop FROM nowhere', `error BAD_USAGE: The server does not answer the query: ${nowhere}`],
     ] as const) {
       const unknown = await call('control', plan.id, 'set', setting);
       expect(unknown).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(reason) });
