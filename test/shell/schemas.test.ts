@@ -27,7 +27,7 @@ test('a value that is not as it should be is found', () => {
 
 test('every exit code of an error may stand in every object', () => {
   const highest = Math.max(...Object.values(ERRORS).map(({ exitCode }) => exitCode));
-  for (const schema of ['summary', 'definitions']) {
+  for (const schema of ['summary', 'definitions', 'error']) {
     const text = readFileSync(join(import.meta.dirname, `../../docs/schemas/${schema}.schema.json`), 'utf8');
     const limits = [...text.matchAll(/"exitCode": \{[^}]*"maximum": (\d+)/g)].map(([, limit]) => Number(limit));
     expect([...new Set(limits)]).toEqual([highest]);
@@ -52,7 +52,11 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
 
   test('plan, also where it is refused', async () => {
     expect(faults('plan', lastObject(await call('plan', ...alter('ADD COLUMN first integer'))))).toEqual([]);
-    expect(faults('plan', lastObject(await call('plan', ...alter('ADD COLUMN id integer'))))).toEqual([]);
+    const impossible = alter('ADD COLUMN id integer');
+    expect(faults('plan', lastObject(await call('plan', ...impossible)))).toEqual([]);
+    const error = lastObject(await call('migrate', ...impossible));
+    expect(error).toMatchObject({ kind: 'error', exitCode: 2, obstacles: [{}] });
+    expect(faults('error', error)).toEqual([]);
   });
 
   test('a native change, where the server has a cheap way', async () => {
@@ -134,5 +138,6 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(lastObject(refused)).toMatchObject({
       error: { code: 'BAD_USAGE', message: '--report /nowhere/report.md: its directory cannot be written to.' },
     });
+    expect(faults('error', lastObject(refused))).toEqual([]);
   });
 });
