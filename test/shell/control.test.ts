@@ -1,10 +1,11 @@
 /** Runs on real servers that are told what to do from another process. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
+import { schemaFaults } from '../support/schemas.ts';
 import { openShop } from '../support/shop.ts';
 
 interface Place extends AsyncDisposable {
@@ -147,19 +148,29 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const summary = lastObject(result);
     expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });
     expect(await shop.leftovers()).toEqual([]);
-    expect((await runCli(['status', String(summary['id']), '--url', shop.url])).stdout).toContain('state       aborted\n');
+    expect(schemaFaults('summary', summary)).toEqual([]);
+    const status = lastObject(await runCli(['status', String(summary['id']), '--url', shop.url, '--output', 'json']));
+    expect(status).toMatchObject({ kind: 'migration', state: 'aborted' });
+    expect(schemaFaults('status', status)).toEqual([]);
   });
 
   test('a run that is aborted while it waits for the lock of the cutover is given up too, and the table is as it was', async () => {
     const socket = join(folder, 'late.sock');
     await using reader = await shop.openReader();
-    await using run = startCli(migrate('late', '--socket', socket, '--cutover-lock-timeout', '30s'));
+    const report = join(folder, 'late.json');
+    await using run = startCli(migrate('late', '--socket', socket, '--cutover-lock-timeout', '30s', '--report', report));
     await run.lineMatching(/"kind":"cutover-attempt"/);
+    const trying = lastObject(await runCli(['status', '--socket', socket, '--output', 'json']));
+    expect(trying).toMatchObject({ phase: 'cutover', lastAttempt: { attempt: 1 } });
+    expect(schemaFaults('status', trying)).toEqual([]);
     expect(await runCli(['control', '--socket', socket, 'abort'])).toMatchObject({ exitCode: 0, stderr: '' });
     const result = await run.result;
     await reader[Symbol.asyncDispose]();
     expect(result.exitCode).toBe(4);
     expect(lastObject(result)).toMatchObject({ state: 'aborted', rowsCopied: 2_000, blockedMs: null });
+    const written: unknown = JSON.parse(readFileSync(report, 'utf8'));
+    expect(written).toMatchObject({ summary: { state: 'aborted' }, attempts: [{ attempt: 1 }] });
+    expect(schemaFaults('report', written)).toEqual([]);
     expect(await shop.leftovers()).toEqual([]);
     const again = await runCli(['plan', '--url', shop.url, '--alter', 'ALTER TABLE orders ADD COLUMN late integer']);
     expect(again.exitCode).toBe(0);
@@ -182,10 +193,12 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect((await ask('POST', '/control/pause')).status).toBe(200);
     expect((await ask('POST', '/control/postpone')).status).toBe(200);
     const somebody = { by: 'operator', reason: 'asked for by somebody over HTTP from 127.0.0.1' };
-    expect(JSON.parse((await ask('GET', '/status')).text)).toMatchObject({
+    const held: unknown = JSON.parse((await ask('GET', '/status')).text);
+    expect(held).toMatchObject({
       ...{ kind: 'status', phase: 'copy', pausedBy: [somebody], cutoverHeldBy: [somebody] },
       throttle: { signal: 'throttle file', detail: `${stop} exists` },
     });
+    expect(schemaFaults('status', held)).toEqual([]);
     const metrics = (await ask('GET', '/metrics')).text;
     expect(metrics).toContain('# TYPE tableshift_rows_copied_total counter\ntableshift_rows_copied_total 0\n');
     expect(metrics).toContain('tableshift_phase{phase="copy"} 1\n');
