@@ -158,7 +158,9 @@ function notBegun(response: ServerResponse): void {
 }
 
 function answer(response: ServerResponse, status: number, fields: object): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify(fields)}\n`);
+  // Before the head is written, after which no other answer can be given.
+  const text = `${JSON.stringify(fields)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(text);
 }
 
 /** Only its owner can use the socket; by which name is what the client says. */

@@ -137,6 +137,15 @@ describe('the socket of a run', () => {
     expect(asked).toEqual([]);
   });
 
+  test('answers 500 where the status cannot be had, and goes on', async () => {
+    await using listening = await listenOnSocket(join(folder, 'wrong.sock'), { ...handler, status: () => ({ rows: 1n }) });
+    for (const _ of [1, 2]) {
+      expect(await askSocket(listening.place, 'GET', '/status')).toEqual({
+        ...{ status: 500, fields: { error: 'Do not know how to serialize a BigInt' } },
+      });
+    }
+  });
+
   test('takes a command for any ID of its own, and refuses one for another migration', async () => {
     const path = join(folder, 'five.sock');
     await using listening = await listenOnSocket(path, handler);
