@@ -15,8 +15,9 @@ export const OBSTACLES = {
     remedy: 'Check the name, its schema and the database in --url.',
   },
   INVALID_ALTER: {
-    summary: 'The server refuses the ALTER on an empty copy of the table.',
-    remedy: 'Correct the clauses; the server’s own message says what is wrong.',
+    summary:
+      'The server refuses the ALTER on an empty copy of the table, or would refuse it because of the rows that are there.',
+    remedy: 'Correct the clauses; the message, or the server’s own in it, says what is wrong.',
   },
   UNSUPPORTED_CLAUSE: {
     summary: 'The ALTER changes nothing, or has a clause that cannot be carried out this way.',

@@ -9,7 +9,7 @@ import { claimName, findClaimHolder } from './claim.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import { IS_SUPERUSER, maySetRole } from './roles.ts';
 import type { Session } from './session.ts';
-import { quoteText } from './statements.ts';
+import { quoteTable, quoteText } from './statements.ts';
 
 /** What the swap and the carrying over need: to be the owner, to create in the schema, to see every row. */
 export async function privilegeObstacles(
@@ -97,6 +97,31 @@ export async function tableObstacles(
     signal,
   );
   return rows.map((row) => ({ code: row['code'] as Obstacle['code'], message: row['message'] ?? '' }));
+}
+
+/**
+ * Added columns that no row which is there can have a value for; in an empty table there is none. A domain may have a default of its
+ * own. Takes ACCESS SHARE on the source.
+ */
+export async function missingValueObstacles(
+  session: Session,
+  { source, probed }: PlanningFacts,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const added = probed.definition.columns
+    .slice(probed.kept.length)
+    .filter((column) => column.isNotNull && column.expression === null && column.identity === '');
+  if (added.length === 0) return [];
+  const values = added.map(({ name, type }) => `(${quoteText(name)}, ${quoteText(type)})`).join(', ');
+  const rows = await session.query(
+    `SELECT c.name FROM (VALUES ${values}) AS c (name, type) WHERE EXISTS (SELECT FROM ONLY ${quoteTable(source)})
+      AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = to_regtype(c.type) AND t.typdefault IS NOT NULL)`,
+    signal,
+  );
+  return rows.map((row) => {
+    const message = `${row['name'] ?? ''} is added to ${source.schema}.${source.table} as NOT NULL and without a DEFAULT, so the rows that are there would have no value for it. Give it a DEFAULT; that can be dropped again afterwards.`;
+    return { code: 'INVALID_ALTER', message };
+  });
 }
 
 /** A live run on the table alone; or else an unfinished migration of it, and what has the names which the plan gives. */

@@ -9,7 +9,7 @@ import { materializedQueryObstacles } from './materialized-views.ts';
 import { leafObstacles, leafTrialObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
-import { earlierObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
+import { earlierObstacles, missingValueObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -62,6 +62,7 @@ async function obstaclesOfTable(
   return [
     ...(await privilegeObstacles(session, source, signal)),
     ...(await tableObstacles(session, source, signal)),
+    ...(await missingValueObstacles(session, facts, signal)),
     ...(await eventTriggerObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),
     ...(await unplacedRowObstacles(session, facts, signal)),

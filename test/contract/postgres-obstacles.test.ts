@@ -203,6 +203,16 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
     expect(await obstaclesOf(server, schema, 'ADD b int UNIQUE')).toEqual([[code, expect.stringMatching(message)]]);
   });
 
+  test('an added column that no row could have a value for is one, unless there is no row', async () => {
+    await using schema = await withStatements(plain, 'CREATE DOMAIN d AS int DEFAULT 3');
+    const clauses = 'ADD b SCHEMA_NAME.d NOT NULL, ADD c serial, ADD "D e" int NOT NULL'.replace('SCHEMA_NAME', schema.name);
+    expect(await obstaclesOf(server, schema, clauses)).toEqual([]);
+    await schema.application.run('INSERT INTO t (a) VALUES (1)');
+    expect(await obstaclesOf(server, schema, clauses)).toEqual([
+      ['INVALID_ALTER', expect.stringMatching(/^D e is added to .*\.t as NOT NULL and without a DEFAULT/)],
+    ]);
+  });
+
   test('a policy and a trigger that name a column which goes away are obstacles', async () => {
     await using schema = await withStatements(
       plain,
