@@ -24,8 +24,10 @@ export interface ProbedTable {
 
 /** Where the temporary table is, for the life of the session. */
 export function probeName(source: TableName): TableName {
-  return { schema: source.schema, table: '_tableshift_probe' };
+  return { schema: source.schema, table: probeTable };
 }
+
+const probeTable = '_tableshift_probe';
 
 /**
  * Carries the clauses out on an empty temporary table of this session. It is never in the log, takes no lock on the source beyond
@@ -114,7 +116,9 @@ function obstacleOf(error: unknown, source: TableDescription): Obstacle | null {
     const message = `${source.schema}.${source.table} has an application-time period (PERIOD FOR), which no temporary table can have, so its change cannot be tried beforehand.`;
     return { code: 'UNSUPPORTED_TABLE', message };
   }
-  const reason = causeText(error).replace(/\.$/, '');
+  const reason = causeText(error)
+    .replace(/\.$/, '')
+    .replaceAll(probeTable, () => source.table);
   if (error.code === 'ACCESS_DENIED') {
     return {
       code: 'MISSING_PRIVILEGE',

@@ -10,6 +10,7 @@ import { type Dependent, dependentNotes } from './dependents.ts';
 import { isSameOrder } from './key-collation.ts';
 import { foreignKeyNotes } from './foreign-keys.ts';
 import { histogramNotes } from './histograms.ts';
+import { implicitDefaults } from './implicit-defaults.ts';
 import { type LogRetention, retentionNotes } from './log-retention.ts';
 import { type LogWriters, logWriterNotes } from './log-writers.ts';
 import { isLocal } from './obstacles-computing.ts';
@@ -49,6 +50,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...conversionNotes(facts),
     ...computedNotes(facts),
     ...numberNotes(facts),
+    ...zeroNotes(facts),
     ...checkNotes(facts),
     ...foreignKeyNotes(facts.foreignKeys ?? [], facts.source),
     ...triggerNotes(surroundings),
@@ -99,6 +101,14 @@ function numberNotes({ map, probed }: PlanningFacts): readonly string[] {
   const counter = probed.definition.columns.find((column) => column.isAutoIncrement);
   if (counter === undefined || !map.added.includes(counter.name)) return [];
   return [`${counter.name}: rows are numbered as they are copied, and one that is changed meanwhile gets another number.`];
+}
+
+/** The server lets such a column be added without a word. */
+function zeroNotes({ map, probed }: PlanningFacts): readonly string[] {
+  return implicitDefaults(probed.definition, map.added).map(
+    ({ column }) =>
+      `${column}: it is NOT NULL without a DEFAULT, so rows get the zero of its type, and from the swap on an INSERT that does not name it fails in strict mode.`,
+  );
 }
 
 /** `price, decimal(10,2) to decimal(10,1)`. */

@@ -358,13 +358,14 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
 
     test('says which values are altered or stop the migration', async () => {
       await using schema = await withTable('(id INT PRIMARY KEY, a DECIMAL(10,2), b DATETIME(3), c INT)');
-      const clauses = 'MODIFY a DECIMAL(10,1), CHANGE b bb DATETIME, MODIFY c INT NOT NULL';
+      const clauses = 'MODIFY a DECIMAL(10,1), CHANGE b bb DATETIME, MODIFY c INT NOT NULL, ADD d INT NOT NULL';
       const { notes } = await plan({ server, schema, clauses });
       expect(notes).toEqual(
         expect.arrayContaining([
           'a, decimal(10,2) to decimal(10,1): a value with more than 1 decimals stops the migration.',
           'b (now bb), datetime(3) to datetime: fractions of a second are rounded or cut.',
           expect.stringMatching(/^c.*: a row with NULL stops the migration\.$/),
+          expect.stringMatching(/^d: it is NOT NULL without a DEFAULT, so rows get the zero of its type,/),
         ]),
       );
     });
@@ -392,7 +393,7 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
 
     test.each<[string, string, string]>([
       ['ADD a INT', 'INVALID_ALTER', 'Duplicate column name'],
-      ['MODIFY nothing INT', 'INVALID_ALTER', 'nothing'],
+      ['MODIFY nothing INT', 'INVALID_ALTER', "Unknown column 'nothing' in 't'."],
       ['ADD b NONSENSE', 'INVALID_ALTER', 'NONSENSE'],
       ['ADD b INT, LOCK=NONE', 'UNSUPPORTED_CLAUSE', 'LOCK'],
       ['RENAME TO u', 'UNSUPPORTED_CLAUSE', 'RENAME'],
