@@ -4,7 +4,7 @@ import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ClaimRecord, RecordedMigration } from './bookkeeping.ts';
-import { disposeAll } from './disposal.ts';
+import { disposeAfterFailure } from './disposal.ts';
 import { hasPassed } from './pause.ts';
 
 /** Between two questions whether the claim is still held. */
@@ -50,7 +50,7 @@ async function openWithLock<Session extends AsyncDisposable>({ open, retake }: R
     await retake(session);
     return session;
   } catch (error) {
-    await session[Symbol.asyncDispose]();
+    await disposeAfterFailure([session]);
     throw error;
   }
 }
@@ -133,7 +133,7 @@ export async function claimAll<Claim, Table extends AsyncDisposable & { begin(si
     for (const table of tables) await table.begin(signal);
     return tables;
   } catch (error) {
-    await disposeAll(tables);
+    await disposeAfterFailure(tables);
     throw error;
   }
 }

@@ -14,3 +14,8 @@ export async function disposeBefore(last: AsyncDisposable, parts: readonly Async
     await last[Symbol.asyncDispose]();
   }
 }
+
+/** Disposes all of them because something has failed. Never rejects: that failure is the one to be told. */
+export async function disposeAfterFailure(parts: readonly AsyncDisposable[]): Promise<void> {
+  await Promise.allSettled(parts.map((part) => part[Symbol.asyncDispose]()));
+}

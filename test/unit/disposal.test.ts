@@ -1,5 +1,30 @@
 import { expect, test } from 'vitest';
+import type { Plan } from '../../src/engine/model.ts';
+import { claimAll } from '../../src/sessions/claims.ts';
 import { disposeBefore } from '../../src/sessions/disposal.ts';
+
+test('that a table is claimed by another run is told, also where those that were claimed before cannot be given back', async () => {
+  const ended: string[] = [];
+  const claiming = {
+    take: async ({ id }: Plan) => {
+      await Promise.resolve();
+      if (id === 'c') throw new Error('c is claimed');
+      return id;
+    },
+    open: ({ id }: Plan) => ({
+      begin: async () => undefined,
+      async [Symbol.asyncDispose]() {
+        await Promise.resolve();
+        ended.push(id);
+        throw new Error('the session is stuck');
+      },
+    }),
+    record: async () => undefined,
+  };
+  const plans = ['a', 'b', 'c'].map((id) => ({ id })) as unknown as readonly Plan[];
+  await expect(claimAll(plans, claiming, new AbortController().signal)).rejects.toThrow('c is claimed');
+  expect(ended).toEqual(['a', 'b']);
+});
 
 test('a claim is given back when all its sessions have ended, also where one could not be', async () => {
   const ended: string[] = [];
