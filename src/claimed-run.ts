@@ -40,6 +40,7 @@ async function runClaimed(
   const [first] = plans;
   assert(first !== undefined, 'there is something to run');
   options.onStart?.(first, plans);
+  signal.throwIfAborted();
   const runs = claimed.members.map(({ plan, claim }): MigrationRun => {
     const observer: Observer = (event) => options.observer?.(event, plan);
     return { plan, claim, clock: systemClock, controls, signals, observer };

@@ -9,7 +9,8 @@ import type { StepOutcome } from './engine/native-change.ts';
 import { giveUpNative } from './engine/native-migration.ts';
 import { DEFAULT_OPTIONS } from './engine/options.ts';
 import type { ClaimToGiveUp, Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
-import { open as openDatabase, type ServerOptions, signalOf } from './library-call.ts';
+import { inCall } from './caller.ts';
+import { open as openDatabase, type ServerOptions } from './library-call.ts';
 import { nativeOf } from './native-runs.ts';
 import { findRecord, openOnes } from './records.ts';
 import { systemClock } from './sessions/system-clock.ts';
@@ -21,7 +22,7 @@ export interface CleanUpOptions extends ServerOptions {
   readonly soakMs?: number;
   /** Drops an old table also before its soak is over, and one that is still used. */
   readonly isNow?: boolean;
-  /** Called with each event, synchronously; must not throw. */
+  /** Called with each event, synchronously. What it throws, or rejects with, interrupts the clean-up as `signal` does. */
   readonly observer?: Observer;
 }
 
@@ -48,7 +49,10 @@ export interface CleanUpResult {
  * swapped is marked done and keeps its old table.
  */
 export async function cleanUp(options: CleanUpOptions): Promise<CleanUpResult> {
-  using signal = signalOf(options);
+  return await inCall(options, cleanedUp, ['id']);
+}
+
+async function cleanedUp(options: CleanUpOptions, signal: AbortSignal): Promise<CleanUpResult> {
   const { soakMs = DEFAULT_SOAK_MS, isNow = false, observer = (): void => undefined } = options;
   const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer } };
   await using database = await openDatabase(options, signal);

@@ -5,6 +5,7 @@ import type { MigrationResult } from './engine/migration.ts';
 import type { MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { OpenDatabase } from './adapters.ts';
+import { inCall } from './caller.ts';
 import { familiesOf, run } from './claimed-run.ts';
 import {
   type AskedRequest,
@@ -14,7 +15,6 @@ import {
   readAsked,
   requestOf,
   type RunOptions,
-  signalOf,
 } from './library-call.ts';
 
 /** The plans of a family, and every reason to refuse it. A family always goes by shadows. */
@@ -25,13 +25,16 @@ export interface FamilyPlanResult {
 }
 
 /** As `planMigration`, of several tables that are to be swapped together. */
-export async function planFamily(options: FamilyOptions & Pick<RunOptions, 'pace'>): Promise<FamilyPlanResult> {
-  using signal = signalOf(options);
-  const asked = await readAskedOf(options);
+export async function planFamily(asked: FamilyOptions & Pick<RunOptions, 'pace'>): Promise<FamilyPlanResult> {
+  return await inCall(asked, planned, ['changes']);
+}
+
+async function planned(options: FamilyOptions & Pick<RunOptions, 'pace'>, signal: AbortSignal): Promise<FamilyPlanResult> {
+  const changes = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);
   try {
-    const plans = await families.plan(await requestsOf(database, asked, signal), signal);
+    const plans = await families.plan(await requestsOf(database, changes, signal), signal);
     return { plans, obstacles: await families.findObstacles(plans, signal) };
   } catch (error) {
     if (error instanceof PlanRefusedError) return { plans: null, obstacles: error.obstacles };
@@ -44,8 +47,11 @@ export async function planFamily(options: FamilyOptions & Pick<RunOptions, 'pace
  * order of the changes. Rejects as `migrate`; what ends one of them ends all, and all are resumed together.
  */
 export async function migrateFamily(asked: FamilyOptions & RunOptions): Promise<readonly MigrationResult[]> {
+  return await inCall(asked, carriedOut, ['changes']);
+}
+
+async function carriedOut(asked: FamilyOptions & RunOptions, signal: AbortSignal): Promise<readonly MigrationResult[]> {
   const options = { ...asked, controls: controlsOf(asked) };
-  using signal = signalOf(options);
   const changes = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);

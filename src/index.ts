@@ -4,13 +4,14 @@
  * Everything rejects with a MigrationError, whose `code` says what the caller can do (docs/errors.md).
  */
 
-import { assert, MigrationError } from './engine/errors.ts';
+import { assert } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
 import { chooseWay, type NativeResult } from './engine/native-runner.ts';
 import type { MigrationId, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
-import type { MigrationRecord, RetiredTable } from './engine/ports.ts';
+import type { Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
+import { inCall } from './caller.ts';
 import { run } from './claimed-run.ts';
 import {
   type ChangeOptions,
@@ -20,7 +21,6 @@ import {
   requestOf,
   type RunOptions,
   type ServerOptions,
-  signalOf,
 } from './library-call.ts';
 import { nativeObstacles, runNative, startNative } from './native-runs.ts';
 import { findToResume } from './records.ts';
@@ -62,8 +62,11 @@ export interface PlanResult {
 }
 
 /** Decides how the change would be carried out and finds every obstacle. Changes nothing. */
-export async function planMigration(options: ChangeOptions & Pick<RunOptions, 'pace'>): Promise<PlanResult> {
-  using signal = signalOf(options);
+export async function planMigration(asked: ChangeOptions & Pick<RunOptions, 'pace'>): Promise<PlanResult> {
+  return await inCall(asked, planned, ['alter']);
+}
+
+async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal: AbortSignal): Promise<PlanResult> {
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
@@ -90,8 +93,11 @@ export type ShadowResult = MigrationResult & { readonly strategy: 'shadow' };
 export async function migrate(options: ChangeOptions & RunOptions & { readonly strategy: 'shadow' }): Promise<ShadowResult>;
 export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult>;
 export async function migrate(asked: ChangeOptions & RunOptions): Promise<ChangeResult> {
+  return await inCall(asked, migrated, ['alter']);
+}
+
+async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal): Promise<ChangeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
-  using signal = signalOf(options);
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
@@ -108,6 +114,11 @@ export async function migrate(asked: ChangeOptions & RunOptions): Promise<Change
   return { strategy: 'shadow', ...result };
 }
 
+/** Which migration to go on with, and how. */
+export interface ResumeOptions extends ServerOptions, RunOptions {
+  readonly id?: string | null;
+}
+
 /** The figures of the migration that was asked for, or of the first that was carried out. */
 export interface ResumeResult extends ShadowResult {
   /** Of a family, all that were carried out, in its order; else just the one. */
@@ -118,11 +129,12 @@ export interface ResumeResult extends ShadowResult {
  * Goes on with the migration `id`; without one, with the only unfinished migration, or family, there is. A member's family goes on
  * as a whole. Rejects with PLAN_CHANGED where a member of it was given up, or never recorded: then it has to be given up.
  */
-export async function resumeMigration(
-  asked: ServerOptions & RunOptions & { readonly id?: string | null },
-): Promise<ResumeResult | NativeResult> {
+export async function resumeMigration(asked: ResumeOptions): Promise<ResumeResult | NativeResult> {
+  return await inCall(asked, resumed);
+}
+
+async function resumed(asked: ResumeOptions, signal: AbortSignal): Promise<ResumeResult | NativeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
-  using signal = signalOf(options);
   await using database = await open(options, signal);
   const records = findToResume(await database.listMigrations(signal), options.id ?? null);
   const [first] = records;
@@ -137,16 +149,12 @@ export async function resumeMigration(
 
 /** The migrations that are recorded on the server, newest first. */
 export async function listMigrations(options: ServerOptions): Promise<readonly MigrationRecord[]> {
-  using signal = signalOf(options);
-  await using database = await open(options, signal);
-  return await database.listMigrations(signal);
+  return await inDatabase(options, (database, signal) => database.listMigrations(signal));
 }
 
 /** What is left on the server of migrations that are not recorded any more, each as a sentence that says how it goes. */
 export async function listStrays(options: ServerOptions): Promise<readonly string[]> {
-  using signal = signalOf(options);
-  await using database = await open(options, signal);
-  return (await database.findStrays?.(signal)) ?? [];
+  return await inDatabase(options, async (database, signal) => (await database.findStrays?.(signal)) ?? []);
 }
 
 /** Something that a run left in the database to be read later. */
@@ -163,19 +171,27 @@ export interface RecordedEvent {
 export async function listEvents(
   options: ServerOptions & { readonly id: MigrationId; readonly eventsMax: number },
 ): Promise<readonly RecordedEvent[]> {
-  const { id, eventsMax } = options;
-  if (!(Number.isInteger(eventsMax) && eventsMax >= 1)) {
-    throw new MigrationError('BAD_USAGE', `The setting eventsMax must be a whole number, 1 or more; it is ${eventsMax}.`);
-  }
-  using signal = signalOf(options);
-  await using database = await open(options, signal);
-  const records = await database.eventLog.read(id, eventsMax, signal);
-  return records.map(({ time, kind, details }) => ({ time, kind, details: JSON.parse(details) as object }));
+  const read = async ({ eventLog }: Database, signal: AbortSignal): Promise<readonly RecordedEvent[]> => {
+    const records = await eventLog.read(options.id, options.eventsMax, signal);
+    return records.map(({ time, kind, details }) => ({ time, kind, details: JSON.parse(details) as object }));
+  };
+  return await inDatabase(options, read, ['id', 'eventsMax']);
 }
 
 /** The old tables that finished migrations kept and that still exist. */
 export async function listRetiredTables(options: ServerOptions): Promise<readonly RetiredTable[]> {
-  using signal = signalOf(options);
-  await using database = await open(options, signal);
-  return await database.retiredTables.find(signal);
+  return await inDatabase(options, (database, signal) => database.retiredTables.find(signal));
+}
+
+/** A call that only asks. */
+async function inDatabase<Result>(
+  asked: ServerOptions,
+  ask: (database: Database, signal: AbortSignal) => Promise<Result>,
+  needed: readonly string[] = [],
+): Promise<Result> {
+  const work = async (options: ServerOptions, signal: AbortSignal): Promise<Result> => {
+    await using database = await open(options, signal);
+    return await ask(database, signal);
+  };
+  return await inCall(asked, work, needed);
 }

@@ -2,13 +2,14 @@
 
 import { homedir } from 'node:os';
 import { Controls } from './engine/controls.ts';
-import { assert, MigrationError, messageOf } from './engine/errors.ts';
+import { assert, MigrationError } from './engine/errors.ts';
 import type { MigrationEvent } from './engine/events.ts';
 import type { MigrationRequest, Plan, PlanOptions } from './engine/model.ts';
 import type { NativeMigration, Strategy } from './engine/native-change.ts';
 import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { ThrottleSignal } from './engine/ports.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
+import { checkAsked } from './caller.ts';
 import { parseServerUrl } from './server-url.ts';
 
 /** Which server, and how to log in. */
@@ -45,7 +46,10 @@ export interface FamilyOptions extends ServerOptions {
   readonly changes: readonly TableChange[];
 }
 
-/** Called with each event, synchronously; must not throw. `plan`: whose event it is; null for a native change. */
+/**
+ * Called with each event, synchronously. `plan`: whose event it is; null for a native change. What it throws, or rejects with, interrupts
+ * the run as `signal` does.
+ */
 export type RunObserver = (event: MigrationEvent, plan: Plan | null) => void;
 
 /** How to run it. */
@@ -53,11 +57,12 @@ export interface RunOptions {
   /** Of a family, events of `controls` are told for its first member. */
   readonly observer?: RunObserver;
   /**
-   * Called once, when the claim is held: from here on the migration is recorded and can be resumed. Must not throw. `members`: of
-   * a family those that this run carries out (to resume, the unfinished ones), `plan` the first of them; else just the one.
+   * Called once, when the claim is held: from here on the migration is recorded and can be resumed. `members`: of a family those that
+   * this run carries out (to resume, the unfinished ones), `plan` the first of them; else just the one. What it throws interrupts the
+   * run before anything is changed.
    */
   readonly onStart?: (plan: Plan, members: readonly Plan[]) => void;
-  /** Called once, before the first step of a native change, when the claim is held: as `onStart`. Must not throw. */
+  /** Called once, before the first step of a native change, when the claim is held: as `onStart`. */
   readonly onNativeStart?: (plan: NativeMigration) => void;
   /** What differs from DEFAULT_OPTIONS. Rejects with BAD_USAGE where the server does not know a figure that `load` limits. */
   readonly pace?: Partial<MigrationOptions>;
@@ -112,8 +117,7 @@ export interface AskedRequest extends Omit<MigrationRequest, 'table'> {
 /** Before anything is connected to, so that what is wrong is known at once. Rejects with BAD_USAGE, also where no compiler has looked. */
 export async function readAsked(change: Pick<ChangeOptions, 'url' | 'strategy'> & TableChange): Promise<AskedRequest> {
   const { url, alter, table, key, deferIndexes, materializedViews } = change;
-  if (typeof alter !== 'string')
-    throw new MigrationError('BAD_USAGE', `The setting alter must be a text; it is ${typeof alter}.`);
+  checkAsked(change, ['alter']);
   for (const [name, allowed] of CHOICES) checkChoice(name, change[name], allowed);
   const server = parseServerUrl(url);
   const adapter = await loadAdapter(server.adapter);
@@ -139,20 +143,4 @@ export async function requestOf(database: OpenDatabase, asked: AskedRequest, sig
   const schema = asked.table.schema ?? (await database.findSchema?.(table, signal));
   assert(schema !== undefined, `the schema of ${table} is known`);
   return { ...asked, table: { schema, table } };
-}
-
-/**
- * The caller's signal with a reason that says what it means here: whatever a caller aborts with, it interrupts the run. To be disposed when
- * the call has ended, for a caller may have one signal for all of them.
- */
-export function signalOf({ signal }: ServerOptions): AbortSignal & Disposable {
-  const own = new AbortController();
-  const onAbort = (): void => {
-    const reason: unknown = signal?.reason;
-    const message = `The caller ended the run: ${messageOf(reason)}`;
-    own.abort(reason instanceof MigrationError ? reason : new MigrationError('INTERRUPTED', message, { cause: reason }));
-  };
-  if (signal?.aborted === true) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
-  return Object.assign(own.signal, { [Symbol.dispose]: () => signal?.removeEventListener('abort', onAbort) });
 }

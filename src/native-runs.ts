@@ -78,6 +78,7 @@ async function runClaimed(
   const { controls } = options;
   const native = nativeOf(database);
   options.onNativeStart?.(plan);
+  signal.throwIfAborted();
   const observer: Observer = (event) => options.observer?.(event, null);
   const run = { plan, native, claim, purpose, clock: systemClock, controls, observer };
   const carryOut = (runs: readonly NativeMigrationRun[], inner: AbortSignal): Promise<readonly NativeResult[]> =>

@@ -23,8 +23,13 @@ const LIMITS: ReadonlySet<string> = new Set(['fenceTimeoutMs', 'cutover.lockTime
 /** Numbers that may be null. */
 const OPTIONAL: ReadonlySet<string> = new Set(['niceRatio', 'load.retainedLogBytesMax']);
 
-/** Throws BAD_USAGE for a number that no run could keep to. The command line has narrower bounds, which its help tells. */
+/**
+ * Throws BAD_USAGE for a number that no run could keep to, and for a name that no setting has. The command line has narrower bounds,
+ * which its help tells.
+ */
 export function checkSettings(options: MigrationOptions): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(DEFAULT_OPTIONS, name));
+  if (unknown !== undefined) throw new MigrationError('BAD_USAGE', `There is no setting ${unknown}.`);
   const settings = flatten(options);
   for (const [name, usual] of flatten(DEFAULT_OPTIONS)) {
     const value = settings.get(name) ?? null;
