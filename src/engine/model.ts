@@ -89,6 +89,8 @@ export interface Plan {
    * them later.
    */
   readonly foreignKeys?: readonly CarriedForeignKey[];
+  /** Absent where the adapter needs none, and in plans of before there were any. */
+  readonly conversion?: ConversionSettings;
   /** Absent where the table is swapped alone. */
   readonly family?: Family;
   /** Full statement that creates the empty shadow, for showing. */
@@ -97,6 +99,23 @@ export interface Plan {
   readonly estimate: PlanEstimate;
   /** Things worth knowing that are no obstacle, one sentence each. */
   readonly notes: readonly string[];
+}
+
+/**
+ * How the sessions of a role read and write values, as it was when the change was planned: all rows are converted alike, whatever is set
+ * while a migration runs, or before it is resumed.
+ */
+export interface ConversionSettings {
+  /** Schemas in which functions, and what their bodies name, are found without one; those that exist, in order. */
+  readonly searchPath: readonly string[];
+  /** Decides which moment a timestamp without a time zone is. */
+  readonly timeZone: string;
+  /** Decides what 03/04/2026 is: `MDY`. */
+  readonly dateOrder: string;
+  /** Decides what `-1 2:03:04` is. */
+  readonly intervalStyle: string;
+  /** Decides how many digits of a money are its fraction. */
+  readonly lcMonetary: string;
 }
 
 /** Migrations whose tables are swapped together, all of them or none. */

@@ -20,6 +20,8 @@ export interface ConnectionConfig {
   readonly isTlsOptional: boolean;
   /** Settings to connect with (`-c role=app_owner`); ours come later and win. */
   readonly options: string | null;
+  /** Assignments for SET on each connection, behind ours (session.ts). */
+  readonly settings?: readonly string[];
   readonly connectTimeoutMs: number;
 }
 

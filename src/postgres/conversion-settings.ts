@@ -4,29 +4,25 @@
  * these for itself.
  */
 
+import type { ConversionSettings } from '../engine/model.ts';
 import { quoteName, quoteText } from './statements.ts';
 
-/** What the role or the database has set. */
-export interface ConversionSettings {
-  /** Schemas in which functions, and what their bodies name, are found without one; those that exist, in order. */
-  readonly searchPath: readonly string[];
-  /** Decides what `-1 2:03:04` is. */
-  readonly intervalStyle: string;
-  /** Decides how many digits of a money are its fraction. */
-  readonly lcMonetary: string;
-}
+/** Those that only a statement that converts rows has. */
+export type RowSettings = Pick<ConversionSettings, 'searchPath' | 'intervalStyle' | 'lcMonetary'>;
 
 /** As our sessions have them (session.ts). */
-export const OURS: ConversionSettings = { searchPath: [], intervalStyle: 'postgres', lcMonetary: 'C' };
+export const OURS: RowSettings = { searchPath: [], intervalStyle: 'postgres', lcMonetary: 'C' };
+
+/** The others, as assignments for SET. */
+export function sessionSettings({ timeZone, dateOrder }: ConversionSettings): readonly string[] {
+  return [`timezone = ${quoteText(timeZone)}`, `datestyle = ${quoteText(`ISO, ${dateOrder}`)}`];
+}
 
 /**
  * Sets those that differ for the rest of the transaction: in front of a statement, in the same message, only for that. A setting by which a
  * key of one of these types would be written otherwise stays as it is. Empty where nothing differs.
  */
-export function userSettings(
-  { searchPath, intervalStyle, lcMonetary }: ConversionSettings,
-  keyTypes: readonly string[],
-): string {
+export function userSettings({ searchPath, intervalStyle, lcMonetary }: RowSettings, keyTypes: readonly string[]): string {
   const hasKeyOf = (type: RegExp): boolean => keyTypes.some((name) => type.test(name));
   const found: string[] = [];
   // The server looks into pg_catalog first in any case; a temporary table must not stand in for what is meant.

@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
-import { type ConversionSettings, userSettings } from './conversion-settings.ts';
+import { type RowSettings, userSettings } from './conversion-settings.ts';
 import { isWholeNumber } from './row-key-order.ts';
 import type { ComparedColumn, KeyColumn, KeyOperators } from './row-key.ts';
 import type { Session } from './session.ts';
@@ -54,7 +54,7 @@ export interface PairLayout {
 /** Reads the layout from the catalog. Both tables exist. Locks nothing. */
 export async function readPairLayout(
   session: Session,
-  { plan, conversionSettings }: { readonly plan: Plan; readonly conversionSettings: ConversionSettings },
+  { plan, conversionSettings }: { readonly plan: Plan; readonly conversionSettings: RowSettings },
   signal: AbortSignal,
 ): Promise<PairLayout> {
   const sourceTypes = await readColumnTypes(session, plan.source, signal);

@@ -82,6 +82,7 @@ function decidePlan(server: Server, request: MigrationRequest, options: PlannerO
     hash: planHash(built, source),
     ...built,
     ...names,
+    conversion: server.conversionSettings,
     shadowDefinition: statements.join(';\n'),
     server: { flavour: server.flavour.name, version: server.flavour.version },
     estimate: { rows: Math.round(source.estimatedRows), dataBytes: source.dataBytes, indexBytes: source.indexBytes },

@@ -56,7 +56,7 @@ export class ReplicationConnection implements AsyncDisposable {
       // Making a slot, and reading from it, wait for as long as others take; who waits here has limits of his own.
       await connection.command(liftTimeLimits, signal);
       // The values of keys must be written here as in all sessions.
-      const settings = [...outputSettings, 'client_min_messages = warning'];
+      const settings = [...outputSettings, ...(config.settings ?? []), 'client_min_messages = warning'];
       for (const setting of settings) await connection.command(`SET ${setting}`, signal);
       return connection;
     } catch (error) {

@@ -1,6 +1,7 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
 import { MigrationError } from '../engine/errors.ts';
+import type { ConversionSettings, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { runAtOnce } from '../sessions/connection-driver.ts';
 import { connect } from './connection.ts';
@@ -8,7 +9,7 @@ import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from
 import { translateConnecting } from './errors.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
-import type { ConversionSettings } from './conversion-settings.ts';
+import { sessionSettings } from './conversion-settings.ts';
 import { describeServer, openSession, type OwnedSession } from './session.ts';
 
 /** Disposing it closes its control connection; sessions are disposed by who opened them. */
@@ -20,7 +21,7 @@ export interface Server extends AsyncDisposable {
   readonly isStandby: boolean;
   /** Schemas in which this user finds names without one; our sessions do not search them. */
   readonly searchPath: readonly string[];
-  /** How this user's sessions read and write values where ours are set otherwise. */
+  /** How this user's sessions read and write values; of a migration, how they did when it was planned. */
   readonly conversionSettings: ConversionSettings;
   readonly ender: SessionEnder;
   /** Opens a session with the usual settings, and further assignments for SET. */
@@ -32,18 +33,9 @@ export interface Server extends AsyncDisposable {
 
 /** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openServer(asked: ConnectionConfig, signal: AbortSignal): Promise<Server> {
-  const { config, flavour, isStandby, searchPath, conversionSettings } = await look(asked, signal);
-  const ender = createSessionEnder(config);
-  const server: Server = {
-    config,
-    flavour,
-    isStandby,
-    searchPath,
-    conversionSettings,
-    ender,
-    openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
-    [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
-  };
+  const seen = await look(asked, signal);
+  const ender = createSessionEnder(seen.config);
+  const server = serverWith(seen, ender);
   try {
     // The control connection is made now, while there is room for it.
     await ender.observe({ pid: 0, startedAt: '-infinity' });
@@ -52,6 +44,23 @@ export async function openServer(asked: ConnectionConfig, signal: AbortSignal): 
     await ender[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function serverWith(seen: Seen, ender: SessionEnder): Server {
+  const config = { ...seen.config, settings: sessionSettings(seen.conversionSettings) };
+  const { flavour } = seen;
+  return {
+    ...seen,
+    config,
+    ender,
+    openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
+    [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
+  };
+}
+
+/** The server with sessions that convert values as it was when the change was planned. Disposing the one that is given disposes both. */
+export function asPlanned(server: Server, { conversion }: Plan): Server {
+  return serverWith({ ...server, conversionSettings: conversion ?? server.conversionSettings }, server.ender);
 }
 
 /** The same from a URL. */
@@ -77,6 +86,7 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
            pg_catalog.current_setting('server_version_num') AS number, pg_catalog.pg_backend_pid() AS pid,
            pg_catalog.pg_is_in_recovery() AS standby,
            pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas,
+           pg_catalog.current_setting('timezone') AS zone, pg_catalog.current_setting('datestyle') AS dates,
            pg_catalog.current_setting('intervalstyle') AS intervals, pg_catalog.current_setting('lc_monetary') AS money`,
         config.connectTimeoutMs,
       );
@@ -90,7 +100,14 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
       const ssl = connection.isEncrypted ? config.ssl : null;
       const flavour = flavourOf(row?.['version'] ?? '', Number(row?.['number']));
       const searchPath = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
-      const conversionSettings = { searchPath, intervalStyle: row?.['intervals'] ?? '', lcMonetary: row?.['money'] ?? '' };
+      const conversionSettings = {
+        searchPath,
+        timeZone: row?.['zone'] ?? '',
+        // `German, DMY`: how dates are written, and how they are read.
+        dateOrder: (row?.['dates'] ?? '').replace(/^.*, /, ''),
+        intervalStyle: row?.['intervals'] ?? '',
+        lcMonetary: row?.['money'] ?? '',
+      };
       const isStandby = row?.['standby'] === 't';
       return { config: { ...config, ssl, isTlsOptional: false }, flavour, isStandby, searchPath, conversionSettings };
     } finally {

@@ -103,18 +103,20 @@ export function describeServer(config: ConnectionConfig): string {
 /**
  * Settings that decide how the server writes values as text. Keys are compared as text, so every session must have them.
  *
- * How it reads them stays as the role or the database has it (the time zone, the order of day and month), for a conversion
- * must give what the server's own ALTER would give that user: `timestamp` to `timestamptz`, or `USING day::date`.
+ * How it reads them is as the role or the database has it (the time zone, the order of day and month), for a conversion must give
+ * what the server's own ALTER would give that user: `timestamp` to `timestamptz`, or `USING day::date`. That is of when the change was
+ * planned: it comes behind these (`sessionSettings` of conversion-settings.ts).
  */
 export const outputSettings: readonly string[] = [
   "datestyle = 'ISO'",
   "intervalstyle = 'postgres'",
-  'timezone = DEFAULT',
   'extra_float_digits = 3',
   "bytea_output = 'hex'",
   "xmlbinary = 'base64'",
   "lc_monetary = 'C'",
   'standard_conforming_strings = on',
+  // A definition is compared with what it was.
+  'quote_all_identifiers = off',
   // A key may be an array with the word NULL in it.
   'array_nulls = on',
 ];
@@ -126,9 +128,10 @@ export const outputSettings: readonly string[] = [
  * of the server trusts what was confirmed to it. It does not wait for standbys: a failover to one that lags ends the run by its
  * claim (claim.ts), and the resume begins where the bookkeeping of that standby says.
  */
-function settingStatements({ flavour, settings }: SessionOptions): string {
+function settingStatements({ config, flavour, settings }: SessionOptions): string {
   const all = [
     ...outputSettings,
+    ...(config.settings ?? []),
     // Names in our statements are qualified; what others put into a schema must not stand in for what we mean.
     'search_path = pg_catalog, pg_temp',
     "default_transaction_isolation = 'read committed'",

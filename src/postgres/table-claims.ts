@@ -8,6 +8,7 @@ import { createBookkeeping, findMigrations, recordMigration, recordState } from 
 import { readTable } from './catalog.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
+import { asPlanned } from './server.ts';
 import type { Session } from './session.ts';
 import { isAsPlanned } from './source-watch.ts';
 import { inTransaction } from './transaction.ts';
@@ -25,8 +26,8 @@ export async function claimTables(
     await createBookkeeping(session, signal);
   }
   const claiming = {
-    take: (plan: Plan) => takeClaim(server, { table: plan.source, migration: plan.id }, signal),
-    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, plan }, claim),
+    take: (plan: Plan) => takeClaim(asPlanned(server, plan), { table: plan.source, migration: plan.id }, signal),
+    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, server: asPlanned(server, plan), plan }, claim),
     record: (first: Claim) => recordAll(first, plans, purpose, signal),
   };
   return await claimAll(plans, claiming, signal);

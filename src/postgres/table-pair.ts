@@ -3,7 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { KeyRange, Plan, RowKey, TableName } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
-import type { ConversionSettings } from './conversion-settings.ts';
+import type { RowSettings } from './conversion-settings.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows, rowKey } from './row-key.ts';
@@ -26,7 +26,7 @@ export interface TablePairOptions {
   /** The key columns of the source. */
   readonly keyColumns: readonly KeyColumn[];
   readonly sessions: PairSessions;
-  readonly conversionSettings: ConversionSettings;
+  readonly conversionSettings: RowSettings;
   /** Whether indexes are built by one process of the server. */
   readonly isGentle?: () => boolean;
   /** So many rows are copied before the shadow has its key; some millions when it is not given. */

@@ -387,7 +387,7 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     }
   });
 
-  test('a role whose settings change the output of values has the keys delivered as its sessions select them', async () => {
+  test('settings of a role that change the output of values leave keys as they were, in the stream and in sessions', async () => {
     const { run, open, fixture, schema } = world();
     await run('DROP TABLE t');
     await run('CREATE TABLE t (id timestamptz PRIMARY KEY, v text)');
@@ -396,10 +396,10 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     try {
       const { changes } = await open();
       await run("INSERT INTO t VALUES ('2026-03-04 05:06:07+00', '')");
-      expect(await changes()).toEqual(["upsert '2026-03-04 14:06:07+09'"]);
+      expect(await changes()).toEqual(["upsert '2026-03-04 05:06:07+00'"]);
       await using session = await fixture.adapter.openSession({}, never);
       expect(await session.query(`SELECT concat(id) AS k0 FROM ${schema}.t`, never)).toEqual([
-        { k0: '2026-03-04 14:06:07+09' },
+        { k0: '2026-03-04 05:06:07+00' },
       ]);
     } finally {
       await run('ALTER ROLE postgres RESET ALL');

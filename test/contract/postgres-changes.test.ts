@@ -174,6 +174,35 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     },
   );
 
+  test('all rows are converted as it was planned, whatever the database sets for sessions that come later, those of a resume included', async () => {
+    const values = "'2026-06-01 00:00', '03/04/2026', 1";
+    await using database = await ownDatabase(
+      server,
+      "CREATE TABLE t (id int PRIMARY KEY, at timestamp, day text, a int CHECK (now() > '2020-01-01 00:00'::timestamptz))",
+      `INSERT INTO t VALUES (1, ${values}), (2, ${values}), (3, ${values})`,
+    );
+    const { ending } = await migrateDuring(database, {
+      clauses: 'ALTER at TYPE timestamptz, ALTER day TYPE date USING day::date',
+      at: 'await-cutover',
+      during: async (application) => {
+        const own =
+          'ALTER DATABASE %1$I SET timezone = Tokyo; ALTER DATABASE %1$I SET datestyle = DMY; ALTER DATABASE %1$I SET quote_all_identifiers = on';
+        await application.run(
+          `DO $$ BEGIN EXECUTE format('${own.replace('Tokyo', '%2$L')}', current_database(), 'Asia/Tokyo'); END $$`,
+        );
+        await application.run(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tableshift%' AND datname = current_database()",
+        );
+        await application.run('UPDATE t SET a = 2 WHERE id = 2; CREATE MATERIALIZED VIEW v AS SELECT a FROM t');
+      },
+    });
+    expect(ending).toMatch(/^CUTOVER_NOT_LOCKED: /);
+    await database.application.run('DROP MATERIALIZED VIEW v; UPDATE t SET a = 3 WHERE id = 3');
+    await resumeMigration({ url: database.url });
+    const rows = 'SELECT a, extract(epoch FROM at)::int AS at, extract(month FROM day)::int AS month FROM t ORDER BY id';
+    expect(await database.application.run(rows)).toEqual(['1', '2', '3'].map((a) => ({ a, at: '1780272000', month: '3' })));
+  });
+
   test('the server does not let it become unlogged', async () => {
     await using database = await ownDatabase(server, ...plain);
     const { ending } = await migrateDuring(database, {
