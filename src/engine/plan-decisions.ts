@@ -33,11 +33,20 @@ export function decisionsOf(plan: PlanDecisions): PlanDecisions {
   };
 }
 
-/** SOURCE_CHANGED: by somebody else, `since` something that is told as a clause. `isThere`: under its name there is still a table. */
-export function sourceChanged({ id, source }: Pick<Plan, 'id' | 'source'>, isThere: boolean, since: string): MigrationError {
+/**
+ * SOURCE_CHANGED: by somebody else, `since` something that is told as a clause. `isThere`: under its name there is still a table.
+ * `changes`: what is known of it, as clauses; may be empty.
+ */
+export function sourceChanged(
+  { id, source }: Pick<Plan, 'id' | 'source'>,
+  isThere: boolean,
+  since: string,
+  changes = '',
+): MigrationError {
   const what = isThere ? 'altered' : 'renamed or dropped';
+  const told = changes === '' ? '' : `: ${changes}`;
   return new MigrationError(
     'SOURCE_CHANGED',
-    `Somebody has ${what} ${source.schema}.${source.table} since ${since}. Give migration ${id} up and start anew.`,
+    `Somebody has ${what} ${source.schema}.${source.table} since ${since}${told}. Give migration ${id} up and start anew.`,
   );
 }

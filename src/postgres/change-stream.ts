@@ -18,6 +18,7 @@ import { type Lsn, lsnOf, parseLsn, positionAt } from './position.ts';
 import { type FeedLimits, type FeedOptions, ReplicationFeed } from './replication-feed.ts';
 import { findSlot } from './replication-slot.ts';
 import type { SessionPool } from './session.ts';
+import type { SourceWatch } from './source-watch.ts';
 import { quoteText } from './statements.ts';
 import { VisibilityBarrier } from './visibility.ts';
 
@@ -30,8 +31,8 @@ export interface ChangeStreamOptions extends Omit<FeedOptions, 'limits'> {
   /** Where to begin: the slot's consistent point, or the checkpoint's token. */
   readonly from: string;
   readonly limits?: Partial<StreamLimits>;
-  /** Rejects with SOURCE_CHANGED or SHADOW_PUBLISHED; asked every few seconds, and `batches` rejects with it then. */
-  readonly checkSource?: (signal: AbortSignal) => Promise<void>;
+  /** Looked at again and again; `batches` rejects with what it rejects with. */
+  readonly watch?: SourceWatch;
 }
 
 /** Bounds, each with a default. */
@@ -54,8 +55,9 @@ const defaultLimits: StreamLimits = {
 };
 /** A connection that lasted this long had nothing wrong with it, even if nothing came. */
 const steadyMs = 30_000;
-/** Between looks at the definition of the source. */
-const sourceCheckMs = 5_000;
+/** Between looks at the source, most of which are glances. */
+const lookMs = 1_000;
+const looksPerCheck = 5;
 const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>(['SOURCE_CHANGED', 'SHADOW_PUBLISHED']);
 const fencePrefix = 'tableshift';
 /** Of things that the server warns of, so many different ones are told. */
@@ -136,16 +138,16 @@ class WalStream implements ChangeStream {
 
   /** Looks at the source until the stream is closed. A look that fails is no answer; there is another one. */
   watchSource(): void {
-    const { checkSource } = this.#options;
+    const { watch } = this.#options;
     const { signal } = this.#closed;
-    const watch = async (check: NonNullable<ChangeStreamOptions['checkSource']>): Promise<void> => {
-      while (await hasPassed(sourceCheckMs, signal)) {
-        await check(signal).catch((error: unknown) => {
+    const look = async ({ check, glance }: SourceWatch): Promise<void> => {
+      for (let looks = 1; await hasPassed(lookMs, signal); looks++) {
+        await (looks % looksPerCheck === 0 ? check : glance)(signal).catch((error: unknown) => {
           if (error instanceof MigrationError && toldByWatch.has(error.code)) this.#fail(error);
         });
       }
     };
-    if (checkSource !== undefined) this.#watching = watch(checkSource);
+    if (watch !== undefined) this.#watching = look(watch);
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {

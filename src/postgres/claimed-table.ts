@@ -26,7 +26,7 @@ import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
 import { isMadeFrom, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
-import { checkPlanned, createSourceCheck, isAsPlanned, type SourceCheck } from './source-watch.ts';
+import { checkPlanned, isAsPlanned, type SourceWatch, watchSource } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
 import { quoteName } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
@@ -73,6 +73,8 @@ export class ClaimedTable implements TableClaim {
   readonly #replicas: readonly ReplicaLag[];
   #source: TableDescription | null = null;
   #pair: PostgresTablePair | null = null;
+  /** By this run. */
+  #isShadowMade = false;
   #stream: ChangeStream | null = null;
   #slotAttempts = 0;
 
@@ -121,19 +123,24 @@ export class ClaimedTable implements TableClaim {
   async begin(signal: AbortSignal): Promise<void> {
     const { plan, options } = this.#order;
     this.#source = await this.#service.withSession((session) => readTable(session, plan.source, signal), signal);
-    this.#pair = openTablePair({
+    const pair = openTablePair({
       plan,
       keyColumns: keyColumns(plan, this.#source),
       sessions: this.#working,
       conversionSettings: this.#order.server.conversionSettings,
       ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
     });
+    const createShadow = async (inner: AbortSignal): Promise<void> => {
+      await pair.createShadow(inner);
+      this.#isShadowMade = true;
+    };
+    this.#pair = { ...pair, createShadow };
   }
 
   async openChangeStream(from: string | null, signal: AbortSignal): Promise<ChangeStream> {
     const { plan, server } = this.#order;
     await this.#closeStream();
-    const checkSource = await this.#sourceCheck(from !== null, signal);
+    const watch = await this.#watchSource(from !== null, signal);
     this.#slotAttempts += 1;
     const waitLimitMs = slotWaitMs(this.#slotAttempts);
     const slot = { claim: this.#claim, sessions: this.#service, server, plan, source: this.#source, waitLimitMs };
@@ -147,7 +154,7 @@ export class ClaimedTable implements TableClaim {
         keyColumns: plan.key.columns,
         from: await prepareSlot(slot, from, signal),
         mark: (run, signal) => this.#claim.mark(run, signal),
-        checkSource,
+        watch,
       },
       signal,
     );
@@ -155,14 +162,16 @@ export class ClaimedTable implements TableClaim {
     return stream;
   }
 
-  /** Against what the shadow was made from, or is about to be. */
-  async #sourceCheck(hasShadow: boolean, signal: AbortSignal): Promise<SourceCheck> {
+  /** Against what the shadow was made from, or is about to be. Rejects where that is another already. */
+  async #watchSource(hasShadow: boolean, signal: AbortSignal): Promise<SourceWatch> {
     const { plan } = this.#order;
     if (!hasShadow) checkPlanned(plan, this.#source);
     const isUnchanged = hasShadow ? await this.#madeFrom(signal) : (source: TableDescription) => isAsPlanned(plan, source);
-    const check = createSourceCheck(plan, isUnchanged, this.#service);
-    await check(signal);
-    return check;
+    const known = this.#source !== null && isUnchanged(this.#source) ? this.#source : null;
+    const isThere = (): boolean => hasShadow || this.#isShadowMade;
+    const watch = watchSource({ plan, known, isUnchanged, hasShadow: isThere, sessions: this.#service });
+    await watch.check(signal);
+    return watch;
   }
 
   async #madeFrom(signal: AbortSignal): Promise<(source: TableDescription) => boolean> {

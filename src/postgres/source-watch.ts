@@ -4,13 +4,16 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
 import { readTable, type TableDescription } from './catalog.ts';
+import { definitionChanges } from './definition-changes.ts';
 import { checkUnpublished } from './published.ts';
-import type { SessionPool } from './session.ts';
-import { fingerprintOf } from './shadow.ts';
+import type { Session, SessionPool } from './session.ts';
+import { fingerprintOf, readUnfinished } from './shadow.ts';
+import { readStreamMarks, streamFault } from './unstreamed-changes.ts';
 
 /** The hash of a plan that is made for this definition of the source. */
 export function planHash(decisions: PlanDecisions, source: TableDescription): string {
@@ -28,23 +31,52 @@ export function checkPlanned(plan: Plan, source: TableDescription | null): void 
   if (!isAsPlanned(plan, source)) throw sourceChanged(plan, source !== null, 'the change was planned');
 }
 
-/**
- * Rejects with SOURCE_CHANGED where the source is not, or no longer, what it was, and with SHADOW_PUBLISHED. Reads the catalog only.
- */
-export type SourceCheck = (signal: AbortSignal) => Promise<void>;
+/** Rejects where somebody has altered the source or published its shadow, until our own swap. Reads the catalog only. */
+export interface SourceWatch {
+  /** At all of it: SOURCE_CHANGED, SHADOW_PUBLISHED. */
+  readonly check: (signal: AbortSignal) => Promise<void>;
+  /** At what must be known soon, as changes may be missing by now or the server refuses them (unstreamed-changes.ts): SOURCE_CHANGED. */
+  readonly glance: (signal: AbortSignal) => Promise<void>;
+}
 
-/** `isUnchanged`: whether the source is what it was. After our own swap it may be anything. */
-export function createSourceCheck(
-  plan: Plan,
-  isUnchanged: (source: TableDescription) => boolean,
-  sessions: SessionPool,
-): SourceCheck {
-  return (signal) =>
-    sessions.withSession(async (session) => {
-      const source = await readTable(session, plan.source, signal);
-      if (source !== null && isUnchanged(source)) return await checkUnpublished(session, plan, signal);
-      // Asked after it was read: a swap that was seen is recorded.
-      if (await isSwapRecorded(session, plan.id, signal)) return;
-      throw sourceChanged(plan, source !== null, 'its shadow was made');
-    }, signal);
+/** What is watched. */
+export interface WatchedSource {
+  readonly plan: Plan;
+  /** As it was when this run began. */
+  readonly known: TableDescription | null;
+  /** Whether the source is what it was. After our own swap it may be anything. */
+  readonly isUnchanged: (source: TableDescription) => boolean;
+  /** Whether the shadow is there; until then, one of an earlier run may be. */
+  readonly hasShadow: () => boolean;
+  readonly sessions: SessionPool;
+}
+
+export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: WatchedSource): SourceWatch {
+  /** Asked after it was read: a swap that was seen is recorded. */
+  const rejectUnlessSwapped = async (session: Session, changed: MigrationError, signal: AbortSignal): Promise<void> => {
+    if (!(await isSwapRecorded(session, plan.id, signal))) throw changed;
+  };
+  const glance = async (session: Session, signal: AbortSignal): Promise<void> => {
+    const changed = hasShadow() ? await findUnstreamed(session, plan, signal) : null;
+    if (changed !== null) await rejectUnlessSwapped(session, changed, signal);
+  };
+  return {
+    glance: (signal) => sessions.withSession((session) => glance(session, signal), signal),
+    check: (signal) =>
+      sessions.withSession(async (session) => {
+        const source = await readTable(session, plan.source, signal);
+        if (source !== null && isUnchanged(source)) {
+          await glance(session, signal);
+          return await checkUnpublished(session, plan, signal);
+        }
+        const changes = source === null ? '' : definitionChanges(known, source);
+        await rejectUnlessSwapped(session, sourceChanged(plan, source !== null, 'its shadow was made', changes), signal);
+      }, signal),
+  };
+}
+
+/** Null where nothing is missing. */
+async function findUnstreamed(session: Session, plan: Plan, signal: AbortSignal): Promise<MigrationError | null> {
+  const { marks } = await readUnfinished(session, plan, signal);
+  return streamFault(plan, marks, await readStreamMarks(session, plan, signal));
 }

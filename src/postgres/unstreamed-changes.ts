@@ -1,6 +1,7 @@
 /**
  * Changes of the source that do not come by the change stream, by the marks that they leave in the catalog: an ALTER TABLE that
- * computes the rows anew and perhaps gives the same definition, and a publication that did not list the table for a while.
+ * computes the rows anew and perhaps gives the same definition, and a publication that did not list the table for a while. Another
+ * replica identity loses none, but the server refuses to change rows of a table that is published without it.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -18,6 +19,8 @@ export interface StreamMarks {
   readonly columns: string;
   /** What is published, and who wrote that; null where no publication of this migration lists the table. */
   readonly publication: string | null;
+  /** Which columns the server logs to tell which row was changed. Absent in marks of older shadows. */
+  readonly identity?: string;
 }
 
 /** Reads the marks. One statement on the catalog; locks nothing. */
@@ -26,22 +29,38 @@ export async function readStreamMarks(session: Session, plan: Plan, signal: Abor
   const [row] = await session.query(
     `SELECT pg_relation_filenode(${oid}) AS file,
        (SELECT string_agg(a.attnum || ':' || a.xmin::text, ' ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = ${oid} AND a.attnum > 0) AS columns,
+       (SELECT concat_ws(' ', t.relreplident, c.relname) FROM pg_class AS t LEFT JOIN pg_index AS i ON i.indrelid = t.oid
+           AND (i.indisreplident OR t.relreplident = 'd' AND i.indisprimary) LEFT JOIN pg_class AS c ON c.oid = i.indexrelid
+         WHERE t.oid = ${oid}) AS identity,
        (SELECT concat_ws(' ', p.oid, p.xmin, r.oid, r.xmin) FROM pg_publication AS p JOIN pg_publication_rel AS r ON r.prpubid = p.oid
          WHERE r.prrelid = ${oid} AND p.pubname = ${quoteText(slotName(plan.id))}) AS publication`,
     signal,
   );
-  return { file: row?.['file'] ?? '', columns: row?.['columns'] ?? '', publication: row?.['publication'] ?? null };
+  const { file, columns, publication, identity } = row ?? {};
+  return { file: file ?? '', columns: columns ?? '', publication: publication ?? null, identity: identity ?? '' };
 }
 
-/** Throws SOURCE_CHANGED where changes may be missing. In doubt (VACUUM FULL and a GRANT on a column) it does so, too. */
+/** Throws SOURCE_CHANGED where changes may be missing, or are refused. */
 export function checkStreamMarks(plan: Plan, before: StreamMarks, now: StreamMarks): void {
+  const fault = streamFault(plan, before, now);
+  if (fault !== null) throw fault;
+}
+
+/** The same as SOURCE_CHANGED or null. In doubt (VACUUM FULL and a GRANT on a column) it is no null, too. */
+export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): MigrationError | null {
   const name = `${plan.source.schema}.${plan.source.table}`;
   const changed = (what: string): MigrationError =>
     new MigrationError('SOURCE_CHANGED', `${what} Give migration ${plan.id} up and start anew.`);
   if (before.file !== now.file && before.columns !== now.columns) {
-    throw changed(`Somebody has rewritten the rows of ${name} with an ALTER TABLE since its shadow was made.`);
+    return changed(`Somebody has rewritten the rows of ${name} with an ALTER TABLE since its shadow was made.`);
+  }
+  if (before.identity !== undefined && before.identity !== now.identity) {
+    return changed(
+      `Somebody has changed the replica identity of ${name}. While this migration’s publication is there, the server may refuse to change rows for that; it goes with this run.`,
+    );
   }
   if (before.publication !== now.publication) {
-    throw changed(`Somebody has altered the publication ${slotName(plan.id)}, so that changes of ${name} may be missing.`);
+    return changed(`Somebody has altered the publication ${slotName(plan.id)}, so that changes of ${name} may be missing.`);
   }
+  return null;
 }

@@ -1,12 +1,12 @@
 /** What happens before a change stream is opened on PostgreSQL, and how a source that others alter is noticed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readTable } from '../../src/postgres/catalog.ts';
+import { readTable, type TableDescription } from '../../src/postgres/catalog.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { fingerprintOf } from '../../src/postgres/shadow.ts';
 import { prepareSlot, slotWaitMs, type SlotOrder } from '../../src/postgres/slot-preparation.ts';
-import { createSourceCheck } from '../../src/postgres/source-watch.ts';
+import { watchSource } from '../../src/postgres/source-watch.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { claimPostgresTable, type ClaimedPostgresTable } from '../support/postgres-claimed-table.ts';
 import { type Server as TestServer, startServer } from '../support/servers.ts';
@@ -127,23 +127,32 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     const { orders, schema, sessions } = fixture;
     const { source } = await slotOrder(fixture, 0);
     if (source === null) throw new Error('There is no source.');
-    const check = createSourceCheck(orders.plan, (now) => fingerprintOf(now) === fingerprintOf(source), sessions);
+    const isUnchanged = (now: TableDescription): boolean => fingerprintOf(now) === fingerprintOf(source);
+    const { check } = watchSource({ plan: orders.plan, known: source, isUnchanged, hasShadow: () => false, sessions });
     await check(never);
-    const changed = (what: string) => ({
+    const changed = (what: string, changes = '') => ({
       code: 'SOURCE_CHANGED',
-      message: `Somebody has ${what} ${schema.name}.orders since its shadow was made. Give migration ${orders.plan.id} up and start anew.`,
+      message: `Somebody has ${what} ${schema.name}.orders since its shadow was made${changes}. Give migration ${orders.plan.id} up and start anew.`,
     });
     const run = (sql: string) => schema.application.run(`SET search_path = ${schema.name}; ${sql}`);
-    await run('ALTER TABLE orders ALTER v SET DEFAULT 3');
-    await expect(check(never)).rejects.toMatchObject(changed('altered'));
-    await run('ALTER TABLE orders ALTER v DROP DEFAULT');
-    await check(never);
-    await run('CREATE INDEX by_v ON orders (v)');
-    await expect(check(never)).rejects.toMatchObject(changed('altered'));
-    await run('DROP INDEX by_v; ALTER TABLE orders RENAME TO kept');
+    const alterations = [
+      ['ALTER TABLE orders ALTER v SET DEFAULT 3', 'column v was altered', 'ALTER TABLE orders ALTER v DROP DEFAULT'],
+      [
+        'CREATE INDEX by_v ON orders (v); ALTER TABLE orders ADD CHECK (v > 0), DROP CONSTRAINT orders_pkey',
+        'index by_v was added, index orders_pkey was dropped, constraint orders_v_check was added, constraint orders_pkey was dropped',
+        'DROP INDEX by_v; ALTER TABLE orders DROP CONSTRAINT orders_v_check, ADD PRIMARY KEY (id)',
+      ],
+    ] as const;
+    for (const [statement, changes, back] of alterations) {
+      await run(statement);
+      await expect(check(never)).rejects.toMatchObject(changed('altered', `: ${changes}`));
+      await run(back);
+      await check(never);
+    }
+    await run('ALTER TABLE orders RENAME TO kept');
     await expect(check(never)).rejects.toMatchObject(changed('renamed or dropped'));
     await run('CREATE TABLE orders (LIKE kept INCLUDING ALL)');
-    await expect(check(never)).rejects.toMatchObject(changed('altered'));
+    await expect(check(never)).rejects.toMatchObject(changed('altered', ': it is another table'));
     await run('DROP TABLE orders; ALTER TABLE kept RENAME TO orders');
     await check(never);
     for (const what of ['ALL TABLES', `TABLES IN SCHEMA tableshift_${orders.plan.id}`]) {
@@ -168,15 +177,25 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     const plan = await database.plan(request, never);
     let from: string;
     {
+      // Ends before its first checkpoint, and somebody clears up: another run begins anew.
       await using claim = await database.claim(plan, 'start', never);
+      await using _ = await claim.openChangeStream(null, never);
+      await claim.pair.createShadow(never);
+    }
+    await schema.application.run(`DROP PUBLICATION tableshift_${plan.id}`);
+    {
+      await using claim = await database.claim(plan, 'resume', never);
       await using stream = await claim.openChangeStream(null, never);
       from = stream.start.token;
       await claim.pair.createShadow(never);
-      await schema.application.run(`ALTER TABLE ${schema.name}.orders ADD x integer`);
+      await schema.application.run(`ALTER TABLE ${schema.name}.orders REPLICA IDENTITY FULL`);
       const read = async (): Promise<void> => {
         for await (const _ of stream.batches(never));
       };
-      await expect(read()).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
+      await expect(read()).rejects.toMatchObject({
+        code: 'SOURCE_CHANGED',
+        message: expect.stringContaining(`Somebody has changed the replica identity of ${schema.name}.orders.`),
+      });
     }
     {
       await using claim = await database.claim(plan, 'resume', never);

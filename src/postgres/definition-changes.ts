@@ -1,0 +1,73 @@
+/** What somebody has altered on a table, in words: for the message that ends a run. Nothing is decided by it. */
+
+import type { TableDescription } from './catalog.ts';
+import { withoutSettings } from './table-settings.ts';
+
+/** More are not told. */
+const TOLD_MAX = 5;
+
+/** A clause for each change that ends a run, joined by commas; empty where none is known. `before` is null where that was not seen. */
+export function definitionChanges(before: TableDescription | null, now: TableDescription): string {
+  if (before === null) return '';
+  if (before.oid !== now.oid) return 'it is another table';
+  const [old, fresh] = [withoutSettings(before), withoutSettings(now)];
+  const changes = [
+    ...partChanges('column', old.columns, fresh.columns),
+    ...partChanges('index', old.indexes.filter(isWhole), fresh.indexes.filter(isWhole)),
+    ...partChanges('constraint', old.constraints.filter(isOwn), fresh.constraints.filter(isOwn)),
+    ...partChanges('statistics', old.statistics, fresh.statistics),
+    ...partChanges('sequence', old.sequences, fresh.sequences),
+    ...properties.flatMap(([name, word]) => (isSame(old[name], fresh[name]) ? [] : [`${word} was changed`])),
+  ];
+  const more = changes.length > TOLD_MAX ? [`and ${changes.length - TOLD_MAX} more`] : [];
+  return [...changes.slice(0, TOLD_MAX), ...more].join(', ');
+}
+
+/** What can be set on a table as a whole. */
+const properties: readonly (readonly [keyof TableDescription, string])[] = [
+  ['replicaIdentity', 'the replica identity'],
+  ['owner', 'the owner'],
+  ['hasRowSecurity', 'row security'],
+  ['forcesRowSecurity', 'whether row security is forced'],
+  ['tablespace', 'the tablespace'],
+  ['accessMethod', 'the access method'],
+  ['isPartition', 'whether it is a partition'],
+  ['isInherited', 'what it inherits from, or what inherits from it,'],
+  ['isTyped', 'the type that it is of'],
+  ['typeComment', 'the comment of its type'],
+];
+
+interface Part {
+  readonly name: string;
+}
+
+function partChanges(kind: string, before: readonly Part[], now: readonly Part[]): readonly string[] {
+  const found = (parts: readonly Part[], name: string): Part | undefined => parts.find((part) => part.name === name);
+  const told = (parts: readonly Part[], what: string): readonly string[] =>
+    parts.map(({ name }) => `${kind} ${name} was ${what}`);
+  const altered = now.filter((part) => found(before, part.name) !== undefined && !isSame(found(before, part.name), part));
+  return [
+    ...told(
+      now.filter(({ name }) => found(before, name) === undefined),
+      'added',
+    ),
+    ...told(
+      before.filter(({ name }) => found(now, name) === undefined),
+      'dropped',
+    ),
+    ...told(altered, 'altered'),
+  ];
+}
+
+/** What is being built beside others, or was left half-built, ends no run; nor does a foreign key. */
+function isWhole({ isValid }: TableDescription['indexes'][number]): boolean {
+  return isValid;
+}
+
+function isOwn({ type }: TableDescription['constraints'][number]): boolean {
+  return type !== 'f';
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
