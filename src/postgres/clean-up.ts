@@ -47,8 +47,8 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
 /**
  * A store that marks a migration as over only when its slot is gone: a forgotten slot keeps the server's log until its disk is
  * full, and who is over is not looked at again. One that can only be given up goes without both too: where somebody has changed the
- * source's replica identity, its UPDATEs fail for as long as the publication is there. `closeStream` closes what still reads from
- * the slot.
+ * source's replica identity, its UPDATEs fail for as long as the publication is there. Nor is a migration done before the schema is gone
+ * that its shadow has left. `closeStream` closes what still reads from the slot.
  */
 export function concludingStore(
   store: CheckpointStore,
@@ -63,6 +63,9 @@ export function concludingStore(
         await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
       };
       if (state !== 'open') await giveSlotUp();
+      // What else is in it keeps it; it does no harm.
+      if (state === 'done')
+        await sessions.withSession((session) => dropEmptySchema(session, plan.shadow, signal), signal).catch(() => undefined);
       try {
         await store.conclude(state, failure, signal);
       } finally {

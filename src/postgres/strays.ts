@@ -1,5 +1,9 @@
-/** What is left of migrations that are not recorded any more, because somebody has dropped the bookkeeping or restored an older one. */
+/**
+ * What no clean-up finds: what is left of migrations that are not recorded any more, because somebody has dropped the bookkeeping or
+ * restored an older one, and empty schemas of those that are over, whose process ended between two steps.
+ */
 
+import type { RecordedPlan } from '../engine/native-change.ts';
 import { findMigrations } from './bookkeeping.ts';
 import type { Server } from './server.ts';
 import { slotName } from './replication-slot.ts';
@@ -10,26 +14,29 @@ export async function findStrays(server: Server, signal: AbortSignal): Promise<r
   await using session = await server.openSession({}, signal);
   const ours = String.raw`LIKE 'tableshift\_%'`;
   const found = await session.query(
-    `SELECT 'slot' AS kind, slot_name AS name FROM pg_catalog.pg_replication_slots
+    `SELECT 'slot' AS kind, slot_name AS name, false AS is_empty FROM pg_catalog.pg_replication_slots
        WHERE slot_name ${ours} AND database = pg_catalog.current_database() AND NOT active
-     UNION ALL SELECT 'publication', pubname FROM pg_catalog.pg_publication
+     UNION ALL SELECT 'publication', pubname, false FROM pg_catalog.pg_publication
        WHERE pubname ${ours} AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = pubname AND active)
-     UNION ALL SELECT 'schema', nspname FROM pg_catalog.pg_namespace WHERE nspname ${ours} ORDER BY 1 DESC, 2`,
+     UNION ALL SELECT 'schema', nspname, NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = n.oid)
+       FROM pg_catalog.pg_namespace AS n WHERE nspname ${ours} ORDER BY 1 DESC, 2`,
     signal,
   );
   if (found.length === 0) return [];
   // Read last: whoever makes these has recorded its migration before.
   const records = await findMigrations(session, null, signal);
-  const known = new Set(
-    records.flatMap(({ id, plan }) => [
-      slotName(id),
-      ...(plan.strategy === 'native' ? [] : [plan.shadow.schema, plan.retired.schema]),
-    ]),
-  );
-  return found
-    .map((row) => ({ kind: row['kind'] ?? '', name: row['name'] ?? '' }))
-    .filter(({ name }) => !known.has(name))
-    .map(sentenceOf);
+  const known = new Set(records.flatMap(({ id, plan }) => [slotName(id), ...schemasOf(plan)]));
+  const over = new Set(records.flatMap(({ plan, state }) => (state === 'open' ? [] : schemasOf(plan))));
+  return found.flatMap((row) => {
+    const { kind, name } = { kind: row['kind'] ?? '', name: row['name'] ?? '' };
+    if (!known.has(name)) return [sentenceOf({ kind, name })];
+    const isLeft = row['is_empty'] === 't' && over.has(name);
+    return isLeft ? [`The schema ${name} of a migration that is over is empty: DROP SCHEMA ${quoteName(name)}.`] : [];
+  });
+}
+
+function schemasOf(plan: RecordedPlan): readonly string[] {
+  return plan.strategy === 'native' ? [] : [plan.shadow.schema, plan.retired.schema];
 }
 
 function sentenceOf({ kind, name }: { readonly kind: string; readonly name: string }): string {

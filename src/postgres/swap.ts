@@ -126,9 +126,6 @@ export class TableSwap {
       const locker = await open(lockSettings(options));
       const observer = await open([]);
       outcome = await this.#attemptWith({ locker, observer, options, drains }, signal);
-      if (outcome.kind === 'swapped') {
-        for (const plan of this.#plans) await dropEmptied(observer, plan, signal);
-      }
       return outcome;
     } finally {
       await closeAttempt(opened, outcome);
@@ -320,12 +317,6 @@ function move(from: TableName, to: TableName): readonly string[] {
     ...(from.schema === to.schema ? [] : [`ALTER TABLE ${quoteTable(from)} SET SCHEMA ${quoteName(to.schema)}`]),
     ...(from.table === to.table ? [] : [`ALTER TABLE ${quoteTable(inPlace)} RENAME TO ${quoteName(to.table)}`]),
   ];
-}
-
-/** The schema that the shadow has left. What else is in it keeps it; it does no harm. */
-async function dropEmptied(session: Session, { shadow, source, retired }: Plan, signal: AbortSignal): Promise<void> {
-  if (shadow.schema === source.schema || shadow.schema === retired.schema) return;
-  await session.execute(`DROP SCHEMA IF EXISTS ${quoteName(shadow.schema)} RESTRICT`, signal).catch(() => undefined);
 }
 
 /** For whom it would be waited in vain, or for whom others should not wait. */

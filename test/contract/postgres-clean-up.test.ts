@@ -8,6 +8,7 @@ import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
 import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import { findStrays } from '../../src/postgres/strays.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
@@ -60,7 +61,15 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
       await store.conclude(state, failure, never);
       expect(await schema.application.run(slots)).toEqual([]);
       expect(await schema.application.run(`SELECT 1 FROM pg_publication WHERE pubname = '${slot}'`)).toEqual([]);
+      const left = `SELECT 1 FROM pg_namespace WHERE nspname = '${slot}'`;
+      await schema.application.run(`DROP TABLE ${slot}.orders`);
+      expect(await schema.application.run(left)).toHaveLength(1);
       await store.conclude('done', null, never);
+      expect(await schema.application.run(left)).toEqual([]);
+      await schema.application.run(`CREATE SCHEMA ${slot}`);
+      expect(await findStrays(server, never)).toContain(
+        `The schema ${slot} of a migration that is over is empty: DROP SCHEMA "${slot}".`,
+      );
     },
   );
 
