@@ -4,8 +4,8 @@
  * read under the locks of the cutover and made again on the new table in the same transaction.
  */
 
-import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
+import { sourceChanged } from '../engine/plan-decisions.ts';
 import { keptColumns } from './alter-probe.ts';
 import { type Column, readTable, type OwnedSequence, type TableDescription } from './catalog.ts';
 import { privilegeStatements, readPrivileges } from './carry-over-privileges.ts';
@@ -14,6 +14,7 @@ import { readUninvited } from './event-triggers.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { settingStatements } from './carry-over-settings.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
+import { definitionChanges } from './definition-changes.ts';
 import { readOuterRelations } from './dependents.ts';
 import { type ForeignKey, keyName, type Partners, readForeignKeys, readPartners } from './foreign-keys.ts';
 import { attachStatements, detachStatement, readRoots } from './leaf-partition.ts';
@@ -42,8 +43,11 @@ interface CarryOverStatements {
   readonly afterSwap: readonly string[];
 }
 
+/** A source as a run has known it since it began; null where it was another already. */
+export type KnownSource = (plan: Plan) => TableDescription | null;
+
 /** What the cutover of these plans calls, which swaps all their tables. Each attempt reads anew, and all of it before anything is moved. */
-export function createCarryOver(plans: readonly Plan[]): CarryOver {
+export function createCarryOver(plans: readonly Plan[], known: KnownSource = () => null): CarryOver {
   const sources = plans.map(({ source }) => source);
   const [plan] = plans;
   const isRecreating = plans.length === 1 && plan?.options.materializedViews === 'recreate';
@@ -70,14 +74,14 @@ export function createCarryOver(plans: readonly Plan[]): CarryOver {
     },
     async readAhead(session, signal) {
       const reads = new Rehearsal(session);
-      const read = await readAll(reads.noting, plans, signal);
+      const read = await readAll(reads.noting, { plans, known }, signal);
       await findInTheWay(reads.noting, read.tables, signal);
       await readStatements(reads.noting, { ...read, readBound: readBoundAsNow }, signal);
       rehearsal = reads;
     },
     async prepare(locker, signal) {
       const session = rehearsal?.session === locker ? await rehearsal.replay(signal) : locker;
-      const all = await readAll(session, plans, signal);
+      const all = await readAll(session, { plans, known }, signal);
       const { tables, keys } = all;
       const oids = tables.map(({ source }) => source.oid);
       before = { oids, privileges: all.privileges, remade: all.remade };
@@ -130,11 +134,11 @@ interface ReadTables {
 
 async function readAll(
   session: Session,
-  plans: readonly Plan[],
+  { plans, known }: { readonly plans: readonly Plan[]; readonly known: KnownSource },
   signal: AbortSignal,
 ): Promise<ReadTables & Pick<BeforeChanges, 'privileges' | 'remade'>> {
   const tables: UnfinishedTables[] = [];
-  for (const plan of plans) tables.push(await readTables(session, plan, signal));
+  for (const plan of plans) tables.push(await readTables(session, { plan, known }, signal));
   const oids = tables.map(({ source }) => source.oid);
   // Read before the statements that are made from them, so that no change of them is missed.
   const privileges = await readPrivileges(session, oids, signal);
@@ -143,15 +147,17 @@ async function readAll(
 }
 
 /** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
-async function readTables(session: Session, plan: Plan, signal: AbortSignal): Promise<UnfinishedTables> {
+async function readTables(
+  session: Session,
+  { plan, known }: { readonly plan: Plan; readonly known: KnownSource },
+  signal: AbortSignal,
+): Promise<UnfinishedTables> {
   const unfinished = await readUnfinished(session, plan, signal);
   const source = await readTable(session, plan.source, signal);
   const shadow = await readTable(session, plan.shadow, signal);
   if (source === null || shadow === null || !isMadeFrom(unfinished, source)) {
-    throw new MigrationError(
-      'SOURCE_CHANGED',
-      `The definition of ${plan.source.schema}.${plan.source.table} is not the one that its shadow was made from. Give migration ${plan.id} up and start anew.`,
-    );
+    const changes = source === null ? '' : definitionChanges(known(plan), source);
+    throw sourceChanged(plan, source !== null, 'its shadow was made', changes);
   }
   checkStreamMarks(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
   return { plan, source, shadow, unfinished, renewedIdentities: unfinished.renewedIdentities ?? [] };

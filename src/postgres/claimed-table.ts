@@ -72,6 +72,7 @@ export class ClaimedTable implements TableClaim {
   readonly #service: SessionPool;
   readonly #replicas: readonly ReplicaLag[];
   #source: TableDescription | null = null;
+  #known: TableDescription | null = null;
   #pair: PostgresTablePair | null = null;
   /** By this run. */
   #isShadowMade = false;
@@ -90,7 +91,11 @@ export class ClaimedTable implements TableClaim {
     this.removal = `${slot}; ${publication}; DROP SCHEMA IF EXISTS ${quoteName(plan.shadow.schema)} CASCADE;`;
     const store = createCheckpointStore(this.#service, plan.id);
     this.checkpoints = concludingStore(store, () => this.#closeStream(), { plan, sessions: this.#service });
-    const swap = createCutover({ ...this.swapMember, flavour: server.flavour, carryOver: createCarryOver([plan]) });
+    const swap = createCutover({
+      ...this.swapMember,
+      flavour: server.flavour,
+      carryOver: createCarryOver([plan], () => this.known),
+    });
     this.cutover = settlingCutover(swap, () => this.#closeStream(), { plan, sessions: this.#service });
     const { urls = [] } = options.replicas ?? {};
     const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
@@ -111,6 +116,11 @@ export class ClaimedTable implements TableClaim {
   get pair(): PostgresTablePair {
     if (this.#pair === null) throw new MigrationError('INTERNAL', 'The claimed table was used before it was read.');
     return this.#pair;
+  }
+
+  /** The source as it was when this run began; null where it was no longer what it was. */
+  get known(): TableDescription | null {
+    return this.#known;
   }
 
   /** What the swap of its table works with. */
@@ -167,9 +177,9 @@ export class ClaimedTable implements TableClaim {
     const { plan } = this.#order;
     if (!hasShadow) checkPlanned(plan, this.#source);
     const isUnchanged = hasShadow ? await this.#madeFrom(signal) : (source: TableDescription) => isAsPlanned(plan, source);
-    const known = this.#source !== null && isUnchanged(this.#source) ? this.#source : null;
+    this.#known = this.#source !== null && isUnchanged(this.#source) ? this.#source : null;
     const isThere = (): boolean => hasShadow || this.#isShadowMade;
-    const watch = watchSource({ plan, known, isUnchanged, hasShadow: isThere, sessions: this.#service });
+    const watch = watchSource({ plan, known: this.#known, isUnchanged, hasShadow: isThere, sessions: this.#service });
     await watch.check(signal);
     return watch;
   }

@@ -70,7 +70,7 @@ async function claimFamily(
   const swap = new TableSwap({
     flavour: context.server.flavour,
     members: members.map(({ swapMember }) => swapMember),
-    carryOver: createCarryOver(plans),
+    carryOver: createCarryOver(plans, ({ id }) => members.find(({ swapMember }) => swapMember.plan.id === id)?.known ?? null),
   });
   return {
     members,

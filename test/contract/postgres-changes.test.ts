@@ -89,17 +89,18 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       'dropping it and making it again',
       'CREATE TABLE n (LIKE t INCLUDING ALL); DROP TABLE t; ALTER TABLE n RENAME TO t; ALTER INDEX n_pkey RENAME TO t_pkey',
     ],
-    ['adding a column', 'ALTER TABLE t ADD c int'],
-    ['adding an index', 'CREATE INDEX i ON t (a)'],
-    ['adding a CHECK', 'ALTER TABLE t ADD CHECK (a < 100)'],
+    ['adding a column', 'ALTER TABLE t ADD c int', 'column c was added'],
+    ['adding an index', 'CREATE INDEX i ON t (a)', 'since its shadow was made: index i was added. Give'],
+    ['adding a CHECK', 'ALTER TABLE t ADD CHECK (a < 100)', 'constraint t_a_check was added'],
     ['dropping the key', 'ALTER TABLE t DROP CONSTRAINT t_pkey'],
     ['changing the replica identity', 'ALTER TABLE t REPLICA IDENTITY FULL'],
     ['renaming the key', 'ALTER TABLE t RENAME id TO k'],
     ['letting another table inherit from it', 'CREATE TABLE child () INHERITS (t)'],
-  ])('%s stops the migration', async (_, statement) => {
+  ])('%s stops the migration', async (_, statement, told = '') => {
     await using database = await ownDatabase(server, ...plain);
     const { ending, plan } = await migrateDuring(database, { during: (application) => application.run(statement) });
     expect(ending).toMatch(/^(?:SOURCE|PLAN)_CHANGED: .*public"?\."?t/);
+    expect(ending).toContain(told);
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
     expect(await database.application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
   });
