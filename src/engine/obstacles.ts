@@ -73,6 +73,12 @@ export const OBSTACLES = {
     summary: 'The server is read-only or a replica that does not log what it applies.',
     remedy: 'Connect to the primary.',
   },
+  REPLICA_FILTERED: {
+    summary:
+      'A filter of a replica treats the table, its shadow and the old table in different ways, so that replication would stop at the swap or the replica keep the old definition.',
+    remedy:
+      'Let the filter go by the database (replicate-do-db, replicate-wild-do-table=shop.%), or have it fit all the names that are told; or use the server’s own ALTER. Where replicate-rewrite-db renames the database, alter each server by itself.',
+  },
   CLUSTERED_SERVER: {
     summary: 'The server is a member of a cluster that applies writes of several servers.',
     remedy: 'Table locks and named locks do not hold in a cluster; use the cluster’s own way of changing schemas.',

@@ -18,15 +18,16 @@ import {
   type Saved,
 } from '../sessions/bookkeeping.ts';
 import { isUnknownTable } from './errors.ts';
-import type { Session } from './session.ts';
+import { type Session, useSchema } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
 const migrations = quoteTable({ schema: bookkeepingSchema, table: 'migrations' });
 const checkpoints = quoteTable({ schema: bookkeepingSchema, table: 'checkpoints' });
 const claims = quoteTable({ schema: bookkeepingSchema, table: 'claims' });
 
+const schemaDefinition = `CREATE DATABASE IF NOT EXISTS ${quoteName(bookkeepingSchema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
+
 const definitions = [
-  `CREATE DATABASE IF NOT EXISTS ${quoteName(bookkeepingSchema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
   `CREATE TABLE IF NOT EXISTS ${migrations} (
     id VARCHAR(24) NOT NULL PRIMARY KEY,
     version INT NOT NULL,
@@ -60,7 +61,7 @@ const creationLimitSeconds = 10;
 
 /**
  * Creates what is missing, the tables that `further` defines (with CREATE TABLE IF NOT EXISTS) included. Safe to repeat. Takes
- * a user-level lock, which the end of the session frees if this rejects.
+ * a user-level lock, which the end of the session frees if this rejects; what it creates becomes the default database.
  */
 export async function createBookkeeping(session: Session, further: readonly string[], signal: AbortSignal): Promise<void> {
   // Asked for first: CREATE … IF NOT EXISTS of what exists would still be written to the log, and needs the privilege.
@@ -68,10 +69,12 @@ export async function createBookkeeping(session: Session, further: readonly stri
     `SELECT COUNT(*) AS tables FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(bookkeepingSchema)}`,
     signal,
   );
-  if (Number(row?.['tables']) >= definitions.length - 1 + further.length) return;
+  if (Number(row?.['tables']) >= definitions.length + further.length) return;
   // One at a time: MySQL lets two that create the same tables run into a deadlock.
   const lock = quoteText('tableshift:bookkeeping');
   await session.query(`SELECT GET_LOCK(${lock}, ${creationLimitSeconds})`, signal);
+  await session.execute(schemaDefinition, signal);
+  await useSchema(session, bookkeepingSchema, signal);
   for (const definition of [...definitions, ...further]) await session.execute(definition, signal);
   await session.query(`SELECT RELEASE_LOCK(${lock})`, signal);
 }

@@ -25,15 +25,17 @@ import { type OpenOptions, readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
 
+type SlotOptions = Omit<OpenOptions, 'mark' | 'schema'>;
+
 /** A held claim. Disposing it gives it back; sessions opened by it are disposed before that by who opened them. */
 export interface Claim extends AsyncDisposable {
   /** Aborts with CLAIM_LOST once the claim is lost for good. */
   readonly lost: AbortSignal;
   /**
-   * Opens a working session in a free slot. Rejects with CLAIM_LOST if the claim is no longer ours, CONNECTION_LOST while it is
-   * taken again.
+   * Opens a working session in a free slot; its default database is the table's. Rejects with CLAIM_LOST if the claim is no
+   * longer ours, CONNECTION_LOST while it is taken again.
    */
-  openSession(options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession>;
+  openSession(options: SlotOptions, signal: AbortSignal): Promise<OwnedSession>;
   /**
    * Rejects with CLAIM_LOST or CONNECTION_LOST unless, at this moment, the claim is ours. Asks through the given session, under
    * its locks.
@@ -68,7 +70,7 @@ export async function takeClaim(
     };
     await writeClaim(session, name, record, signal);
     await server.ender.endHolders(slots(name));
-    return new HeldClaim(server, { name, token }, session);
+    return new HeldClaim(server, { name, token, schema: what.table.schema }, session);
   } catch (error) {
     await session[Symbol.asyncDispose]();
     throw error;
@@ -120,10 +122,17 @@ async function awaitClaimLock(session: Session, name: string, signal: AbortSigna
   }
 }
 
+interface HeldName {
+  readonly name: string;
+  readonly token: string;
+  readonly schema: string;
+}
+
 class HeldClaim implements Claim {
   readonly #server: Server;
   readonly #name: string;
   readonly #token: string;
+  readonly #schema: string;
   readonly #lost = new AbortController();
   readonly #over = new AbortController();
   readonly #slots: (OwnedSession | 'opening' | null)[] = Array.from({ length: slotCount }, () => null);
@@ -132,10 +141,11 @@ class HeldClaim implements Claim {
   /** Settled while the claim is held; pending while it is being taken again. */
   #held: Promise<void> = Promise.resolve();
 
-  constructor(server: Server, claim: { readonly name: string; readonly token: string }, session: OwnedSession) {
+  constructor(server: Server, claim: HeldName, session: OwnedSession) {
     this.#server = server;
     this.#name = claim.name;
     this.#token = claim.token;
+    this.#schema = claim.schema;
     this.#session = session;
     this.#keeping = this.#keep();
   }
@@ -144,7 +154,7 @@ class HeldClaim implements Claim {
     return this.#lost.signal;
   }
 
-  async openSession(options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession> {
+  async openSession(options: SlotOptions, signal: AbortSignal): Promise<OwnedSession> {
     for (const [slot, user] of this.#slots.entries()) {
       if (user === 'opening' || (user !== null && user.isUsable)) continue;
       this.#slots[slot] = 'opening';
@@ -176,10 +186,11 @@ class HeldClaim implements Claim {
     await this.#session[Symbol.asyncDispose]();
   }
 
-  async #openInSlot(slot: number, options: Omit<OpenOptions, 'mark'>, signal: AbortSignal): Promise<OwnedSession> {
+  async #openInSlot(slot: number, options: SlotOptions, signal: AbortSignal): Promise<OwnedSession> {
     // What is written to a shadow is neither refused for another table's sake nor carried on into one.
     const settings = ['foreign_key_checks = 0', ...(options.settings ?? [])];
-    const session = await this.#server.openSession({ ...options, settings, mark: `${this.#name}:${slot}` }, signal);
+    const mark = `${this.#name}:${slot}`;
+    const session = await this.#server.openSession({ ...options, settings, mark, schema: this.#schema }, signal);
     try {
       await this.check(session, signal);
       return session;

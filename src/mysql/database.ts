@@ -14,6 +14,7 @@ import { createFamilies } from './families.ts';
 import { createNativeChange } from './native-change.ts';
 import { createNativeClaims } from './native-claim.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
+import { replicaFilterObstacles } from './obstacles-replicas.ts';
 import { findObstacles } from './obstacles.ts';
 import { makePlan } from './planner.ts';
 import { createRetiredTables } from './retired-tables.ts';
@@ -29,6 +30,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     plan: (request, signal) => makePlan(server, request, { random: () => systemClock.random() }, signal),
     findObstacles: async (plan, signal) => [
       ...(await findObstacles(server, plan, signal)),
+      ...(await replicaFilterObstacles({ server, options }, [plan], signal)),
       ...(options.isKillingBlockers === true ? await blockerObstacles(server, plan, signal) : []),
     ],
     claim: async (plan, purpose, signal) => {

@@ -9,6 +9,7 @@ import { systemClock } from '../sessions/system-clock.ts';
 import type { ClaimContext, ClaimedTable } from './claimed-table.ts';
 import { attemptSwap } from './cutover-attempt.ts';
 import { blockerObstacles } from './obstacles-blockers.ts';
+import { replicaFilterObstacles } from './obstacles-replicas.ts';
 import { findFamilyObstacles } from './obstacles.ts';
 import { makeFamilyPlans } from './planner.ts';
 import { claimTables } from './table-claims.ts';
@@ -18,7 +19,10 @@ export function createFamilies(context: ClaimContext): Families {
   return {
     plan: (requests, signal) => makeFamilyPlans(server, requests, { random: () => systemClock.random() }, signal),
     async findObstacles(plans, signal) {
-      const found = [...(await findFamilyObstacles(server, plans, signal))];
+      const found = [
+        ...(await findFamilyObstacles(server, plans, signal)),
+        ...(await replicaFilterObstacles(context, plans, signal)),
+      ];
       if (options.isKillingBlockers !== true) return found;
       for (const plan of plans) found.push(...(await blockerObstacles(server, plan, signal)));
       return distinct(found);

@@ -1,13 +1,13 @@
 /** The replicas that the server tells of, as a reason to slow down: nobody had to name them. */
 
-import { isIP } from 'node:net';
 import { MigrationError } from '../engine/errors.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import type { ReplicaLag } from '../sessions/replica-lag.ts';
-import { addressText, type Address, type AttachedReplica, findAttachedReplicas } from './attached-replicas.ts';
-import { connectTo, pulsedLag, type ReplicaSession } from './replica-lag.ts';
+import { addressText, type AttachedReplica, findAttachedReplicas } from './attached-replicas.ts';
+import { pulsedLag } from './replica-lag.ts';
+import { channelsFrom, connectAttached, type ReplicaSession } from './replica-session.ts';
 import type { Server } from './server.ts';
-import type { Row, SessionPool } from './session.ts';
+import type { SessionPool } from './session.ts';
 
 /** Which server, and how far behind what follows it may be. */
 export interface FoundReplicasOptions {
@@ -89,7 +89,7 @@ class Followers implements FoundReplicas {
 
   #lagOf(replica: AttachedReplica): ReplicaLag {
     const { server, source, lagMaxMs, clock } = this.#options;
-    const connect = (signal: AbortSignal): Promise<ReplicaSession> => connectAttached(server, replica, signal);
+    const connect = (signal: AbortSignal): Promise<ReplicaSession> => connectPrompt(server, replica, signal);
     return pulsedLag({ host: replica.label, source, lagMaxMs, clock, connect });
   }
 
@@ -126,67 +126,16 @@ async function endOf(lag: ReplicaLag): Promise<void> {
   await lag[Symbol.asyncDispose]();
 }
 
-/** Tries one address after another. Rejects with why the last one is not it. */
-async function connectAttached(
-  source: Server,
-  { serverId, addresses }: AttachedReplica,
-  signal: AbortSignal,
-): Promise<ReplicaSession> {
-  let failure: unknown = new MigrationError('UNREACHABLE', 'the server does not tell its address (report_host)');
-  for (const address of addresses) {
-    try {
-      return await connectAt(source, { serverId, address }, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure = error;
-    }
-  }
-  throw failure;
-}
-
-interface Sought {
-  readonly serverId: string | null;
-  readonly address: Address;
-}
-
-/** With the login of the run. */
-async function connectAt(source: Server, { serverId, address }: Sought, signal: AbortSignal): Promise<ReplicaSession> {
-  const config = { ...source.config, ...address, socketPath: null };
-  if (config.ssl?.verifyIdentity === true && isIP(config.host) !== 0) {
-    // The driver would compare the certificate with "localhost" then.
-    throw new MigrationError('BAD_USAGE', `its certificate cannot be checked, for only its address ${config.host} is known`);
-  }
-  const replica = await connectTo(config, signal);
+/** Rejects where the replica is delayed on purpose. */
+async function connectPrompt(source: Server, attached: AttachedReplica, signal: AbortSignal): Promise<ReplicaSession> {
+  const replica = await connectAttached(source, attached, signal);
   try {
-    await checkFollows(source, replica, { serverId, signal });
+    const [channel] = await channelsFrom(source, await replica.status(signal), signal);
+    const delay = Number(channel?.['SQL_Delay'] ?? 0);
+    if (delay > 0) throw new MigrationError('UNREACHABLE', `it is delayed on purpose, by ${delay} s`);
     return replica;
   } catch (error) {
     await replica[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-interface Expected {
-  readonly serverId: string | null;
-  readonly signal: AbortSignal;
-}
-
-/** Rejects where it is another server than the source told of, follows another one, or is delayed on purpose. */
-async function checkFollows(source: Server, replica: ReplicaSession, { serverId, signal }: Expected): Promise<void> {
-  await using session = await source.openSession({}, signal);
-  const identity = source.flavour.isMariaDb ? '@@server_id' : '@@server_uuid';
-  const [own] = await session.query(`SELECT ${identity} AS id`, signal);
-  const [itself] = await replica.query('SELECT @@server_id AS id', signal);
-  if (serverId !== null && itself?.['id'] !== serverId) {
-    throw new MigrationError('UNREACHABLE', `another server than the replica with the server_id ${serverId} answers there`);
-  }
-  const channel = (await replica.status(signal)).find((row) => sourceOf(row, source.flavour.isMariaDb) === own?.['id']);
-  if (channel === undefined) throw new MigrationError('UNREACHABLE', 'it does not replicate from this server');
-  if (Number(channel['SQL_Delay'] ?? 0) > 0) {
-    throw new MigrationError('UNREACHABLE', `it is delayed on purpose, by ${channel['SQL_Delay'] ?? ''} s`);
-  }
-}
-
-function sourceOf(status: Row, isMariaDb: boolean): string | null {
-  return (isMariaDb ? status['Master_Server_Id'] : (status['Source_UUID'] ?? status['Master_UUID'])) ?? null;
 }

@@ -126,7 +126,7 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   const settings = [`lock_wait_timeout = ${seconds}`, `innodb_lock_wait_timeout = ${seconds}`];
   await using observer = await server.openSession({}, signal);
   const before = await definitionOf(observer, plan.source, signal);
-  await using session = await server.openSession({ settings }, signal);
+  await using session = await server.openSession({ settings, schema: plan.source.schema }, signal);
   await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const wait = { session, observer, flavour: server.flavour, tables: [plan.source], lockTimeoutMs };
   try {

@@ -14,7 +14,7 @@ import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno, unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { findDeliberateHolders } from './lock-holders.ts';
-import type { Row, Session } from './session.ts';
+import { type Row, type Session, useSchema } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
 /** What InnoDB says of a table and, where it is partitioned, of its partitions. */
@@ -84,6 +84,8 @@ export class NativeTrials {
       );
     }
     await leaveOutOfLog(session, signal);
+    // For where it is logged nevertheless.
+    await useSchema(session, source.schema, signal);
     return trials;
   }
 

@@ -4,12 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { Beats } from '../engine/beats.ts';
 import type { Clock } from '../engine/ports.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
-import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
-import { openServer } from './server.ts';
-import { describeServer, type Row, type SessionPool } from './session.ts';
+import { connectionConfig, type ConnectionDefaults } from './connection-config.ts';
+import { connectTo, type ReplicaSession } from './replica-session.ts';
+import type { Row, SessionPool } from './session.ts';
 import { quoteTable } from './statements.ts';
 
 /** What a replica is followed by, and how far behind it may be. */
@@ -31,15 +30,6 @@ export interface ReplicaLagOptions extends LagOptions {
 export interface PulsedLagOptions extends LagOptions {
   readonly host: string;
   readonly connect: (signal: AbortSignal) => Promise<ReplicaSession>;
-}
-
-/** A session on a replica. Disposing it closes it. */
-export interface ReplicaSession extends AsyncDisposable {
-  /** Host and port. */
-  readonly where: string;
-  query(sql: string, signal: AbortSignal): Promise<readonly Row[]>;
-  /** What it says of its replication: a row for each channel. */
-  status(signal: AbortSignal): Promise<readonly Row[]>;
 }
 
 /**
@@ -64,23 +54,6 @@ export function pulsedLag({ source, clock, connect, ...options }: PulsedLagOptio
     connect: async (signal) => new PulsedReplica(await connect(signal), pulse),
     stopBeating: () => pulse.remove(),
   });
-}
-
-/** Connects to a replica. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
-export async function connectTo(config: ConnectionConfig, signal: AbortSignal): Promise<ReplicaSession> {
-  const server = await openServer(config, signal);
-  try {
-    const session = await server.openSession({}, signal);
-    return {
-      where: describeServer(config),
-      query: (sql, signal) => session.query(sql, signal),
-      status: (signal) => session.query(server.flavour.shows.replicaStatus, signal),
-      [Symbol.asyncDispose]: () => disposeBefore(server, [session]),
-    };
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
 }
 
 const fences = quoteTable({ schema: bookkeepingSchema, table: FENCE_TABLE });

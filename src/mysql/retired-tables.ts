@@ -18,7 +18,8 @@ export function createRetiredTables(server: Server): RetiredTables {
     },
 
     drop: ({ table }, lockTimeoutMs, signal) => {
-      const open = (settings: readonly string[]): Promise<Session> => server.openSession({ settings }, signal);
+      const open = (settings: readonly string[]): Promise<Session> =>
+        server.openSession({ settings, schema: table.schema }, signal);
       return dropTable({ open, server, table, lockTimeoutMs }, signal);
     },
   };

@@ -10,10 +10,10 @@ import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { connect, type Connection, type Reply } from './connection.ts';
-import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
+import { isConnectionLoss, isUnknownTable, translate, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { SessionEnder, SessionIdentity } from './session-ender.ts';
-import { quoteText } from './statements.ts';
+import { quoteName, quoteText } from './statements.ts';
 
 /** A result row: every value as the server's text, NULL as null. Select binary and non-ASCII data as HEX(). */
 export type Row = Readonly<Record<string, string | null>>;
@@ -52,6 +52,11 @@ export interface SessionOptions {
   readonly mark?: string;
   /** Assignments for SET SESSION, after the usual ones. */
   readonly settings?: readonly string[];
+  /**
+   * The default database, where it exists. Replicas that filter by database (replicate-do-db) go by it for what is logged as a
+   * statement, and by the table's own for rows: whoever creates, alters, renames or drops a table needs both to be the same.
+   */
+  readonly schema?: string;
   /**
    * READ COMMITTED when it is not given, at which InnoDB refuses to write where statements are logged (binlog_format). The other is for
    * what must go on there as well and writes rows that it names by their key.
@@ -107,10 +112,20 @@ export async function openSession(
     const [row] = await session.query(`SELECT GET_LOCK(${quoteText(mark)}, 0) AS isMarked`, signal);
     if (row?.['isMarked'] !== '1') throw new MigrationError('LOCK_WAIT', `Another session still holds the mark ${mark}.`);
     for (const statement of settingStatements(options)) await session.execute(statement, signal);
+    if (options.schema !== undefined) await useSchema(session, options.schema, signal);
     return session;
   } catch (error) {
     await session[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+/** See `SessionOptions.schema`. Nothing changes where there is no such database: it may be gone when a migration is given up. */
+export async function useSchema(session: Pick<Session, 'execute'>, schema: string, signal: AbortSignal): Promise<void> {
+  try {
+    await session.execute(`USE ${quoteName(schema)}`, signal);
+  } catch (error) {
+    if (!isUnknownTable(error)) throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Replicas that nobody named, as the server tells of them. */
 import { expect, test } from 'vitest';
+import { migrate, planMigration } from '../../src/index.ts';
 import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { type FoundReplicas, foundReplicas } from '../../src/mysql/found-replicas.ts';
@@ -98,6 +99,40 @@ describeSideBySide(['mysql', 'mariadb'], 'found replicas on', (flavour) => {
     await using source = await openSource(server.url);
     await using found = source.find([`127.0.0.1:${replica.port}`]);
     expect(await found.sample(never)).toEqual({ pressure: 0, detail: 'there is none to wait for' });
+  });
+
+  test('that filter by database get all of a migration, and those that would get half of it are an obstacle', async () => {
+    await using server = await startServer({ flavour });
+    const options = replicaOptions(flavour, server);
+    const extraFlags = [...(options.extraFlags ?? []), '--replicate-do-db=shop'];
+    await using replica = await startServer({ ...options, extraFlags });
+    await using application = await openApplication(server.url);
+    await application.run('CREATE DATABASE shop');
+    await application.run('USE shop');
+    await application.run('CREATE TABLE t (id INT PRIMARY KEY, a INT)');
+    await application.run('INSERT INTO t VALUES (1, 10)');
+    const change = { url: `${server.url}shop`, strategy: 'shadow' } as const;
+    await migrate({ ...change, alter: 'ALTER TABLE t MODIFY a BIGINT' });
+    await application.run('INSERT INTO t VALUES (2, 4000000000)');
+    await using follower = await openApplication(replica.url);
+    const read = async (): Promise<unknown> => await follower.run('SELECT * FROM shop.t ORDER BY id').catch(() => null);
+    await expect.poll(read).toEqual([
+      { id: 1, a: 10 },
+      { id: 2, a: 4000000000 },
+    ]);
+    for (const statement of {
+      mysql: ['STOP REPLICA SQL_THREAD', 'CHANGE REPLICATION FILTER REPLICATE_DO_TABLE = (shop.t)', 'START REPLICA'],
+      mariadb: ['STOP SLAVE', "SET GLOBAL replicate_do_table = 'shop.t'", 'START SLAVE'],
+    }[flavour]) {
+      await follower.run(statement);
+    }
+    const asked = { ...change, alter: 'ALTER TABLE t MODIFY a DECIMAL(12)' };
+    for (const how of [{ isFindingReplicas: true }, { isFindingReplicas: false, replicas: [replica.url] }]) {
+      const { obstacles } = await planMigration({ ...asked, ...how });
+      expect(obstacles).toEqual([
+        { code: 'REPLICA_FILTERED', message: expect.stringContaining(`127.0.0.1:${replica.port} applies`) },
+      ]);
+    }
   });
 
   test('that die are no stop any more', async () => {
