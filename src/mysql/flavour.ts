@@ -53,7 +53,16 @@ export interface Flavour {
   readonly sessionSettings: readonly string[];
 }
 
-/** The flavour from what `SELECT @@version` says. Throws UNREACHABLE where that is no version. */
+/**
+ * The first releases with all of: several user-level locks in one session, by which claims stand, several triggers of one kind on a
+ * table, and stored generated columns by these words.
+ */
+const oldest = { mysql: { number: 5_07_09, name: 'MySQL 5.7.9' }, mariadb: { number: 10_02_06, name: 'MariaDB 10.2.6' } };
+
+/** Before it is known what the server is: what the oldest one has, and only settings that every server knows. */
+export const unknownFlavour: Flavour = { ...flavourOf('5.7.9'), sessionSettings: [] };
+
+/** The flavour from what `SELECT @@version` says. Throws UNREACHABLE where that is no version, or an older one than can be used. */
 export function flavourOf(version: string): Flavour {
   // A MariaDB server may put `5.5.5-` in front, for the sake of old replicas.
   const match = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(version);
@@ -61,6 +70,13 @@ export function flavourOf(version: string): Flavour {
   if (match === null) throw new MigrationError('UNREACHABLE', `The server's version ${version} cannot be read.`);
   const isMariaDb = /mariadb/i.test(version);
   const versionNumber = major * 10_000 + minor * 100 + patch;
+  const least = oldest[isMariaDb ? 'mariadb' : 'mysql'];
+  if (versionNumber < least.number) {
+    throw new MigrationError(
+      'UNREACHABLE',
+      `The server is ${isMariaDb ? 'MariaDB' : 'MySQL'} ${version}; ${least.name} is the oldest that can be used.`,
+    );
+  }
   const isMySqlFrom = (from: number): boolean => !isMariaDb && versionNumber >= from;
   const isMariaDbFrom = (from: number): boolean => isMariaDb && versionNumber >= from;
   return {

@@ -1,7 +1,7 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
 import type { ConnectionConfig } from './connection-config.ts';
-import { flavourOf, type Flavour } from './flavour.ts';
+import { flavourOf, type Flavour, unknownFlavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
 import { openSession, type OwnedSession, type SessionOptions } from './session.ts';
 
@@ -46,9 +46,7 @@ async function look(
   ender: SessionEnder,
   signal: AbortSignal,
 ): Promise<Pick<Server, 'flavour' | 'ignoresNameCase' | 'identity'>> {
-  // Only settings that every server knows can be set before it is known which one it is.
-  const unknown: Flavour = { ...flavourOf('0.0.0'), sessionSettings: [] };
-  await using session = await openSession({ config, ender, flavour: unknown }, signal, 'first');
+  await using session = await openSession({ config, ender, flavour: unknownFlavour }, signal, 'first');
   const [row] = await session.query('SELECT @@version AS version, @@lower_case_table_names AS nameCase', signal);
   // The control connection is made now, while there is room for it.
   await ender.observe(session.identity);

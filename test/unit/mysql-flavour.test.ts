@@ -13,3 +13,16 @@ test.each([
   expect([logStatus, endSessions, setDefiner, ...listPrepared]).toEqual(privileges);
   expect(flavour.rowHash).toBe(rowHash);
 });
+
+test.each([
+  ['5.6.51-log', 'The server is MySQL 5.6.51-log; MySQL 5.7.9 is the oldest that can be used.'],
+  ['5.7.8-rc', 'The server is MySQL 5.7.8-rc; MySQL 5.7.9 is the oldest that can be used.'],
+  ['5.5.5-10.1.48-MariaDB', 'The server is MariaDB 5.5.5-10.1.48-MariaDB; MariaDB 10.2.6 is the oldest that can be used.'],
+  ['PostgreSQL', "The server's version PostgreSQL cannot be read."],
+])('%s is refused', (version, message) => {
+  expect(() => flavourOf(version)).toThrow(message);
+});
+
+test.each(['5.7.9', '10.2.6-MariaDB', '5.5.5-10.2.44-MariaDB'])('%s is not', (version) => {
+  expect(flavourOf(version).version).toBe(version);
+});
