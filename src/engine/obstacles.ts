@@ -84,6 +84,10 @@ export const OBSTACLES = {
     remedy: 'Table locks and named locks do not hold in a cluster; use the cluster’s own way of changing schemas.',
   },
   MISSING_PRIVILEGE: { summary: 'The user lacks a privilege.', remedy: 'Grant the privilege that is named.' },
+  ACCOUNT_LIMITS: {
+    summary: 'The account may not have as many sessions as a migration needs, or not run as many statements.',
+    remedy: 'Run the ALTER USER that is named, as an administrator.',
+  },
   BLOCKERS_UNKNOWN: {
     summary: 'The server does not tell who holds a lock on a table, so that --kill-blockers-after cannot know whom to end.',
     remedy: 'Turn on what is named, or leave the option out.',

@@ -3,7 +3,7 @@
 import type { Obstacle } from '../engine/obstacles.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Flavour } from './flavour.ts';
-import { readGrants } from './grants.ts';
+import { type Grants, readGrants } from './grants.ts';
 import type { Session } from './session.ts';
 import { quoteName } from './statements.ts';
 
@@ -50,12 +50,7 @@ export async function missingPrivileges(
   levels: readonly Level[],
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const rows = await session.query('SHOW GRANTS', signal);
-  const partial = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name = 'partial_revokes' AND Value = 'ON'`, signal);
-  const grants = readGrants(
-    rows.map((row) => Object.values(row)[0] ?? ''),
-    partial.length === 0,
-  );
+  const grants = await readGrantsOf(session, signal);
   const [user] = await session.query('SELECT CURRENT_USER() AS name', signal);
   const account = accountText(user?.['name'] ?? '');
   return levels.flatMap(([schema, needed]): readonly Obstacle[] => {
@@ -69,8 +64,18 @@ export async function missingPrivileges(
   });
 }
 
+/** What the user of the session may do. */
+export async function readGrantsOf(session: Session, signal: AbortSignal): Promise<Grants> {
+  const rows = await session.query('SHOW GRANTS', signal);
+  const partial = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name = 'partial_revokes' AND Value = 'ON'`, signal);
+  return readGrants(
+    rows.map((row) => Object.values(row)[0] ?? ''),
+    partial.length === 0,
+  );
+}
+
 /** `'name'@'host'` from `name@host`; the host has no @. */
-function accountText(current: string): string {
+export function accountText(current: string): string {
   const at = current.lastIndexOf('@');
   return [current.slice(0, at), current.slice(at + 1)].map((part) => `'${part.replaceAll("'", "''")}'`).join('@');
 }

@@ -3,6 +3,7 @@
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle } from '../engine/obstacles.ts';
 import { unlessDenied } from './errors.ts';
+import { accountObstacles } from './obstacles-account.ts';
 import { computingObstacles } from './obstacles-computing.ts';
 import { diskObstacles } from './obstacles-disk.ts';
 import { type Asked, foreignKeyObstacles, relayObstacles } from './obstacles-foreign-keys.ts';
@@ -34,7 +35,8 @@ export async function findFamilyObstacles(
   const members: { readonly plan: Plan; readonly facts: PlanningFacts }[] = [];
   const surroundings: Obstacle[] = [];
   for (const plan of plans) {
-    surroundings.push(...(await surroundingObstacles(session, { server, schema: plan.source.schema }, signal)));
+    const asked = { server, schema: plan.source.schema, tables: plans.length };
+    surroundings.push(...(await surroundingObstacles(session, asked, signal)));
     const facts = await learnFacts({ session, server, request: requestOf(plan) }, signal);
     if ('obstacles' in facts) found.push(...facts.obstacles);
     else members.push({ plan, facts });
@@ -82,10 +84,13 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
   return isTriable([...surroundings, ...found]) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
 }
 
-/** What does not depend on a plan: settings of the server and privileges of the user. */
+/**
+ * What does not depend on a plan: settings of the server, and privileges and limits of the user. `tables`: how many are swapped
+ * together.
+ */
 export async function surroundingObstacles(
   session: Session,
-  { server, schema }: { readonly server: Server; readonly schema: string },
+  { server, schema, tables }: { readonly server: Server; readonly schema: string; readonly tables: number },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const { flavour } = server;
@@ -94,6 +99,7 @@ export async function surroundingObstacles(
   const found = [...variableObstacles(variables), ...privileges];
   found.push(...(await unlessKnown(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
   found.push(...(await unlessKnown(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
+  found.push(...(await accountObstacles(session, { tables, flavour }, signal)));
   return found;
 }
 

@@ -80,7 +80,10 @@ async function makePlans(
     const facts = await learnFacts({ session, server, request }, signal);
     if ('obstacles' in facts) {
       const { schema } = request.table;
-      obstacles.push(...facts.obstacles, ...(await surroundingObstacles(session, { server, schema }, signal)));
+      obstacles.push(
+        ...facts.obstacles,
+        ...(await surroundingObstacles(session, { server, schema, tables: requests.length }, signal)),
+      );
     } else {
       const source = { schema: facts.source.schema, table: facts.source.table };
       const id = migrationId(source, random);

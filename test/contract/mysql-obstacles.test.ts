@@ -369,9 +369,10 @@ describe.each(flavours)('privileges on %s', (flavour) => {
     expect(await missing(grants.map((grant) => `GRANT ${grant} TO #user`))).toEqual([]);
   });
 
-  test('that are missing are named, with the statement that grants them', async () => {
+  test('that are missing, and limits of the account, are named, with the statements that grant and lift them', async () => {
     expect(
       await missing([
+        'ALTER USER #user WITH MAX_UPDATES_PER_HOUR 1000 MAX_USER_CONNECTIONS 9',
         'CREATE TRIGGER #schema.unseen BEFORE INSERT ON #schema.t FOR EACH ROW SET @a = 1',
         'GRANT SELECT, CREATE TEMPORARY TABLES ON #schema.* TO #user',
         'GRANT SELECT ON tableshift.* TO #user',
@@ -385,6 +386,10 @@ describe.each(flavours)('privileges on %s', (flavour) => {
       [
         'MISSING_PRIVILEGE',
         "The user lacks INSERT, UPDATE, DELETE, CREATE on `tableshift`.*: GRANT INSERT, UPDATE, DELETE, CREATE ON `tableshift`.* TO '#user'@'%';",
+      ],
+      [
+        'ACCOUNT_LIMITS',
+        "The account '#user'@'%' is limited (MAX_UPDATES_PER_HOUR 1000, MAX_USER_CONNECTIONS 9); a run needs up to 16 sessions, and statements without a limit: ALTER USER '#user'@'%' WITH MAX_UPDATES_PER_HOUR 0 MAX_USER_CONNECTIONS 16;",
       ],
     ]);
   });
