@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
-import { connectionDriver } from '../sessions/connection-driver.ts';
+import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -101,6 +101,7 @@ export async function openSession(
   let connection: Connection;
   try {
     connection = await connect(options.config, signal);
+    if (when === 'first') await greet(connection, options.config);
   } catch (error) {
     signal.throwIfAborted();
     throw translateConnecting(error, `Connecting to ${describeServer(options.config)}`, when);
@@ -116,6 +117,19 @@ export async function openSession(
     return session;
   } catch (error) {
     await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * A login whose init_connect fails is let in, and thrown out at its first statement. That is found before the connection is a session,
+ * which would be looked for on the server until it is seen gone.
+ */
+async function greet(connection: Connection, { connectTimeoutMs }: ConnectionConfig): Promise<void> {
+  try {
+    await runAtOnce(connection, 'DO 0', connectTimeoutMs);
+  } catch (error) {
+    connection.destroy();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** Logging in: TLS modes, and what a refusal is called. On private servers, for their certificates. */
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { never, openAdapter } from '../support/adapter-server.ts';
+import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
 
 describe('TLS', () => {
@@ -52,6 +52,14 @@ describe.each(['mysql', 'mariadb'] as const)('a login on %s', (flavour) => {
     expect(refused.length).toBeGreaterThan(0);
     expect(refused.every((error: { code: string }) => error.code === 'SERVER_BUSY')).toBe(true);
     for (const session of sessions) if (session.status === 'fulfilled') await session.value[Symbol.asyncDispose]();
+
+    await using application = await openApplication(server.url);
+    await application.run("CREATE USER somebody@'%' IDENTIFIED BY ''");
+    await application.run("SET GLOBAL init_connect = 'nonsense here'");
+    await expect(openAdapter(server.url.replace('root@', 'somebody@'))).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      message: expect.stringContaining('init_connect command failed'),
+    });
 
     await server.kill9();
     await expect(openAdapter(server.url)).rejects.toMatchObject({ code: 'UNREACHABLE' });
