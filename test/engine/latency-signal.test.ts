@@ -23,12 +23,12 @@ class Server {
   }
 
   async do<Result>(work: Promise<Result>): Promise<Result> {
-    let isOver = false;
+    const state = { isOver: false };
     const done = work.finally(() => {
-      isOver = true;
+      state.isOver = true;
     });
     await settle();
-    while (!isOver) await this.clock.advance(1);
+    while (!state.isOver) await this.clock.advance(1);
     return await done;
   }
 
