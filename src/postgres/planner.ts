@@ -13,6 +13,7 @@ import { newSegmentNotes } from './new-segments.ts';
 import { tableNames } from './plan-names.ts';
 import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
+import { readRowEstimate } from './row-estimate.ts';
 import { refuseStandby, type Server } from './server.ts';
 import { plainSchema } from './shadow.ts';
 import { planHash } from './source-watch.ts';
@@ -43,7 +44,8 @@ export async function makePlan(
   if ('obstacles' in learned) {
     throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, 1, signal))]);
   }
-  const plan = decidePlan(server, request, options, learned);
+  const rows = await readRowEstimate(session, learned.source, signal);
+  const plan = decidePlan(server, request, options, { ...learned, source: { ...learned.source, estimatedRows: rows } });
   const retention = await readLogRetention(session, signal);
   const bound = [
     ...(await dependentNotes(session, learned.source, signal)),
@@ -85,7 +87,7 @@ function decidePlan(server: Server, request: MigrationRequest, options: PlannerO
     conversion: server.conversionSettings,
     shadowDefinition: statements.join(';\n'),
     server: { flavour: server.flavour.name, version: server.flavour.version },
-    estimate: { rows: Math.round(source.estimatedRows), dataBytes: source.dataBytes, indexBytes: source.indexBytes },
+    estimate: { rows: source.estimatedRows, dataBytes: source.dataBytes, indexBytes: source.indexBytes },
     notes: planNotes(facts),
   };
 }

@@ -55,6 +55,23 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
     );
   });
 
+  const rows = (count: number): string => `INSERT INTO t SELECT FROM generate_series(1, ${count})`;
+
+  test.each<[string, readonly string[], number, number]>([
+    ['is empty', [], 0, 0],
+    ['has a few rows', [rows(3)], 3, 3],
+    ['was never analysed', [rows(20_000)], 10_000, 40_000],
+    ['has grown since it was analysed', [rows(5000), 'ANALYZE t', rows(15_000)], 19_000, 21_000],
+  ])('of a table that %s says about how many rows there are', async (_, filling, least, most) => {
+    await using schema = await withTable(
+      '(id serial PRIMARY KEY, a int DEFAULT 1) WITH (autovacuum_enabled = false)',
+      ...filling,
+    );
+    const { estimate } = await planPostgres({ server, schema, clauses: 'ALTER a TYPE bigint' });
+    expect(estimate.rows).toBeGreaterThanOrEqual(least);
+    expect(estimate.rows).toBeLessThanOrEqual(most);
+  });
+
   test('columns that were dropped earlier do not shift the others', async () => {
     await using schema = await withTable('(x int, id int PRIMARY KEY, y int, a int)', 'ALTER TABLE t DROP x, DROP y');
     const made = await planPostgres({ server, schema, clauses: 'RENAME a TO b' });
