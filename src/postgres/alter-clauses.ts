@@ -61,6 +61,7 @@ export function readAlterClauses(sql: string): AlterReading {
       usings: clauses.flatMap((clause) => usingOf(sql, clause) ?? []),
       problems: [
         ...clauses.flatMap((clause) => problemOf(clause) ?? []),
+        ...renamingProblem(own),
         ...foreignKeyProblem(tokens),
         ...(partitionings.length === 0 ? [] : partitioningProblems(sql, partitionings, own)),
       ],
@@ -134,6 +135,14 @@ function problemOf(clause: readonly Token[]): Obstacle | null {
     return unsupported('The clause RESTART sets the next number of an identity column, which needs no copy; run it by itself.');
   }
   return null;
+}
+
+/** The server only says that there is a syntax error at the comma. */
+function renamingProblem(clauses: readonly (readonly Token[])[]): readonly Obstacle[] {
+  if (clauses.length < 2 || !clauses.some((clause) => isWords(clause, 'rename'))) return [];
+  return [
+    unsupported('RENAME stands alone in an ALTER TABLE of PostgreSQL. Rename by itself, before or after; that needs no copy.'),
+  ];
 }
 
 /** Even trying it on an empty table would lock the other one. */

@@ -40,3 +40,13 @@ test.each([
     },
   ]);
 });
+
+test('a column cannot be renamed beside other changes, and the way out is said', () => {
+  for (const clauses of ['RENAME a TO b, ADD c int', 'ADD c int, RENAME COLUMN a TO b']) {
+    const { problems } = readAlterClauses(clauses);
+    expect(problems).toEqual([
+      { code: 'UNSUPPORTED_CLAUSE', message: expect.stringMatching(/^RENAME stands alone .* Rename by itself/) },
+    ]);
+  }
+  expect(readAlterClauses('RENAME a TO b').problems).toEqual([]);
+});
