@@ -13,6 +13,7 @@
 import { asMigrationError, type MigrationError } from '../engine/errors.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, Clock, OnReconnect } from '../engine/ports.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import { RECONNECTS_MAX } from '../sessions/pause.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
 import { BatchQueue, type BatchLimits } from './binlog-batches.ts';
@@ -81,13 +82,10 @@ export interface LoggedChanges extends ChangeStream {
 export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<LoggedChanges> {
   const start = await options.sessions.withSession((session) => findStart(session, options, signal), signal);
   const stream = new BinlogChangeStream(options, start);
-  try {
+  return await disposingOnFailure(stream, async () => {
     await stream.begin(signal);
     return stream;
-  } catch (error) {
-    await stream[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 class BinlogChangeStream implements LoggedChanges {

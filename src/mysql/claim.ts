@@ -19,6 +19,7 @@ import { hostname } from 'node:os';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
 import { CLAIM_IDLE_MS, CLAIM_PING_MS, claimedError, claimLostError, retakeClaim } from '../sessions/claims.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
 import { type OpenOptions, readIdentity, type Server } from './server.ts';
@@ -58,7 +59,7 @@ export async function takeClaim(
 ): Promise<Claim> {
   const name = claimName(server, what.table);
   const session = await openClaimSession(server, signal);
-  try {
+  return await disposingOnFailure(session, async () => {
     await awaitClaimLock(session, name, signal);
     const token = randomUUID();
     const record = {
@@ -71,10 +72,7 @@ export async function takeClaim(
     await writeClaim(session, name, record, signal);
     await server.ender.endHolders(slots(name));
     return new HeldClaim(server, { name, token, schema: what.table.schema }, session);
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 /** Name of the claim lock of a table: the same for every spelling that the server takes for the same table. */
@@ -191,13 +189,10 @@ class HeldClaim implements Claim {
     const settings = ['foreign_key_checks = 0', ...(options.settings ?? [])];
     const mark = `${this.#name}:${slot}`;
     const session = await this.#server.openSession({ ...options, settings, mark, schema: this.#schema }, signal);
-    try {
+    return await disposingOnFailure(session, async () => {
       await this.check(session, signal);
       return session;
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    });
   }
 
   /** Connection ids begin anew when a server restarts, so the claim session's own mark is asked for too. */

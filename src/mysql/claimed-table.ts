@@ -6,7 +6,7 @@ import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { dropStandIns } from './carry-over-triggers.ts';
@@ -171,14 +171,11 @@ export class ClaimedTable implements TableClaim {
       },
       signal,
     );
-    try {
+    return await disposingOnFailure(stream, async () => {
       await this.#service.withSession((session) => checkSource(session, plan, signal), signal);
       this.#stream = stream;
       return stream;
-    } catch (error) {
-      await stream[Symbol.asyncDispose]();
-      throw error;
-    }
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

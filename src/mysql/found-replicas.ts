@@ -2,6 +2,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { ReplicaLag } from '../sessions/replica-lag.ts';
 import { addressText, type AttachedReplica, findAttachedReplicas } from './attached-replicas.ts';
 import { pulsedLag } from './replica-lag.ts';
@@ -129,13 +130,10 @@ async function endOf(lag: ReplicaLag): Promise<void> {
 /** Rejects where the replica is delayed on purpose. */
 async function connectPrompt(source: Server, attached: AttachedReplica, signal: AbortSignal): Promise<ReplicaSession> {
   const replica = await connectAttached(source, attached, signal);
-  try {
+  return await disposingOnFailure(replica, async () => {
     const [channel] = await channelsFrom(source, await replica.status(signal), signal);
     const delay = Number(channel?.['SQL_Delay'] ?? 0);
     if (delay > 0) throw new MigrationError('UNREACHABLE', `it is delayed on purpose, by ${delay} s`);
     return replica;
-  } catch (error) {
-    await replica[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }

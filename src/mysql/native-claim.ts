@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { migrationId } from '../engine/migration-id.ts';
 import type { NativeChange, NativeClaim, NativeMigration, NativePlace } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
@@ -39,13 +39,10 @@ interface ClaimOrder {
 async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, signal: AbortSignal): Promise<NativeClaim> {
   await prepareBookkeeping(server, signal);
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
-  try {
+  await disposingOnFailure(claim, async () => {
     await using session = await claim.openSession({ isolation }, signal);
     await recordAll(session, [plan], purpose, signal);
-  } catch (error) {
-    await claim[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
   const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({ isolation }, inner) });
   return {
     lost: claim.lost,

@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import { MigrationError } from '../engine/errors.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import type { Address, AttachedReplica } from './attached-replicas.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { openServer, type Server } from './server.ts';
@@ -20,7 +20,7 @@ export interface ReplicaSession extends AsyncDisposable {
 /** Connects to a replica. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function connectTo(config: ConnectionConfig, signal: AbortSignal): Promise<ReplicaSession> {
   const server = await openServer(config, signal);
-  try {
+  return await disposingOnFailure(server, async () => {
     const session = await server.openSession({}, signal);
     return {
       where: describeServer(config),
@@ -28,10 +28,7 @@ export async function connectTo(config: ConnectionConfig, signal: AbortSignal): 
       status: (signal) => session.query(server.flavour.shows.replicaStatus, signal),
       [Symbol.asyncDispose]: () => disposeBefore(server, [session]),
     };
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 /**
@@ -75,13 +72,10 @@ async function connectAt(source: Server, { serverId, address }: Sought, signal: 
     throw new MigrationError('BAD_USAGE', `its certificate cannot be checked, for only its address ${config.host} is known`);
   }
   const replica = await connectTo(config, signal);
-  try {
+  return await disposingOnFailure(replica, async () => {
     await checkFollows(source, replica, { serverId, signal });
     return replica;
-  } catch (error) {
-    await replica[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 interface Expected {

@@ -1,5 +1,6 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { flavourOf, type Flavour, unknownFlavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
@@ -24,7 +25,7 @@ export interface Server extends AsyncDisposable {
 /** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
 export async function openServer(config: ConnectionConfig, signal: AbortSignal): Promise<Server> {
   const ender = createSessionEnder(config);
-  try {
+  return await disposingOnFailure(ender, async () => {
     const { flavour, ignoresNameCase, identity } = await look(config, ender, signal);
     return {
       config,
@@ -35,10 +36,7 @@ export async function openServer(config: ConnectionConfig, signal: AbortSignal):
       openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
       [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
     };
-  } catch (error) {
-    await ender[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 async function look(

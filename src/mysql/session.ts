@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
 import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -108,17 +109,14 @@ export async function openSession(
   }
   const mark = options.mark ?? `tableshift:${randomUUID()}`;
   const session = new MySqlSession(connection, { connectionId: connection.connectionId, mark }, options.ender);
-  try {
+  return await disposingOnFailure(session, async () => {
     // The mark comes first: from here on the session can be found and ended.
     const [row] = await session.query(`SELECT GET_LOCK(${quoteText(mark)}, 0) AS isMarked`, signal);
     if (row?.['isMarked'] !== '1') throw new MigrationError('LOCK_WAIT', `Another session still holds the mark ${mark}.`);
     for (const statement of settingStatements(options)) await session.execute(statement, signal);
     if (options.schema !== undefined) await useSchema(session, options.schema, signal);
     return session;
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 /**

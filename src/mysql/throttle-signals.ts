@@ -5,6 +5,7 @@ import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { OwnedSession, Session, SessionPool } from './session.ts';
@@ -53,13 +54,10 @@ export function operatorLimits(
 export function openQueryPool(database: string | null, open: (signal: AbortSignal) => Promise<OwnedSession>): SessionPool {
   const openIn = async (signal: AbortSignal): Promise<OwnedSession> => {
     const session = await open(signal);
-    try {
+    return await disposingOnFailure(session, async () => {
       await useDatabase(session, database, signal);
       return session;
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    });
   };
   return createSessionPool({ sizeMax: 1, open: openIn });
 }

@@ -27,6 +27,7 @@ import {
   claimLostError,
   retakeClaim,
 } from '../sessions/claims.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
 import { refuseStandby, type Server } from './server.ts';
@@ -67,7 +68,7 @@ export async function takeClaim(
   refuseStandby(server);
   const name = claimName(what.table);
   const session = await openClaimSession(server, signal);
-  try {
+  return await disposingOnFailure(session, async () => {
     await awaitClaimLock(session, name, signal);
     const token = randomUUID();
     const timeline = await readTimeline(session, signal);
@@ -82,10 +83,7 @@ export async function takeClaim(
     await writeClaim(session, name, record, signal);
     await server.ender.endHolders(markKey(name));
     return new HeldClaim(server, { name, token, timeline, migration: what.migration }, session);
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 /** Name of the claim on a table. */
@@ -190,13 +188,10 @@ class HeldClaim implements Claim {
   async openSession(options: { readonly settings?: readonly string[] }, signal: AbortSignal): Promise<OwnedSession> {
     const applicationName = `tableshift ${this.#claim.migration}`;
     const session = await this.#server.openSession({ ...options, applicationName }, signal);
-    try {
+    return await disposingOnFailure(session, async () => {
       await this.mark((sql, signal) => session.query(sql, signal), signal);
       return session;
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    });
   }
 
   async mark(run: RunOnConnection, signal: AbortSignal): Promise<void> {

@@ -13,7 +13,7 @@ import {
   type StepOutcome,
 } from '../engine/native-change.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createBookkeeping, missingGrants } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
@@ -58,12 +58,9 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
     await createBookkeeping(session, signal);
   }
   const claim = await takeClaim(server, { table: plan.source, migration: plan.id }, signal);
-  try {
+  await disposingOnFailure(claim, async () => {
     await recordAll(claim, [plan], purpose, signal);
-  } catch (error) {
-    await claim[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
   const sessions = createSessionPool({ sizeMax: 1, open: (inner) => claim.openSession({}, inner) });
   const claimed = within(server, claim);
   const checkpoints = createCheckpointStore<NativePlace>(sessions, plan.id);

@@ -2,7 +2,7 @@
 
 import { Beats } from '../engine/beats.ts';
 import type { Clock } from '../engine/ports.ts';
-import { disposeBefore } from '../sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import { createReplicaLag, type LagAnswer, type ReplicaConnection, type ReplicaLag } from '../sessions/replica-lag.ts';
 import type { ConnectionDefaults } from './connection-config.ts';
 import { type Lsn, parseLsn } from './position.ts';
@@ -74,12 +74,9 @@ interface LogFollower {
 
 async function connectStandby(url: string, { login, log }: LogFollower, signal: AbortSignal): Promise<ReplicaConnection> {
   const server = await openServerAt(url, login, signal);
-  try {
+  return await disposingOnFailure(server, async () => {
     return new Standby(server, await server.openSession({}, signal), log);
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 class Standby implements ReplicaConnection {

@@ -11,7 +11,11 @@ const COUNTED_PAGES_MAX = 16;
  * What VACUUM or ANALYZE found, scaled to the size of today; of a table that neither has seen, what the server's planner makes of its
  * size. Takes ACCESS SHARE on the table and reads a few pages at most.
  */
-export async function readRowEstimate(session: Session, { oid, ...source }: TableDescription, signal: AbortSignal): Promise<number> {
+export async function readRowEstimate(
+  session: Session,
+  { oid, ...source }: TableDescription,
+  signal: AbortSignal,
+): Promise<number> {
   const [size] = await session.query(
     `SELECT reltuples AS rows, relpages AS pages, pg_relation_size(oid) / current_setting('block_size')::int AS pages_now
       FROM pg_class WHERE oid = ${oid}`,
@@ -24,6 +28,8 @@ export async function readRowEstimate(session: Session, { oid, ...source }: Tabl
   }
   if (rows > 0 && pages > 0) return Math.round((rows / pages) * pagesNow);
   const [explained] = await session.query(`EXPLAIN (FORMAT JSON) SELECT FROM ONLY ${quoteTable(source)}`, signal);
-  const [plan] = JSON.parse(explained?.['QUERY PLAN'] ?? '[]') as readonly { readonly Plan?: { readonly 'Plan Rows'?: number } }[];
+  const [plan] = JSON.parse(explained?.['QUERY PLAN'] ?? '[]') as readonly {
+    readonly Plan?: { readonly 'Plan Rows'?: number };
+  }[];
   return plan?.Plan?.['Plan Rows'] ?? 0;
 }

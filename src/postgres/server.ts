@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { ConversionSettings, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { runAtOnce } from '../sessions/connection-driver.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import { connect } from './connection.ts';
 import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from './connection-config.ts';
 import { translateConnecting } from './errors.ts';
@@ -36,14 +37,11 @@ export async function openServer(asked: ConnectionConfig, signal: AbortSignal): 
   const seen = await look(asked, signal);
   const ender = createSessionEnder(seen.config);
   const server = serverWith(seen, ender);
-  try {
+  return await disposingOnFailure(ender, async () => {
     // The control connection is made now, while there is room for it.
     await ender.observe({ pid: 0, startedAt: '-infinity' });
     return server;
-  } catch (error) {
-    await ender[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 function serverWith(seen: Seen, ender: SessionEnder): Server {

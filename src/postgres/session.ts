@@ -4,6 +4,7 @@
  */
 
 import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
 import { connect, type Connection, type Reply, type TransactionState } from './connection.ts';
@@ -86,13 +87,10 @@ export async function openSession(
   }
   const identity = { pid: Number(row?.['pid']), startedAt: row?.['started'] ?? '' };
   const session = new PostgresSession(connection, identity, options.ender);
-  try {
+  return await disposingOnFailure(session, async () => {
     await session.execute(settingStatements(options), signal);
     return session;
-  } catch (error) {
-    await session[Symbol.asyncDispose]();
-    throw error;
-  }
+  });
 }
 
 /** Who is connected to, without user and password. */

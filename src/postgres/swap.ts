@@ -19,6 +19,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { runTogether } from '../engine/tasks.ts';
+import { disposingOnFailure } from '../sessions/disposal.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { timeLimit } from '../sessions/pause.ts';
 import { type EndedHolders, OLDER_SNAPSHOTS_LEFT, OlderSnapshots } from '../sessions/older-snapshots.ts';
@@ -146,13 +147,10 @@ export class TableSwap {
     const [first, ...others] = this.#parts.members;
     assert(first !== undefined, 'a swap has a table');
     const session = await first.claim.openSession({ settings }, signal);
-    try {
+    return await disposingOnFailure(session, async () => {
       for (const other of others) await other.claim.mark((sql, signal) => session.query(sql, signal), signal);
       return session;
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    });
   }
 
   async #attemptWith(attempt: Attempt, signal: AbortSignal): Promise<CutoverOutcome> {

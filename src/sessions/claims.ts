@@ -4,7 +4,7 @@ import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Plan } from '../engine/model.ts';
 import type { ClaimRecord, RecordedMigration } from './bookkeeping.ts';
-import { disposeAfterFailure } from './disposal.ts';
+import { disposeAfterFailure, disposingOnFailure } from './disposal.ts';
 import { hasPassed } from './pause.ts';
 
 /** Between two questions whether the claim is still held. */
@@ -46,13 +46,10 @@ export async function retakeClaim<Session extends AsyncDisposable>(
 
 async function openWithLock<Session extends AsyncDisposable>({ open, retake }: Retaking<Session>): Promise<Session> {
   const session = await open();
-  try {
+  return await disposingOnFailure(session, async () => {
     await retake(session);
     return session;
-  } catch (error) {
-    await disposeAfterFailure([session]);
-    throw error;
-  }
+  });
 }
 
 /** CLAIM_LOST. */

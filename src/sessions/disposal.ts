@@ -19,3 +19,13 @@ export async function disposeBefore(last: AsyncDisposable, parts: readonly Async
 export async function disposeAfterFailure(parts: readonly AsyncDisposable[]): Promise<void> {
   await Promise.allSettled(parts.map((part) => part[Symbol.asyncDispose]()));
 }
+
+/** Does the work that `opened` is to be kept for; where it fails, `opened` is disposed, and that failure told. */
+export async function disposingOnFailure<Result>(opened: AsyncDisposable, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await disposeAfterFailure([opened]);
+    throw error;
+  }
+}

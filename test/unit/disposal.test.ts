@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import { claimAll } from '../../src/sessions/claims.ts';
-import { disposeBefore } from '../../src/sessions/disposal.ts';
+import { disposeBefore, disposingOnFailure } from '../../src/sessions/disposal.ts';
 
 test('that a table is claimed by another run is told, also where those that were claimed before cannot be given back', async () => {
   const ended: string[] = [];
@@ -38,4 +38,21 @@ test('a claim is given back when all its sessions have ended, also where one cou
   const stuck = new Error('the session is stuck');
   await expect(disposeBefore(part('claim'), [part('first', stuck), part('second')])).rejects.toBe(stuck);
   expect(ended).toEqual(['first', 'second', 'claim']);
+});
+
+test('why something that was opened cannot be kept is told, also where it cannot be let go of', async () => {
+  const ended: string[] = [];
+  const session: AsyncDisposable = {
+    async [Symbol.asyncDispose]() {
+      await Promise.resolve();
+      ended.push('session');
+      throw new Error('the session is stuck');
+    },
+  };
+  expect(await disposingOnFailure(session, async () => 'kept')).toBe('kept');
+  expect(ended).toEqual([]);
+  await expect(disposingOnFailure(session, () => Promise.reject(new Error('no such schema')))).rejects.toThrow(
+    'no such schema',
+  );
+  expect(ended).toEqual(['session']);
 });
