@@ -210,7 +210,8 @@ class Migration {
     this.#ranges = new RangesInFlight(pair.compareKeys);
     this.#receiver = new ChangeReceiver(stream, options, context);
     this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
-    const share = (): number => this.#throttler.pace;
+    // An index build is felt as a copy is, whatever the pace.
+    const share = (): number => (this.#phase === 'finish-shadow' ? 1 : this.#throttler.pace);
     this.#latency = new LatencySignal({
       placeFence: (inner) => this.#receiver.placeFence(inner),
       limit: () => options.latency,
