@@ -25,12 +25,11 @@ export class Rehearsal {
   get noting(): Session {
     return new WrappedSession(this.session, async (sql, signal) => {
       const known = this.#prepared.get(sql);
-      const name = known ?? `tableshift_read_${this.#prepared.size}`;
-      if (known === undefined) {
-        await this.session.execute(`PREPARE ${name} AS ${sql}`, signal);
-        this.#prepared.set(sql, name);
-      }
-      return await this.session.query(`EXECUTE ${name}`, signal);
+      if (known !== undefined) return await this.session.query(`EXECUTE ${known}`, signal);
+      const name = `tableshift_read_${this.#prepared.size}`;
+      const [, rows = []] = await this.session.queryEach([`PREPARE ${name} AS ${sql}`, `EXECUTE ${name}`], signal);
+      this.#prepared.set(sql, name);
+      return rows;
     });
   }
 
