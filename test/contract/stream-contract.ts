@@ -76,8 +76,9 @@ export function describeStreamContract(open: OpenFixture): void {
 
     test('a stream that is opened behind a position brings all that came later and nothing before', async () => {
       await using f = await open();
-      const first = await claimWithShadow(f);
+      const first = await f.database.claim(f.plan, 'start', never);
       const before = await first.openChangeStream(null, never);
+      await first.pair.createShadow(never);
       await f.write(update(1, { v: 1 }));
       const position = (await new StreamReader(before).catchUp()).at(-1)?.position.token ?? '';
       await f.write(update(2, { v: 1 }));
@@ -91,8 +92,9 @@ export function describeStreamContract(open: OpenFixture): void {
 
     test('a stream that is opened behind `resumeFrom` of a batch brings its changes again', async () => {
       await using f = await open();
-      await using claim = await claimWithShadow(f);
+      await using claim = await f.database.claim(f.plan, 'start', never);
       const before = await claim.openChangeStream(null, never);
+      await claim.pair.createShadow(never);
       await f.write(update(1, { v: 1 }), remove(2));
       const batches = await new StreamReader(before).catchUp();
       const from = batches.find((batch) => batch.changes.length > 0)?.resumeFrom.token ?? '';
