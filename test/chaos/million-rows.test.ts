@@ -11,7 +11,7 @@ import { runTool, type ToolRun } from '../support/tableshift-process.ts';
 import type { TrafficReport } from '../support/traffic-record.ts';
 
 const isTimed = process.env['TABLESHIFT_TIMED_TESTS'] === '1';
-const rows = isTimed ? 1_000_000 : 300_000;
+const rows = isTimed ? 1_000_000 : 150_000;
 const requests = isTimed ? { writesPerSecond: 300, readsPerSecond: 100 } : { writesPerSecond: 100, readsPerSecond: 33 };
 const pace = isTimed ? [] : ['--nice', '0'];
 
