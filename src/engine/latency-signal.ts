@@ -6,6 +6,7 @@
 import type { LatencyLimit } from './options.ts';
 import { PACE_RESTING } from './pace.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from './ports.ts';
+import { quantile } from './quantile.ts';
 
 /** Heartbeats of the baseline, and of one judgement. */
 const BASELINE_BEATS = 20;
@@ -108,10 +109,4 @@ function usualOf(beats: readonly Beat[]): number {
     beats.map(({ ms }) => ms),
     0.9,
   );
-}
-
-/** The value that the given share of `values` does not exceed. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

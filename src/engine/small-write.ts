@@ -1,9 +1,11 @@
 /** What a write of next to nothing takes at present: the way to the server and back, and a commit. */
 
+import { quantile } from './quantile.ts';
+
 /** So many are looked at. */
 const RECENT = 16;
 /** A quarter of them took no longer: the others may have met a chunk, and what that adds is the chunk's. */
-const QUANTILE = 0.25;
+const UNDISTURBED = 0.25;
 /** No way is longer, milliseconds: then the server was held up, as by a backup that locks all tables. */
 const MAX_MS = 1000;
 /** What the rows of a chunk take at least, milliseconds. */
@@ -23,8 +25,6 @@ export class SmallWrite {
 
   /** What of a chunk's time, milliseconds, its rows took. */
   beyond(chunkMs: number): number {
-    const sorted = [...this.#recent].sort((a, b) => a - b);
-    const ms = sorted[Math.floor(sorted.length * QUANTILE)] ?? 0;
-    return Math.max(ROWS_MIN_MS, chunkMs - Math.min(ms, MAX_MS));
+    return Math.max(ROWS_MIN_MS, chunkMs - Math.min(quantile(this.#recent, UNDISTURBED), MAX_MS));
   }
 }

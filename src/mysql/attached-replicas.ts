@@ -82,6 +82,11 @@ export function attachedReplicas({ registered, dumps, isMariaDb, config }: ToldB
   return [...replicas, ...guessed].slice(0, replicasMax);
 }
 
+/** Those whose address is not among the named ones, each as host and port. */
+export function unnamedReplicas(found: readonly AttachedReplica[], named: readonly string[]): readonly AttachedReplica[] {
+  return found.filter(({ addresses }) => !addresses.some((address) => named.includes(addressText(address))));
+}
+
 /** As in a URL. */
 export function addressText({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -4,7 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { ReplicaLag } from '../sessions/replica-lag.ts';
-import { addressText, type AttachedReplica, findAttachedReplicas } from './attached-replicas.ts';
+import { type AttachedReplica, findAttachedReplicas, unnamedReplicas } from './attached-replicas.ts';
 import { pulsedLag } from './replica-lag.ts';
 import { channelsFrom, connectAttached, type ReplicaSession } from './replica-session.ts';
 import type { Server } from './server.ts';
@@ -75,7 +75,7 @@ class Followers implements FoundReplicas {
     const { server, source, clock, named } = this.#options;
     const found = await source.withSession((session) => findAttachedReplicas(session, server, signal), signal);
     this.#lookedAtMs = clock.now();
-    const unnamed = found.filter(({ addresses }) => !addresses.some((address) => named.includes(addressText(address))));
+    const unnamed = unnamedReplicas(found, named);
     const labels = new Set(unnamed.map(({ label }) => label));
     for (const [label, { lag }] of this.#followers) {
       if (labels.has(label)) continue;

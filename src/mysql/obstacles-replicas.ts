@@ -3,7 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
-import { addressText, findAttachedReplicas } from './attached-replicas.ts';
+import { addressText, findAttachedReplicas, unnamedReplicas } from './attached-replicas.ts';
 import { connectionConfig } from './connection-config.ts';
 import type { ClaimContext } from './claimed-table.ts';
 import { FENCE_TABLE } from './binlog-fences.ts';
@@ -43,8 +43,7 @@ async function findAttached(
   signal: AbortSignal,
 ): ReturnType<typeof findAttachedReplicas> {
   await using session = await server.openSession({}, signal);
-  const found = await findAttachedReplicas(session, server, signal);
-  return found.filter(({ addresses }) => !addresses.some((address) => named.includes(addressText(address))));
+  return unnamedReplicas(await findAttachedReplicas(session, server, signal), named);
 }
 
 interface AskedReplica extends Pick<ClaimContext, 'server'> {

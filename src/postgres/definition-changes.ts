@@ -1,6 +1,7 @@
 /** What somebody has altered on a table, in words: for the message that ends a run. Nothing is decided by it. */
 
 import type { TableDescription } from './catalog.ts';
+import { fingerprinted } from './shadow.ts';
 import { withoutSettings } from './table-settings.ts';
 
 /** More are not told. */
@@ -10,11 +11,11 @@ const TOLD_MAX = 5;
 export function definitionChanges(before: TableDescription | null, now: TableDescription): string {
   if (before === null) return '';
   if (before.oid !== now.oid) return 'it is another table';
-  const [old, fresh] = [withoutSettings(before), withoutSettings(now)];
+  const [old, fresh] = [fingerprinted(withoutSettings(before)), fingerprinted(withoutSettings(now))];
   const changes = [
     ...partChanges('column', old.columns, fresh.columns),
-    ...partChanges('index', old.indexes.filter(isWhole), fresh.indexes.filter(isWhole)),
-    ...partChanges('constraint', old.constraints.filter(isOwn), fresh.constraints.filter(isOwn)),
+    ...partChanges('index', old.indexes, fresh.indexes),
+    ...partChanges('constraint', old.constraints, fresh.constraints),
     ...partChanges('statistics', old.statistics, fresh.statistics),
     ...partChanges('sequence', old.sequences, fresh.sequences),
     ...properties.flatMap(([name, word]) => (isSame(old[name], fresh[name]) ? [] : [`${word} was changed`])),
@@ -57,15 +58,6 @@ function partChanges(kind: string, before: readonly Part[], now: readonly Part[]
     ),
     ...told(altered, 'altered'),
   ];
-}
-
-/** What is being built beside others, or was left half-built, ends no run; nor does a foreign key. */
-function isWhole({ isValid }: TableDescription['indexes'][number]): boolean {
-  return isValid;
-}
-
-function isOwn({ type }: TableDescription['constraints'][number]): boolean {
-  return type !== 'f';
 }
 
 function isSame(one: unknown, other: unknown): boolean {

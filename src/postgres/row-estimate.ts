@@ -11,17 +11,13 @@ const COUNTED_PAGES_MAX = 16;
  * What VACUUM or ANALYZE found, scaled to the size of today; of a table that neither has seen, what the server's planner makes of its
  * size. Takes ACCESS SHARE on the table and reads a few pages at most.
  */
-export async function readRowEstimate(
-  session: Session,
-  { oid, ...source }: TableDescription,
-  signal: AbortSignal,
-): Promise<number> {
+export async function readRowEstimate(session: Session, source: TableDescription, signal: AbortSignal): Promise<number> {
   const [size] = await session.query(
-    `SELECT reltuples AS rows, relpages AS pages, pg_relation_size(oid) / current_setting('block_size')::int AS pages_now
-      FROM pg_class WHERE oid = ${oid}`,
+    `SELECT relpages AS pages, pg_relation_size(oid) / current_setting('block_size')::int AS pages_now
+      FROM pg_class WHERE oid = ${source.oid}`,
     signal,
   );
-  const [rows, pages, pagesNow] = [Number(size?.['rows']), Number(size?.['pages']), Number(size?.['pages_now'])];
+  const [rows, pages, pagesNow] = [source.estimatedRows, Number(size?.['pages']), Number(size?.['pages_now'])];
   if (pagesNow <= COUNTED_PAGES_MAX) {
     const [counted] = await session.query(`SELECT count(*) AS rows FROM ONLY ${quoteTable(source)}`, signal);
     return Number(counted?.['rows']);

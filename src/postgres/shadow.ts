@@ -172,9 +172,15 @@ export function isMadeFrom({ fingerprint, settings }: Unfinished, source: TableD
 }
 
 function hashOf(source: TableDescription): string {
+  return createHash('sha256')
+    .update(JSON.stringify(fingerprinted(source)))
+    .digest('hex');
+}
+
+/** What of a description the fingerprint is of, beside the settings. */
+export function fingerprinted(source: TableDescription): TableDescription {
   const constraints = source.constraints.filter(({ type }) => type !== 'f');
-  const definition = { ...source, indexes: validIndexes(source), constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
-  return createHash('sha256').update(JSON.stringify(definition)).digest('hex');
+  return { ...source, indexes: validIndexes(source), constraints, estimatedRows: 0, dataBytes: 0, indexBytes: 0 };
 }
 
 function validIndexes({ indexes }: TableDescription): readonly Index[] {

@@ -58,18 +58,21 @@ describe('the limit on the latency', () => {
     expect(await server.beat(2)).toBe(1);
   });
 
-  test('is no less than what somebody notices', async () => {
-    const server = await calibrated(1);
-    server.share = 1;
-    server.writeMs = 9;
-    expect(await server.beat(2)).toBe(0.9);
-  });
-
-  test('stays where it is while more is copied, however long a small write takes', async () => {
-    const server = await calibrated(8);
-    server.share = 0.2;
-    server.writeMs = 32;
-    expect(await server.beat(180)).toBe(2);
+  const usual = DEFAULT_OPTIONS.latency;
+  const asked = { factor: 0, floorMs: 20 };
+  test.each([
+    ['is no less than what somebody notices', { restMs: 1, limit: usual, share: 1, writeMs: 9, seconds: 2 }, 0.9],
+    [
+      'stays where it is while more is copied, however long a small write takes',
+      { restMs: 8, limit: usual, share: 0.2, writeMs: 32, seconds: 180 },
+      2,
+    ],
+    ['that was asked for stays what it is', { restMs: 8, limit: asked, share: 0.02, writeMs: 30, seconds: 180 }, 1.5],
+    ['presses nothing where there is none', { restMs: 8, limit: null, share: 0, writeMs: 500, seconds: 2 }, 0],
+  ])('%s', async (_, { restMs, limit, share, writeMs, seconds }, pressure) => {
+    const server = await calibrated(restMs);
+    Object.assign(server, { limit, share, writeMs });
+    expect(await server.beat(seconds)).toBe(pressure);
   });
 
   test('follows within a minute or two where a small write takes longer though nothing is copied', async () => {
@@ -87,20 +90,5 @@ describe('the limit on the latency', () => {
     await server.beat(60);
     server.writeMs = 16;
     expect(await server.beat(2)).toBeGreaterThan(0.95);
-  });
-
-  test('that was asked for stays what it is', async () => {
-    const server = await calibrated(8);
-    server.limit = { factor: 0, floorMs: 20 };
-    server.share = 0.02;
-    server.writeMs = 30;
-    expect(await server.beat(180)).toBe(1.5);
-  });
-
-  test('presses nothing where there is none', async () => {
-    const server = await calibrated(8);
-    server.limit = null;
-    server.writeMs = 500;
-    expect(await server.beat(2)).toBe(0);
   });
 });
