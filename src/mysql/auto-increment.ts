@@ -20,19 +20,14 @@ export async function carryAutoIncrement(
   tables: { readonly source: TableName; readonly shadow: TableName },
   signal: AbortSignal,
 ): Promise<void> {
-  const source = await readCounter(session, tables.source, signal);
-  const shadow = await readCounter(session, tables.shadow, signal);
-  if (source === null || shadow === null || shadow >= source) return;
+  // One that has the name in another case is the table only where there is none that has it as it is.
+  const counter = ({ schema, table }: TableName): string =>
+    `(SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(schema)}
+      AND TABLE_NAME = ${quoteText(table)} 
+      ORDER BY CAST(TABLE_NAME AS BINARY) = CAST(${quoteText(table)} AS BINARY) DESC LIMIT 1)`;
+  const [row] = await session.query(`SELECT ${counter(tables.source)} AS source, ${counter(tables.shadow)} AS shadow`, signal);
+  const source = row?.['source'] ?? null;
+  const shadow = row?.['shadow'] ?? null;
+  if (source === null || shadow === null || BigInt(shadow) >= BigInt(source)) return;
   await session.execute(`ALTER TABLE ${quoteTable(tables.shadow)} AUTO_INCREMENT = ${source}`, signal);
-}
-
-/** The next number, or null where the table has no such column. */
-async function readCounter(session: Session, table: TableName, signal: AbortSignal): Promise<bigint | null> {
-  const rows = await session.query(
-    `SELECT TABLE_NAME AS name, AUTO_INCREMENT AS counter FROM information_schema.TABLES
-     WHERE TABLE_SCHEMA = ${quoteText(table.schema)} AND TABLE_NAME = ${quoteText(table.table)}`,
-    signal,
-  );
-  const counter = (rows.find((row) => row['name'] === table.table) ?? rows[0])?.['counter'] ?? null;
-  return counter === null ? null : BigInt(counter);
 }

@@ -46,16 +46,25 @@ interface StandIn {
   readonly original: Original;
 }
 
-/**
- * Puts a stand-in on the shadow for each trigger of the source, and returns how many. Called under the lock of both, drained.
- * Some milliseconds for each. Rejects with SOURCE_CHANGED where a trigger has come that cannot be carried over. Not safe to run
- * twice without `dropStandIns`.
- */
-export async function createStandIns(session: Session, plan: Plan, signal: AbortSignal): Promise<number> {
+/** The triggers of the source. Reads only. Rejects with SOURCE_CHANGED where one has come that cannot be carried over. */
+export async function readCarriedTriggers(session: Session, plan: Plan, signal: AbortSignal): Promise<readonly Trigger[]> {
   const triggers = await readTriggers(session, plan.source, signal);
-  if (triggers.length === 0) return 0;
+  if (triggers.length === 0) return [];
   const problems = triggerProblems(plan, triggers, await readSchemaCollation(session, plan.source.schema, signal));
   if (problems.length > 0) throw new MigrationError('SOURCE_CHANGED', problems.join(' '));
+  return triggers;
+}
+
+/**
+ * Puts a stand-in on the shadow for each of these triggers of the source. Called under the lock of both, drained. Some milliseconds
+ * for each. Not safe to run twice without `dropStandIns`.
+ */
+export async function createStandIns(
+  session: Session,
+  { plan, triggers }: { readonly plan: Plan; readonly triggers: readonly Trigger[] },
+  signal: AbortSignal,
+): Promise<void> {
+  if (triggers.length === 0) return;
   await session.execute(`USE ${quoteName(plan.source.schema)}`, signal);
   try {
     for (const [index, trigger] of triggers.entries()) {
@@ -65,7 +74,6 @@ export async function createStandIns(session: Session, plan: Plan, signal: Abort
   } finally {
     await restoreSession(session, [ourSettingStatement]);
   }
-  return triggers.length;
 }
 
 /** Drops the stand-ins on a table, if there are any. Only before the swap, on the shadow. Safe to run twice. */
@@ -77,7 +85,10 @@ export async function dropStandIns(session: Session, plan: Plan, signal: AbortSi
 
 /** Finds out, before anything is copied, whether the server lets us make the triggers again. On the empty shadow, which is left without. */
 export async function tryTriggers(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  if ((await createStandIns(session, plan, signal)) > 0) await dropStandIns(session, plan, signal);
+  const triggers = await readCarriedTriggers(session, plan, signal);
+  if (triggers.length === 0) return;
+  await createStandIns(session, { plan, triggers }, signal);
+  await dropStandIns(session, plan, signal);
 }
 
 /** After the swap: a sentence for each trigger whose stand-in is still there. */

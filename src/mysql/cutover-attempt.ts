@@ -5,7 +5,8 @@
  *   make the writers ready, raise the counters
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up;
  *                                                                  MariaDB: sequences of defaults, too
- *   drain all, side by side                                        through the session that holds the lock
+ *   drain all, side by side                                        through the session that holds the lock; another one reads
+ *                                                                  meanwhile what foreign keys and triggers there are
  *   has a prepared XA transaction changed a source?                MariaDB: it may have lost its locks
  *   carry the counters over, are the claims still ours?
  *   guards of foreign keys, if there are any                       foreign-key-swap.ts; their tables are locked too
@@ -21,12 +22,13 @@ import { drainTogether } from '../engine/drains.ts';
 import { assert, type MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
+import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { closeAttempt } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
-import { createStandIns, dropStandIns, promoteStandIns } from './carry-over-triggers.ts';
+import { createStandIns, dropStandIns, promoteStandIns, readCarriedTriggers } from './carry-over-triggers.ts';
 import type { Claim } from './claim.ts';
 import { swapInOneSession, swapLimit, type SwappedPlans } from './cutover-one-session.ts';
 import {
@@ -54,6 +56,7 @@ import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { lockSettings, type LockRequest, lockTables } from './table-lock.ts';
+import type { Trigger } from './triggers.ts';
 
 /** One table of an attempt. */
 export interface CutoverParts {
@@ -153,6 +156,8 @@ class Attempt {
   readonly #olderSnapshots: OlderSnapshots;
   /** That rows of the shadows may take numbers from. */
   #sequences: readonly TableName[] = [];
+  /** Of each source, as they are under the lock. */
+  readonly #triggers = new Map<Plan, readonly Trigger[]>();
 
   constructor(tables: Swapped, sessions: AttemptSessions, how: AttemptHow) {
     this.#tables = tables;
@@ -265,22 +270,30 @@ class Attempt {
     const { locker } = this.#sessions;
     const { holdTimeoutMs } = this.#options;
     const drainAll = async (): Promise<void> => {
-      await drainTogether(this.#drains, writers, signal);
+      const drain = (inner: AbortSignal): Promise<void> => drainTogether(this.#drains, writers, inner);
+      await runTogether([drain, (inner) => this.#lookAround(inner)], signal);
       await this.#makeReady(signal);
       assert(locker.isUsable, 'the session that holds the lock is alive before the swap');
     };
     await withinHoldTime({ holder: locker, holdTimeoutMs }, drainAll, signal);
   }
 
+  /** Nobody can make a key or a trigger any more; one that was made just before the lock would be lost without a word. */
+  async #lookAround(signal: AbortSignal): Promise<void> {
+    const { observer } = this.#sessions;
+    for (const table of this.#tables) {
+      await checkForeignKeys(observer, table, signal);
+      this.#triggers.set(table.plan, await readCarriedTriggers(observer, table.plan, signal));
+    }
+  }
+
   /** What the shadows lack yet when all rows are there. */
   async #makeReady(signal: AbortSignal): Promise<void> {
-    const { locker, observer } = this.#sessions;
+    const { locker } = this.#sessions;
     for (const { plan } of this.#tables) await carryAutoIncrement(locker, plan, signal);
     for (const { claim } of this.#tables) await claim.check(locker, signal);
-    // A key that was made just before the lock would be lost without a word.
-    for (const table of this.#tables) await checkForeignKeys(observer, table, signal);
     await addGuards(locker, this.#tables, signal);
-    for (const { plan } of this.#tables) await createStandIns(locker, plan, signal);
+    for (const [plan, triggers] of this.#triggers) await createStandIns(locker, { plan, triggers }, signal);
   }
 
   /**
@@ -312,6 +325,7 @@ class Attempt {
     for (const table of this.#tables) {
       const swap: ForeignKeySwap = table;
       await settleForeignKeys(locker, { swap, onSettled }, swapLimit(this.#options)).catch(() => undefined);
+      if (this.#triggers.get(table.plan)?.length === 0) continue;
       await promoteStandIns(locker, { plan: table.plan, onSettled }, swapLimit(this.#options)).catch(() => undefined);
     }
   }

@@ -5,7 +5,7 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { MigrationId, TableName } from '../engine/model.ts';
+import type { MigrationId, Plan, TableName } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
 import type { MigrationState } from '../engine/ports.ts';
 import {
@@ -19,6 +19,7 @@ import {
   type RecordedMigration,
   type Saved,
 } from '../sessions/bookkeeping.ts';
+import { tableOid } from './catalog.ts';
 import { sqlState } from './errors.ts';
 import type { Row, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -268,10 +269,13 @@ export async function writeClaim(
   );
 }
 
-/** The statement that records a swap. Run inside the transaction that makes it, so that both are true or neither. */
-export function swapRecord(id: MigrationId, oids: { readonly source: number; readonly shadow: number }): string {
+/**
+ * The statement that records a swap. Run inside the transaction that makes it, so that both are true or neither, and while both tables
+ * have their old places.
+ */
+export function swapRecord({ id, source, shadow }: Pick<Plan, 'id' | 'source' | 'shadow'>): string {
   return `INSERT INTO ${swaps} (migration_id, source_oid, shadow_oid, swapped_at)
-    VALUES (${quoteText(id)}, ${oids.source}, ${oids.shadow}, clock_timestamp())`;
+    VALUES (${quoteText(id)}, ${tableOid(source)}, ${tableOid(shadow)}, clock_timestamp())`;
 }
 
 /** Whether a swap has been committed. */

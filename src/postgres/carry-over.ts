@@ -224,7 +224,7 @@ async function readStatements(
     });
     if (source.leaf !== undefined) {
       beforeSwap.push(detachStatement(source.leaf, plan.source));
-      afterSwap.push(attachStatements(source.leaf, plan.source).join('; '));
+      afterSwap.push(...attachStatements(source.leaf, plan.source));
     }
     // An owned sequence would go away with the old table.
     beforeSwap.push(...serials.map(({ name }) => `ALTER SEQUENCE ${name} OWNED BY NONE`), ...unfinished.lateConstraints);
@@ -296,9 +296,7 @@ function identityValues(tables: UnfinishedTables): readonly string[] {
 async function partitionMoves(session: Session, { source, shadow }: Plan, signal: AbortSignal): Promise<readonly string[]> {
   const partitions = await readPartitions(session, shadow, signal);
   const placed = partitions.map((table) => quoteTable({ schema: shadow.schema, table }));
-  const moves = placed.map((name) => `ALTER TABLE ${name} SET SCHEMA ${quoteName(source.schema)}`);
-  // Sent together, for writers wait.
-  return moves.length === 0 ? [] : [moves.join('; ')];
+  return placed.map((name) => `ALTER TABLE ${name} SET SCHEMA ${quoteName(source.schema)}`);
 }
 
 /** Extended statistics stay in their schema when a table is moved. */

@@ -201,7 +201,7 @@ class HeldClaim implements Claim {
 
   async check(session: Session, signal: AbortSignal): Promise<void> {
     // Inside a transaction pg_stat_activity stays as it was first read.
-    if (session.transaction !== 'none') await session.query('SELECT pg_catalog.pg_stat_clear_snapshot()', signal);
+    if (session.transaction !== 'none') await session.execute('SELECT pg_catalog.pg_stat_clear_snapshot()', signal);
     await this.#check((sql, signal) => session.query(sql, signal), signal);
   }
 

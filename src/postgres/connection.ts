@@ -11,6 +11,7 @@ export interface Reply {
   readonly rows: readonly Row[];
   /** The rows of each statement, where several were sent. */
   readonly each: readonly (readonly Row[])[];
+  /** By all of the statements. */
   readonly affectedRows: number;
   /** What the server said about it, from the level that client_min_messages sets: `DEBUG: rewriting table "t"`. */
   readonly notices: readonly string[];
@@ -210,5 +211,6 @@ function lossError(): Error {
 function replyFrom(result: pg.QueryResult | readonly pg.QueryResult[], notices: readonly string[]): Reply {
   const results = Array.isArray(result) ? (result as readonly pg.QueryResult[]) : [result as pg.QueryResult];
   const each = results.map(({ rows }) => rows as readonly Row[]);
-  return { rows: each.at(-1) ?? [], each, affectedRows: results.at(-1)?.rowCount ?? 0, notices };
+  const affectedRows = results.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0);
+  return { rows: each.at(-1) ?? [], each, affectedRows, notices };
 }

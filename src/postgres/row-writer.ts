@@ -122,8 +122,10 @@ async function tryInsert(
   signal: AbortSignal,
 ): Promise<InsertOutcome> {
   try {
-    const { affectedRows } = await behindSavepoint(session, insert.place, () => session.execute(insert.statement, signal));
-    if (insert.place.isInTransaction && layout.userSettings !== '') await session.execute(OWN_SETTINGS, signal);
+    const { statement, place } = insert;
+    const { affectedRows } = place.isInTransaction
+      ? await executeBehindSavepoint(session, layout, statement, signal)
+      : await session.execute(statement, signal);
     return { kind: 'inserted', rows: affectedRows };
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
@@ -133,21 +135,23 @@ async function tryInsert(
   }
 }
 
-/** In a transaction a failing statement would end it; behind a savepoint it only undoes itself. */
-async function behindSavepoint<Result>(
+/**
+ * In a transaction a failing statement would end it; behind a savepoint it only undoes itself. One message, for writers wait for this
+ * transaction.
+ */
+async function executeBehindSavepoint(
   session: Session,
-  place: Pick<WriterPlace, 'isInTransaction'>,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  if (!place.isInTransaction) return await work();
-  const { signal } = new AbortController();
-  await session.execute('SAVEPOINT tableshift', signal);
+  { userSettings }: PairLayout,
+  statement: string,
+  signal: AbortSignal,
+): ReturnType<Session['execute']> {
+  const takenBack = userSettings === '' ? [] : [OWN_SETTINGS];
+  const statements = ['SAVEPOINT tableshift', statement, 'RELEASE SAVEPOINT tableshift', ...takenBack];
   try {
-    const result = await work();
-    await session.execute('RELEASE SAVEPOINT tableshift', signal);
-    return result;
+    return await session.execute(statements.join('; '), signal);
   } catch (error) {
-    await session.execute('ROLLBACK TO SAVEPOINT tableshift', signal);
+    signal.throwIfAborted();
+    await session.execute('ROLLBACK TO SAVEPOINT tableshift', new AbortController().signal);
     throw error;
   }
 }

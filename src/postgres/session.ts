@@ -19,7 +19,7 @@ export type { TransactionState } from './connection.ts';
 export type Row = Readonly<Record<string, string | null>>;
 
 /**
- * One server session. One statement at a time; several with `;` between run as one transaction and give the result of the last.
+ * One server session. One statement at a time; several with `;` between run as one transaction and give the rows of the last.
  * In a transaction any error makes the rest fail until it is rolled back: take a SAVEPOINT before what may fail.
  */
 export interface Session extends AsyncDisposable {

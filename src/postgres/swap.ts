@@ -26,11 +26,11 @@ import { type EndedHolders, OLDER_SNAPSHOTS_LEFT, OlderSnapshots } from '../sess
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
-import { tableOid } from './catalog.ts';
 import type { Claim } from './claim.ts';
 import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
 import type { Partners } from './foreign-keys.ts';
+import { JoinedSession } from './joined-session.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { readSnapshots } from './older-snapshots.ts';
 import type { OwnedSession, Session } from './session.ts';
@@ -264,21 +264,25 @@ export class TableSwap {
       if (inTheWay.length === 0) throw error;
       return inTheWay;
     }
-    const changed = await this.#move(locker, signal);
+    const joined = new JoinedSession(locker);
+    const changed = await this.#move(joined, signal);
     if (changed.length > 0) return changed;
-    for (const { claim } of members) await claim.check(locker, signal);
+    for (const { claim } of members) await claim.check(joined, signal);
+    await joined.flush(signal);
     return null;
   }
 
   /** What others have changed meanwhile; none where all is in its place. */
-  async #move(locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
+  async #move(locker: JoinedSession, signal: AbortSignal): Promise<readonly string[]> {
     const { carryOver } = this.#parts;
     try {
       const changed = await carryOver.beforeSwap(locker, signal);
       if (changed.length > 0) return changed;
       for (const plan of this.#plans) await swap(locker, plan, signal);
       await carryOver.afterSwap(locker, signal);
-      return await carryOver.findChanged(locker, signal);
+      const changedSince = await carryOver.findChanged(locker, signal);
+      await locker.flush(signal);
+      return changedSince;
     } catch (error) {
       if (!isCatalogRace(error)) throw error;
       return ['The privileges or the comment of the table, or of one that is tied to it, were changed meanwhile'];
@@ -301,11 +305,11 @@ async function prepareRetiredSchema(session: Session, { schema }: TableName, sig
  * Moves both tables, with all that has a name of its own in their schemas and belongs to them. Changes the catalog only. The
  * record makes it fail when it has been done before.
  */
-async function swap(session: Session, { id, source, shadow, retired }: Plan, signal: AbortSignal): Promise<void> {
-  const oid = (table: TableName): string => `${tableOid(table)}::pg_catalog.oid`;
-  const [oids] = await session.query(`SELECT ${oid(source)} AS source, ${oid(shadow)} AS shadow`, signal);
-  const record = swapRecord(id, { source: Number(oids?.['source']), shadow: Number(oids?.['shadow']) });
-  await session.execute([record, ...move(source, retired), ...move(shadow, source)].join('; '), signal);
+async function swap(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const { source, shadow, retired } = plan;
+  for (const statement of [swapRecord(plan), ...move(source, retired), ...move(shadow, source)]) {
+    await session.execute(statement, signal);
+  }
 }
 
 /** Statements that bring a table to another name. Its indexes, constraints and sequences go along into another schema. */

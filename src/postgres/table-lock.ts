@@ -143,16 +143,14 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
   const shadowsUntil = performance.now() + options.lockTimeoutMs;
   for (const table of shadows) {
     const limitMs = Math.max(1, Math.round(shadowsUntil - performance.now()));
-    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
     const shadowHolders = await lockOne(request, { table, isShadow: true, limitMs }, signal);
     if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
   }
   const askedAt = performance.now();
-  const sourceHolders = await lockInTurn(request, { askedAt, waitMs }, signal);
-  if (sourceHolders !== null) return { kind: 'not-locked', blockers: sourceHolders };
   const whole = flavour.hasTransactionTimeout ? `; SET LOCAL transaction_timeout = ${options.holdTimeoutMs + graceMs}` : '';
-  await locker.execute(`SET LOCAL lock_timeout = 1${whole}`, signal);
-  return { kind: 'locked', askedAt };
+  const turns = { askedAt, waitMs, whenLocked: `; SET LOCAL lock_timeout = 1${whole}` };
+  const sourceHolders = await lockInTurn(request, turns, signal);
+  return sourceHolders === null ? { kind: 'locked', askedAt } : { kind: 'not-locked', blockers: sourceHolders };
 }
 
 /** The order for the next attempt, by the number of those before: sources with what is locked before and behind them. */
@@ -214,10 +212,13 @@ async function patienceOfOthersMs(session: Session, signal: AbortSignal): Promis
   return Number(row?.['reset_val'] ?? 0) * 0.75;
 }
 
-/** All but the shadows. Whoever waits for the first one has waited since it was asked for, and must not come to see a deadlock in it. */
+/**
+ * All but the shadows. Whoever waits for the first one has waited since it was asked for, and must not come to see a deadlock in it.
+ * `whenLocked` goes with the last of them.
+ */
 async function lockInTurn(
   request: LockRequest,
-  { askedAt, waitMs }: { readonly askedAt: number; readonly waitMs: number },
+  { askedAt, waitMs, whenLocked }: { readonly askedAt: number; readonly waitMs: number; readonly whenLocked: string },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { locker, options, order, outer } = request;
@@ -229,11 +230,12 @@ async function lockInTurn(
   const tables = [...gate, ...locked];
   const views: readonly Wanted[] = outer.map((table) => ({ table }));
   let until = givenUpAt;
-  for (const [index, wanted] of (order.isOuterFirst ? [...views, ...tables] : [...tables, ...views]).entries()) {
+  const all = order.isOuterFirst ? [...views, ...tables] : [...tables, ...views];
+  for (const [index, wanted] of all.entries()) {
     const restMs = until - performance.now();
     const limitMs = Math.max(1, Math.round(wanted.isPartner === true ? Math.min(partnerWaitMs, restMs) : restMs));
-    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}`, signal);
-    const holders = await lockOne(request, { ...wanted, limitMs }, signal);
+    const whenHad = index === all.length - 1 ? whenLocked : '';
+    const holders = await lockOne(request, { ...wanted, limitMs, whenHad }, signal);
     if (holders !== null) return holders;
     if (index === 0) until = Math.min(givenUpAt, askedAt + waitMs);
   }
@@ -277,10 +279,10 @@ function lockStatement({ table, isPartner, isShadow, isGate }: Wanted): string {
   return `LOCK TABLE ${isPartner === true || isShadow === true ? '' : 'ONLY '}${quoteTable(table)} IN ${mode} MODE`;
 }
 
-/** Null once the lock is had, else who is in the way. */
+/** Null once the lock is had, else who is in the way. All in one message, for of all locks but the first writers wait meanwhile. */
 async function lockOne(
   { inTheWay, locker }: LockRequest,
-  { limitMs, ...wanted }: Wanted & { readonly limitMs: number },
+  { limitMs, whenHad = '', ...wanted }: Wanted & { readonly limitMs: number; readonly whenHad?: string },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { table } = wanted;
@@ -295,7 +297,7 @@ async function lockOne(
   };
   const looking = look();
   try {
-    await locker.execute(lockStatement(wanted), signal);
+    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}; ${lockStatement(wanted)}${whenHad}`, signal);
     return null;
   } catch (error) {
     signal.throwIfAborted();

@@ -6,8 +6,8 @@ import type { Clock } from '../engine/ports.ts';
 const ASKED = 5;
 /** From here on it is worth a note, milliseconds. */
 const FAR_FROM_MS = 10;
-/** So many times, about, the program asks the server for something while writers wait for the swap: 16 on MySQL, 21 on PostgreSQL. */
-const AT_SWAP = 20;
+/** So many times, about, the program asks the server for something while writers wait for the swap. */
+const AT_SWAP = 12;
 
 /** Somebody who can be asked for nothing. */
 export interface Asked {

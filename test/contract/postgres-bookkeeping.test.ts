@@ -1,6 +1,6 @@
 /** The bookkeeping on PostgreSQL, on private servers, because it has one schema for all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Checkpoint, MigrationId, Plan } from '../../src/engine/model.ts';
+import type { Checkpoint, MigrationId, Plan, TableName } from '../../src/engine/model.ts';
 import {
   createBookkeeping,
   findMigrations,
@@ -151,9 +151,11 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
   test('knows of a swap exactly when its transaction was committed', async () => {
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, never);
-    await session.execute(`BEGIN; ${swapRecord(first.id, { source: 16_384, shadow: 16_390 })}; ROLLBACK`, never);
+    const table = (name: string): TableName => ({ schema: 'pg_catalog', table: name });
+    const swapped = { id: first.id, source: table('pg_class'), shadow: table('pg_type') };
+    await session.execute(`BEGIN; ${swapRecord(swapped)}; ROLLBACK`, never);
     expect(await isSwapRecorded(session, first.id, never)).toBe(false);
-    await session.execute(swapRecord(first.id, { source: 16_384, shadow: 16_390 }), never);
+    await session.execute(swapRecord(swapped), never);
     expect(await isSwapRecorded(session, first.id, never)).toBe(true);
   });
 

@@ -1,0 +1,58 @@
+/** That statements without an answer go with the next question, in the order of the calls, and are never left behind. */
+import { describe, expect, test } from 'vitest';
+import { JoinedSession } from '../../src/postgres/joined-session.ts';
+import type { Row, Session } from '../../src/postgres/session.ts';
+
+const never = new AbortController().signal;
+
+/** Answers each statement with its own text, and notes what was sent together. */
+function echo(): { readonly session: Session; readonly messages: (readonly string[])[] } {
+  const messages: (readonly string[])[] = [];
+  const send = async (statements: readonly string[]): Promise<readonly (readonly Row[])[]> => {
+    messages.push(statements);
+    return statements.map((text) => (text.startsWith('SELECT') ? [{ text }] : []));
+  };
+  const session: Session = {
+    pid: 1,
+    transaction: 'open',
+    query: async (sql) => (await send([sql]))[0] ?? [],
+    queryEach: send,
+    execute: async (sql) => {
+      await send([sql]);
+      return { affectedRows: 1, notices: [] };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  return { session, messages };
+}
+
+describe('a session that keeps statements back', () => {
+  test('sends them in front of the next question, whose answer alone is given', async () => {
+    const { session, messages } = echo();
+    const joined = new JoinedSession(session);
+    await joined.execute('SET a', never);
+    await joined.execute('SELECT setval(1)', never);
+    expect(messages).toEqual([]);
+    expect(await joined.query('SELECT 1', never)).toEqual([{ text: 'SELECT 1' }]);
+    expect(messages).toEqual([['SET a', 'SELECT setval(1)', 'SELECT 1']]);
+  });
+
+  test('sends each of them once', async () => {
+    const { session, messages } = echo();
+    const joined = new JoinedSession(session);
+    await joined.execute('SET a', never);
+    expect(await joined.queryEach(['SELECT 1', 'SELECT 2'], never)).toEqual([[{ text: 'SELECT 1' }], [{ text: 'SELECT 2' }]]);
+    await joined.query('SELECT 3', never);
+    await joined.flush(never);
+    expect(messages).toEqual([['SET a', 'SELECT 1', 'SELECT 2'], ['SELECT 3']]);
+  });
+
+  test('sends what is left when it is flushed', async () => {
+    const { session, messages } = echo();
+    const joined = new JoinedSession(session);
+    await joined.execute('SET a', never);
+    await joined.execute('SET b', never);
+    await joined.flush(never);
+    expect(messages).toEqual([['SET a', 'SET b']]);
+  });
+});
