@@ -2,6 +2,7 @@
 
 import type { LoadLimits } from './engine/load.ts';
 import type { Database } from './engine/ports.ts';
+import type { ReadPassword } from './sessions/password.ts';
 import { type AdapterName, withLoginOf } from './server-url.ts';
 
 /** What an adapter knows without a server, and without its driver. */
@@ -30,7 +31,8 @@ export interface AskedChange {
 
 /** What the URL leaves open. */
 export interface LoginOptions {
-  readonly password: string | null;
+  /** Or how to read it, which is done again once the server refuses it. */
+  readonly password: string | ReadPassword | null;
   readonly defaultsFile: string | null;
   readonly home: string | null;
   readonly environment: Readonly<Record<string, string | undefined>>;

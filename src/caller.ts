@@ -47,7 +47,7 @@ const object: Kind = [isObject, 'an object'];
 /** What each setting must be. Those of a pace are looked at where they are put together. */
 const KINDS: Readonly<Record<string, Kind>> = {
   url: text,
-  password: textOrNull,
+  password: [(value) => value === null || ['string', 'function'].includes(typeof value), 'a text or a function that gives one'],
   defaultsFile: textOrNull,
   environment: object,
   signal: [(value) => isObject(value) && 'aborted' in Object(value), 'an AbortSignal'],

@@ -47,6 +47,7 @@ export type { Checkpoint, Family, FamilyMember, MigrationId, Phase, Plan, PlanOp
 export { type Obstacle, type ObstacleCode, OBSTACLES, PlanRefusedError } from './engine/obstacles.ts';
 export type { MigrationRecord, MigrationState, RetiredTable, ThrottleSample, ThrottleSignal } from './engine/ports.ts';
 export { type FamilyPlanResult, migrateFamily, planFamily } from './families.ts';
+export type { ReadPassword } from './sessions/password.ts';
 export type { ChangeOptions, FamilyOptions, RunObserver, RunOptions, ServerOptions, TableChange } from './library-call.ts';
 
 /** A plan and every reason to refuse it. */

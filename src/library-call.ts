@@ -11,13 +11,17 @@ import type { ThrottleSignal } from './engine/ports.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
 import { checkAsked } from './caller.ts';
 import { parseServerUrl } from './server-url.ts';
+import type { ReadPassword } from './sessions/password.ts';
 
 /** Which server, and how to log in. */
 export interface ServerOptions {
   /** `mysql://user@host:3306/database`, `mariadb://…` or `postgres://…`; the scheme picks the adapter. May hold the password. */
   readonly url: string;
-  /** Wins over the one in the URL. Without any, the clients' own files may have one (~/.my.cnf, ~/.pgpass). */
-  readonly password?: string | null;
+  /**
+   * Wins over the one in the URL. Without any, the clients' own files may have one (~/.my.cnf, ~/.pgpass). A function is called before the
+   * first session, and again whenever the server refuses what it gave last: for tokens, and secrets that are rotated.
+   */
+  readonly password?: string | ReadPassword | null;
   /** Client option file to read instead of the usual ones (~/.my.cnf); MySQL and MariaDB only. */
   readonly defaultsFile?: string | null;
   /** The PG* variables of PostgreSQL's own clients: the environment of the process, if it is to count. */
@@ -90,7 +94,7 @@ export async function open(options: ServerOptions & RunOptions, signal: AbortSig
   return await adapter.open(
     server.shown,
     {
-      password: options.password ?? server.password,
+      password: checkedPassword(options.password ?? server.password),
       defaultsFile: options.defaultsFile ?? null,
       home: homedir(),
       environment: options.environment ?? {},
@@ -101,6 +105,16 @@ export async function open(options: ServerOptions & RunOptions, signal: AbortSig
     },
     signal,
   );
+}
+
+/** What a function of the caller's gives is looked at when it comes. */
+function checkedPassword(password: string | ReadPassword | null): string | ReadPassword | null {
+  if (typeof password !== 'function') return password;
+  return async () => {
+    const given: unknown = await password();
+    if (given === null || typeof given === 'string') return given;
+    throw new MigrationError('BAD_USAGE', `The function password must give a text or null; it gave ${typeof given}.`);
+  };
 }
 
 /** Those that the caller made, or new ones at the pace that was asked for. */

@@ -67,7 +67,7 @@ export const ERRORS = {
     1,
     'A migration that has begun lacks a privilege, or is refused a login, or by an event trigger.',
     (again) =>
-      `Grant what the message names, or have the event trigger let the user pass; then ${again}, which goes on where it was.`,
+      `Grant what the message names, log in as the server now wants it, or have the event trigger let the user pass; then ${again}, which goes on where it was.`,
   ),
   UNREACHABLE: fatal(2, 'The server could not be reached.', 'Check host, port and network.'),
   TABLE_CLAIMED: fatal(

@@ -256,7 +256,7 @@ function driverOptions(config: ConnectionConfig): ConnectionOptions {
   return {
     ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
     ...(config.user === null ? {} : { user: config.user }),
-    ...(config.password === null ? {} : { password: config.password }),
+    ...(config.password.known === null ? {} : { password: config.password.known }),
     ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl }),
     connectTimeout: config.connectTimeoutMs,
     enableKeepAlive: true,

@@ -6,6 +6,7 @@ import { pauseAfter } from '../engine/retry.ts';
 import { RECONNECT_PAUSES } from '../sessions/pause.ts';
 import { openDump, type Dump, type DumpRequest } from './binlog-connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
+import { isPasswordRefused } from './errors.ts';
 import type { LogPlace } from './position.ts';
 
 export interface FeedLimits {
@@ -141,6 +142,10 @@ export class LogFeed {
   }
 
   async #connect(signal: AbortSignal): Promise<Connected> {
+    return await this.#options.config.password.login(() => this.#open(signal), isPasswordRefused);
+  }
+
+  async #open(signal: AbortSignal): Promise<Connected> {
     signal.throwIfAborted();
     const { config, clock, limits, server } = this.#options;
     const firstEvent = deferred<void>();

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { MigrationError } from '../engine/errors.ts';
+import { Password, type ReadPassword } from '../sessions/password.ts';
 import {
   decodePart,
   hostOf,
@@ -12,7 +13,7 @@ import {
   type TlsConfig,
   wholeNumber,
 } from '../sessions/server-address.ts';
-import { readOptionFiles } from './option-files.ts';
+import { type OptionFiles, readOptionFiles } from './option-files.ts';
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
 export interface ConnectionConfig {
@@ -21,7 +22,7 @@ export interface ConnectionConfig {
   /** Unix socket; then host, port and TLS are not used. */
   readonly socketPath: string | null;
   readonly user: string | null;
-  readonly password: string | null;
+  readonly password: Password;
   /** Database of the URL's path, where a table's name has none. */
   readonly database: string | null;
   readonly ssl: TlsConfig | null;
@@ -39,8 +40,8 @@ type SslMode = (typeof sslModes)[number];
 export interface ConnectionDefaults {
   /** Read instead of the usual option files; null: the usual ones. */
   readonly defaultsFile: string | null;
-  /** Password from elsewhere (prompt, file, environment); wins over option files, not over the URL. */
-  readonly password: string | null;
+  /** Password from elsewhere (prompt, file, environment), or how to read it; wins over option files, not over the URL. */
+  readonly password: string | ReadPassword | null;
   /** For `~/.my.cnf`; null where there is none. */
   readonly home: string | null;
 }
@@ -66,12 +67,17 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
     socketPath:
       parsed.searchParams.get('socket') ?? (isBySocket(parsed, named, options) ? (options.get('socket') ?? null) : null),
     user: orNull(decodePart(parsed.username)) ?? options.get('user') ?? defaultUser(),
-    password: orNull(decodePart(parsed.password)) ?? defaults.password ?? options.get('password') ?? null,
+    password: await Password.from(passwordReader(orNull(decodePart(parsed.password)) ?? defaults.password, defaults)),
     database: orNull(decodePart(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
     ssl: mode === 'DISABLED' ? null : await readTls(paths, checksOf(mode)),
     isTlsOptional: mode === 'PREFERRED',
     connectTimeoutMs: wholeNumber('connect-timeout', parameter('connect-timeout') ?? '10', 3600) * 1000,
   };
+}
+
+function passwordReader(given: string | ReadPassword | null, files: OptionFiles): ReadPassword {
+  if (typeof given === 'function') return given;
+  return async () => given ?? (await readOptionFiles(files)).get('password') ?? null;
 }
 
 /** As the servers' own clients do, but for a port in the URL, which they do not heed where the host is localhost. */

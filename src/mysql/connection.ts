@@ -10,6 +10,7 @@ import {
 } from 'mysql2';
 import type { Socket } from 'node:net';
 import type { ConnectionConfig } from './connection-config.ts';
+import { isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
 
 /** What a statement gave. `rows` is empty for a statement that returns none. */
@@ -35,8 +36,15 @@ export interface Connection {
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
 const keepAliveDelayMs = 10_000;
 
-/** Connects. Rejects with the driver's error, or with the signal's reason. `PREFERRED` falls back to plain text. */
+/**
+ * Connects. Rejects with the driver's error, with the signal's reason, or with that for which a password cannot be read. `PREFERRED`
+ * falls back to plain text.
+ */
 export async function connect(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+  return await config.password.login(() => openEitherWay(config, signal), isPasswordRefused);
+}
+
+async function openEitherWay(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
   try {
     return await open(config, signal);
   } catch (error) {
@@ -137,7 +145,7 @@ function driverOptions(config: ConnectionConfig): ConnectionOptions {
   return {
     ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
     ...(config.user === null ? {} : { user: config.user }),
-    ...(config.password === null ? {} : { password: config.password }),
+    ...(config.password.known === null ? {} : { password: config.password.known }),
     ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl }),
     connectTimeout: config.connectTimeoutMs,
     // By default the driver asks for IGNORE_SPACE, which changes how SQL is parsed, and for matched instead of changed rows.

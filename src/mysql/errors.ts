@@ -36,6 +36,11 @@ export function serverErrno(thrown: unknown): number | null {
   return null;
 }
 
+/** Whether a login was refused for its password: a wrong one, none, or one that has expired. */
+export function isPasswordRefused(thrown: unknown): boolean {
+  return passwordRefused.has(serverErrno(thrown) ?? 0);
+}
+
 /** Whether the session behind this error is gone or may be, so that the fate of its statement is not known. */
 export function isConnectionLoss(thrown: unknown): boolean {
   if (thrown instanceof MigrationError) return thrown.code === 'CONNECTION_LOST';
@@ -85,6 +90,9 @@ const connectingCodes: ReadonlyMap<number, ErrorCode> = new Map([
   ...[1037, 1040, 1041, 1129, 1135, 1203, 1226, 3032].map((errno) => [errno, 'SERVER_BUSY'] as const),
   ...[1053, 1158, 1159, 1160, 1161].map((errno) => [errno, 'CONNECTION_LOST'] as const),
 ]);
+
+/** ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR, ER_MUST_CHANGE_PASSWORD_LOGIN. */
+const passwordRefused: ReadonlySet<number> = new Set([1045, 1698, 1862]);
 
 const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, readonly number[]>([
   // ER_LOCK_WAIT_TIMEOUT (row and metadata locks), ER_LOCK_NOWAIT.

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
+import { Password, type ReadPassword } from '../sessions/password.ts';
 import { decodePart, hostOf, orNull, readTls, type TlsConfig, wholeNumber } from '../sessions/server-address.ts';
 import { findPassword } from './option-files.ts';
 
@@ -13,7 +14,7 @@ export interface ConnectionConfig {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly password: string | null;
+  readonly password: Password;
   readonly database: string;
   readonly ssl: TlsConfig | null;
   /** `prefer`: a server without TLS is talked to in plain text. */
@@ -29,8 +30,8 @@ export interface ConnectionConfig {
 export interface ConnectionDefaults {
   /** MySQL's option file; naming one here is an error. */
   readonly defaultsFile: string | null;
-  /** Password from elsewhere (prompt, file, environment); wins over PGPASSWORD and the password file, not over the URL. */
-  readonly password: string | null;
+  /** Password from elsewhere (prompt, file, environment), or how to read it; wins over PGPASSWORD and ~/.pgpass, not over the URL. */
+  readonly password: string | ReadPassword | null;
   /** For `~/.pgpass` and `~/.postgresql`; null where there is none. */
   readonly home: string | null;
   /** For the PG* variables, which the servers' own clients read. */
@@ -107,7 +108,11 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const mode = sslMode(parameter('sslmode'));
   return {
     ...target,
-    password: password ?? (await findPassword(variable('PGPASSFILE'), defaults.home, target)),
+    password: await Password.from(
+      typeof password === 'function'
+        ? password
+        : async () => password ?? (await findPassword(variable('PGPASSFILE'), defaults.home, target)),
+    ),
     ssl: mode === 'disable' || target.host.startsWith('/') ? null : await tlsConfig(mode, parameter, defaults.home),
     isTlsOptional: mode === 'prefer',
     options: parameter('options'),

@@ -3,7 +3,7 @@
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import pg from 'pg';
 import type { ConnectionConfig } from './connection-config.ts';
-import { isConnectionLoss } from './errors.ts';
+import { isConnectionLoss, isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
 
 /** What a statement gave. `rows` is empty for a statement that returns none. */
@@ -47,8 +47,15 @@ const keepAliveDelayMs = 10_000;
 export const liftTimeLimits = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN
   ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')`;
 
-/** Connects. Rejects with the driver's error, or with the signal's reason. `prefer` falls back to plain text. */
+/**
+ * Connects. Rejects with the driver's error, with the signal's reason, or with that for which a password cannot be read. `prefer` falls
+ * back to plain text.
+ */
 export async function connect(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
+  return await config.password.login(() => openEitherWay(config, applicationName, signal), isPasswordRefused);
+}
+
+async function openEitherWay(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
   try {
     return await open(config, applicationName, signal);
   } catch (error) {
@@ -67,7 +74,7 @@ export function clientConfig(config: ConnectionConfig, applicationName: string):
     port: config.port,
     user: config.user,
     database: config.database,
-    password: () => config.password ?? '',
+    password: () => config.password.known ?? '',
     ssl: config.ssl === null ? false : tlsOptions(config.ssl, config.host),
     enableChannelBinding: true,
     application_name: applicationName,

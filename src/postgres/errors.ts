@@ -96,6 +96,11 @@ function loginCode(state: string): ErrorCode {
   return state.startsWith('57') ? 'CONNECTION_LOST' : 'ACCESS_DENIED';
 }
 
+/** Whether a login was refused for its password, or for what the server asks another about it. */
+export function isPasswordRefused(thrown: unknown): boolean {
+  return sqlState(thrown)?.startsWith('28') === true;
+}
+
 /** By SQLSTATE, or else by its class. */
 const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['55P03', 'LOCK_WAIT'],

@@ -9,7 +9,7 @@ import type { ClientConfig } from 'pg';
 import { MigrationError } from '../engine/errors.ts';
 import { clientConfig, liftTimeLimits } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { translate, translateConnecting } from './errors.ts';
+import { isPasswordRefused, translate, translateConnecting } from './errors.ts';
 import { outputSettings, type Row } from './session.ts';
 
 /** What the driver offers on a connection and its types leave out. */
@@ -49,6 +49,11 @@ export class ReplicationConnection implements AsyncDisposable {
 
   /** Connects. Rejects with a MigrationError: CONNECTION_LOST, ACCESS_DENIED, SERVER_BUSY. `prefer` falls back to plain text. */
   static async open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<ReplicationConnection> {
+    const open = (): Promise<ReplicationConnection> => ReplicationConnection.#open(config, applicationName, signal);
+    return await config.password.login(open, isPasswordRefused);
+  }
+
+  static async #open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<ReplicationConnection> {
     signal.throwIfAborted();
     const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)), config.connectTimeoutMs);
     try {
@@ -68,7 +73,7 @@ export class ReplicationConnection implements AsyncDisposable {
         error instanceof Error &&
         error.message.includes('does not support SSL')
       ) {
-        return await ReplicationConnection.open({ ...config, ssl: null }, applicationName, signal);
+        return await ReplicationConnection.#open({ ...config, ssl: null }, applicationName, signal);
       }
       throw error instanceof MigrationError ? error : translateConnecting(error, 'Opening a replication connection', 'again');
     }

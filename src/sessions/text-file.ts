@@ -13,14 +13,17 @@ export interface SecretFile {
   readonly text: string;
   /** Only its owner may read it. */
   readonly isPrivate: boolean;
+  /** It can be read again: a pipe cannot. */
+  readonly isLasting: boolean;
 }
 
 /** The same with who may read it, both of one opening: a pipe is read once. Rejects with BAD_USAGE. */
 export async function readSecretFile(what: string, path: string): Promise<SecretFile> {
   return await orRefused(what, path, async () => {
     await using file = await open(path);
-    const { mode } = await file.stat();
-    return { text: await file.readFile('utf8'), isPrivate: (mode & 0o077) === 0 };
+    const about = await file.stat();
+    const text = await file.readFile('utf8');
+    return { text, isPrivate: (about.mode & 0o077) === 0, isLasting: about.isFile() };
   });
 }
 

@@ -110,7 +110,7 @@ Examples:
   Drop old tables:     tableshift cleanup --url mysql://root@db1/shop --yes
 
 Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
---ask-pass, --password-file, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
+--ask-pass, --password-file, --password-command, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
 
 Exit codes: 0 done, 1 failed or interrupted (resumable), 2 refused with nothing changed, 3 the tables differ, 4 given up by
 the operator, 5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown,

@@ -9,7 +9,7 @@ export function exposedFlags(args: readonly string[]): readonly string[] {
   return allOptions()
     .filter(({ name, flag }) => ADDRESSES.has(name) && valuesOf(`--${flag}`, args).some(hasPassword))
     .map(({ name, flag, environment }) => {
-      const others = name === 'url' ? '--ask-pass, --password-file or TABLESHIFT_PASSWORD' : environment;
+      const others = name === 'url' ? '--ask-pass, --password-file, --password-command or TABLESHIFT_PASSWORD' : environment;
       return `The password in --${flag} could be read by every user of this machine when the command began; use ${others}.`;
     });
 }

@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS = 500;
 const OUTPUT_WITHIN_MS = 500;
 /** What a hook has no business with: passwords and tokens, and addresses that may hold one. */
 const SECRETS: ReadonlySet<string> = new Set([
-  ...['TABLESHIFT_PASSWORD', 'TABLESHIFT_HTTP_TOKEN', 'PGPASSWORD', 'MYSQL_PWD'],
+  ...['TABLESHIFT_PASSWORD', 'TABLESHIFT_PASSWORD_COMMAND', 'TABLESHIFT_HTTP_TOKEN', 'PGPASSWORD', 'MYSQL_PWD'],
   ...['TABLESHIFT_URL', 'TABLESHIFT_REPLICAS', 'TABLESHIFT_THROTTLE_HTTP', 'TABLESHIFT_WEBHOOK'],
 ]);
 

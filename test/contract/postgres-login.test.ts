@@ -22,7 +22,7 @@ describe('a connection', () => {
       host: '::1',
       port: 6432,
       user: 'me@home',
-      password: 'p/w',
+      password: expect.objectContaining({ known: 'p/w' }),
       database: 'my shop',
       ssl: null,
       isTlsOptional: false,
@@ -44,7 +44,7 @@ describe('a connection', () => {
       port: 5433,
       user: 'app',
       database: 'app',
-      password: 'secret',
+      password: { known: 'secret' },
       options: '-c role=owner',
       ssl: null,
     });
@@ -97,20 +97,20 @@ describe('the password file', () => {
     ['postgres:///d?host=%2Fsock&user=me', 'local'],
     ['postgres://me:given@h/d', 'given'],
   ])('gives %s the password %s', async (url, password) => {
-    expect((await config(url, { home })).password).toBe(password);
+    expect((await config(url, { home })).password.known).toBe(password);
   });
 
   test('comes behind the password that was asked for and PGPASSWORD, and PGPASSFILE names another', async () => {
     const environment = { PGPASSWORD: 'variable' };
-    expect((await config('postgres://me@h/d', { home, environment })).password).toBe('variable');
-    expect((await config('postgres://me@h/d', { home, environment, password: 'asked' })).password).toBe('asked');
+    expect((await config('postgres://me@h/d', { home, environment })).password.known).toBe('variable');
+    expect((await config('postgres://me@h/d', { home, environment, password: 'asked' })).password.known).toBe('asked');
     const named = { PGPASSFILE: join(home, '.pgpass') };
-    expect((await config('postgres://me@h/d', { environment: named })).password).toBe('found:it');
+    expect((await config('postgres://me@h/d', { environment: named })).password.known).toBe('found:it');
   });
 
   test('is not used when others may read it', async () => {
     await chmod(join(home, '.pgpass'), 0o644);
-    expect((await config('postgres://me@h/d', { home })).password).toBe(null);
+    expect((await config('postgres://me@h/d', { home })).password.known).toBe(null);
     await chmod(join(home, '.pgpass'), 0o600);
   });
 });

@@ -9,7 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { hidePasswords, parseServerUrl, withLoginOf } from '../../src/server-url.ts';
 import type { ConfigValues } from '../../src/shell/config-file.ts';
 import { exposedFlags } from '../../src/shell/exposed-flags.ts';
-import { readLogin } from '../../src/shell/login.ts';
+import { type Login, readLogin } from '../../src/shell/login.ts';
 import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 import { askPassword, type Keyboard } from '../../src/shell/prompt.ts';
 import { anyCharacter } from '../support/any-character.ts';
@@ -39,6 +39,11 @@ function atKeyboard() {
 
 function login(flags: GivenFlags, environment: Environment = {}) {
   return readLogin(readOptions('list', flags, environment).values, atKeyboard().keyboard);
+}
+
+/** What the server would be told now. */
+async function told(login: Login): Promise<string | null> {
+  return typeof login.password === 'function' ? await login.password() : login.password;
 }
 
 function messageOf(work: () => unknown): string {
@@ -146,7 +151,7 @@ describe('the password', () => {
 
   test('comes from the file first, then from the URL, then from the environment', async () => {
     const file = passwordFile('from-file\nsecond line\n', 0o600);
-    expect((await login({ url, passwordFile: file }, environment)).password).toBe('from-file');
+    expect(await told(await login({ url, passwordFile: file }, environment))).toBe('from-file');
     expect((await login({ url }, environment)).password).toBe('from-url');
     expect((await login({ url: 'mysql://root@db1/shop' }, environment)).password).toBe('from-environment');
     expect((await login({ url: 'mysql://root@db1/shop' })).password).toBeNull();
@@ -157,7 +162,7 @@ describe('the password', () => {
     const config = { url, 'password-file': file };
     const passwordOf = async (flags: GivenFlags, environment: Environment, inConfig: ConfigValues = config) => {
       const { values, inFile } = readOptions('list', flags, environment, inConfig);
-      return (await readLogin(values, atKeyboard().keyboard, inFile)).password;
+      return await told(await readLogin(values, atKeyboard().keyboard, inFile));
     };
     expect(await passwordOf({}, environment)).toBe('from-environment');
     expect(await passwordOf({}, {})).toBe('from-file');
@@ -195,6 +200,25 @@ describe('the password', () => {
     execFileSync('mkfifo', ['-m', '600', pipe]);
     const [read] = await Promise.all([login({ url, passwordFile: pipe }), writeFile(pipe, 'piped\n')]);
     expect(read).toMatchObject({ password: 'piped', warnings: [] });
+  });
+
+  test('in a file, or of a command, is read whenever it is asked for', async () => {
+    const file = passwordFile('old\n', 0o600);
+    for (const read of [await login({ url, passwordFile: file }), await login({ url, passwordCommand: `cat '${file}'` })]) {
+      await writeFile(file, 'old\n');
+      expect(await told(read)).toBe('old');
+      await writeFile(file, 'new\n');
+      expect(await told(read)).toBe('new');
+    }
+  });
+
+  test.each([
+    ['echo secret; echo not there >&2; exit 4', 'The password command ended with 4: not there.'],
+    ['echo; echo secret', 'The password command wrote nothing in its first line.'],
+    ['kill -9 $$', 'The password command did not run to its end (SIGKILL).'],
+    ['cat', 'The password command wrote nothing in its first line.'],
+  ])('of the command %s is bad usage, and what it wrote is not told', async (passwordCommand, message) => {
+    await expect(told(await login({ url, passwordCommand }))).rejects.toMatchObject({ code: 'BAD_USAGE', message });
   });
 
   test('is asked for without showing it', async () => {
@@ -275,8 +299,11 @@ describe('the password', () => {
   });
 
   test('cannot be asked for and read from a file at once', async () => {
+    await expect(login({ url, passwordCommand: 'x', passwordFile: '/x' })).rejects.toThrow(
+      'Either --password-file or --password-command: the password can come from one of them only.',
+    );
     await expect(login({ url, askPassword: true, passwordFile: '/x' })).rejects.toThrow(
-      'Either --ask-pass or --password-file, not both.',
+      'Either --ask-pass or --password-file: the password can come from one of them only.',
     );
   });
 });

@@ -53,7 +53,7 @@ describe('the library', () => {
     ['materializedViews', 'drop', 'materializedViews must be one of refuse, recreate; it is drop'],
     ['table', 3, 'table must be a text; it is 3'],
     ['url', new URL(change.url), 'url must be a text; it is object'],
-    ['password', 4711, 'password must be a text; it is number'],
+    ['password', 4711, 'password must be a text or a function that gives one; it is number'],
     ['signal', {}, 'signal must be an AbortSignal; it is object'],
     ['controls', {}, 'controls must be made by new Controls(…); it is object'],
     ['replicas', 'db2', 'replicas must be a list of URLs; it is string'],

@@ -14,6 +14,6 @@ test('the way to a server is the shortest of several', async () => {
 });
 
 test('a server that is far away is a note, and says what writers wait for', () => {
-  expect(roundTripNotes(30)).toEqual([expect.stringMatching(/^The server is 30 ms away, .* about 0\.6 s: run this nearer/)]);
+  expect(roundTripNotes(30)).toEqual([expect.stringMatching(/^The server is 30 ms away, .* about 0\.4 s: run this nearer/)]);
   expect(roundTripNotes(2)).toEqual([]);
 });

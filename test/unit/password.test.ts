@@ -1,0 +1,71 @@
+/** That a password which the server refuses is read again, once for all sessions, and tried again only if it is another one. */
+import { describe, expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
+import { Password } from '../../src/sessions/password.ts';
+
+const refused = new Error('refused');
+const isRefused = (error: unknown): boolean => error === refused;
+
+/** A server that takes one password, and a place from which it can be read. */
+function atServer() {
+  const place = { server: 'old', kept: 'old' as string | null, reads: 0, logins: 0 };
+  const read = async (): Promise<string | null> => {
+    place.reads += 1;
+    return place.kept;
+  };
+  const connect = (password: Password) => async (): Promise<string | null> => {
+    place.logins += 1;
+    const tried = password.known;
+    await Promise.resolve();
+    if (tried !== place.server) throw refused;
+    return tried;
+  };
+  return { place, read, connect };
+}
+
+describe('a password', () => {
+  test('that the server takes is read once', async () => {
+    const { place, read, connect } = atServer();
+    const password = await Password.from(read);
+    for (let time = 0; time < 3; time++) expect(await password.login(connect(password), isRefused)).toBe('old');
+    expect(place).toMatchObject({ reads: 1, logins: 3 });
+  });
+
+  test('that has become another one is read again, by one of the sessions that were refused', async () => {
+    const { place, read, connect } = atServer();
+    const password = await Password.from(read);
+    Object.assign(place, { server: 'new', kept: 'new' });
+    const logins = Array.from({ length: 4 }, () => password.login(connect(password), isRefused));
+    expect(await Promise.all(logins)).toEqual(['new', 'new', 'new', 'new']);
+    expect(place).toMatchObject({ reads: 2, logins: 8 });
+  });
+
+  test('that is still the same is not tried again', async () => {
+    const { place, read, connect } = atServer();
+    const password = await Password.from(read);
+    place.server = 'new';
+    await expect(password.login(connect(password), isRefused)).rejects.toBe(refused);
+    expect(place).toMatchObject({ reads: 2, logins: 1 });
+  });
+
+  test('is not read again for another error', async () => {
+    const { place, read } = atServer();
+    const password = await Password.from(read);
+    const lost = new Error('lost');
+    await expect(password.login(() => Promise.reject(lost), isRefused)).rejects.toBe(lost);
+    expect(place.reads).toBe(1);
+  });
+
+  test('that cannot be read any more is told with the reason', async () => {
+    let reads = 0;
+    const password = await Password.from(async () => {
+      reads += 1;
+      if (reads > 1) throw new MigrationError('BAD_USAGE', 'The vault is sealed.');
+      return 'old';
+    });
+    await expect(password.login(() => Promise.reject(refused), isRefused)).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      message: 'The server refused the password, and it cannot be read again: The vault is sealed.',
+    });
+  });
+});
