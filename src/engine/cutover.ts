@@ -23,6 +23,10 @@ export interface CutoverParts {
   /** Whether all rows are to be compared once more. */
   readonly isVerificationAsked: () => boolean;
   readonly verifyAgain: (signal: AbortSignal) => Promise<void>;
+  /** Makes it durable that the tables may be swapped from now on. */
+  readonly announce: (signal: AbortSignal) => Promise<void>;
+  /** The same, that they were not. */
+  readonly withdraw: (signal: AbortSignal) => Promise<void>;
   /** Waits for the other tables of a family, which all make the same attempts. */
   readonly meet: Seat['meet'];
 }
@@ -48,11 +52,11 @@ export class CutoverRunner {
   }
 
   /** Resolves once the swap has happened, with the time that writers were blocked. */
-  async run(onAttempt: () => Promise<void>, onFailure: () => Promise<void>, signal: AbortSignal): Promise<number> {
+  async run(signal: AbortSignal): Promise<number> {
     for (let attempt = 1; ; attempt++) {
-      await this.#awaitReadiness(signal);
+      do await this.#awaitReadiness(signal);
+      while (!(await this.#announce(signal)));
       const { attemptsMax, lockTimeoutMs } = this.#limits;
-      await onAttempt();
       this.#context.observer({ kind: 'cutover-attempt', attempt, lockTimeoutMs });
       const result = await this.#attempt(attempt, signal);
       if (result.kind === 'swapped') {
@@ -62,7 +66,7 @@ export class CutoverRunner {
       const isLast = attempt >= attemptsMax;
       const nextInMs = isLast ? 0 : pauseAfter(attempt, this.#limits, this.#context.clock);
       this.#context.observer({ kind: 'cutover-failed', attempt, reason: result.reason, blockers: result.blockers, nextInMs });
-      await onFailure();
+      await this.#parts.withdraw(signal);
       if (isLast) throw this.#notLockedError(attempt, result.reason, result.blockers);
       await this.#context.clock.sleep(nextInMs, signal);
     }
@@ -74,14 +78,27 @@ export class CutoverRunner {
 
   /** The lag, and other tables, may take long, so who has come to hold the cutover meanwhile is asked once more when all is ready. */
   async #awaitReadiness(signal: AbortSignal): Promise<void> {
-    const { meet, isVerificationAsked } = this.#parts;
-    const isReady = (): boolean => this.#controls.cutoverHeldBy === null && !isVerificationAsked();
+    const { meet } = this.#parts;
     do {
       await meet('cutover', signal);
       await this.#awaitRelease(signal);
       await this.#prepare(signal);
       await this.#awaitSmallLag(signal);
-    } while (!(await meet('attempt', signal, isReady)));
+    } while (!(await meet('attempt', signal, () => this.#isFree)));
+  }
+
+  /** Saying so may take long, too. Says whether the attempt may begin; where it may not, it was taken back. */
+  async #announce(signal: AbortSignal): Promise<boolean> {
+    const { announce, meet, withdraw } = this.#parts;
+    await announce(signal);
+    const isFree = await meet('announced', signal, () => this.#isFree);
+    if (!isFree) await withdraw(signal);
+    return isFree;
+  }
+
+  /** Whether nobody holds the cutover or wants rows compared first. */
+  get #isFree(): boolean {
+    return this.#controls.cutoverHeldBy === null && !this.#parts.isVerificationAsked();
   }
 
   /** Until nobody holds the cutover and everything is compared that was asked for. */

@@ -429,15 +429,13 @@ class Migration {
       verifier: this.#verifier,
       isVerificationAsked: () => this.#verifications < controls.verificationsAsked,
       verifyAgain: (inner: AbortSignal) => this.#verifyAgain(inner),
+      announce: (inner: AbortSignal) => this.#advance('await-cutover', 'cutover', inner),
+      withdraw: (inner: AbortSignal) => this.#advance('cutover', 'await-cutover', inner),
       meet: (seat ?? ALONE).meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.
-    if (this.#phase === 'cutover') await this.#advance('cutover', 'await-cutover', signal);
-    const blockedMs = await new CutoverRunner(parts, controls, this.#context).run(
-      () => this.#advance('await-cutover', 'cutover', signal),
-      () => this.#advance('cutover', 'await-cutover', signal),
-      signal,
-    );
+    if (this.#phase === 'cutover') await parts.withdraw(signal);
+    const blockedMs = await new CutoverRunner(parts, controls, this.#context).run(signal);
     this.#phase = enter('cutover', 'clean-up');
     return blockedMs;
   }

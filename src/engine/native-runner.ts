@@ -60,8 +60,8 @@ export interface NativeRunParts {
   readonly controls: Controls;
   readonly context: RetryContext;
   /**
-   * What is recorded of a step: awaited before each attempt, with `isTried`, after one that did not have the lock, and before the
-   * first where that is held. Only what is tried may have happened when the run dies.
+   * What is recorded of a step: awaited before each attempt, with `isTried`, after one that did not have the lock, and where one is
+   * held. Only what is tried may have happened when the run dies.
    */
   readonly onStep: (step: Omit<NativePlace, 'definition'>, isTried: boolean, signal: AbortSignal) => Promise<void>;
 }
@@ -111,9 +111,7 @@ export class NativeRunner {
   async #attempt({ plan, step, number, attempt }: Attempt, signal: AbortSignal): Promise<boolean> {
     const { native, controls, context } = this.#parts;
     const place = placeOf(plan, step, number);
-    if (attempt === 1 && controls.cutoverHeldBy !== null) await this.#parts.onStep(place, false, signal);
-    await controls.awaitCutoverRelease(() => true, context.observer, signal);
-    await this.#parts.onStep(place, true, signal);
+    await this.#announce(place, signal);
     const { lockTimeoutMs, attemptsMax } = controls.options.cutover;
     const startedAtMs = context.clock.now();
     this.#attempts += 1;
@@ -134,6 +132,17 @@ export class NativeRunner {
     if (attempt >= attemptsMax) throw notLocked({ plan, step, number, attempt }, lockTimeoutMs, blockers);
     await context.clock.sleep(nextInMs, signal);
     return false;
+  }
+
+  /** Once nobody holds it, records that the step is tried: whoever comes to hold it while that is recorded is in time. */
+  async #announce(place: Omit<NativePlace, 'definition'>, signal: AbortSignal): Promise<void> {
+    const { controls, context, onStep } = this.#parts;
+    const isHeld = (): boolean => controls.cutoverHeldBy !== null;
+    do {
+      if (isHeld()) await onStep(place, false, signal);
+      await controls.awaitCutoverRelease(() => true, context.observer, signal);
+      await onStep(place, true, signal);
+    } while (isHeld());
   }
 
   /** The rest after a transient fault. Rejects with any other error, and with the fault itself after the last attempt. */

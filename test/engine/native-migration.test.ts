@@ -22,6 +22,8 @@ class Table {
   place: NativePlace | null = null;
   placeWhenHeld: NativePlace | null = null;
   saves = 0;
+  /** Called while a place is being saved. */
+  onSave = (): void => undefined;
   fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
   isLocked = false;
   /** The claim is lost while the end is recorded. */
@@ -54,6 +56,7 @@ class Table {
         save: async (place) => {
           this.place = place;
           this.saves += 1;
+          this.onSave();
         },
         conclude: async (state, failure, signal) => {
           if (this.isLostAtEnd) this.lose();
@@ -117,6 +120,19 @@ test('a step that is held is saved as one that nobody has tried, for whoever loo
   controls.holdCutover('operator', 'not yet');
   await table.migrate('start', controls);
   expect(table.placeWhenHeld).toEqual({ step: 1, steps: 2, sql: 'one', definition: null });
+  expect(table.done).toEqual(['one', 'two']);
+});
+
+test('a step that comes to be held while it is saved as begun is not tried, and is saved as one that nobody has tried', async () => {
+  const table = new Table();
+  const controls = new Controls(DEFAULT_OPTIONS);
+  table.onSave = () => {
+    if (table.saves === 1) controls.holdCutover('operator', 'not yet');
+  };
+  await table.migrate('start', controls);
+  expect(table.placeWhenHeld).toEqual({ step: 1, steps: 2, sql: 'one', definition: null });
+  const kinds = table.events.map(({ kind }) => kind);
+  expect(kinds.indexOf('cutover-awaited')).toBeLessThan(kinds.indexOf('native-step-begun'));
   expect(table.done).toEqual(['one', 'two']);
 });
 

@@ -140,7 +140,7 @@ export class FamilySimulation {
         observer: (event: MigrationEvent) => {
           if (event.kind !== 'progress')
             this.world.note(() => `p${process.number} ${table.plan.id} says ${JSON.stringify(event)}`);
-          if (this.#scenario.isSteered) operator.observe(event, table.plan.id);
+          if (this.#scenario.isSteered) operator.observe(event);
           if (event.kind === 'phase-entered' && process === this.#process) this.#notePhase(event.phase);
           if (!('by' in event) || event.by === 'operator') told[event.kind] = (told[event.kind] ?? 0) + 1;
           const isAsking = this.#scenario.verifiesAgain && controls.verificationsAsked === 0;

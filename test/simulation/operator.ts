@@ -2,7 +2,6 @@
 
 import type { ChangeableOptions, Controls } from '../../src/engine/controls.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
-import type { Phase } from '../../src/engine/model.ts';
 import type { Chance } from './chance.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scenario } from './scenario.ts';
@@ -21,23 +20,12 @@ interface OperatorParts {
   readonly violate: (rule: string) => void;
 }
 
-/** What one table of the run has told. */
-interface Told {
-  phase: Phase | null;
-  /** Whether saving goes on after a failure, with no statement of it under way. */
-  isSavingAgain: boolean;
-}
-
-/**
- * He also judges that he is heard: what he held or asked for before the attempt of a swap was announced is in force at that attempt.
- * It is announced by a checkpoint, so what he did while one was being saved may have come too late.
- */
+/** He also judges that he is heard: what he held or asked for before an attempt of the swap begins is in force at that attempt. */
 export class Operator {
   readonly #parts: OperatorParts;
-  readonly #tables = new Map<string, Told>();
   #deeds = 0;
-  #isHeldInTime = false;
-  #isAskedInTime = false;
+  #isHolding = false;
+  #isAwaitingComparison = false;
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
@@ -47,29 +35,21 @@ export class Operator {
     this.#soon(this.#parts.scenario.writerPauseMs * 4);
   }
 
-  /** To be told of every event. `table`: whose it is. */
-  observe(event: MigrationEvent, table: string): void {
-    const told = this.#tables.get(table) ?? { phase: null, isSavingAgain: false };
-    this.#tables.set(table, told);
+  /** To be told of every event. */
+  observe(event: MigrationEvent): void {
     switch (event.kind) {
-      case 'retrying':
-        if (event.what === 'saving a checkpoint' || event.what === 'acknowledging') told.isSavingAgain = true;
-        return;
-      case 'checkpoint-saved':
-        told.isSavingAgain = false;
-        return;
       case 'resumed':
       case 'phase-entered':
-        told.phase = event.phase;
-        if (event.phase === 'verify') this.#isAskedInTime = false;
+        if (event.phase === 'verify') this.#isAwaitingComparison = false;
         if (event.phase === 'await-cutover') this.#soonAgain();
         return;
       case 'cutover-released':
         this.#soonAgain();
         return;
       case 'cutover-attempt':
-        if (this.#isHeldInTime) this.#parts.violate('an attempt of the swap began although it was held');
-        if (this.#isAskedInTime) this.#parts.violate('an attempt of the swap began before what was asked for was compared');
+        if (this.#isHolding) this.#parts.violate('an attempt of the swap began although it was held');
+        if (this.#isAwaitingComparison)
+          this.#parts.violate('an attempt of the swap began before what was asked for was compared');
         return;
       default:
     }
@@ -93,10 +73,10 @@ export class Operator {
     world.count(`operator: ${deed}`);
     switch (deed) {
       case 'hold':
-        this.#isHeldInTime ||= this.#isInTime;
+        this.#isHolding = true;
         controls.holdCutover(NAME, 'not now');
         this.#later(() => {
-          this.#isHeldInTime = false;
+          this.#isHolding = false;
           controls.releaseCutover(NAME);
         });
         break;
@@ -107,7 +87,7 @@ export class Operator {
       case 'verify':
         // Where the scenario asks by itself a row is spoilt then, which an earlier comparison would not see.
         if (scenario.verifiesAgain || controls.verificationsAsked > 2) break;
-        this.#isAskedInTime ||= this.#isInTime;
+        this.#isAwaitingComparison = true;
         controls.verifyAgain(NAME);
         break;
       case 'change':
@@ -115,12 +95,6 @@ export class Operator {
         break;
     }
     this.#soon(scenario.writerPauseMs * 10);
-  }
-
-  /** No table saves, so none has announced the attempt that comes next. */
-  get #isInTime(): boolean {
-    const isSaving = [...this.#parts.process.openCalls].some(({ name }) => /^(save|acknowledge) /.test(name));
-    return !isSaving && [...this.#tables.values()].every(({ phase, isSavingAgain }) => phase !== 'cutover' && !isSavingAgain);
   }
 
   #later(letGo: () => void): void {

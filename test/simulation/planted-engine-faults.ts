@@ -391,8 +391,14 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
   },
   {
     code: 'HL',
-    what: 'An attempt of the swap begins although it was held while the backlog was waited for.',
-    source: [{ file: 'cutover.ts', find: "await meet('attempt', signal, isReady)", replace: "await meet('attempt', signal)" }],
+    what: 'An attempt of the swap begins although it was held while the backlog was waited for, or while the attempt was announced.',
+    source: [
+      {
+        file: 'cutover.ts',
+        find: "await meet('announced', signal, () => this.#isFree)",
+        replace: "await meet('announced', signal)",
+      },
+    ],
     bias: { ...NO_FAULTS, isSteered: true, hasBadRows: false },
     seedsMax: 300,
   },

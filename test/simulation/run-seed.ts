@@ -231,7 +231,7 @@ class Simulation {
     if (this.#scenario.isSteered) operator.start();
     const observer = (event: MigrationEvent): void => {
       this.#observe(process, event);
-      if (this.#scenario.isSteered) operator.observe(event, '');
+      if (this.#scenario.isSteered) operator.observe(event);
       if (event.kind === 'phase-entered' && process === this.#process) this.#verifyAgain(event.phase, controls);
       if (event.kind === 'resumed' && process === this.#process) this.#verifyAfterResume(event.phase, controls);
     };
