@@ -13,7 +13,7 @@ import { Judge } from './judge.ts';
 import { Operator } from './operator.ts';
 import { SimulatedProcess } from './process.ts';
 import { KeyOrder } from './rows.ts';
-import type { Scenario } from './scenario.ts';
+import type { Ending, Scenario } from './scenario.ts';
 import { Server } from './server.ts';
 import { SourceTable } from './source-table.ts';
 import { StuckError, VirtualClock, World } from './world.ts';
@@ -36,8 +36,8 @@ export class FamilySimulation {
   readonly #chance: Chance;
   #process: SimulatedProcess | null = null;
   #runs = 0;
-  /** Until a table enters this phase the planned ending of the run is not counted down. */
-  #endingPhase: Phase | null = null;
+  /** How the run is to be ended, unless it ends before. */
+  #planned: Ending | undefined;
   #endAt = Number.POSITIVE_INFINITY;
 
   /** Rows are good, and none is spoilt: what ends a single migration is for seeds of one table. */
@@ -95,17 +95,18 @@ export class FamilySimulation {
       },
     );
     const planned = this.#scenario.endings[run];
-    this.#endingPhase = this.#scenario.endingPhases[run] ?? null;
-    this.#endAt = planned === undefined ? Number.POSITIVE_INFINITY : this.#stepsUntilEnding(run);
-    await this.#until(() => end !== null || (this.#endingPhase === null && this.world.steps >= this.#endAt));
+    this.#planned = planned;
+    this.#endAt = Number.POSITIVE_INFINITY;
+    if (planned?.phase === null) this.#countDown(planned);
+    await this.#until(() => end !== null || this.world.steps >= this.#endAt);
     if (end === null && planned !== undefined) {
-      this.world.count(planned);
-      if (planned === 'crash' || planned === 'taken over') {
+      this.world.count(planned.kind);
+      if (planned.kind === 'crash' || planned.kind === 'taken over') {
         process.isAlive = false;
         for (const { server } of this.#tables) server.orphan(process);
         return;
       }
-      if (planned === 'claim lost') process.loseClaim();
+      if (planned.kind === 'claim lost') process.loseClaim();
       else stop.abort(new MigrationError('INTERRUPTED', 'The run was ended by a signal.'));
       await this.#until(() => end !== null);
     }
@@ -160,21 +161,19 @@ export class FamilySimulation {
     }
   }
 
-  #notePhase(phase: Phase | undefined): void {
-    if (this.#endingPhase === null || phase !== this.#endingPhase) return;
-    this.#endingPhase = null;
-    this.#endAt = this.#stepsUntilEnding(this.#runs - 1);
+  #notePhase(phase: Phase): void {
+    if (this.#planned?.phase === phase && this.#endAt === Number.POSITIVE_INFINITY) this.#countDown(this.#planned);
   }
 
-  #stepsUntilEnding(run: number): number {
-    return this.world.steps + (this.#scenario.endingAfterSteps[run] ?? 100);
+  #countDown({ afterSteps }: Ending): void {
+    this.#endAt = this.world.steps + afterSteps;
   }
 
   /** Runs may end by themselves only for what happened to them. */
-  #checkReason({ code, isTransient, message, stack }: MigrationError, hadFaults: boolean, planned: string | undefined): void {
+  #checkReason({ code, isTransient, message, stack }: MigrationError, hadFaults: boolean, planned: Ending | undefined): void {
     this.world.count(`ended: ${code}`);
     const isPlanned =
-      (code === 'CLAIM_LOST' && planned === 'claim lost') || (code === 'INTERRUPTED' && planned === 'interrupt');
+      (code === 'CLAIM_LOST' && planned?.kind === 'claim lost') || (code === 'INTERRUPTED' && planned?.kind === 'interrupt');
     const isFault = hadFaults && (isTransient || ENDED_BY_FAULTS.includes(code));
     if (!isPlanned && !isFault) this.#violate(`a run ended without a reason: ${code} ${message} ${stack ?? ''}`);
   }

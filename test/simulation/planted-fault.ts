@@ -49,8 +49,6 @@ export const NO_FAULTS: Partial<Scenario> = {
   brokenStreams: 0,
   throttling: 0,
   endings: [],
-  endingPhases: [],
-  endingAfterSteps: [],
 };
 /** Without XA transactions. */
 export const NO_XA: Partial<Scenario> = { hasXa: false };
@@ -105,12 +103,9 @@ export const LATE_DRAINS: Partial<Scenario> = {
   hasHotRows: false,
   verifiesAgain: false,
   endings: [],
-  endingPhases: [],
 };
 
 /** Ends the first run within its first steps, the second a little later. */
 export const crashes = (...steps: readonly number[]): Partial<Scenario> => ({
-  endings: steps.map(() => 'crash' as const),
-  endingPhases: [],
-  endingAfterSteps: steps,
+  endings: steps.map((afterSteps) => ({ kind: 'crash', phase: null, afterSteps })),
 });

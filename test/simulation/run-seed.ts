@@ -13,7 +13,7 @@ import { Judge, Violation } from './judge.ts';
 import { Operator } from './operator.ts';
 import { SimulatedProcess } from './process.ts';
 import { KeyOrder, keyNumber, type Row } from './rows.ts';
-import { type Scenario, scenarioOf } from './scenario.ts';
+import { type Ending, type Scenario, scenarioOf } from './scenario.ts';
 import { Server } from './server.ts';
 import { SourceTable } from './source-table.ts';
 import { StuckError, VirtualClock, World } from './world.ts';
@@ -84,8 +84,8 @@ class Simulation {
   #runs = 0;
   #hasDuplicates = false;
   #phase: Phase | null = null;
-  /** Until this phase is entered the planned ending of the run is not counted down. */
-  #endingPhase: Phase | null = null;
+  /** How the run is to be ended, unless it ends before. */
+  #planned: Ending | undefined;
   #endAt = Number.POSITIVE_INFINITY;
 
   constructor(scenario: Scenario, trace: SeedOptions['trace']) {
@@ -169,18 +169,19 @@ class Simulation {
       },
     );
     const planned = this.#scenario.endings[run];
-    this.#endingPhase = this.#scenario.endingPhases[run] ?? null;
-    this.#endAt = planned === undefined ? Number.POSITIVE_INFINITY : this.#stepsUntilEnding(run);
-    await this.#until(() => end !== null || (this.#endingPhase === null && this.world.steps >= this.#endAt));
+    this.#planned = planned;
+    this.#endAt = Number.POSITIVE_INFINITY;
+    if (planned?.phase === null) this.#countDown(planned);
+    await this.#until(() => end !== null || this.world.steps >= this.#endAt);
     if (end === null && planned !== undefined) {
-      this.world.count(planned);
-      this.world.note(() => `p${process.number} ${planned}`);
-      if (planned === 'crash' || (planned === 'taken over' && !process.hasClaim)) {
+      this.world.count(planned.kind);
+      this.world.note(() => `p${process.number} ${planned.kind}`);
+      if (planned.kind === 'crash' || (planned.kind === 'taken over' && !process.hasClaim)) {
         process.isAlive = false;
         this.#server.orphan(process);
         return { kind: 'crashed' };
       }
-      if (planned === 'taken over') {
+      if (planned.kind === 'taken over') {
         // The session with the claim is gone, and the process goes on until its successor ends its other sessions.
         this.#server.holder = null;
         this.#latecomers.push(() => end);
@@ -189,7 +190,7 @@ class Simulation {
           .catch((error: unknown) => this.#judge.violate('unexpected', String(error)));
         return { kind: 'crashed' };
       }
-      if (planned === 'claim lost') process.loseClaim();
+      if (planned.kind === 'claim lost') process.loseClaim();
       else stop.abort(new MigrationError('INTERRUPTED', 'The run was ended by a signal.'));
       await this.#until(() => end !== null);
     }
@@ -211,10 +212,6 @@ class Simulation {
     if (code !== 'CLAIM_LOST' && !isOwnReason) {
       this.#judge.violate('a run that was taken over ended for another reason', `${code} ${message}`);
     }
-  }
-
-  #stepsUntilEnding(run: number): number {
-    return this.world.steps + (this.#scenario.endingAfterSteps[run] ?? 100);
   }
 
   async #startProcess(process: SimulatedProcess, signal: AbortSignal): Promise<void> {
@@ -279,9 +276,11 @@ class Simulation {
       if (!this.#scenario.verifiesAgain) this.#spoilRow();
       counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
     }
-    if (phase !== this.#endingPhase) return;
-    this.#endingPhase = null;
-    this.#endAt = this.#stepsUntilEnding(this.#runs - 1);
+    if (this.#planned?.phase === phase && this.#endAt === Number.POSITIVE_INFINITY) this.#countDown(this.#planned);
+  }
+
+  #countDown({ afterSteps }: Ending): void {
+    this.#endAt = this.world.steps + afterSteps;
   }
 
   /** At most once in each run of the tool. That it was asked for is durable when the phase is entered. */
@@ -358,10 +357,11 @@ class Simulation {
   }
 
   /** Runs may end by themselves only for what happened to them. */
-  #checkReason(error: MigrationError, hadFaults: boolean, planned: Scenario['endings'][number] | undefined): void {
+  #checkReason(error: MigrationError, hadFaults: boolean, planned: Ending | undefined): void {
     this.world.count(`ended: ${error.code}`);
     const isPlanned =
-      (error.code === 'CLAIM_LOST' && planned === 'claim lost') || (error.code === 'INTERRUPTED' && planned === 'interrupt');
+      (error.code === 'CLAIM_LOST' && planned?.kind === 'claim lost') ||
+      (error.code === 'INTERRUPTED' && planned?.kind === 'interrupt');
     const isFault = hadFaults && (error.isTransient || ENDED_BY_FAULTS.includes(error.code));
     const isJudged = JUDGED.includes(error.code);
     const isDone = error.code === 'MIGRATION_NOT_FOUND' && this.#server.record?.state === 'done';

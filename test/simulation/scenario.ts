@@ -25,8 +25,14 @@ export type AdapterPlant =
   | 'RS'
   | 'KL';
 
-/** How a run is ended from outside. `taken over`: another process takes the claim while this one still works. */
-export type Ending = 'crash' | 'claim lost' | 'interrupt' | 'taken over';
+/** How and when a run is ended from outside. */
+export interface Ending {
+  /** `taken over`: another process takes the claim while this one still works. */
+  readonly kind: 'crash' | 'claim lost' | 'interrupt' | 'taken over';
+  /** Phase from whose beginning the steps are counted; null: from the start of the run. */
+  readonly phase: Phase | null;
+  readonly afterSteps: number;
+}
 
 const LATE_PHASES: readonly [Phase, ...Phase[]] = [
   'finish-shadow',
@@ -115,9 +121,6 @@ export interface Scenario {
   readonly throttling: number;
   /** Runs of the tool that die, lose their claim or are interrupted, before one may go on to the end. */
   readonly endings: readonly Ending[];
-  /** Phase from whose beginning the steps of each ending are counted; null: from the start of its run. */
-  readonly endingPhases: readonly (Phase | null)[];
-  readonly endingAfterSteps: readonly number[];
   /** A row of the shadow that is lost, altered or invented before verification sees it. */
   readonly plantedRow: 'none' | 'lost' | 'altered' | 'invented';
 
@@ -244,9 +247,9 @@ function engineOf(chance: Chance) {
 
 function faultsOf(chance: Chance) {
   const often = (share: number, probability: number): number => (chance.hits(share) ? probability : 0);
-  const endings: Ending[] = [];
-  while (endings.length < 3 && chance.hits(endings.length === 0 ? 0.45 : 0.4)) {
-    endings.push(chance.hits(0.7) ? 'crash' : chance.pick(['claim lost', 'interrupt', 'taken over'] as const));
+  const kinds: Ending['kind'][] = [];
+  while (kinds.length < 3 && chance.hits(kinds.length === 0 ? 0.45 : 0.4)) {
+    kinds.push(chance.hits(0.7) ? 'crash' : chance.pick(['claim lost', 'interrupt', 'taken over'] as const));
   }
   return {
     transientFaults: often(0.5, 0.03),
@@ -258,9 +261,9 @@ function faultsOf(chance: Chance) {
     lockTimeouts: often(0.3, 0.5),
     lostSwaps: often(0.2, 0.5),
     throttling: often(0.2, 0.3),
-    endings,
-    endingPhases: endings.map(() => (chance.hits(0.35) ? chance.pick(LATE_PHASES) : null)),
-    endingAfterSteps: endings.map(() => Math.floor(chance.hits(0.5) ? chance.delay(30) : 10 + chance.delay(150))),
+    endings: kinds
+      .map((kind) => ({ kind, phase: chance.hits(0.35) ? chance.pick(LATE_PHASES) : null }))
+      .map((one) => ({ ...one, afterSteps: Math.floor(chance.hits(0.5) ? chance.delay(30) : 10 + chance.delay(150)) })),
     plantedRow: chance.hits(0.2) ? chance.pick(['lost', 'altered', 'invented'] as const) : ('none' as const),
   };
 }

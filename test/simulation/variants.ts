@@ -1,6 +1,6 @@
 /** The variants that the rule book ran one by one, as overrides of a seed: each has to come out well on every seed. */
 
-import { SHIFTS } from './planted-fault.ts';
+import { crashes, SHIFTS } from './planted-fault.ts';
 import type { Scenario } from './scenario.ts';
 
 const ANY_ORDER: Partial<Scenario> = { isVisibilityOrdered: false, barrier: 'per-transaction' };
@@ -66,5 +66,5 @@ export const VARIANTS: readonly Variant[] = [
     what: 'all unique values shifted by one at once, received in parts',
     bias: { ...ANY_ORDER, ...SHIFTS, keysPerStatement: 4, chunkRows: 10, splitTransactions: 0.9, hasBadRows: false },
   },
-  { code: 'NC', what: 'three processes die', bias: { ...BUSY, endings: ['crash', 'crash', 'crash'], hangMs: 500 } },
+  { code: 'NC', what: 'three processes die', bias: { ...BUSY, ...crashes(100, 100, 100), hangMs: 500 } },
 ];
