@@ -9,6 +9,7 @@ import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
 import { definitionOf, runStep } from './native-change.ts';
+import { readAccount } from './account.ts';
 import { bookkeepingPrivileges } from './obstacles-privileges.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
@@ -25,7 +26,7 @@ export function createNativeClaims(server: Server): Pick<NativeChange, 'newId' |
 
 async function findObstacles(server: Server, signal: AbortSignal): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
-  return await bookkeepingPrivileges(session, signal);
+  return bookkeepingPrivileges(await readAccount(session, signal));
 }
 
 /** The bookkeeping is written also where statements are logged: no row has to be. */

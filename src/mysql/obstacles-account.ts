@@ -1,9 +1,9 @@
 /** Limits of the user's account that a migration would run into, at the latest at its swap. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
+import { type Account, accountText } from './account.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
-import { accountText, readGrantsOf } from './obstacles-privileges.ts';
 import type { Row, Session } from './session.ts';
 
 /**
@@ -13,18 +13,17 @@ import type { Row, Session } from './session.ts';
 const sessionsOfTable = 11;
 const sessionsOfRun = 5;
 
-/** At most one obstacle. `tables` are those that are swapped together. Reads nothing but the account. */
+/** At most one obstacle. `tables` are those that are swapped together. Reads nothing but the account's definition. */
 export async function accountObstacles(
   session: Session,
-  { tables, flavour }: { readonly tables: number; readonly flavour: Flavour },
+  { account, tables, flavour }: { readonly account: Account; readonly tables: number; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const [shown] = await askForAccount(session, signal);
-  const [row] = await session.query('SELECT CURRENT_USER() AS name, @@GLOBAL.max_user_connections AS connectionsMax', signal);
-  const grants = await readGrantsOf(session, signal);
-  const common = grants.has(flavour.privileges.endSessions, null) ? 0 : Number(row?.['connectionsMax']);
-  const account = accountText(row?.['name'] ?? '');
-  return limitObstacles({ account, common, definition: Object.values(shown ?? {})[0] ?? '' }, tables);
+  const [row] = await session.query('SELECT @@GLOBAL.max_user_connections AS connectionsMax', signal);
+  const common = account.grants.has(flavour.privileges.endSessions, null) ? 0 : Number(row?.['connectionsMax']);
+  const definition = Object.values(shown ?? {})[0] ?? '';
+  return limitObstacles({ account: accountText(account), common, definition }, tables);
 }
 
 /** None where the server refuses, as for an account that it keeps elsewhere. */

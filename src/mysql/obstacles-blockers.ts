@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import { type Account, readAccount } from './account.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { surely } from './lock-holders.ts';
@@ -14,15 +15,16 @@ import type { Session } from './session.ts';
 export async function blockerObstacles(server: Server, plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
   const { flavour } = server;
+  const account = await readAccount(session, signal);
   return [
-    ...(await missingPrivileges(session, [[null, [flavour.privileges.endSessions]]], signal)),
-    ...(await unknownHolders(session, { plan, flavour }, signal)),
+    ...missingPrivileges(account, [[null, [flavour.privileges.endSessions]]]),
+    ...(await unknownHolders(session, { plan, account, flavour }, signal)),
   ];
 }
 
 async function unknownHolders(
   session: Session,
-  { plan, flavour }: { readonly plan: Plan; readonly flavour: Flavour },
+  { plan, account, flavour }: { readonly plan: Plan; readonly account: Account; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   try {
@@ -31,7 +33,7 @@ async function unknownHolders(
     signal.throwIfAborted();
     if (serverErrno(error) === null) throw error;
     if (!flavour.isMariaDb && error instanceof MigrationError && error.code === 'ACCESS_DENIED') {
-      return await missingPrivileges(session, [['performance_schema', ['SELECT']]], signal);
+      return missingPrivileges(account, [['performance_schema', ['SELECT']]]);
     }
     return [unknown(flavour.isMariaDb ? missingPlugin : instrumentOff)];
   }

@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import type { Account } from './account.ts';
 import { findMigrations } from './bookkeeping.ts';
 import type { Column, Index } from './catalog.ts';
 import { type ForeignKey, isSameTable, nameOf, shadowColumn } from './foreign-keys.ts';
@@ -15,6 +16,7 @@ import { nameList, quoteTable } from './statements.ts';
 /** A table, and all that are swapped with it. */
 export interface Asked extends ChangedMember {
   readonly server: Server;
+  readonly account: Account;
   /** Itself included. */
   readonly members: readonly ChangedMember[];
 }
@@ -52,7 +54,7 @@ export async function foreignKeyObstacles(session: Session, asked: Asked, signal
     ...nameObstacles(asked, foreignKeys),
     ...(asked.members.length > 1 ? [] : childrenObstacles(asked)),
     ...(await relatedObstacles(session, asked, foreignKeys, signal)),
-    ...(await missingPrivileges(session, neededPrivileges(foreignKeys), signal)),
+    ...missingPrivileges(asked.account, neededPrivileges(foreignKeys)),
   ];
 }
 
@@ -253,13 +255,9 @@ function childrenObstacles({ members, server }: Pick<Asked, 'members' | 'server'
 }
 
 /** What the cutover of several tables in two sessions needs beside what that of one does. */
-export async function relayObstacles(
-  session: Session,
-  asked: Pick<Asked, 'members' | 'server'>,
-  signal: AbortSignal,
-): Promise<readonly Obstacle[]> {
+export function relayObstacles(asked: Pick<Asked, 'members' | 'server' | 'account'>): readonly Obstacle[] {
   if (asked.server.flavour.renamesUnderLock) return [];
-  return [...childrenObstacles(asked), ...(await missingPrivileges(session, [[null, ['RELOAD']]], signal))];
+  return [...childrenObstacles(asked), ...missingPrivileges(asked.account, [[null, ['RELOAD']]])];
 }
 
 /** Two migrations would alter each other's tables. */

@@ -2,6 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
+import type { Account } from './account.ts';
 import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { type Level, missingPrivileges } from './obstacles-privileges.ts';
@@ -11,7 +12,7 @@ import { readSchemaCollation, readTriggers, triggerProblems, type Trigger } from
 /** Triggers on the table. Nothing where the user lacks TRIGGER, which the obstacles of privileges tell. */
 export async function triggerObstacles(
   session: Session,
-  { plan, flavour }: { readonly plan: Plan; readonly flavour: Flavour },
+  { plan, account, flavour }: { readonly plan: Plan; readonly account: Account; readonly flavour: Flavour },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const triggers = await unlessDenied(() => readTriggers(session, plan.source, signal), []);
@@ -23,27 +24,25 @@ export async function triggerObstacles(
   );
   return [
     ...problems,
-    ...(await missingPrivileges(session, await definerLevels(session, { triggers, flavour }, signal), signal)),
-    ...(await loggingObstacles(session, signal)),
+    ...missingPrivileges(account, definerLevels(triggers, { account, flavour })),
+    ...(await loggingObstacles(session, account, signal)),
   ];
 }
 
 /** What is needed to name somebody else in DEFINER. */
-async function definerLevels(
-  session: Session,
-  { triggers, flavour }: { readonly triggers: readonly Trigger[]; readonly flavour: Flavour },
-  signal: AbortSignal,
-): Promise<readonly Level[]> {
-  const [row] = await session.query('SELECT CURRENT_USER() AS name', signal);
-  if (triggers.every(({ definer }) => definer === row?.['name'])) return [];
+function definerLevels(
+  triggers: readonly Trigger[],
+  { account, flavour }: { readonly account: Account; readonly flavour: Flavour },
+): readonly Level[] {
+  if (triggers.every(({ definer }) => definer === account.user)) return [];
   return [[null, [flavour.privileges.setDefiner]]];
 }
 
 /** With a binary log, only SUPER may make triggers, unless the server trusts whoever may otherwise. */
-async function loggingObstacles(session: Session, signal: AbortSignal): Promise<readonly Obstacle[]> {
+async function loggingObstacles(session: Session, account: Account, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query('SELECT @@log_bin_trust_function_creators AS isTrusting', signal);
   if (row?.['isTrusting'] === '1') return [];
-  const missing = await missingPrivileges(session, [[null, ['SUPER']]], signal);
+  const missing = missingPrivileges(account, [[null, ['SUPER']]]);
   return missing.map(({ code, message }) => ({
     code,
     message: `${message} Or let the server trust those who have TRIGGER: SET GLOBAL log_bin_trust_function_creators = ON;`,

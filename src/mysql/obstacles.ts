@@ -3,6 +3,7 @@
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle } from '../engine/obstacles.ts';
 import { unlessDenied } from './errors.ts';
+import { type Account, readAccount } from './account.ts';
 import { accountObstacles } from './obstacles-account.ts';
 import { computingObstacles } from './obstacles-computing.ts';
 import { diskObstacles } from './obstacles-disk.ts';
@@ -34,8 +35,9 @@ export async function findFamilyObstacles(
   const found: Obstacle[] = [];
   const members: { readonly plan: Plan; readonly facts: PlanningFacts }[] = [];
   const surroundings: Obstacle[] = [];
+  const account = await readAccount(session, signal);
   for (const plan of plans) {
-    const asked = { server, schema: plan.source.schema, tables: plans.length };
+    const asked = { server, account, schema: plan.source.schema, tables: plans.length };
     surroundings.push(...(await surroundingObstacles(session, asked, signal)));
     const facts = await learnFacts({ session, server, request: requestOf(plan) }, signal);
     if ('obstacles' in facts) found.push(...facts.obstacles);
@@ -47,9 +49,9 @@ export async function findFamilyObstacles(
   for (const member of members) {
     // The session has one temporary copy, of the table that it learned last.
     if (members.length > 1) await learnFacts({ session, server, request: requestOf(member.plan) }, signal);
-    found.push(...(await tableObstacles(session, { server, ...member, members, surroundings }, signal)));
+    found.push(...(await tableObstacles(session, { server, account, ...member, members, surroundings }, signal)));
   }
-  if (members.length > 1) found.push(...(await relayObstacles(session, { server, members }, signal)));
+  if (members.length > 1) found.push(...relayObstacles({ server, account, members }));
   return distinct(found);
 }
 
@@ -62,16 +64,15 @@ interface AskedTable extends Asked {
 }
 
 async function tableObstacles(session: Session, asked: AskedTable, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const { facts, plan, server, surroundings } = asked;
+  const { facts, plan, server, account, surroundings } = asked;
   const variables = await readVariables(session, signal);
   const found = [...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, asked, signal),
-    () => triggerObstacles(session, { plan, flavour: server.flavour }, signal),
+    () => triggerObstacles(session, { plan, account, flavour: server.flavour }, signal),
     () => earlierObstacles(session, { plan, server }, signal),
     () => computingObstacles(session, facts, signal),
     () => packetObstacles(session, facts, signal),
-    () => sequenceObstacles(session, facts, signal),
     () =>
       diskObstacles(
         session,
@@ -80,26 +81,31 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
       ),
   ];
   for (const ask of questions) found.push(...(await unlessKnown(ask, surroundings)));
-  found.push(...conversionObstacles(facts));
+  found.push(...sequenceObstacles(facts, account), ...conversionObstacles(facts));
   return isTriable([...surroundings, ...found]) ? [...found, ...(await sampleObstacles(session, facts, signal))] : found;
 }
 
-/**
- * What does not depend on a plan: settings of the server, and privileges and limits of the user. `tables`: how many are swapped
- * together.
- */
+interface AskedSurroundings {
+  readonly server: Server;
+  readonly account: Account;
+  readonly schema: string;
+  /** How many are swapped together. */
+  readonly tables: number;
+}
+
+/** What does not depend on a plan: settings of the server, and privileges and limits of the user. */
 export async function surroundingObstacles(
   session: Session,
-  { server, schema, tables }: { readonly server: Server; readonly schema: string; readonly tables: number },
+  { server, account, schema, tables }: AskedSurroundings,
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
   const { flavour } = server;
   const variables = await readVariables(session, signal);
-  const privileges = await privilegeObstacles(session, { schema, flavour }, signal);
+  const privileges = privilegeObstacles(account, { schema, flavour });
   const found = [...variableObstacles(variables), ...privileges];
   found.push(...(await unlessKnown(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
   found.push(...(await unlessKnown(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
-  found.push(...(await accountObstacles(session, { tables, flavour }, signal)));
+  found.push(...(await accountObstacles(session, { account, tables, flavour }, signal)));
   return found;
 }
 

@@ -6,6 +6,7 @@ import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/mod
 import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { readRoundTripMs } from '../sessions/round-trip.ts';
 import { systemClock } from '../sessions/system-clock.ts';
+import { readAccount } from './account.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import { areSessionsBusy } from './busy-sessions.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
@@ -79,11 +80,9 @@ async function makePlans(
   for (const request of requests) {
     const facts = await learnFacts({ session, server, request }, signal);
     if ('obstacles' in facts) {
-      const { schema } = request.table;
-      obstacles.push(
-        ...facts.obstacles,
-        ...(await surroundingObstacles(session, { server, schema, tables: requests.length }, signal)),
-      );
+      const account = await readAccount(session, signal);
+      const asked = { server, account, schema: request.table.schema, tables: requests.length };
+      obstacles.push(...facts.obstacles, ...(await surroundingObstacles(session, asked, signal)));
     } else {
       const source = { schema: facts.source.schema, table: facts.source.table };
       const id = migrationId(source, random);
