@@ -20,28 +20,32 @@ import type { PlanningFacts } from './planning-facts.ts';
 import { addedUniques } from './unique-indexes.ts';
 import type { UnloggedSession } from './unlogged-sessions.ts';
 
-/** What notes say beside the table: how indexes are built and why, what sessions there are, and what room there is. */
-export interface PlanSurroundings {
+/** What notes say of the server, whatever the table: what sessions there are, and what room there is. */
+export interface ServerSurroundings {
   readonly hasReplicas: boolean;
-  /** Whether applications keep their sessions busy; asked only where it matters. */
-  readonly isBusy: boolean;
   /** Those that the server tells of. */
   readonly attachedReplicas: readonly AttachedReplica[];
-  readonly isDeferring: boolean;
-  readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly unloggedSessions: readonly UnloggedSession[];
   /** Who holds one, one sentence each. */
   readonly oldSnapshots: readonly string[];
   /** Null where the server cannot tell. */
   readonly disk: Disk | null;
   readonly logRetention: LogRetention;
+  readonly logWriters: LogWriters;
+  readonly roundTripMs: number;
+}
+
+/** The same, and what is beside the table: how indexes are built and why, and what else there is of it. */
+export interface PlanSurroundings extends ServerSurroundings {
+  /** Whether applications keep their sessions busy; asked only where it matters. */
+  readonly isBusy: boolean;
+  readonly isDeferring: boolean;
+  readonly deferIndexes: PlanOptions['deferIndexes'];
   readonly dependents: readonly Dependent[];
   /** Columns with statistics about their values. */
   readonly histograms: readonly string[];
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
-  readonly logWriters: LogWriters;
-  readonly roundTripMs: number;
 }
 
 /** All notes of a plan. */

@@ -18,7 +18,7 @@ import { readDisk } from './obstacles-disk.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { findOldSnapshots } from './older-snapshots.ts';
 import { tableNames } from './plan-names.ts';
-import { planNotes, type PlanSurroundings } from './plan-notes.ts';
+import { planNotes, type PlanSurroundings, type ServerSurroundings } from './plan-notes.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
@@ -77,6 +77,7 @@ async function makePlans(
   await using session = await server.openSession({}, signal);
   const decisions: Omit<Decision, 'family' | 'changed'>[] = [];
   const obstacles: Obstacle[] = [];
+  let around: ServerSurroundings | null = null;
   for (const request of requests) {
     const facts = await learnFacts({ session, server, request }, signal);
     if ('obstacles' in facts) {
@@ -87,13 +88,9 @@ async function makePlans(
       const source = { schema: facts.source.schema, table: facts.source.table };
       const id = migrationId(source, random);
       const member = { id, source, ...tableNames(source, id) };
-      decisions.push({
-        server,
-        request,
-        facts,
-        member,
-        surroundings: await lookAround({ session, server, request, facts }, signal),
-      });
+      around ??= await lookAround(session, server, signal);
+      const surroundings = await lookAroundTable(session, { server, request, facts, around }, signal);
+      decisions.push({ server, request, facts, member, surroundings });
     }
   }
   if (obstacles.length > 0) throw new PlanRefusedError(distinct(obstacles));
@@ -104,35 +101,45 @@ async function makePlans(
   return decisions.map((decision) => decidePlan({ ...decision, family, changed }));
 }
 
-async function lookAround(
-  {
-    session,
-    server,
-    request: { options },
-    facts: { source, probed },
-  }: { readonly session: Session; readonly server: Server; readonly request: MigrationRequest; readonly facts: PlanningFacts },
-  signal: AbortSignal,
-): Promise<PlanSurroundings> {
-  const replicas = await hasReplicas(session, server.flavour, signal);
-  const { deferIndexes } = options;
-  const isAsked = deferIndexes === 'auto' && !replicas && deferrableIndexes(probed.definition).length > 0;
-  const isBusy = isAsked && (await areSessionsBusy(session, systemClock, signal));
+async function lookAround(session: Session, server: Server, signal: AbortSignal): Promise<ServerSurroundings> {
   return {
-    hasReplicas: replicas,
-    isBusy,
+    hasReplicas: await hasReplicas(session, server.flavour, signal),
     attachedReplicas: await findAttachedReplicas(session, server, signal),
-    isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !replicas && !isBusy),
-    deferIndexes,
     unloggedSessions: await findUnloggedSessions(session, server.flavour, signal),
     oldSnapshots: await findOldSnapshots(session, { secondsMin: oldSnapshotSeconds }, signal),
     disk: await readDisk(session, signal),
     logRetention: await readLogRetention(session, signal),
-    dependents: await findDependents(session, { table: source, flavour: server.flavour }, signal),
-    histograms: await readHistograms(session, { table: source, flavour: server.flavour }, signal),
-    triggers: await readTriggerNames(session, source, signal),
     logWriters: await readLogWriters(session, signal),
     roundTripMs: await readRoundTripMs(session, systemClock, signal),
   };
+}
+
+async function lookAroundTable(
+  session: Session,
+  { server, request: { options }, facts: { source, probed }, around }: Learned,
+  signal: AbortSignal,
+): Promise<PlanSurroundings> {
+  const { deferIndexes } = options;
+  const { flavour } = server;
+  const isAsked = deferIndexes === 'auto' && !around.hasReplicas && deferrableIndexes(probed.definition).length > 0;
+  const isBusy = isAsked && (await areSessionsBusy(session, systemClock, signal));
+  return {
+    ...around,
+    isBusy,
+    isDeferring: deferIndexes === 'always' || (deferIndexes === 'auto' && !around.hasReplicas && !isBusy),
+    deferIndexes,
+    dependents: await findDependents(session, { table: source, flavour }, signal),
+    histograms: await readHistograms(session, { table: source, flavour }, signal),
+    triggers: await readTriggerNames(session, source, signal),
+  };
+}
+
+/** What is known of one of the tables before anything is decided. */
+interface Learned {
+  readonly server: Server;
+  readonly request: MigrationRequest;
+  readonly facts: PlanningFacts;
+  readonly around: ServerSurroundings;
 }
 
 interface Decision {

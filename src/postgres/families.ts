@@ -1,13 +1,12 @@
 /** Several tables that are swapped together on PostgreSQL: each has a claim, a slot and a shadow of its own, and all have one swap. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { assert, MigrationError } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
-import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import type { Families, FamilyClaim } from '../engine/ports.ts';
 import { disposeAll } from '../sessions/disposal.ts';
 import { createCarryOver } from './carry-over.ts';
 import type { ClaimContext } from './claimed-table.ts';
-import { makePlan, type PlannerOptions } from './planner.ts';
+import { makePlans, type PlannerOptions } from './planner.ts';
 import type { Server } from './server.ts';
 import { TableSwap } from './swap.ts';
 import { claimTables } from './table-claims.ts';
@@ -24,7 +23,7 @@ export function createFamilies(
   };
 }
 
-/** Rejects with BAD_USAGE where these are not at least two tables, and with the obstacles of all where one cannot be planned. */
+/** Rejects with BAD_USAGE where these are not at least two tables, and as `makePlans`. */
 async function planFamily(
   server: Server,
   requests: readonly MigrationRequest[],
@@ -32,19 +31,9 @@ async function planFamily(
   signal: AbortSignal,
 ): Promise<readonly Plan[]> {
   checkTables(requests);
-  const plans: Plan[] = [];
-  const obstacles: Obstacle[] = [];
-  for (const request of requests) {
-    const siblings = requests.filter((one) => one !== request).map(({ table }) => table);
-    try {
-      plans.push(await makePlan(server, request, { ...planner, siblings }, signal));
-    } catch (error) {
-      if (!(error instanceof PlanRefusedError)) throw error;
-      obstacles.push(...error.obstacles);
-    }
-  }
+  const plans = await makePlans(server, requests, planner, signal);
   const [first] = plans;
-  if (obstacles.length > 0 || first === undefined) throw new PlanRefusedError(distinct(obstacles));
+  assert(first !== undefined, 'each request has a plan');
   const members = plans.map(({ id, source, shadow, retired }) => ({ id, source, shadow, retired }));
   return plans.map((plan) => ({ ...plan, family: { id: first.id, members } }));
 }

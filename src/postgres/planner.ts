@@ -1,8 +1,9 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
+import { assert } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
 import type { ColumnPair, MigrationRequest, Plan, TableName } from '../engine/model.ts';
-import { PlanRefusedError } from '../engine/obstacles.ts';
+import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { readRoundTripMs, roundTripNotes } from '../sessions/round-trip.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
@@ -15,17 +16,15 @@ import { dependentNotes, foreignKeyNotes, materializedViewNotes, planNotes } fro
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { readRowEstimate } from './row-estimate.ts';
 import { refuseStandby, type Server } from './server.ts';
+import type { Session } from './session.ts';
 import { plainSchema } from './shadow.ts';
 import { planHash } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 
-/** What a plan is made with. */
+/** Where names get their chance from; uniform in [0, 1). */
 export interface PlannerOptions {
-  /** Where names get their chance from; uniform in [0, 1). */
   readonly random: () => number;
-  /** Tables that are swapped together with this one; absent: none. */
-  readonly siblings?: readonly TableName[];
 }
 
 /**
@@ -38,32 +37,66 @@ export async function makePlan(
   options: PlannerOptions,
   signal: AbortSignal,
 ): Promise<Plan> {
-  refuseStandby(server);
-  await using session = await server.openSession({}, signal);
-  const learned = await learnFacts(session, request, signal);
-  if ('obstacles' in learned) {
-    throw new PlanRefusedError([...learned.obstacles, ...(await surroundingObstacles(session, 1, signal))]);
-  }
-  const rows = await readRowEstimate(session, learned.source, signal);
-  const plan = decidePlan(server, request, options, { ...learned, source: { ...learned.source, estimatedRows: rows } });
-  const retention = await readLogRetention(session, signal);
-  const bound = [
-    ...(await dependentNotes(session, learned.source, signal)),
-    ...(await materializedViewNotes(session, learned.source, request.options, signal)),
-    ...(await foreignKeyNotes(session, learned.source, options.siblings ?? [], signal)),
-    ...(await newSegmentNotes(session, plan.estimate, signal)),
-    ...roundTripNotes(await readRoundTripMs(session, systemClock, signal)),
-  ];
-  return {
-    ...plan,
-    notes: [...plan.notes, ...bound, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],
-  };
+  const [plan] = await makePlans(server, [request], options, signal);
+  assert(plan !== undefined, 'one request has one plan');
+  return plan;
 }
 
-function decidePlan(server: Server, request: MigrationRequest, options: PlannerOptions, facts: PlanningFacts): Plan {
+/** Decides the plans of tables that are swapped together, each as if it were alone. Rejects and changes nothing as `makePlan`. */
+export async function makePlans(
+  server: Server,
+  requests: readonly MigrationRequest[],
+  { random }: PlannerOptions,
+  signal: AbortSignal,
+): Promise<readonly Plan[]> {
+  refuseStandby(server);
+  await using session = await server.openSession({}, signal);
+  const plans: Plan[] = [];
+  const obstacles: Obstacle[] = [];
+  for (const request of requests) {
+    const learned = await learnFacts(session, request, signal);
+    if ('obstacles' in learned) {
+      obstacles.push(...learned.obstacles, ...(await surroundingObstacles(session, requests.length, signal)));
+    } else {
+      const rows = await readRowEstimate(session, learned.source, signal);
+      const facts = { ...learned, source: { ...learned.source, estimatedRows: rows } };
+      const siblings = requests.filter((one) => one !== request).map(({ table }) => table);
+      const plan = decidePlan(server, { request, random }, facts);
+      plans.push({ ...plan, notes: [...plan.notes, ...(await tableNotes(session, { plan, facts, siblings }, signal))] });
+    }
+  }
+  if (obstacles.length > 0) throw new PlanRefusedError(distinct(obstacles));
+  const retention = await readLogRetention(session, signal);
+  const away = roundTripNotes(await readRoundTripMs(session, systemClock, signal));
+  return plans.map((plan) => ({
+    ...plan,
+    notes: [...plan.notes, ...away, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],
+  }));
+}
+
+/** What has to be asked for. `siblings`: tables that are swapped together with this one. */
+async function tableNotes(
+  session: Session,
+  asked: { readonly plan: Plan; readonly facts: PlanningFacts; readonly siblings: readonly TableName[] },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { plan, facts, siblings } = asked;
+  return [
+    ...(await dependentNotes(session, facts.source, signal)),
+    ...(await materializedViewNotes(session, facts.source, plan.options, signal)),
+    ...(await foreignKeyNotes(session, facts.source, siblings, signal)),
+    ...(await newSegmentNotes(session, plan.estimate, signal)),
+  ];
+}
+
+function decidePlan(
+  server: Server,
+  { request, random }: PlannerOptions & { readonly request: MigrationRequest },
+  facts: PlanningFacts,
+): Plan {
   const { source, reading, probed, key } = facts;
   const sourceName = { schema: source.schema, table: source.table };
-  const id = migrationId(sourceName, options.random);
+  const id = migrationId(sourceName, random);
   const names = tableNames(sourceName, id);
   const keptAttnums = new Set(probed.kept.map(([column]) => column.attnum));
   const built = {
