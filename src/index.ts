@@ -64,7 +64,7 @@ export interface PlanResult {
 
 /** Decides how the change would be carried out and finds every obstacle. Changes nothing. */
 export async function planMigration(asked: ChangeOptions & Pick<RunOptions, 'pace'>): Promise<PlanResult> {
-  return await inCall(asked, planned, ['alter']);
+  return await inCall(asked, planned);
 }
 
 async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal: AbortSignal): Promise<PlanResult> {
@@ -94,7 +94,7 @@ export type ShadowResult = MigrationResult & { readonly strategy: 'shadow' };
 export async function migrate(options: ChangeOptions & RunOptions & { readonly strategy: 'shadow' }): Promise<ShadowResult>;
 export async function migrate(options: ChangeOptions & RunOptions): Promise<ChangeResult>;
 export async function migrate(asked: ChangeOptions & RunOptions): Promise<ChangeResult> {
-  return await inCall(asked, migrated, ['alter']);
+  return await inCall(asked, migrated);
 }
 
 async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal): Promise<ChangeResult> {
