@@ -13,7 +13,7 @@ import { definitionChanges } from './definition-changes.ts';
 import { checkUnpublished } from './published.ts';
 import type { Session, SessionPool } from './session.ts';
 import { fingerprintOf, readUnfinished } from './shadow.ts';
-import { readStreamMarks, streamFault } from './unstreamed-changes.ts';
+import { readStreamMarks, streamFault, type StreamMarks } from './unstreamed-changes.ts';
 
 /** The hash of a plan that is made for this definition of the source. */
 export function planHash(decisions: PlanDecisions, source: TableDescription): string {
@@ -56,8 +56,12 @@ export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: W
   const rejectUnlessSwapped = async (session: Session, changed: MigrationError, signal: AbortSignal): Promise<void> => {
     if (!(await isSwapRecorded(session, plan.id, signal))) throw changed;
   };
+  /** Of the shadow that this run works with: it does not get others. */
+  let marks: StreamMarks | null = null;
   const glance = async (session: Session, signal: AbortSignal): Promise<void> => {
-    const changed = hasShadow() ? await findUnstreamed(session, plan, signal) : null;
+    if (!hasShadow()) return;
+    marks ??= (await readUnfinished(session, plan, signal)).marks;
+    const changed = streamFault(plan, marks, await readStreamMarks(session, plan, signal));
     if (changed !== null) await rejectUnlessSwapped(session, changed, signal);
   };
   return {
@@ -73,10 +77,4 @@ export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: W
         await rejectUnlessSwapped(session, sourceChanged(plan, source !== null, 'its shadow was made', changes), signal);
       }, signal),
   };
-}
-
-/** Null where nothing is missing. */
-async function findUnstreamed(session: Session, plan: Plan, signal: AbortSignal): Promise<MigrationError | null> {
-  const { marks } = await readUnfinished(session, plan, signal);
-  return streamFault(plan, marks, await readStreamMarks(session, plan, signal));
 }
