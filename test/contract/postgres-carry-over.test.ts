@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import type { RowWriter } from '../../src/engine/ports.ts';
-import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { createCarryOver } from '../../src/postgres/carry-over.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { createCutover } from '../../src/postgres/cutover.ts';
@@ -16,7 +15,13 @@ import type { Session } from '../../src/postgres/session.ts';
 import { createShadow } from '../../src/postgres/shadow.ts';
 import { ShadowFinisher } from '../../src/postgres/shadow-finisher.ts';
 import type { CarryOver } from '../../src/postgres/swap.ts';
-import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
+import {
+  createPostgresSchema,
+  never,
+  openPostgres,
+  openPostgresWithBookkeeping,
+  type PostgresSchema,
+} from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { dropSink, kitchenSink, strangeSink } from '../support/postgres-kitchen-sink.ts';
 import { planPostgres } from '../support/postgres-plan.ts';
@@ -39,9 +44,7 @@ describe.each(['postgres-15', 'postgres-16', 'postgres-17', 'postgres-18'] as co
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
-    server = await openPostgres(url);
-    await using session = await server.openSession({}, never);
-    await createBookkeeping(session, never);
+    server = await openPostgresWithBookkeeping(url);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

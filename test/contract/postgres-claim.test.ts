@@ -7,7 +7,13 @@ import { claimName, findClaimHolder, takeClaim } from '../../src/postgres/claim.
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import type { Server } from '../../src/postgres/server.ts';
-import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
+import {
+  createPostgresSchema,
+  never,
+  openPostgres,
+  openPostgresApplication,
+  openPostgresWithBookkeeping,
+} from '../support/postgres-adapter.ts';
 import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
@@ -20,9 +26,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the claim on a table of', (n
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
-    server = await openPostgres(url);
-    await using session = await server.openSession({}, never);
-    await createBookkeeping(session, never);
+    server = await openPostgresWithBookkeeping(url);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

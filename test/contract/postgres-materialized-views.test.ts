@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/index.ts';
 import type { Cutover, RowWriter } from '../../src/engine/ports.ts';
-import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { createCarryOver } from '../../src/postgres/carry-over.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { createCutover } from '../../src/postgres/cutover.ts';
@@ -17,7 +16,7 @@ import { createShadow, dropShadow } from '../../src/postgres/shadow.ts';
 import {
   createPostgresSchema,
   never,
-  openPostgres,
+  openPostgresWithBookkeeping,
   openPostgresApplication,
   type PostgresSchema,
 } from '../support/postgres-adapter.ts';
@@ -30,9 +29,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
-    server = await openPostgres(url);
-    await using session = await server.openSession({}, never);
-    await createBookkeeping(session, never);
+    server = await openPostgresWithBookkeeping(url);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

@@ -1,7 +1,7 @@
 /** Every reason to refuse a migration on PostgreSQL, one at a time. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createBookkeeping, recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
+import { recordMigration, recordState } from '../../src/postgres/bookkeeping.ts';
 import { takeClaim } from '../../src/postgres/claim.ts';
 import { findMigrations } from '../../src/postgres/bookkeeping.ts';
 import { createNativeClaims } from '../../src/postgres/native-claim.ts';
@@ -12,6 +12,7 @@ import {
   never,
   openPostgres,
   openPostgresApplication,
+  openPostgresWithBookkeeping,
   type PostgresSchema,
 } from '../support/postgres-adapter.ts';
 import { planPostgres, postgresRefusal, shownObstacles } from '../support/postgres-plan.ts';
@@ -31,9 +32,7 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
   const url = sharedServer(`postgres-${version}`);
   let server: Server;
   beforeAll(async () => {
-    server = await openPostgres(url);
-    await using session = await server.openSession({}, never);
-    await createBookkeeping(session, never);
+    server = await openPostgresWithBookkeeping(url);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/index.ts';
-import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { readOuterRelations } from '../../src/postgres/dependents.ts';
 import { findObstacles } from '../../src/postgres/obstacles.ts';
 import type { Server } from '../../src/postgres/server.ts';
@@ -11,6 +10,7 @@ import {
   never,
   openPostgres,
   openPostgresApplication,
+  openPostgresWithBookkeeping,
   type PostgresApplication,
   type PostgresSchema,
 } from '../support/postgres-adapter.ts';
@@ -22,9 +22,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
   const url = sharedServer(name);
   let server: Server;
   beforeAll(async () => {
-    server = await openPostgres(url);
-    await using session = await server.openSession({}, never);
-    await createBookkeeping(session, never);
+    server = await openPostgresWithBookkeeping(url);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

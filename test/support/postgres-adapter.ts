@@ -1,6 +1,7 @@
 /** What contract tests of the PostgreSQL adapter need of a server: the adapter's own door, an application beside it, a schema of its own. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { createBookkeeping } from '../../src/postgres/bookkeeping.ts';
 import { openServerAt, type Server } from '../../src/postgres/server.ts';
 
 /** A signal that never aborts. */
@@ -9,6 +10,14 @@ export const never: AbortSignal = new AbortController().signal;
 /** The server as the adapter sees it, without anybody's files and variables. */
 export function openPostgres(url: string): Promise<Server> {
   return openServerAt(url, { defaultsFile: null, password: null, home: null, environment: {} }, never);
+}
+
+/** The same, with the tables of the bookkeeping. */
+export async function openPostgresWithBookkeeping(url: string): Promise<Server> {
+  const server = await openPostgres(url);
+  await using session = await server.openSession({}, never);
+  await createBookkeeping(session, never);
+  return server;
 }
 
 /** A client that is not TableShift. */
