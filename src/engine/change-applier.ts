@@ -15,7 +15,7 @@ import { type Condition, forEachParallel } from './tasks.ts';
  * keys is then written a few times a second, not whenever one statement is full of them.
  */
 const FULL_STATEMENTS = 4;
-/** Rounds in a row in which a part still collides and nothing new is found in its way, before the migration stops. */
+/** Rounds in a row in which a row still collides and nothing new is found in its way, before the migration stops. */
 const FRUITLESS_ROUNDS_MAX = 25;
 
 export interface ApplierOptions {
@@ -273,7 +273,8 @@ export class ChangeApplier {
    * Inserts a part that collided, or stops on true duplicates (rule 8). Shadow rows in the way are older than the source: they are
    * taken out, and read again by the next flush, which knows more of the changes that moved them. So rows that took over each
    * other's values, however many, are worked off by one flush after another, and none holds more of them than are in the way of
-   * its own. Says how many were in the way.
+   * its own. A part that collides again meanwhile is halved: where values move all the time, a large one would do so each time. Says how
+   * many were in the way.
    */
   async #insertClearing(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
     const own = new Set(part);
@@ -288,13 +289,24 @@ export class ChangeApplier {
       this.reRead(cause.keys.filter((key) => !own.has(key)));
       for (const some of parts(cause.keys, writer.keysPerStatement)) await this.#delete(some, writer, signal);
       if ((await this.#insert(part, writer, signal)) === 'inserted') return cleared.size;
+      if (part.length > 1) return cleared.size + (await this.#insertHalves(part, writer, signal));
     }
-    const [first] = part;
-    assert(first !== undefined, 'a part that collides has rows');
+    const [row] = part;
+    assert(row !== undefined, 'a part that collides has a row');
     throw new MigrationError(
       'CHUNK_STUCK',
-      `${part.length} changed rows still collide under a unique key, and in ${FRUITLESS_ROUNDS_MAX} rounds nothing new was found in their way, first ${this.#pair.describeKey(first)}. Resume; if it persists, look at the unique values of these rows.`,
+      `The changed row ${this.#pair.describeKey(row)} still collides under a unique key, and in ${FRUITLESS_ROUNDS_MAX} rounds nothing new was found in its way. Resume; if it persists, look at its unique values.`,
     );
+  }
+
+  /** One after the other, as whole parts. */
+  async #insertHalves(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
+    let cleared = 0;
+    for (const half of parts(part, Math.ceil(part.length / 2))) {
+      const hasCollided = (await this.#insert(half, writer, signal)) === 'collided';
+      if (hasCollided) cleared += await this.#insertClearing(half, writer, signal);
+    }
+    return cleared;
   }
 
   #duplicateError(cause: {

@@ -6,31 +6,59 @@ import type { ChangeStream, TablePair } from '../../src/engine/ports.ts';
 import { RangesInFlight } from '../../src/engine/ranges-in-flight.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
-test('a row that goes on colliding although nothing is in its way stops the migration, after a bounded number of tries', async () => {
-  const start = { order: 0, token: 'start' };
-  const key = '7' as RowKey;
-  let inserts = 0;
+const start = { order: 0, token: 'start' };
+const { signal } = new AbortController();
+
+/** An applier to which changes of these keys have come, and what it has received. */
+function applierOf(keys: readonly string[], inserting: Partial<TablePair>) {
   const pair = {
     keysPerStatement: 10,
     describeKey: (one: RowKey) => `id = ${one}`,
     deleteRows: async () => undefined,
-    insertRows: async () => {
-      inserts += 1;
-      return 'collided';
-    },
-    explainCollision: async () => ({ kind: 'in-the-way', keys: [] }),
+    ...inserting,
   } as unknown as TablePair;
   const context = { clock: new VirtualClock(), observer: (): void => undefined };
   const limits = { pendingKeysMax: 10, fenceTimeoutMs: 1000, quietAfterMs: 1000 };
   const stream = { start, awaitVisible: async () => undefined } as unknown as ChangeStream;
   const receiver = new ChangeReceiver(stream, limits, context);
-  receiver.map.add({ key, kind: 'upsert' }, start);
+  for (const key of keys) receiver.map.add({ key: key as RowKey, kind: 'upsert' }, start);
   const parts = { receiver, ranges: new RangesInFlight(undefined), pair };
   const applier = new ChangeApplier(parts, { applyWorkers: 1, flushIntervalMs: 100 }, context);
-  await expect(applier.flushAll(pair, new AbortController().signal)).rejects.toMatchObject({
+  return { applier, pair, receiver };
+}
+
+test('a row that goes on colliding although nothing is in its way stops the migration, after a bounded number of tries', async () => {
+  let inserts = 0;
+  const { applier, pair, receiver } = applierOf(['7'], {
+    async insertRows() {
+      inserts += 1;
+      return 'collided';
+    },
+    explainCollision: async () => ({ kind: 'in-the-way', keys: [] }),
+  });
+  await expect(applier.flushAll(pair, signal)).rejects.toMatchObject({
     code: 'CHUNK_STUCK',
-    message: expect.stringContaining('1 changed rows still collide under a unique key'),
+    message: expect.stringContaining('The changed row id = 7 still collides under a unique key'),
   });
   expect(inserts).toBe(27);
   expect(receiver.map.size).toBe(1);
+});
+
+test('rows that collide with others each time, as values move all the while, go in by smaller and smaller parts', async () => {
+  const inserted: RowKey[] = [];
+  let tries = 0;
+  let inTheWay = 0;
+  const { applier, pair, receiver } = applierOf(['1', '2', '3', '4', '5', '6', '7', '8'], {
+    async insertRows(keys) {
+      tries += 1;
+      if (tries > 100) throw new Error('This would go on for ever.');
+      if (keys.length > 3) return 'collided';
+      inserted.push(...keys);
+      return 'inserted';
+    },
+    explainCollision: async () => ({ kind: 'in-the-way', keys: [`other ${++inTheWay}` as RowKey] }),
+  });
+  await applier.flushAll(pair, signal);
+  expect(inserted).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', 'other 1', 'other 2', 'other 3']);
+  expect(receiver.map.size).toBe(0);
 });
