@@ -365,6 +365,19 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 1000,
   },
   {
+    code: 'LV',
+    what: 'Of rows that collide again only the first half goes in.',
+    source: [
+      {
+        file: 'change-applier.ts',
+        find: 'of parts(part, Math.ceil(part.length / 2))) {',
+        replace: 'of parts(part, Math.ceil(part.length / 2)).slice(0, 1)) {',
+      },
+    ],
+    bias: { ...SHIFTS, ...NO_FAULTS, keysPerStatement: 100, chunkRows: 10, writerPauseMs: 5, writers: 3 },
+    seedsMax: 500,
+  },
+  {
     code: 'VG',
     what: 'Rows that were compared count as compared, although the operator asked for all of them once more.',
     source: [{ file: 'migration.ts', find: 'this.#verifier.restart();', replace: '' }],
