@@ -112,11 +112,11 @@ export class Verifier {
 
   /** Under the cutover lock, after the last flush: what stayed open must agree now. One repair is allowed. */
   async settle(locked: RowWriter, reApply: (keys: readonly RowKey[]) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const differing = await compareKeys(locked, [...this.#open], signal);
+    const differing = await differingKeys(locked, [...this.#open], signal);
     if (differing.length === 0) return;
     this.#noteDifferences(differing);
     await reApply(differing);
-    const still = await compareKeys(locked, differing, signal);
+    const still = await differingKeys(locked, differing, signal);
     if (still.length > 0) throw this.#differenceError(`rows differ under the cutover lock: ${this.#describe(still)}`);
   }
 
@@ -210,7 +210,7 @@ export class Verifier {
       for (let round = 1; round <= ROUNDS_MAX && open.length > 0; round++) {
         await receiver.passFence(signal);
         const pick = await applier.flushPickedAfterNow(signal);
-        open = await retry('comparing rows', () => compareKeys(pair, open, signal), this.#context, signal);
+        open = await retry('comparing rows', () => differingKeys(pair, open, signal), this.#context, signal);
         if (open.length === 0) return;
         await receiver.passFence(signal);
         const real = open.filter((key) => !receiver.hasChangedSincePick(key, pick));
@@ -261,7 +261,7 @@ export class Verifier {
 }
 
 /** The keys that differ, in statements of the writer's size. */
-async function compareKeys(writer: RowWriter, keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]> {
+async function differingKeys(writer: RowWriter, keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]> {
   const differing: RowKey[] = [];
   for (let start = 0; start < keys.length; start += writer.keysPerStatement) {
     differing.push(...(await writer.findDifferingRows(keys.slice(start, start + writer.keysPerStatement), signal)));
