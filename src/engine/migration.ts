@@ -343,8 +343,7 @@ class Migration {
 
   async #phases(signal: AbortSignal): Promise<number> {
     const { options } = this.#run.controls;
-    const { inTurn } = this.#run.seat ?? ALONE;
-    if (!this.#isShadowFinished) await inTurn(() => this.#fill(signal), signal);
+    if (!this.#isShadowFinished) await this.#seat.inTurn(() => this.#fill(signal), signal);
     if (this.#phase === 'catch-up') {
       while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
         await this.#context.clock.sleep(options.lagIntervalMs, signal);
@@ -358,7 +357,7 @@ class Migration {
 
   async #verify(signal: AbortSignal): Promise<void> {
     this.#compareAllAsked();
-    await (this.#run.seat ?? ALONE).inTurn(() => this.#verifier.run(signal), signal);
+    await this.#seat.inTurn(() => this.#verifier.run(signal), signal);
     await this.#advance('verify', 'await-cutover', signal);
   }
 
@@ -374,6 +373,10 @@ class Migration {
     this.#compareAllAsked();
     await this.#advance('await-cutover', 'verify', signal);
     await this.#verify(signal);
+  }
+
+  get #seat(): typeof ALONE {
+    return this.#run.seat ?? ALONE;
   }
 
   get #isShadowFinished(): boolean {
@@ -431,7 +434,7 @@ class Migration {
       verifyAgain: (inner: AbortSignal) => this.#verifyAgain(inner),
       announce: (inner: AbortSignal) => this.#advance('await-cutover', 'cutover', inner),
       withdraw: (inner: AbortSignal) => this.#advance('cutover', 'await-cutover', inner),
-      meet: (seat ?? ALONE).meet,
+      meet: this.#seat.meet,
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.
     if (this.#phase === 'cutover') await parts.withdraw(signal);
@@ -463,7 +466,7 @@ class Migration {
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
-    const { claim, plan, seat = ALONE } = this.#run;
+    const { claim, plan } = this.#run;
     const retention = new RetentionWatch(claim.findLogRetention?.bind(claim), this.#context);
     for (;;) {
       await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
@@ -479,7 +482,7 @@ class Migration {
         throttledBy: this.#throttler.reason,
         pace: this.#throttler.pace,
         slowedBy: this.#throttler.slowedBy,
-        waitingFor: seat.waitingFor,
+        waitingFor: this.#seat.waitingFor,
       };
       const copied = { rows: counters.rowsCopied, through: this.#chunker.finishedThrough, span: this.#keySpan };
       const progress = this.#progress.measure(counters, estimateRows(plan.estimate.rows, copied));

@@ -390,8 +390,8 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     source: [
       {
         file: 'migration.ts',
-        find: 'this.#compareAllAsked();\n    await (this',
-        replace: 'this.#verifications = this.#run.controls.verificationsAsked;\n    await (this',
+        find: 'this.#compareAllAsked();\n    await this.#seat',
+        replace: 'this.#verifications = this.#run.controls.verificationsAsked;\n    await this.#seat',
       },
     ],
     bias: {
