@@ -8,6 +8,7 @@ import { readCreateStatement } from './create-statement.ts';
 import { causeText, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { serverErrno } from './errors.ts';
+import { lowerCase } from './name-case.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { hasPermanentOnly, isPermanentOnly } from './table-options.ts';
@@ -94,13 +95,13 @@ function plainStatement(probe: TableName, source: TableDescription): string {
 }
 
 function triableClauses(source: TableDescription, reading: AlterReading): string {
-  const fullText = source.indexes.filter((index) => index.type === 'FULLTEXT').map((index) => index.name.toLowerCase());
+  const fullText = source.indexes.filter((index) => index.type === 'FULLTEXT').map((index) => lowerCase(index.name));
   return reading.clauses
     .filter((clause) => {
       if (clause.kind === 'add-fulltext' || clause.kind === 'partitioning') return false;
       if (clause.kind === 'table-option') return !isPermanentOnly(clause);
-      if (clause.kind === 'rename-index') return !fullText.includes(clause.from.toLowerCase());
-      return clause.kind !== 'change-index' || !fullText.includes(clause.index.toLowerCase());
+      if (clause.kind === 'rename-index') return !fullText.includes(lowerCase(clause.from));
+      return clause.kind !== 'change-index' || !fullText.includes(lowerCase(clause.index));
     })
     .map((clause) => clause.text)
     .join(', ');

@@ -7,6 +7,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { LoggedStatement } from './binlog-statement.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import type { SessionPool } from './session.ts';
 import { tokenise, UnfinishedSqlError } from './sql-tokens.ts';
 import { quoteText } from './statements.ts';
@@ -34,7 +35,7 @@ export async function checkDistantWrites(
 
 /** Definitions that contain the source's name as text, or that we may not read. Reads the catalog; takes no locks on tables. */
 function carriersQuery(source: TableName): string {
-  const name = quoteText(source.table.toLowerCase());
+  const name = quoteText(lowerCase(source.table));
   const select = (carrier: string, definition: string, from: string, schema: string): string =>
     `SELECT CONCAT(${carrier}) AS carrier, ${definition} AS definition FROM information_schema.${from} ` +
     `WHERE ${schema} NOT IN ('sys', 'mysql', 'information_schema', 'performance_schema') AND ` +
@@ -57,10 +58,10 @@ function cascadesQuery({ schema, table }: TableName): string {
 }
 
 /** Whether a definition has the name as a word of its own; one that we may not read, or cannot, may have it. */
-function mentions(definition: string, table: string): boolean {
+export function mentions(definition: string, table: string): boolean {
   if (definition === '') return true;
   try {
-    return tokenise(definition).some(({ kind, value }) => kind !== 'symbol' && value.toLowerCase() === table.toLowerCase());
+    return tokenise(definition).some(({ kind, text, value }) => isSameInAnyCase(kind === 'word' ? text : value, table));
   } catch (error) {
     if (error instanceof UnfinishedSqlError) return true;
     throw error;

@@ -4,6 +4,7 @@
  */
 
 import type { TableName } from '../engine/model.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import { tokenise, UnfinishedSqlError, type Token, type TokenOptions } from './sql-tokens.ts';
 
 /** A statement in the log, with what its session had set. */
@@ -39,7 +40,7 @@ export function judgeStatement(statement: LoggedStatement, target: StatementTarg
   } catch (error) {
     // The server has read it, so it has an end; we have not understood where.
     if (!(error instanceof UnfinishedSqlError)) throw error;
-    const isNamed = statement.sql.toLowerCase().includes(target.source.table.toLowerCase());
+    const isNamed = lowerCase(statement.sql).includes(lowerCase(target.source.table));
     return { kind: isNamed ? 'changes-source' : 'harmless' };
   }
 }
@@ -283,7 +284,7 @@ class StatementReader {
     if (one === other) return true;
     // A name in a character set that is not known here.
     if (one.includes('\ufffd') && NOT_ASCII.test(other)) return true;
-    return !this.#target.areNamesCaseSensitive && one.toLowerCase() === other.toLowerCase();
+    return !this.#target.areNamesCaseSensitive && isSameInAnyCase(one, other);
   }
 
   #nextName(): string | null {

@@ -22,6 +22,7 @@ import { CLAIM_IDLE_MS, CLAIM_PING_MS, claimedError, claimLostError, retakeClaim
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
+import { lowerCase } from './name-case.ts';
 import { type OpenOptions, readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteText } from './statements.ts';
@@ -78,7 +79,7 @@ export async function takeClaim(
 /** Name of the claim lock of a table: the same for every spelling that the server takes for the same table. */
 export function claimName(server: Pick<Server, 'ignoresNameCase'>, table: TableName): string {
   const spelled = `${table.schema}\0${table.table}`;
-  const text = server.ignoresNameCase ? spelled.toLowerCase() : spelled;
+  const text = server.ignoresNameCase ? lowerCase(spelled) : spelled;
   return `tableshift:${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 

@@ -4,6 +4,7 @@ import type { ColumnPair } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterClause } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 
 /** The map. With problems it must not be used. */
 export interface ColumnMap {
@@ -22,26 +23,26 @@ export function mapColumns(source: TableDescription, shadow: TableDescription, c
   const removed = new Set<string>();
   const fresh = new Set<string>();
   for (const clause of clauses) {
-    if (clause.kind === 'rename-column') renamed.set(fold(clause.from), clause.to);
-    if (clause.kind === 'drop-column') removed.add(fold(clause.column));
-    if (clause.kind === 'add-column') fresh.add(fold(clause.column));
+    if (clause.kind === 'rename-column') renamed.set(lowerCase(clause.from), clause.to);
+    if (clause.kind === 'drop-column') removed.add(lowerCase(clause.column));
+    if (clause.kind === 'add-column') fresh.add(lowerCase(clause.column));
   }
   const problems: Obstacle[] = [];
   const kept: (readonly [Column, Column])[] = [];
   const dropped: string[] = [];
   for (const column of source.columns) {
-    if (removed.has(fold(column.name))) {
+    if (removed.has(lowerCase(column.name))) {
       dropped.push(column.name);
       continue;
     }
-    const name = renamed.get(fold(column.name)) ?? column.name;
-    const shadowColumn = shadow.columns.find((candidate) => fold(candidate.name) === fold(name));
+    const name = renamed.get(lowerCase(column.name)) ?? column.name;
+    const shadowColumn = shadow.columns.find((candidate) => isSameInAnyCase(candidate.name, name));
     if (shadowColumn === undefined) problems.push(unclear(source, column.name));
     else kept.push([column, shadowColumn]);
   }
   const taken = kept.map(([, shadowColumn]) => shadowColumn.name);
   const added = shadow.columns.filter((column) => !taken.includes(column.name));
-  for (const column of added) if (!fresh.has(fold(column.name))) problems.push(unclear(source, column.name));
+  for (const column of added) if (!fresh.has(lowerCase(column.name))) problems.push(unclear(source, column.name));
   if (new Set(taken).size < taken.length) problems.push(unclear(source, taken.join(', ')));
   const inShadowOrder = kept.toSorted(([, a], [, b]) => a.ordinal - b.ordinal);
   return {
@@ -53,11 +54,6 @@ export function mapColumns(source: TableDescription, shadow: TableDescription, c
     added: added.map((column) => column.name),
     problems,
   };
-}
-
-/** The servers hold names of columns equal whatever their letters' case. */
-function fold(name: string): string {
-  return name.toLowerCase();
 }
 
 function unclear(source: TableDescription, column: string): Obstacle {

@@ -8,6 +8,7 @@ import { settleTriggers } from './carry-over-triggers.ts';
 import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
 import { lockAndSettle, shortWaits } from './foreign-key-swap.ts';
+import { lowerCase } from './name-case.ts';
 import type { Session } from './session.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -65,7 +66,7 @@ export async function hasSwapped(
        AND TABLE_NAME IN (${[source, shadow, retired].map((name) => quoteText(name.table)).join(', ')})`,
     signal,
   );
-  const spelled = (name: string): string => (server.ignoresNameCase ? name.toLowerCase() : name);
+  const spelled = (name: string): string => (server.ignoresNameCase ? lowerCase(name) : name);
   const find = (name: string): (typeof rows)[number] | undefined =>
     rows.find((row) => spelled(row['name'] ?? '') === spelled(name));
   const hasSource = find(source.table) !== undefined;

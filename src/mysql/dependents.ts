@@ -6,6 +6,7 @@
 import type { TableName } from '../engine/model.ts';
 import type { ColumnMap } from './column-map.ts';
 import type { Flavour } from './flavour.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import type { Session } from './session.ts';
 import { tokenise, UnfinishedSqlError } from './sql-tokens.ts';
 import { quoteText } from './statements.ts';
@@ -31,10 +32,9 @@ export async function findDependents(
   return rows.flatMap((row): readonly Dependent[] => {
     const [schema, name, text] = [row['ownerSchema'] ?? '', row['ownerName'] ?? '', row['text'] ?? ''];
     const kind = kinds.find((known) => known === row['kind']);
-    const isOwn = schema.toLowerCase() === table.schema.toLowerCase();
+    const isOwn = isSameInAnyCase(schema, table.schema);
     const names = namesIn(text);
-    const isNamed =
-      kind === 'view' || (names.has(table.table.toLowerCase()) && (isOwn || names.has(table.schema.toLowerCase())));
+    const isNamed = kind === 'view' || (names.has(lowerCase(table.table)) && (isOwn || names.has(lowerCase(table.schema))));
     return kind === undefined || !isNamed ? [] : [{ kind, name: `${schema}.${name}`, names }];
   });
 }
@@ -69,16 +69,16 @@ function textQueries({ schema, table }: TableName): readonly string[] {
 function namesIn(text: string): ReadonlySet<string> {
   try {
     const names = tokenise(text).filter(({ kind }) => kind !== 'string' && kind !== 'number' && kind !== 'symbol');
-    return new Set(names.map(({ kind, text: written, value }) => (kind === 'word' ? written : value).toLowerCase()));
+    return new Set(names.map(({ kind, text: written, value }) => lowerCase(kind === 'word' ? written : value)));
   } catch (error) {
     if (!(error instanceof UnfinishedSqlError)) throw error;
-    return new Set(text.toLowerCase().split(/[^\w$\u0080-\uffff]+/));
+    return new Set(lowerCase(text).split(/[^\w$\u0080-\uffff]+/));
   }
 }
 
 /** What a plan says of them. */
 export function dependentNotes(dependents: readonly Dependent[], { kept, dropped }: ColumnMap): readonly string[] {
-  const renamed = kept.filter(([source, shadow]) => source.name.toLowerCase() !== shadow.name.toLowerCase());
+  const renamed = kept.filter(([source, shadow]) => !isSameInAnyCase(source.name, shadow.name));
   const going = [...dropped, ...renamed.map(([source]) => source.name)];
   const views = dependents.filter(({ kind }) => kind === 'view');
   const others = dependents.filter(({ kind }) => kind !== 'view');
@@ -87,7 +87,7 @@ export function dependentNotes(dependents: readonly Dependent[], { kept, dropped
     ...(views.length === 0 ? [] : [`Views over the table stay as they are and show the new one: ${list(views)}.`]),
     ...(others.length === 0 ? [] : [`The text of these names the table, or seems to, and stays as it is: ${list(others)}.`]),
     ...dependents.flatMap(({ kind, name, names }) => {
-      const gone = going.filter((column) => names.has(column.toLowerCase()));
+      const gone = going.filter((column) => names.has(lowerCase(column)));
       if (gone.length === 0) return [];
       return [
         `Warning: the ${kind} ${name} seems to use ${gone.join(', ')}, which the change drops or renames, and would fail from the swap on: make it again right after it.`,

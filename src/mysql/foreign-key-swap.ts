@@ -30,6 +30,7 @@ import {
   readForeignKeys,
   readKeysOf,
 } from './foreign-keys.ts';
+import { lowerCase } from './name-case.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
@@ -110,7 +111,7 @@ async function ownIndexes(
 ): Promise<readonly string[]> {
   const rows = await session.query(`SHOW INDEX FROM ${quoteTable(table)} WHERE Non_unique = 1`, signal);
   const names = [...new Set(rows.map((row) => row['Key_name'] ?? ''))];
-  const spelled = (columns: readonly string[]): string => JSON.stringify(columns.map((column) => column.toLowerCase()));
+  const spelled = (columns: readonly string[]): string => JSON.stringify(columns.map(lowerCase));
   return names.filter((name) => {
     const parts = rows.filter((row) => row['Key_name'] === name && row['Sub_part'] == null);
     const columns = spelled(parts.map((row) => row['Column_name'] ?? ''));

@@ -4,6 +4,7 @@ import type { CarriedForeignKey, FamilyMember, Plan, TableName } from '../engine
 import type { Column } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { isUnknownTable } from './errors.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { tokenise, type Token } from './sql-tokens.ts';
@@ -48,7 +49,7 @@ export async function readKeysOf(session: Session, table: TableName, signal: Abo
 export function isSameTable(server: Pick<Server, 'ignoresNameCase'>, one: TableName, other: TableName): boolean {
   const spelled = ({ schema, table }: TableName): string => {
     const text = `${schema}\0${table}`;
-    return server.ignoresNameCase ? text.toLowerCase() : text;
+    return server.ignoresNameCase ? lowerCase(text) : text;
   };
   return spelled(one) === spelled(other);
 }
@@ -152,7 +153,7 @@ export type KeptColumns = readonly (readonly [Column, Column])[];
 
 /** What the change makes of a column of the source. The server takes names of columns without regard to case. */
 export function shadowColumn(kept: KeptColumns, name: string): Column | undefined {
-  return kept.find(([column]) => column.name.toLowerCase() === name.toLowerCase())?.[1];
+  return kept.find(([column]) => isSameInAnyCase(column.name, name))?.[1];
 }
 
 /** Behind ADD: the key as it is after the change, under this name, to this table. */

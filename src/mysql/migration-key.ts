@@ -5,6 +5,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { keyColumnKind, keyColumns, type Column, type Index, type TableDescription } from './catalog.ts';
 import { isMemberPrefix } from './conversions.ts';
 import { isSameOrder, isSpellingKept } from './key-collation.ts';
+import { isSameInAnyCase } from './name-case.ts';
 import { compareKeysFor } from './row-key-order.ts';
 
 /** What the choice depends on. */
@@ -30,7 +31,7 @@ export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
   const { source, asked } = choice;
   const name = `${source.schema}.${source.table}`;
   if (asked !== null) {
-    const index = source.indexes.find((index) => index.name.toLowerCase() === asked.toLowerCase());
+    const index = source.indexes.find((index) => isSameInAnyCase(index.name, asked));
     if (index === undefined) return { code: 'UNSUPPORTED_KEY', message: `${name} has no index ${asked}.` };
     const judged = judgeKey(index, choice);
     if (typeof judged !== 'string') return judged;

@@ -9,6 +9,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { ordinaryClient } from './client-settings.ts';
 import { isConnectionLoss, serverErrno } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
+import { isSameInAnyCase } from './name-case.ts';
 import { NativeFinder } from './native-finder.ts';
 import { findPartitionChange } from './native-partitions.ts';
 import { isUnsupported, NativeTrials } from './native-trial.ts';
@@ -107,7 +108,7 @@ async function triggerHindrance({ session, source, reading }: Asked, signal: Abo
 /** The column that is no longer there by its name. */
 function columnGoing(clause: AlterClause): string | null {
   if (clause.kind === 'drop-column') return clause.column;
-  return clause.kind === 'rename-column' && clause.from.toLowerCase() !== clause.to.toLowerCase() ? clause.from : null;
+  return clause.kind === 'rename-column' && !isSameInAnyCase(clause.from, clause.to) ? clause.from : null;
 }
 
 interface StepOrder {

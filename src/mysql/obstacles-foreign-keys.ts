@@ -7,6 +7,7 @@ import type { Account } from './account.ts';
 import { findMigrations } from './bookkeeping.ts';
 import type { Column, Index } from './catalog.ts';
 import { type ForeignKey, isSameTable, nameOf, shadowColumn } from './foreign-keys.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import { missingPrivileges, type Level } from './obstacles-privileges.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -70,11 +71,7 @@ async function danglingObstacles(
     signal,
   );
   const isThere = ({ parent }: ForeignKey): boolean =>
-    rows.some(
-      (row) =>
-        row['schema']?.toLowerCase() === parent.schema.toLowerCase() &&
-        row['name']?.toLowerCase() === parent.table.toLowerCase(),
-    );
+    rows.some((row) => isSameInAnyCase(row['schema'] ?? '', parent.schema) && isSameInAnyCase(row['name'] ?? '', parent.table));
   return keys
     .filter((key) => !isThere(key))
     .map(({ name, child, parent }) => ({
@@ -92,8 +89,7 @@ function shapeObstacles(key: ForeignKey, asked: Asked): readonly Obstacle[] {
   const [child, parent] = [memberOf(asked, key.child), memberOf(asked, key.parent)];
   const isJoint = child !== undefined && parent !== undefined;
   const what = `the foreign key ${key.name} of ${nameOf(key.child)} to ${nameOf(key.parent)}`;
-  const find = (name: string): Column | undefined =>
-    source.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+  const find = (name: string): Column | undefined => source.columns.find((column) => isSameInAnyCase(column.name, name));
   const obstacles: Obstacle[] = [];
   const refuse = (reason: string): void => {
     obstacles.push({ code: 'FOREIGN_KEYS', message: `The change does not go with ${what}: ${reason}.` });
@@ -156,7 +152,7 @@ function leads(indexes: readonly Index[], columns: readonly string[]): boolean {
       type === 'BTREE' &&
       columns.every((column, place) => {
         const part = parts[place];
-        return part?.column?.toLowerCase() === column.toLowerCase() && part.prefixLength === null;
+        return part !== undefined && isSameInAnyCase(part.column ?? '', column) && part.prefixLength === null;
       }),
   );
 }
@@ -225,7 +221,7 @@ async function readUniques(session: Session, table: TableName, signal: AbortSign
 }
 
 function isSameSet(one: readonly string[], other: readonly string[]): boolean {
-  const sorted = (names: readonly string[]): string => JSON.stringify(names.map((name) => name.toLowerCase()).toSorted());
+  const sorted = (names: readonly string[]): string => JSON.stringify(names.map(lowerCase).toSorted());
   return sorted(one) === sorted(other);
 }
 

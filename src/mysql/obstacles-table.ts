@@ -7,6 +7,7 @@ import { findMigrations, readClaim } from './bookkeeping.ts';
 import type { Index } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import { typeFamily } from './conversions.ts';
+import { lowerCase } from './name-case.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -76,15 +77,15 @@ async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal):
     `SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(schema)} AND TABLE_NAME IN (${list})`,
     signal,
   );
-  const existing = rows.map((row) => (row['name'] ?? '').toLowerCase());
+  const existing = rows.map((row) => lowerCase(row['name'] ?? ''));
   const obstacles: Obstacle[] = [];
-  if (existing.includes(plan.shadow.table.toLowerCase())) {
+  if (existing.includes(lowerCase(plan.shadow.table))) {
     obstacles.push({
       code: 'SHADOW_EXISTS',
       message: `${schema}.${plan.shadow.table}, the shadow's name, is taken by a table.`,
     });
   }
-  if (existing.includes(plan.retired.table.toLowerCase())) {
+  if (existing.includes(lowerCase(plan.retired.table))) {
     obstacles.push({
       code: 'RETIRED_EXISTS',
       message: `${schema}.${plan.retired.table}, the retired table's name, is taken by a table.`,

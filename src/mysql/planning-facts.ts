@@ -13,6 +13,7 @@ import { checkNames, readCreateStatement } from './create-statement.ts';
 import { unlessDenied } from './errors.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
+import { lowerCase } from './name-case.ts';
 import { probePartitions } from './partition-trial.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -92,9 +93,9 @@ function partitionsProblem({ clauses, text }: AlterReading): readonly Obstacle[]
 /** MySQL names CHECK constraints uniquely in a schema, so the shadow's have names of their own, by which no clause can call them. */
 export function checkProblems(source: TableDescription, reading: AlterReading, server: Server): readonly Obstacle[] {
   if (server.flavour.isMariaDb) return [];
-  const names = checkNames(readCreateStatement(source.createStatement)).map((name) => name.toLowerCase());
+  const names = checkNames(readCreateStatement(source.createStatement)).map(lowerCase);
   return reading.clauses.flatMap((clause): readonly Obstacle[] => {
-    if (clause.kind !== 'change-constraint' || !names.includes(clause.constraint.toLowerCase())) return [];
+    if (clause.kind !== 'change-constraint' || !names.includes(lowerCase(clause.constraint))) return [];
     const message = `The CHECK constraint ${clause.constraint} of ${source.schema}.${source.table} cannot be changed this way; run “${clause.text}” by itself, which needs no copy of the table.`;
     return [{ code: 'UNSUPPORTED_CLAUSE', message }];
   });

@@ -6,6 +6,7 @@
  */
 
 import type { TableName } from '../engine/model.ts';
+import { isSameInAnyCase } from './name-case.ts';
 import type { Row } from './session.ts';
 
 /** Of one channel. */
@@ -69,7 +70,7 @@ export function judgeFilters(filters: ReplicaFilters, tables: readonly TableName
 }
 
 function isSameName(one: string, other: string, ignoresNameCase: boolean): boolean {
-  return ignoresNameCase ? one.toLowerCase() === other.toLowerCase() : one === other;
+  return ignoresNameCase ? isSameInAnyCase(one, other) : one === other;
 }
 
 /** As LIKE, whatever the case: % is any text, _ one character, \ takes the next one as it is. */

@@ -2,6 +2,7 @@
 
 import { assert } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
+import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import type { Row, Session } from './session.ts';
 import { tokenise, UnfinishedSqlError, type Token } from './sql-tokens.ts';
 import { quoteName, quoteText } from './statements.ts';
@@ -152,9 +153,9 @@ function columnProblems(plan: Plan, trigger: Trigger): readonly string[] {
 
 /** Columns of the source that are not there by the same name afterwards, by their name in lower case. */
 function goingColumns({ droppedColumns, columns }: Plan): ReadonlyMap<string, string> {
-  const renamed = columns.filter(({ source, shadow }) => source.toLowerCase() !== shadow.toLowerCase());
+  const renamed = columns.filter(({ source, shadow }) => !isSameInAnyCase(source, shadow));
   const names = [...droppedColumns, ...renamed.map(({ source }) => source)];
-  return new Map(names.map((name) => [name.toLowerCase(), name]));
+  return new Map(names.map((name) => [lowerCase(name), name]));
 }
 
 /** Names behind NEW and OLD, and any name at all where the body names its own table; in lower case. */
@@ -166,8 +167,8 @@ function namedColumns({ statement, setting }: Trigger, table: string): ReadonlyS
   } catch (error) {
     if (!(error instanceof UnfinishedSqlError)) throw error;
   }
-  const names = tokens.map(({ kind, text, value }) => (kind === 'word' ? text : kind === 'string' ? '' : value).toLowerCase());
-  const isOfOwnTable = names.includes(table.toLowerCase());
+  const names = tokens.map(({ kind, text, value }) => lowerCase(kind === 'word' ? text : kind === 'string' ? '' : value));
+  const isOfOwnTable = names.includes(lowerCase(table));
   return new Set(names.filter((_, at) => isOfOwnTable || (names[at - 1] === '.' && /^(new|old)$/.test(names[at - 2] ?? ''))));
 }
 

@@ -1,14 +1,15 @@
 /** What statements in the log mean for the source, by their text alone. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgeStatement, type LoggedStatement } from '../../src/mysql/binlog-statement.ts';
+import { mentions } from '../../src/mysql/binlog-distant-write.ts';
+import { judgeStatement, type LoggedStatement, type StatementTarget } from '../../src/mysql/binlog-statement.ts';
 import { anyCharacter } from '../support/any-character.ts';
 
-const source = { schema: 'shop', table: 'orders' };
+const orders = { schema: 'shop', table: 'orders' };
 
-function judge(sql: string, more: Partial<LoggedStatement> & { areNamesCaseSensitive?: boolean } = {}): unknown {
+function judge(sql: string, more: Partial<LoggedStatement & StatementTarget> = {}): unknown {
   const statement = { sql, schema: 'shop', hasAnsiQuotes: false, hasPlainBackslash: false, ...more };
-  const { areNamesCaseSensitive = true } = more;
+  const { areNamesCaseSensitive = true, source = orders } = more;
   return judgeStatement(statement, { source, areNamesCaseSensitive }).kind;
 }
 
@@ -132,6 +133,15 @@ describe('names', () => {
     expect(judge('TRUNCATE SHOP.ORDERS', { areNamesCaseSensitive: false })).toBe('changes-source');
   });
 
+  test.each([
+    ['ΟΔΟΣ', 'οδοσ'],
+    ['İTEM', 'item'],
+    ['ÅNGSTRÖM', 'ångström'],
+  ])('that are written %s are %s to a server that takes no notice of case', (written, table) => {
+    const source = { schema: 'shop', table };
+    expect(judge(`TRUNCATE ${written}`, { source, areNamesCaseSensitive: false })).toBe('changes-source');
+  });
+
   test('without a database are those of the default one', () => {
     expect(judge('TRUNCATE orders', { schema: 'other' })).toBe('harmless');
     expect(judge('TRUNCATE orders', { schema: '' })).toBe('harmless');
@@ -169,7 +179,7 @@ describe('the bounds of a transaction', () => {
   });
 
   test('an XA statement gives its transaction in one form', () => {
-    const target = { source, areNamesCaseSensitive: true };
+    const target = { source: orders, areNamesCaseSensitive: true };
     const xa = (sql: string): unknown =>
       judgeStatement({ sql, schema: '', hasAnsiQuotes: false, hasPlainBackslash: false }, target);
     expect(xa("XA START X'6162',X'',1")).toEqual({ kind: 'xa', action: 'start', xid: "X'6162',X'',1" });
@@ -212,3 +222,11 @@ describe('laws', () => {
     );
   });
 });
+
+test.each(['INSERT INTO straße VALUES (1)', 'INSERT INTO `straße` VALUES (1)', 'INSERT INTO Straße VALUES (1)'])(
+  '“%s” in a trigger mentions the table straße, which upper case would spell otherwise',
+  (body) => {
+    expect(mentions(body, 'straße')).toBe(true);
+    expect(mentions(body, 'strasse')).toBe(false);
+  },
+);
