@@ -69,6 +69,11 @@ export const OBSTACLES = {
     summary: 'Commits may become visible in another order than they are logged, and there are no GTIDs to ask for.',
     remedy: 'Set binlog_order_commits=ON, or turn GTIDs on.',
   },
+  NO_KEYRING: {
+    summary: 'The bookkeeping would be encrypted, and the server has no key for it.',
+    remedy:
+      "Load a keyring (component_keyring_file and the like); or SET GLOBAL default_table_encryption=OFF, and where the database tableshift is there already, ALTER DATABASE tableshift DEFAULT ENCRYPTION='N'.",
+  },
   NOT_A_SOURCE: {
     summary: 'The server is read-only or a replica that does not log what it applies.',
     remedy: 'Connect to the primary.',

@@ -18,7 +18,7 @@ export interface ProbedTable {
   readonly definition: TableDescription;
   /**
    * False where a temporary table cannot be the same: then full-text indexes, partitions and some table options are missing from
-   * the definition, and the clauses about them have not been tried. Columns and all other indexes are right.
+   * the definition, and the clauses about them have not been tried (clone-trial.ts does). Columns and all other indexes are right.
    */
   readonly isExact: boolean;
 }

@@ -11,6 +11,7 @@ import { type Claim, takeClaim } from './claim.ts';
 import { definitionOf, runStep } from './native-change.ts';
 import { readAccount } from './account.ts';
 import { bookkeepingPrivileges } from './obstacles-privileges.ts';
+import { keyringObstacles, readVariables } from './obstacles-server.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import { prepareBookkeeping, recordAll } from './table-claims.ts';
@@ -26,7 +27,8 @@ export function createNativeClaims(server: Server): Pick<NativeChange, 'newId' |
 
 async function findObstacles(server: Server, signal: AbortSignal): Promise<readonly Obstacle[]> {
   await using session = await server.openSession({}, signal);
-  return bookkeepingPrivileges(await readAccount(session, signal));
+  const privileges = bookkeepingPrivileges(await readAccount(session, signal));
+  return [...privileges, ...(await keyringObstacles(session, await readVariables(session, signal), signal))];
 }
 
 /** The bookkeeping is written also where statements are logged: no row has to be. */

@@ -4,6 +4,7 @@ import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Index, TableDescription } from './catalog.ts';
+import { isUntold } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 
@@ -14,6 +15,7 @@ const names = [
   'binlog_format',
   'binlog_order_commits',
   'binlog_row_image',
+  'default_table_encryption',
   'group_replication_group_name',
   'group_replication_single_primary_mode',
   'gtid_mode',
@@ -108,6 +110,45 @@ export async function replicaObstacles(
   return [
     { code: 'NOT_A_SOURCE', message: 'The server is a replica and does not log what it applies (log_replica_updates is OFF).' },
   ];
+}
+
+/**
+ * A bookkeeping that would be encrypted (MySQL), where there is no key to do it with. A run that failed for that before it was asked has
+ * left a schema that keeps the default it was made with.
+ */
+export async function keyringObstacles(
+  session: Session,
+  variables: Variables,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const ofServer = variables.get('default_table_encryption');
+  if (ofServer === undefined) return [];
+  const [schema] = await session.query(
+    `SELECT DEFAULT_ENCRYPTION AS isEncrypted FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '${bookkeepingSchema}'`,
+    signal,
+  );
+  if (schema === undefined ? ofServer !== 'ON' : schema['isEncrypted'] !== 'YES') return [];
+  if ((await hasKeyring(session, signal)) !== false) return [];
+  const why =
+    schema === undefined
+      ? `default_table_encryption is ON, so the database ${bookkeepingSchema} would be encrypted`
+      : `The tables of the database ${bookkeepingSchema} are encrypted by default (DEFAULT ENCRYPTION)`;
+  return [{ code: 'NO_KEYRING', message: `${why}, but the server has loaded no keyring.` }];
+}
+
+/** Null where the server does not tell. */
+async function hasKeyring(session: Session, signal: AbortSignal): Promise<boolean | null> {
+  try {
+    const found = await session.query(
+      `SELECT 1 AS one FROM performance_schema.keyring_component_status WHERE STATUS_KEY = 'Component_status' AND STATUS_VALUE = 'Active'
+       UNION ALL SELECT 1 FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'KEYRING' AND PLUGIN_STATUS = 'ACTIVE'`,
+      signal,
+    );
+    return found.length > 0;
+  } catch (error) {
+    if (isUntold(error)) return null;
+    throw error;
+  }
 }
 
 /** Databases that a filter keeps out of the log. */

@@ -13,7 +13,14 @@ import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { sequenceObstacles } from './obstacles-sequences.ts';
-import { filterObstacles, readVariables, replicaObstacles, rowImageObstacles, variableObstacles } from './obstacles-server.ts';
+import {
+  filterObstacles,
+  keyringObstacles,
+  readVariables,
+  replicaObstacles,
+  rowImageObstacles,
+  variableObstacles,
+} from './obstacles-server.ts';
 import { definitionObstacles, earlierObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
@@ -105,6 +112,7 @@ export async function surroundingObstacles(
   const found = [...variableObstacles(variables), ...privileges];
   found.push(...(await unlessKnown(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
   found.push(...(await unlessKnown(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
+  found.push(...(await keyringObstacles(session, variables, signal)));
   found.push(...(await accountObstacles(session, { account, tables, flavour }, signal)));
   return found;
 }

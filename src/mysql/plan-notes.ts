@@ -164,7 +164,7 @@ function probeNotes({ probed, source }: PlanningFacts): readonly string[] {
   const notes: string[] = [];
   if (!probed.isExact) {
     notes.push(
-      'Full-text indexes, partitions and storage options cannot be tried beforehand; the server checks them when the shadow is created.',
+      'Full-text indexes, partitions and storage options could not be tried beforehand, as the user may make no table; the server checks them when the shadow is made.',
     );
   }
   if (/\b(ENCRYPTION|ENCRYPTED)\b/i.test(source.tableOptions)) notes.push('The table is encrypted; so will the shadow be.');

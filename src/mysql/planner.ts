@@ -39,8 +39,8 @@ export interface PlannerOptions {
 
 /**
  * Decides the plan (`Database.plan`). Rejects with a PlanRefusedError where none can be made: no such table, clauses that are
- * not understood or that the server refuses, no shared key. Changes nothing; uses a temporary table of its own session, and where there are
- * partitions an empty clone (partition-trial.ts).
+ * not understood or that the server refuses, no shared key. Changes nothing; uses a temporary table of its own session, and where that
+ * does not do an empty clone (clone-trial.ts).
  */
 export async function makePlan(
   server: Server,

@@ -7,6 +7,7 @@ import { probeAlter, type ProbedTable } from './alter-probe.ts';
 import { isBookkeeping } from './bookkeeping.ts';
 import { keyColumns, readTable, type TableDescription } from './catalog.ts';
 import type { CopiedColumns } from './client-settings.ts';
+import { probeOnClone } from './clone-trial.ts';
 import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
@@ -14,7 +15,6 @@ import { unlessDenied } from './errors.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
 import { lowerCase } from './name-case.ts';
-import { probePartitions } from './partition-trial.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
@@ -43,7 +43,7 @@ export async function learnFacts(
   if (problems.length > 0) return { obstacles: problems };
   const copied = await probeAlter(session, source, reading, signal);
   if ('code' in copied) return { obstacles: [copied] };
-  const probed = await probePartitions({ server, source, reading, probed: copied }, signal);
+  const probed = await probeOnClone({ server, source, reading, probed: copied }, signal);
   if ('code' in probed) return { obstacles: [probed] };
   const map = mapColumns(source, probed.definition, reading.clauses);
   if (map.problems.length > 0) return { obstacles: map.problems };

@@ -329,13 +329,12 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
       expect(bare(shown[0]?.['Create Table'])).toBe(bare(shadowDefinition));
     });
 
-    test('shows two statements where a temporary table cannot have everything', async () => {
+    test('shows the whole shadow where no temporary table can have everything', async () => {
       await using schema = await withTable('(id INT PRIMARY KEY, a TEXT, FULLTEXT f (a))');
       const { shadowDefinition, notes } = await plan({ server, schema, clauses: 'ADD b INT' });
-      expect(shadowDefinition).toBe(
-        `CREATE TABLE \`${schema.name}\`.\`t_ts_new\` LIKE \`${schema.name}\`.\`t\`;\nALTER TABLE \`${schema.name}\`.\`t_ts_new\` ADD b INT`,
-      );
-      expect(notes).toContainEqual(expect.stringContaining('Full-text indexes'));
+      expect(shadowDefinition).toMatch(/^CREATE TABLE `.*`\.`t_ts_new` \([^]*`b` int[^]*FULLTEXT KEY `f` \(`a`\)/);
+      expect(notes.join()).not.toContain('Full-text indexes');
+      expect(await schema.application.run('SHOW TABLES')).toHaveLength(1);
     });
 
     test('has the same hash for the same table and request, whatever its rows', async () => {
