@@ -142,6 +142,10 @@ export const OBSTACLES = {
     summary: 'The server has no replication slot or no sender process left.',
     remedy: 'Raise max_replication_slots or max_wal_senders, or drop slots that nobody uses.',
   },
+  NO_FREE_SESSION: {
+    summary: 'A migration would not get the sessions that it needs, or take the last ones from applications.',
+    remedy: 'End sessions that nobody needs, or raise the limit that is named.',
+  },
   UNSUPPORTED_TABLE: {
     summary: 'The table is of a kind whose rows or changes cannot be carried over.',
     remedy:

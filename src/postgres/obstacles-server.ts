@@ -16,7 +16,7 @@ export async function serverObstacles(session: Session, tables: number, signal: 
   const [row] = await session.query(
     `SELECT current_setting('wal_level') AS wal_level,
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
-      current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS senders_free,
+      current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS senders_free,
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) OR ${isReplicatorOnRds} AS can_replicate,
       has_database_privilege(current_database(), 'CREATE') AS can_create, has_database_privilege(current_database(), 'TEMPORARY') AS has_temporary, current_user AS username, current_database() AS database,
       current_setting('synchronous_standby_names') AS standbys, current_setting('session_replication_role') = 'replica' AS is_replica,

@@ -9,6 +9,7 @@ import { materializedQueryObstacles } from './materialized-views.ts';
 import { leafObstacles, leafTrialObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
+import { sessionObstacles } from './obstacles-sessions.ts';
 import { earlierObstacles, missingValueObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -36,9 +37,13 @@ export async function findObstacles(server: Server, plans: readonly Plan[], sign
   return distinct([...found, ...sharedNames(tables), ...(await foreignKeyTrialObstacles(session, tables, signal))]);
 }
 
-/** What does not depend on a plan: settings of the server and attributes of the user. `tables`: how many are changed. */
-export function surroundingObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  return serverObstacles(session, tables, signal);
+/** What does not depend on a plan: settings of the server, attributes and limits of the user. `tables`: how many are changed. */
+export async function surroundingObstacles(
+  session: Session,
+  tables: number,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  return [...(await serverObstacles(session, tables, signal)), ...(await sessionObstacles(session, tables, signal))];
 }
 
 interface PlannedTable {

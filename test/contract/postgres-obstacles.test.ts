@@ -6,6 +6,7 @@ import { takeClaim } from '../../src/postgres/claim.ts';
 import { findMigrations } from '../../src/postgres/bookkeeping.ts';
 import { createNativeClaims } from '../../src/postgres/native-claim.ts';
 import { findObstacles, surroundingObstacles } from '../../src/postgres/obstacles.ts';
+import { ReplicationConnection } from '../../src/postgres/replication-connection.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import {
   createPostgresSchema,
@@ -455,6 +456,28 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
       ['WRAPAROUND_NEAR', expect.stringMatching(/^The database postgres has 474\d{5} transaction ids left\.$/)],
       ['PREPARED_TRANSACTION', `The prepared transaction held holds a lock on ${schema.name}.t.`],
       ['SUBSCRIBED', `${schema.name}.t receives the changes of a subscription (7).`],
+    ]);
+  });
+
+  test('its sessions and senders that others have, of which it tells most roles little', async () => {
+    const extraFlags = ['--max-connections=18', '--superuser-reserved-connections=3', '--max-wal-senders=1'];
+    await using running = await startServer({ flavour: 'postgres', version, extraFlags });
+    await using administrator = await openPostgresApplication(running.url);
+    await administrator.run('CREATE ROLE app LOGIN REPLICATION CONNECTION LIMIT 9; GRANT CREATE ON DATABASE postgres TO app');
+    await administrator.run('ALTER DATABASE postgres CONNECTION LIMIT 12');
+    await using privileged = await openPostgres(running.url);
+    await using sender = await ReplicationConnection.open(privileged.config, 'another', never);
+    expect(sender.pid).toBeGreaterThan(0);
+    await using server = await openPostgres(running.url.replace('postgres@', 'app@'));
+    await using session = await server.openSession({}, never);
+    expect(shownObstacles(await surroundingObstacles(session, 1, never))).toEqual([
+      ['NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).'],
+      ['NO_FREE_SESSION', 'A run needs up to 15 sessions, and the server has 13 free (max_connections).'],
+      ['NO_FREE_SESSION', 'A run needs up to 16 sessions, and the role app has 9 free (ALTER ROLE app CONNECTION LIMIT).'],
+      [
+        'NO_FREE_SESSION',
+        'A run needs up to 16 sessions, and the database postgres has 9 free (ALTER DATABASE postgres CONNECTION LIMIT).',
+      ],
     ]);
   });
 });
