@@ -159,7 +159,7 @@ export function inOrder(grants: readonly Grant[]): readonly Grant[] {
 
 /** A grant is recorded as given by the role that is set. */
 export function asGrantor(statement: string, grantor: string | null): string {
-  return grantor === null ? statement : `SET LOCAL ROLE ${grantor}; ${statement}; RESET ROLE`;
+  return grantor === null ? statement : `SET LOCAL ROLE ${grantor}; ${statement}; SET LOCAL ROLE NONE`;
 }
 
 async function shadowRevocations(

@@ -41,6 +41,12 @@ export interface Connection {
 const keepAliveDelayMs = 10_000;
 
 /**
+ * Whom a session is of: who logged in. A role that is set for the account (`ALTER ROLE app SET role = owner`) may not look at its
+ * other sessions, nor end them, nor replicate.
+ */
+export const asLoggedIn = 'SET ROLE NONE';
+
+/**
  * Lifts every time limit that the role or the database has set on its sessions, those that this server knows (`transaction_timeout`
  * is of 17). A statement that may be run again.
  */

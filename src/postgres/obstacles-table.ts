@@ -32,7 +32,7 @@ export async function privilegeObstacles(
   if (row?.['is_owner'] !== 't') {
     found.push({
       code: 'MISSING_PRIVILEGE',
-      message: `The role ${user} is not the owner of ${name}, nor a member of ${source.owner}.`,
+      message: `The role ${user} is not the owner of ${name}, nor a member of ${source.owner} that inherits its privileges.`,
     });
   }
   if (row?.['is_owner'] === 't' && row['may_give'] !== 't') {

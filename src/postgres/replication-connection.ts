@@ -7,7 +7,7 @@
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { MigrationError } from '../engine/errors.ts';
-import { clientConfig, liftTimeLimits } from './connection.ts';
+import { asLoggedIn, clientConfig, liftTimeLimits } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isPasswordRefused, translate, translateConnecting } from './errors.ts';
 import { outputSettings, type Row } from './session.ts';
@@ -58,6 +58,7 @@ export class ReplicationConnection implements AsyncDisposable {
     const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)), config.connectTimeoutMs);
     try {
       await connection.#client.connect();
+      await connection.command(asLoggedIn, signal);
       // Making a slot, and reading from it, wait for as long as others take; who waits here has limits of his own.
       await connection.command(liftTimeLimits, signal);
       // The values of keys must be written here as in all sessions.

@@ -7,7 +7,7 @@
 import { runAtOnce, type SessionEnderFor } from '../sessions/connection-driver.ts';
 import { CONTROL_STATEMENT_MS, ControlConnection } from '../sessions/control-connection.ts';
 import type { SessionState } from '../sessions/watched-session.ts';
-import { connect, liftTimeLimits, type Connection, type Reply } from './connection.ts';
+import { asLoggedIn, connect, liftTimeLimits, type Connection, type Reply } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
 import { quoteText } from './statements.ts';
@@ -107,7 +107,7 @@ async function connectToControl(config: ConnectionConfig, signal: AbortSignal): 
   try {
     await runAtOnce(
       connection,
-      `${liftTimeLimits}; SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp;
+      `${asLoggedIn}; ${liftTimeLimits}; SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp;
        SET default_transaction_read_only = off`,
       CONTROL_STATEMENT_MS,
     );

@@ -7,7 +7,7 @@ import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Pool } from '../sessions/session-pool.ts';
 import { WatchedSession } from '../sessions/watched-session.ts';
-import { connect, type Connection, type Reply, type TransactionState } from './connection.ts';
+import { asLoggedIn, connect, type Connection, type Reply, type TransactionState } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, translate, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
@@ -76,7 +76,7 @@ export async function openSession(
       rows: [row],
     } = await runAtOnce(
       connection,
-      `SET timezone = 'UTC'; SET datestyle = 'ISO';
+      `${asLoggedIn}; SET timezone = 'UTC'; SET datestyle = 'ISO';
        SELECT pid, backend_start::pg_catalog.text AS started FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()`,
       options.config.connectTimeoutMs,
     ));

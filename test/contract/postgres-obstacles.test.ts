@@ -325,7 +325,10 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         `CREATE ROLE rds_replication; GRANT rds_replication TO ${role}; GRANT CREATE ON DATABASE postgres TO ${role}`,
       );
       const ofTable = [
-        ['MISSING_PRIVILEGE', `The role ${role} is not the owner of ${schema.name}.t, nor a member of postgres.`],
+        [
+          'MISSING_PRIVILEGE',
+          `The role ${role} is not the owner of ${schema.name}.t, nor a member of postgres that inherits its privileges.`,
+        ],
         ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the schema ${schema.name}.`],
         ['ROW_SECURITY', `Row security of ${schema.name}.t applies to the role ${role}.`],
       ];

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import { type MigrationResult, runMigration } from '../../src/engine/migration.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
-import { openDatabase } from '../../src/postgres/database.ts';
+import type { Plan } from '../../src/engine/model.ts';
+import { openDatabase, type PostgresDatabase } from '../../src/postgres/database.ts';
 import { findObstacles } from '../../src/postgres/obstacles.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
 import {
@@ -134,17 +135,8 @@ describe.each([15, 18] as const)('a role that is no superuser on PostgreSQL %i',
       'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 10); ALTER TABLE t OWNER TO ROLE_NAME',
     );
     await using database = await openDatabase(urlOf(role, own), login, never);
-    const options = { deferIndexes: 'auto', key: null } as const;
-    const plan = await database.plan(
-      { table: { schema: schema.name, table: 't' }, clauses: 'ALTER id TYPE bigint', options },
-      never,
-    );
-    expect(await database.findObstacles(plan, never)).toEqual([]);
-    const run = async (purpose: 'start' | 'resume'): Promise<MigrationResult> => {
-      await using claim = await database.claim(plan, purpose, never);
-      const controls = new Controls({ ...DEFAULT_OPTIONS, latency: null });
-      return await runMigration({ plan, claim, clock: systemClock, controls, signals: [], observer: () => undefined }, never);
-    };
+    const plan = await planned(database, schema);
+    const run = (purpose: 'start' | 'resume'): Promise<MigrationResult> => runPlanned(database, plan, purpose);
     const failure = `permission denied for table t (SQLSTATE 42501)`;
     const { application, name } = schema;
     await application.run(`REVOKE SELECT ON ${name}.t FROM ${role}`);
@@ -157,4 +149,44 @@ describe.each([15, 18] as const)('a role that is no superuser on PostgreSQL %i',
     expect(await run('resume')).toMatchObject({ rowsVerified: 10 });
     await application.run(`DROP SCHEMA ${plan.retired.schema} CASCADE`);
   });
+
+  test('changes a table as itself where it is another role by default, which may not see its sessions nor replicate', async () => {
+    const [owner, other] = [`owner_${own}`, `other_${own}`];
+    await using schema = await withStatements(
+      `CREATE ROLE ${owner}; CREATE ROLE ${other}; GRANT ${owner}, ${other} TO ROLE_NAME; ALTER ROLE ROLE_NAME SET role = ${owner}`,
+      'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 10)',
+    );
+    const { application, name } = schema;
+    await application.run(`GRANT CREATE, USAGE ON SCHEMA ${name} TO ${owner}; GRANT USAGE ON SCHEMA ${name} TO ${other}`);
+    await application.run(`ALTER TABLE t OWNER TO ${owner}; GRANT SELECT ON t TO ${other} WITH GRANT OPTION`);
+    await application.run(`SET ROLE ${other}; GRANT SELECT ON t TO PUBLIC; RESET ROLE`);
+    const table = `SELECT pg_get_userbyid(relowner) AS owner, relacl FROM pg_class WHERE oid = 't'::regclass`;
+    try {
+      const before = await application.run(table);
+      await using database = await openDatabase(urlOf(role, own), login, never);
+      const plan = await planned(database, schema);
+      expect(await runPlanned(database, plan, 'start')).toMatchObject({ rowsVerified: 10 });
+      expect(await application.run(table)).toEqual(before);
+      await application.run(`DROP SCHEMA ${plan.retired.schema} CASCADE`);
+    } finally {
+      await application.run(
+        `ALTER ROLE ${role} RESET role; DROP OWNED BY ${owner}, ${other} CASCADE; DROP ROLE ${owner}, ${other}`,
+      );
+    }
+  });
 });
+
+/** Changes the type of the key of `t`. */
+async function planned(database: PostgresDatabase, schema: PostgresSchema): Promise<Plan> {
+  const options = { deferIndexes: 'auto', key: null } as const;
+  const table = { schema: schema.name, table: 't' };
+  const plan = await database.plan({ table, clauses: 'ALTER id TYPE bigint', options }, never);
+  expect(await database.findObstacles(plan, never)).toEqual([]);
+  return plan;
+}
+
+async function runPlanned(database: PostgresDatabase, plan: Plan, purpose: 'start' | 'resume'): Promise<MigrationResult> {
+  await using claim = await database.claim(plan, purpose, never);
+  const controls = new Controls({ ...DEFAULT_OPTIONS, latency: null });
+  return await runMigration({ plan, claim, clock: systemClock, controls, signals: [], observer: () => undefined }, never);
+}
