@@ -30,6 +30,7 @@ import {
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import { readClaim, writeClaim } from './bookkeeping.ts';
+import { fromClient } from './lock-holders.ts';
 import { refuseStandby, type Server } from './server.ts';
 import { heldLock, isSession, type LockKey } from './session-ender.ts';
 import type { OwnedSession, Row, Session } from './session.ts';
@@ -136,7 +137,7 @@ async function awaitClaimLock(session: Session, name: string, signal: AbortSigna
   let before: Row | undefined;
   while (!(await tryClaimLock(session, name, signal))) {
     const [holder] = await session.query(
-      `SELECT l.pid, a.usename, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client, a.state_change
+      `SELECT l.pid, a.usename, ${fromClient} AS client, a.state_change
        FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid) WHERE ${heldLock(claimKey(name))}`,
       signal,
     );
@@ -153,7 +154,7 @@ async function awaitClaimLock(session: Session, name: string, signal: AbortSigna
 }
 
 function holderFrom(row: Row): ClaimHolder {
-  const told = `server process ${row['pid'] ?? ''} of ${row['usename'] ?? ''} from ${row['client'] ?? ''}`;
+  const told = `server process ${row['pid'] ?? ''} of ${row['usename'] ?? ''}${row['client'] ?? ''}`;
   return { connectionId: Number(row['pid']), told };
 }
 

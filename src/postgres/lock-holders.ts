@@ -73,7 +73,7 @@ export async function readLockHolders(
        AND x.virtualtransaction = l.virtualtransaction
      LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
      WHERE ${isSearched(search)} AND l.pid IS DISTINCT FROM ${except} AND ${resting} AND ${isOld}
-     GROUP BY a.pid, a.usename, a.backend_type, a.state, a.client_addr, a.xact_start, a.state_change, a.query, p.gid, p.owner,
+     GROUP BY a.pid, a.usename, a.backend_type, a.state, a.client_addr, a.client_port, a.xact_start, a.state_change, a.query, p.gid, p.owner,
        a.application_name, a.backend_start
      ORDER BY 1`,
     signal,
@@ -132,8 +132,15 @@ export async function findSlotHolders(
   return [...sessions, ...prepared].map(describeHolder);
 }
 
+/**
+ * Behind whom a row `a` of pg_stat_activity is of: ` from 10.0.0.7`. Nothing where it is a process of the server itself, or of a user
+ * whom we may not look at.
+ */
+export const fromClient =
+  "coalesce(' from ' || CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE pg_catalog.host(a.client_addr) END, '')";
+
 /** What `describeSession` reads; the row of pg_stat_activity is `a`. */
-export const sessionColumns = `a.pid, a.usename, a.backend_type, a.state, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client,
+export const sessionColumns = `a.pid, a.usename, a.backend_type, a.state, ${fromClient} AS client,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.xact_start)) AS transaction_seconds,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.state_change)) AS state_seconds,
   pg_catalog.left(a.query, ${STATEMENT_CHARS_MAX + 1}) AS statement`;
@@ -143,7 +150,7 @@ export function describeSession(row: Row): string {
   const isWorker = row['backend_type'] === 'autovacuum worker';
   const who = isWorker
     ? `autovacuum (process ${row['pid'] ?? ''})`
-    : `process ${row['pid'] ?? ''} of ${row['usename'] ?? 'the server'} from ${row['client'] ?? ''}`;
+    : `process ${row['pid'] ?? ''} of ${row['usename'] ?? 'the server'}${row['client'] ?? ''}`;
   const state = row['state'] ?? null;
   const doing = state === null ? '' : `, ${state === 'active' ? 'running' : state} for ${row['state_seconds'] ?? '0'} s`;
   const seconds = row['transaction_seconds'] ?? null;

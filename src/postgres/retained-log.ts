@@ -7,6 +7,7 @@ import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
 import { mebibytes } from '../sessions/sizes.ts';
+import { fromClient } from './lock-holders.ts';
 import { slotLimit } from './log-retention.ts';
 import { slotName } from './replication-slot.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -136,7 +137,7 @@ async function readRetainedLog(session: Session, name: string, signal: AbortSign
  */
 async function findOldestWriter(session: Session, signal: AbortSignal): Promise<string | null> {
   const [row] = await session.query(
-    `SELECT a.pid, a.usename AS name, coalesce(pg_catalog.host(a.client_addr), 'a local socket') AS client, NULL AS gid,
+    `SELECT a.pid, a.usename AS name, ${fromClient} AS client, NULL AS gid,
        pg_catalog.to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SSTZH') AS since, pg_catalog.age(a.backend_xid) AS age
      FROM pg_catalog.pg_stat_activity AS a WHERE a.backend_xid IS NOT NULL
      UNION ALL SELECT NULL, owner, NULL, gid, pg_catalog.to_char(prepared, 'YYYY-MM-DD HH24:MI:SSTZH'), pg_catalog.age(transaction)
@@ -149,5 +150,5 @@ async function findOldestWriter(session: Session, signal: AbortSignal): Promise<
   }
   const { pid, name, client, gid, since } = row;
   if (gid != null) return `the prepared transaction ${gid} of ${name ?? ''}, since ${since ?? ''}`;
-  return `the transaction of process ${pid ?? ''} of ${name ?? ''} from ${client ?? ''}, open since ${since ?? ''}`;
+  return `the transaction of process ${pid ?? ''} of ${name ?? ''}${client ?? ''}${since == null ? '' : `, open since ${since}`}`;
 }
