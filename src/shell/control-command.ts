@@ -27,13 +27,12 @@ export async function runControl(
       'MIGRATION_NOT_FOUND',
       noRun(paths, 'A run is controlled on its own machine, by its own user, or by its --http.'),
     );
-  const isDone = answer.status === 200;
   const said = answer.fields['message'] ?? answer.fields['error'];
   const message = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
-  if (readText('output', flags, surroundings.environment) === 'json') {
-    surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'control', command, isDone, message }));
-  } else if (isDone) surroundings.stdout.write(`${message}\n`);
-  if (!isDone) throw new MigrationError(answer.status === OTHER_RUN ? 'MIGRATION_NOT_FOUND' : 'BAD_USAGE', message);
+  if (answer.status !== 200)
+    throw new MigrationError(answer.status === OTHER_RUN ? 'MIGRATION_NOT_FOUND' : 'BAD_USAGE', message);
+  const isJson = readText('output', flags, surroundings.environment) === 'json';
+  surroundings.stdout.write(isJson ? jsonLine(surroundings.now(), { kind: 'control', command, message }) : `${message}\n`);
   return 0;
 }
 

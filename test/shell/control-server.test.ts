@@ -14,6 +14,7 @@ import type { Surroundings } from '../../src/shell/invocation.ts';
 import { askSocket, prepareSocketPath } from '../../src/shell/control-socket.ts';
 import { readToken } from '../../src/shell/run-control.ts';
 import { asMigrationError } from '../../src/engine/errors.ts';
+import { schemaFaults } from '../support/schemas.ts';
 
 const token = 'a-token-of-many-characters';
 const asked: string[] = [];
@@ -77,10 +78,10 @@ describe('the socket of a run', () => {
         status: 200,
         fields: { message: 'so be it' },
       });
-      expect(await askSocket(path, 'POST', '/control/set', { body: 'nonsense' })).toEqual({
-        status: 400,
-        fields: { error: 'so be it' },
-      });
+      const refused = await askSocket(path, 'POST', '/control/set', { body: 'nonsense' });
+      expect(refused).toEqual({ status: 400, fields: { error: 'so be it' } });
+      for (const answer of [refused?.fields, { message: 'so be it' }])
+        expect(schemaFaults('control#/$defs/answer', answer)).toEqual([]);
       const plain = await fetchOverSocket(path, '/control/pause');
       expect(plain).toBe(200);
       const byMe = `by ${userInfo().username} (as the client says)`;

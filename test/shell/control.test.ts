@@ -79,8 +79,20 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
       cutoverHeldBy: [{ by: 'operator', reason: 'it was asked for by hand (--cutover manual)' }],
     });
     const refused = await call('control', plan.id, 'set', 'workers=many');
+    const reason = 'workers must be a whole number, not "many".';
     expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
-    expect(refused.stderr).toContain('error BAD_USAGE: workers must be a whole number, not "many".\n');
+    expect(refused.stderr).toContain(`error BAD_USAGE: ${reason}\n`);
+    const answers = [await call('control', plan.id, 'set', 'workers=many', '--output', 'json')];
+    answers.push(await call('control', plan.id, 'postpone', '--output', 'json'));
+    expect(answers.map(({ stdout }) => JSON.parse(stdout) as object)).toEqual([
+      expect.objectContaining({ kind: 'error', exitCode: 2, error: expect.objectContaining({ message: reason }) }),
+      {
+        time: expect.any(String),
+        kind: 'control',
+        command: 'postpone',
+        message: expect.stringContaining('No cutover attempt begins'),
+      },
+    ]);
     for (const [setting, reason] of [
       ['max-load=frobs=1', 'frobs'],
       ['throttle-query=SELECT stop FROM nowhere', `error BAD_USAGE: The server does not answer the query: ${nowhere}`],

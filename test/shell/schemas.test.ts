@@ -1,10 +1,13 @@
-/** What programs read is as docs/schemas says: the real outputs of real runs, checked by a validator of its own. */
+/**
+ * What programs read is as docs/schemas says: the real outputs of real runs, checked by a validator of its own. Lines of other tests are
+ * checked, too, wherever they start the program (test/support/cli.ts).
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../src/engine/errors.ts';
-import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
+import { type CliResult, lastObject, runCli, showingAll, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
 import { schemaFaults as faults } from '../support/schemas.ts';
 import { openShop } from '../support/shop.ts';
@@ -17,6 +20,10 @@ const places = {
   mysql: (): Promise<Place> => openShop('mysql', 2_000),
   postgres: (): Promise<Place> => openPostgresShop(15, 2_000),
 } as const;
+
+const kindsOf = ({ stdout }: CliResult): readonly string[] => [
+  ...new Set([...stdout.matchAll(/^\{"time":"[^"]+","kind":"([^"]+)"/gm)].map(([, kind = '']) => kind)),
+];
 
 test('a value that is not as it should be is found', () => {
   expect(faults('list', { time: 'now', kind: 'migrations', migrations: [], strays: [], more: 1 })).toEqual([
@@ -47,7 +54,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
   });
 
   const call = (command: string, ...more: readonly string[]): Promise<CliResult> =>
-    runCli([command, '--url', shop.url, '--output', 'json', ...more], { XDG_RUNTIME_DIR: folder });
+    runCli([command, '--url', shop.url, '--output', 'json', ...more], { XDG_RUNTIME_DIR: folder, ...showingAll });
   const alter = (clauses: string) => ['--alter', `ALTER TABLE orders ${clauses}`];
 
   test('plan, also where it is refused', async () => {
@@ -72,7 +79,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const args = [...alter('ADD COLUMN first integer'), '--cutover', 'manual', '--max-latency', '0'];
     const report = join(folder, 'first.json');
     await using run = startCli(['migrate', '--url', shop.url, '--output', 'json', ...args, '--report', report], {
-      XDG_RUNTIME_DIR: folder,
+      ...{ XDG_RUNTIME_DIR: folder, ...showingAll },
     });
     const first = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
     expect(faults('plan', first)).toEqual([]);
@@ -85,6 +92,11 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const summary = lastObject(await run.result);
     expect(summary).toMatchObject({ kind: 'summary', state: 'open' });
     expect(faults('summary', summary)).toEqual([]);
+    const kinds = kindsOf(await run.result);
+    expect(kinds).toEqual(expect.arrayContaining(['plan', 'chunk-copied', 'range-verified', 'checkpoint-saved', 'progress']));
+    expect(kinds).toEqual(
+      expect.arrayContaining(['note', 'cutover-held', 'cutover-awaited', 'verification-passed', 'summary']),
+    );
     const written = JSON.parse(readFileSync(report, 'utf8')) as object;
     expect(written).toMatchObject({ kind: 'report', summary: { state: 'open' }, attempts: [], verification: { rows: 2_000 } });
     expect(faults('report', written)).toEqual([]);
@@ -106,6 +118,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const markdown = join(folder, 'second.md');
     const resumed = await call('resume', '--max-latency', '0', '--report', markdown);
     expect(lastObject(resumed)).toMatchObject({ exitCode: 0, state: 'done' });
+    expect(kindsOf(resumed)).toEqual(expect.arrayContaining(['resumed', 'cutover-attempt', 'swapped', 'finished']));
     expect(faults('summary', lastObject(resumed))).toEqual([]);
     const text = readFileSync(markdown, 'utf8');
     expect(text).toContain(`# Migration ${first.plan.id} of `);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { lineFaults } from './schemas.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const buildScript = join(root, 'scripts', 'build.ts');
@@ -80,7 +81,7 @@ function build(folder: string): void {
   }
 }
 
-/** Starts the program. */
+/** Starts the program. Its result rejects where a line of JSON is not as docs/schemas says. */
 export function startCli(args: readonly string[], environment: CliEnvironment = {}): CliProcess {
   const child = spawn(process.execPath, [builtProgram(), ...args], {
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TABLESHIFT_STRATEGY: 'shadow', ...environment },
@@ -93,13 +94,16 @@ export function startCli(args: readonly string[], environment: CliEnvironment = 
     readonly resolve: (line: string) => void;
     readonly reject: (error: Error) => void;
   }>();
+  const faults: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     stdout.push(`${line}\n`);
+    faults.push(...lineFaults(line));
     for (const waiter of waiting) if (waiter.pattern.test(line)) waiter.resolve(line);
   });
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk.toString('utf8')));
-  const result = new Promise<CliResult>((resolve) => {
+  const result = new Promise<CliResult>((resolve, rejectResult) => {
     child.on('close', (exitCode) => {
+      if (faults.length > 0) rejectResult(new Error(faults.join('\n')));
       const text = { exitCode, stdout: stdout.join(''), stderr: stderr.join('') };
       for (const { pattern, reject } of waiting)
         reject(new Error(`The program ended without ${pattern}: ${JSON.stringify(text)}`));
