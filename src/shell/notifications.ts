@@ -108,6 +108,11 @@ export class Notifications {
     await timer;
   }
 
+  /** Nobody is told of anything more, and a hook that runs is ended, before this returns. */
+  abandon(reason: MigrationError): void {
+    this.#end.abort(reason);
+  }
+
   #tell(notice: Notice): void {
     for (const notifier of this.#notifiers) notifier.tell(notice);
   }

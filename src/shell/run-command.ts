@@ -53,13 +53,16 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
   const abort = new AbortController();
   const stopFollowing = followSignal(invocation.signal, abort);
   const shown = new ShownRun(invocation, steering);
-  surroundings.atSecondSignal?.((error) => shown.endAtOnce(error));
   const notifications = await openNotifications(values, {
     controls: steering.controls,
     environment: surroundings.environment,
     now: surroundings.now,
     plan: () => shown.subject,
     warn: (sentence) => shown.warn('notices', sentence),
+  });
+  surroundings.atSecondSignal?.((error) => {
+    notifications.abandon(error);
+    return shown.endAtOnce(error);
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
   for (const warning of await control.openAsked(values)) surroundings.stderr.write(`warning: ${warning}\n`);

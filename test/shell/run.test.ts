@@ -1,5 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { lastObject, runCli, showingAll, startCli } from '../support/cli.ts';
 import type { Flavour } from '../support/servers.ts';
@@ -169,7 +173,14 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     onTestFinished(() => void silent.close());
     await once(silent, 'listening');
     const webhook = ['--webhook', `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`];
-    const args = ['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly, ...webhook];
+    // A hook that would live on, and holds a pipe open for as long as anything of it does.
+    const hooks = mkdtempSync(join(tmpdir(), 'tableshift-hooks-'));
+    onTestFinished(() => rmSync(hooks, { recursive: true }));
+    execFileSync('mkfifo', [join(hooks, '.alive')]);
+    writeFileSync(join(hooks, 'started'), `#!/bin/sh\nexec > '${hooks}/.alive'\nsleep 1000 & wait\n`, { mode: 0o755 });
+    const alive = createReadStream(join(hooks, '.alive'));
+    const hookIsOver = once(alive.resume(), 'end');
+    const args = ['migrate', '--url', shop.url, '--alter', alter, '--output', 'json', ...slowly, ...webhook, '--hooks', hooks];
     await using run = startCli(args, showingAll);
     const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
     await run.lineMatching(/"chunk-copied"/);
@@ -185,6 +196,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     onTestFinished(() => clearInterval(knocking));
     const ended = await run.result;
     expect(ended.exitCode).toBe(1);
+    await hookIsOver;
     expect(lastObject(ended)).toMatchObject({
       ...{ kind: 'summary', id: plan.id, state: 'open', exitCode: 1 },
       error: { code: 'INTERRUPTED' },
