@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, chmod, lstat, stat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, type ListenOptions } from 'node:net';
+import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { MigrationError, messageOf } from '../engine/errors.ts';
 import { ID_HEADER, OTHER_RUN, USER_HEADER } from './control-socket.ts';
@@ -14,6 +14,7 @@ import { type AskedCommand, CONTROL_COMMANDS, type ControlAnswer } from './opera
 const BODY_BYTES_MAX = 4_096;
 const CONNECTIONS_MAX = 32;
 const REQUEST_MS_MAX = 5_000;
+const HEADERS_MS_MAX = 2_000;
 /** Linux has room for this many bytes in the name of a socket. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -94,27 +95,54 @@ export async function listenOnHttp(address: string, token: string, handler: Cont
 }
 
 function createControlServer(handler: ControlHandler, token: string | null): Server {
-  const server = createServer(
-    { requestTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: REQUEST_MS_MAX },
-    (request, response) => {
-      if (token !== null && !isAllowed(request, token)) {
-        request.resume();
-        response.setHeader('www-authenticate', 'Bearer');
-        answer(response, 401, { error: 'The token is missing or wrong.' });
-        return;
-      }
-      const who = token === null ? whoIsAtTheSocket(request) : `somebody over HTTP from ${request.socket.remoteAddress ?? ''}`;
-      readBody(request).then(
-        (body) =>
-          respond({ request, body, handler, who }, response).catch((error: unknown) =>
-            answer(response, 500, { error: messageOf(error) }),
-          ),
-        () => answer(response, 413, { error: 'The request is too long.' }),
-      );
-    },
-  );
-  server.maxConnections = CONNECTIONS_MAX;
-  return server;
+  const visitors = new Visitors();
+  const limits = {
+    headersTimeout: HEADERS_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    connectionsCheckingInterval: HEADERS_MS_MAX,
+  };
+  const server = createServer(limits, (request, response) => {
+    if (token !== null && !isAllowed(request, token)) {
+      request.resume();
+      response.setHeader('www-authenticate', 'Bearer').setHeader('connection', 'close');
+      answer(response, 401, { error: 'The token is missing or wrong.' });
+      return;
+    }
+    visitors.recognise(request.socket);
+    const who = token === null ? whoIsAtTheSocket(request) : `somebody over HTTP from ${request.socket.remoteAddress ?? ''}`;
+    readBody(request).then(
+      (body) =>
+        respond({ request, body, handler, who }, response).catch((error: unknown) =>
+          answer(response, 500, { error: messageOf(error) }),
+        ),
+      () => answer(response, 413, { error: 'The request is too long.' }),
+    );
+  });
+  return server.on('connection', (socket) => visitors.admit(socket));
+}
+
+/** Who is connected. Where one more comes than there is room for, the oldest goes of those who have not shown that they may. */
+class Visitors {
+  readonly #strangers = new Set<Socket>();
+  readonly #known = new Set<Socket>();
+
+  admit(socket: Socket): void {
+    socket.once('close', () => this.#forget(socket));
+    this.#strangers.add(socket);
+    const [oldest] = this.#strangers;
+    if (oldest === undefined || this.#strangers.size + this.#known.size <= CONNECTIONS_MAX) return;
+    this.#forget(oldest);
+    oldest.destroy();
+  }
+
+  recognise(socket: Socket): void {
+    if (this.#strangers.delete(socket)) this.#known.add(socket);
+  }
+
+  #forget(socket: Socket): void {
+    this.#strangers.delete(socket);
+    this.#known.delete(socket);
+  }
 }
 
 interface Asked {

@@ -1,7 +1,9 @@
 /** The places at which a run is controlled, with a run that only answers. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -60,6 +62,22 @@ async function fetchOverSocket(socketPath: string, path: string): Promise<number
     const call = request({ socketPath, path, method: 'POST', agent: false }, (response) => {
       response.resume();
       resolve(response.statusCode);
+    });
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+/** Keeps its one connection. */
+function keptAlive(): Agent & Disposable {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  return Object.assign(agent, { [Symbol.dispose]: () => agent.destroy() });
+}
+
+async function askOver(agent: Agent, address: string, token: string): Promise<object> {
+  return await new Promise((resolve, reject) => {
+    const call = request(address, { agent, headers: { authorization: `Bearer ${token}` } }, (response) => {
+      response.resume().on('end', () => resolve({ status: response.statusCode, isReused: call.reusedSocket }));
     });
     call.on('error', reject);
     call.end();
@@ -263,6 +281,27 @@ describe('the address of a run', () => {
     expect((await ask(listening.place, '/control/pause', { method: 'POST', headers: claim })).status).toBe(200);
     const somebody = 'by somebody over HTTP from 127.0.0.1';
     expect(asked.splice(0)).toEqual([`set workers=2 ${somebody}`, `pause - ${somebody}`]);
+  });
+
+  test('is not kept from those who know the token by any number of connections of others', async () => {
+    await using listening = await listenOnHttp('127.0.0.1:0', token, handler);
+    using agent = keptAlive();
+    const askAgain = () => askOver(agent, `${listening.place}/metrics`, token);
+    expect(await askAgain()).toEqual({ status: 200, isReused: false });
+    const strangers: Socket[] = [];
+    for (const said of ['', 'GET /metr', `GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer no\r\n\r\n`]) {
+      for (let count = 0; count < 40; count += 1) {
+        const stranger = connect(Number(new URL(listening.place).port), '127.0.0.1');
+        strangers.push(stranger.on('error', () => undefined).resume());
+        await once(stranger, 'connect');
+        stranger.write(said);
+      }
+      expect(await ask(listening.place, '/metrics', { headers: { authorization: `Bearer ${token}` } })).toMatchObject({
+        status: 200,
+      });
+      expect(await askAgain()).toEqual({ status: 200, isReused: true });
+    }
+    for (const stranger of strangers) stranger.destroy();
   });
 
   test('has a token that a client can send, from a file that only its owner should read', async () => {
