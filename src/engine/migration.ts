@@ -15,7 +15,7 @@ import { sayFarewell } from './farewell.ts';
 import type { RowsWritten } from './lag-forecast.ts';
 import { LagMeter } from './lag-meter.ts';
 import { LatencySignal } from './latency-signal.ts';
-import type { Checkpoint, MigrationId, Phase, Plan } from './model.ts';
+import type { Checkpoint, MigrationId, Phase, Plan, TableName } from './model.ts';
 import { enter, firstPhase, hasPerhapsSwapped, type PhaseAfter } from './phases.ts';
 import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
@@ -53,6 +53,8 @@ const ALONE: Omit<Seat, 'attempt'> = {
 /** The figures of a finished migration. */
 export interface MigrationResult {
   readonly id: MigrationId;
+  /** The old table, which is kept until it is dropped with `cleanUp`. */
+  readonly retired: TableName;
   readonly rowsCopied: number;
   readonly keysApplied: number;
   readonly rowsVerified: number;
@@ -112,13 +114,13 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
   await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
   observer({ kind: 'phase-entered', phase: enter('clean-up', 'done') });
   observer({ kind: 'finished', id: plan.id });
-  return { ...swapped.figures, id: plan.id, elapsedMs: clock.now() - startedAt };
+  return { ...swapped.figures, id: plan.id, retired: plan.retired, elapsedMs: clock.now() - startedAt };
 }
 
 /** What is known when the swap has happened. */
 interface SwappedRun {
   readonly checkpoint: Checkpoint;
-  readonly figures: Omit<MigrationResult, 'id' | 'elapsedMs'>;
+  readonly figures: Omit<MigrationResult, 'id' | 'retired' | 'elapsedMs'>;
 }
 
 /** Null unless the catalog says that an earlier run has swapped. */

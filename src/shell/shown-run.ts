@@ -305,10 +305,10 @@ export class ShownRun {
     return record;
   }
 
-  #resultSoFar({ id }: Plan): MigrationResult {
+  #resultSoFar({ id, retired }: Plan): MigrationResult {
     const { progress, verification, rowsCopied, blockedMs, startedAtMs } = this.#recordOf(id).figures;
     return {
-      ...{ id, rowsCopied, blockedMs: blockedMs ?? 0, keysApplied: progress?.keysApplied ?? 0 },
+      ...{ id, retired, rowsCopied, blockedMs: blockedMs ?? 0, keysApplied: progress?.keysApplied ?? 0 },
       ...{ rowsVerified: verification?.rows ?? 0, rowsRepaired: verification?.repaired ?? 0 },
       lagMaxMs: progress?.lagMaxMs ?? 0,
       elapsedMs: this.#invocation.surroundings.monotonicMs() - startedAtMs,

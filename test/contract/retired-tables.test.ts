@@ -129,11 +129,16 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-15', 'postgres-18'] as const, 
     await using place = await open();
     const { url, schema, application } = place;
     await createTable(place);
-    const { id } = await migrate({ url, table: `${schema}.t`, alter: 'ADD COLUMN c INT', strategy: 'shadow' });
+    const { id, retired: kept } = await migrate({ url, table: `${schema}.t`, alter: 'ADD COLUMN c INT', strategy: 'shadow' });
     const look = async (): Promise<RetiredTable | undefined> =>
       (await listRetiredTables({ url })).find((retired) => retired.id === id);
     const retired = await look();
-    expect(retired).toMatchObject({ id, use: null, swappedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) });
+    expect(retired).toMatchObject({
+      id,
+      table: kept,
+      use: null,
+      swappedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+    });
     if (retired === undefined) return;
     const swappedAtMs = Date.parse(retired.swappedAt);
     expect(retired.ageMs).toBeGreaterThanOrEqual(0);

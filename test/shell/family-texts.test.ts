@@ -266,7 +266,7 @@ test('summary and report are of all, and have those of each table', () => {
       summarise({
         ...{ command: 'migrate', plan, figures: record.figures, nowMs: 6_000 },
         outcome: outcome ?? {
-          ...{ id: plan.id, rowsCopied: 10, keysApplied: 2, rowsVerified: 10, rowsRepaired: 0 },
+          ...{ id: plan.id, retired: plan.retired, rowsCopied: 10, keysApplied: 2, rowsVerified: 10, rowsRepaired: 0 },
           ...{ lagMaxMs: 5, blockedMs: 30, elapsedMs: 6_000 },
         },
         resumeCommand: `tableshift resume ${plan.id}`,

@@ -193,6 +193,7 @@ describe('the summary', () => {
   };
   const result = {
     id: examplePlan.id,
+    retired: examplePlan.retired,
     rowsCopied: 3_000_412,
     keysApplied: 10_300,
     rowsVerified: 3_000_412,
