@@ -15,6 +15,10 @@ const places = {
   postgres: { open: (): Promise<Place> => openPostgresShop(18, 2_000), figure: 'sessions', schema: '' },
 } as const;
 
+/** A slow machine may be stopped by another signal first, which has not answered yet. */
+const throttledBy = (signal: string, detail: string): RegExp =>
+  new RegExp(`"kind":"throttled","signal":"${signal}","detail":"${detail}"`);
+
 describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
   const { open, figure, schema } = places[name];
   let shop: Place;
@@ -33,19 +37,14 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
   test('copying rests while the query gives more than 0, and goes on when it gives 0', async () => {
     const query = 'SELECT stop FROM brake';
     await using run = startCli(command('migrate', ...alter('first'), '--throttle-query', query));
-    expect(JSON.parse(await run.lineMatching(/"kind":"throttled"/))).toMatchObject({
-      signal: 'throttle query',
-      detail: 'the query gives 1',
-    });
+    await run.lineMatching(throttledBy('throttle query', 'the query gives 1'));
     await shop.sql(`UPDATE ${schema}brake SET stop = 0`);
     expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done' });
   });
 
   test('a query that fails gives no answer, and stops the copy when the last one is stale', async () => {
     await using run = startCli(command('migrate', ...alter('second'), '--throttle-query', 'SELECT stop FROM nowhere'));
-    const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
-    expect(throttled).toMatchObject({ signal: 'throttle query' });
-    expect(throttled['detail']).toMatch(/^stale: no answer: .*nowhere/);
+    await run.lineMatching(throttledBy('throttle query', 'stale: no answer: .*nowhere.*'));
     run.child.kill('SIGINT');
     await run.result;
     expect((await runCli(command('resume'))).exitCode).toBe(0);
@@ -54,9 +53,7 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
   test('copying rests while a figure is at its limit, and by the next one when that is changed', async () => {
     await using run = startCli(command('migrate', ...alter('third'), '--max-load', `${figure}=1`));
     const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
-    const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
-    expect(throttled).toMatchObject({ signal: 'server load' });
-    expect(throttled['detail']).toMatch(new RegExp(`^${figure} is \\d+, the limit is 1$`));
+    await run.lineMatching(throttledBy('server load', `${figure} is \\d+, the limit is 1`));
     const set = async (setting: string): Promise<unknown> => (await runCli(['control', plan.id, 'set', setting])).exitCode;
     await shop.sql(`UPDATE ${schema}brake SET stop = 1`);
     expect([await set('throttle-query=SELECT stop FROM brake'), await set('max-load=none')]).toEqual([0, 0]);
@@ -89,9 +86,7 @@ test('copying rests while more log is retained than --max-retained-log, and says
   const command = (first: string) => [first, '--url', shop.url, '--output', 'json', '--max-latency', '0'];
   const alter = ['--alter', 'ALTER TABLE orders ADD COLUMN first integer'];
   await using run = startCli([...command('migrate'), ...alter, '--max-retained-log', '1B']);
-  const throttled = JSON.parse(await run.lineMatching(/"kind":"throttled"/)) as Record<string, unknown>;
-  expect(throttled).toMatchObject({ signal: 'retained WAL' });
-  expect(throttled['detail']).toMatch(/^the replication slot keeps [\d.]+ MiB of log, the limit is 0 MiB$/);
+  await run.lineMatching(throttledBy('retained WAL', 'the replication slot keeps [\\d.]+ MiB of log, the limit is 0 MiB'));
   run.child.kill('SIGINT');
   expect(lastObject(await run.result)).toMatchObject({ exitCode: 1, rowsCopied: 0 });
   expect(lastObject(await runCli(command('resume')))).toMatchObject({ exitCode: 0, state: 'done' });
