@@ -111,8 +111,10 @@ function interruptSignal(): AbortSignal {
       if (name === 'SIGHUP' && !process.stdout.isTTY) return;
       if (controller.signal.aborted) {
         if (performance.now() - firstAtMs < SAME_SIGNAL_MS) return;
+        // A third that comes at the same time must not cut off what is told.
+        const code = endAtOnce(new MigrationError('INTERRUPTED', `The run was ended at once by a second signal, ${name}.`));
         for (const other of names) process.removeAllListeners(other);
-        process.exit(endAtOnce(new MigrationError('INTERRUPTED', `The run was ended at once by a second signal, ${name}.`)));
+        process.exit(code);
       }
       firstAtMs = performance.now();
       controller.abort(new MigrationError('INTERRUPTED', `The run was ended by ${name}.`));
