@@ -17,7 +17,7 @@ import { type NativeStatus, nativeStatus } from './native-status.ts';
 import { nativePlanText, nativeSummaryText, summariseNative } from './native-summary.ts';
 import type { Notifications } from './notifications.ts';
 import type { Subject } from './notifier.ts';
-import { planText } from './plan-text.ts';
+import { labelledLines, planText } from './plan-text.ts';
 import { makeReport, type Report, reportMarkdown, type ReportMoments, writeReport } from './report.ts';
 import { createReporter, jsonLine, type Reporter } from './reporter.ts';
 import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
@@ -155,8 +155,12 @@ export class ShownRun {
     this.#native = null;
     const columns = columnsOfOutput(surroundings);
     if (plans.length === 1) {
-      this.#show({ kind: 'plan', strategy: 'shadow', native: null, plan }, () => planText(plan, columns));
-    } else this.#show({ kind: 'family-plan', plans }, () => familyPlanText(plans, columns));
+      const named = labelledLines([['migration', plan.id]], columns);
+      this.#show({ kind: 'plan', strategy: 'shadow', native: null, plan }, () => `${planText(plan, columns)}${named}`);
+    } else {
+      const named = labelledLines([['migrations', plans.map(({ id }) => id).join(', ')]], columns);
+      this.#show({ kind: 'family-plan', plans }, () => `${familyPlanText(plans, columns)}${named}`);
+    }
     for (const { id } of plans) this.#records.set(id, this.#recordOf(''));
     const reporter = this.#createReporter(plans);
     this.#begun = { plans, reporter };
