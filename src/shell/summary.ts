@@ -144,7 +144,8 @@ export function summaryFigureLines(
     | 'retries'
   >,
 ): readonly string[] {
-  const compared = summary.rowsVerified === 0 ? 'not compared' : `${readableCount(summary.rowsVerified)} compared`;
+  const isSkipped = summary.rowsVerified === 0 && summary.rowsCopied > 0;
+  const compared = isSkipped ? 'not compared' : `${readableCount(summary.rowsVerified)} compared`;
   const swap =
     summary.blockedMs === null
       ? 'done before'

@@ -258,6 +258,13 @@ To drop it when its soak is over (--soak), or at once with --now:
 `);
   });
 
+  test('of an empty table does not say that it was not compared', () => {
+    const rows = (copied: number): string | undefined =>
+      summaryText(end({ ...result, rowsCopied: copied, rowsVerified: 0, rowsRepaired: 0 }), '').split('\n')[1];
+    expect(rows(0)).toBe('  rows      0 copied, 0 compared, 0 repaired');
+    expect(rows(7)).toBe('  rows      7 copied, not compared, 0 repaired');
+  });
+
   test('of a failure has the error, its remedy, the exit code and the command that resumes', () => {
     const summary = end(new MigrationError('CUTOVER_NOT_LOCKED', 'No lock from mysql://root:secret@db1/shop in 10 attempts.'));
     expect(summary).toMatchObject({
