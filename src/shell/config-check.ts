@@ -138,9 +138,10 @@ function checkText({ settings, problems, warnings, missing }: CheckedConfig): st
   const good = `No problem was found.${needed === '' ? '' : ` A run has to be told ${needed}, too.`}`;
   const verdict = problems.length === 0 ? good : `${problems.length} to mend; a run would be refused.`;
   return [
-    ...problems.map((problem) => `problem: ${problem}`),
-    ...warnings.map((warning) => `warning: ${warning}`),
     ...lines,
+    '',
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...problems.map((problem) => `problem: ${problem}`),
     verdict,
     '',
   ].join('\n');

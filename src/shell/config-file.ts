@@ -1,7 +1,7 @@
 /** Options from a file, under the names of their flags: for scheduled runs, and for what is the same in all of them. */
 
 import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
-import { MigrationError } from '../engine/errors.ts';
+import { messageOf, MigrationError } from '../engine/errors.ts';
 import { readTextFile } from '../sessions/text-file.ts';
 import { allOptions } from './options.ts';
 
@@ -55,7 +55,10 @@ export async function inspectConfig(path: string): Promise<InspectedConfig> {
   const faults = document.errors.map(({ code, pos }) => ({ line: lineOf(pos[0]), what: `is not a ${kind} (${code})` }));
   if (faults.length > 0) return { ...nothing, faults };
   const { contents } = document;
-  if (!isMap(contents) || (!isYaml && !isJson(text))) return { ...nothing, faults: [{ line: null, what: `is not a ${kind}` }] };
+  const json = isYaml ? null : findJsonFault(text);
+  if (!isMap(contents) || json !== null) {
+    return { ...nothing, faults: [{ line: lineOf(json?.offset), what: `is not a ${kind}` }] };
+  }
   const entries = contents.items.map(({ key, value }) => readEntry(key, value, lineOf));
   return {
     values: Object.fromEntries(entries.flatMap(({ name, text }) => (text === null ? [] : [[name, text]]))),
@@ -126,13 +129,15 @@ function textsOf(values: readonly unknown[]): readonly string[] | null {
   return texts.length === values.length ? texts : null;
 }
 
-function isJson(text: string): boolean {
+/** Where the text stops being JSON, as far as the parser tells; null: nowhere. */
+function findJsonFault(text: string): { readonly offset: number | undefined } | null {
   try {
     // Some editors put a byte order mark before the text.
-    JSON.parse(text.replace(/^\uFEFF/, ''));
-    return true;
-  } catch {
-    return false;
+    JSON.parse(text.replace(/^\uFEFF/, ' '));
+    return null;
+  } catch (error) {
+    const [, position] = /at position (\d+)/.exec(messageOf(error)) ?? [];
+    return { offset: position === undefined ? undefined : Number(position) };
   }
 }
 

@@ -142,6 +142,10 @@ test('the program ends with 0 or 2, and says the same to people and programs', a
   expect(good).toMatchObject({ exitCode: 0, stderr: '' });
   expect(good.stdout).toMatch(/^workers +4 +file, line 1$/m);
   writeFileSync(path, 'workers: 400\n');
+  const problem = `problem: "workers" of the configuration file must be from 1 to 24, not "400" (${path}, line 1).`;
+  const shown = await runCli(['config', 'check', '--config', path]);
+  // Where a terminal that is not as long as the list of options shows it.
+  expect(shown.stdout.split('\n').slice(-3)).toEqual([problem, '1 to mend; a run would be refused.', '']);
   const bad = await runCli(['config', 'check', '--config', path, '--output', 'json']);
   expect(bad.exitCode).toBe(2);
   expect(lastObject(bad)).toMatchObject({

@@ -108,6 +108,7 @@ test.each([
   ['{"workers": 0}', /^"workers" of the configuration file must be from 1 to 24, not "0"\.$/],
   ['[1]', /config\.json is not a JSON object\.$/],
   ['workers: 4', /config\.json is not a JSON object\.$/],
+  ['{"workers": 4,\n"window": "any",\n}', /config\.json is not a JSON object, in line 3\.$/],
 ])('%j is refused by name', async (text, message) => {
   await expect(read(text)).rejects.toThrow(
     expect.objectContaining({ code: 'BAD_USAGE', message: expect.stringMatching(message) }),
