@@ -7,6 +7,11 @@ _tableshift() {
     case $word in plan | migrate | resume | list | status | control | cleanup | config) command=$word && break ;; esac
   done
   case $previous in
+    set)
+      COMPREPLY=($(compgen -W 'workers= apply-workers= chunk-time= chunk-rows-max= nice-ratio= checkpoint-interval= cutover-lock-timeout= cutover-hold-timeout= cutover-attempts= kill-blockers-after= old-snapshots= max-latency= max-running-threads= max-lag= cutover-file= throttle-file= throttle-http= throttle-query= max-load= critical-load= max-retained-log= window= cutover-window=' -- "$current"))
+      compopt -o nospace 2> /dev/null
+      return 0
+      ;;
     --strategy) words='auto native shadow' ;;
     --defer-indexes) words='auto always never' ;;
     --materialized-views) words='refuse recreate' ;;

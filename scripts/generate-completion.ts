@@ -1,6 +1,6 @@
 /** The completion of command lines for bash (and zsh through bashcompinit) and for fish, made from the options table. */
 
-import { CONTROL_COMMANDS } from '../src/shell/operator-commands.ts';
+import { CONTROL_COMMANDS, SETTABLE } from '../src/shell/operator-commands.ts';
 import { allOptions, COMMANDS, flagOf, type Option, optionsOf } from '../src/shell/options.ts';
 
 /** The script that a shell sources. */
@@ -30,6 +30,11 @@ _tableshift() {
     case $word in ${WORDS.join(' | ')}) command=$word && break ;; esac
   done
   case $previous in
+    set)
+      COMPREPLY=($(compgen -W '${SETTABLE.map((name) => `${name}=`).join(' ')}' -- "$current"))
+      compopt -o nospace 2> /dev/null
+      return 0
+      ;;
 ${choices.join('\n')}
     ${files.join(' | ')})
       # A name may have spaces; bash then puts a slash behind a directory, which zsh does by itself.

@@ -35,8 +35,8 @@ async function orRefused<Result>(what: string, path: string, read: () => Promise
   }
 }
 
-/** In the words of the system, such as `no such file or directory`, without its code and the call. */
-function reasonOf(cause: unknown): string {
+/** In the words of the system, such as `: no such file or directory`, without its code and the call; empty where it has none. */
+export function reasonOf(cause: unknown): string {
   const words = cause instanceof Error ? /^[A-Z]+: ([^,]+)/.exec(cause.message)?.[1] : undefined;
   return words === undefined ? '' : `: ${words}`;
 }

@@ -6,6 +6,9 @@ import { SETTABLE } from './operator-commands.ts';
 import type { GivenFlags } from './option-values.ts';
 import { COMMANDS, type CommandName, flagOf, GROUPS, type Option, optionsOf } from './options.ts';
 
+/** Behind the words of `control`, in a terminal of 120. */
+const SETTABLE_COLUMNS = 98;
+
 /** What the operator typed. */
 export type CommandLine =
   | {
@@ -77,7 +80,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
       '  cutover           let the swap begin that --cutover manual or postpone holds',
       '  postpone          let no further attempt of the swap begin',
       '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
-      `  set NAME=VALUE    ${SETTABLE.join(', ')}`,
+      ...settableLines(),
       'Tables that are swapped together are one run: it answers to the ID of any, and does what it is told for all.',
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
@@ -99,6 +102,19 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     ],
   },
 };
+
+/** Under each other, for the help breaks no line into a column of its own. */
+function settableLines(): readonly string[] {
+  const lines: string[] = [];
+  for (const name of SETTABLE) {
+    const longer = `${lines.at(-1) ?? ''}, ${name}`;
+    if (lines.length > 0 && longer.length <= SETTABLE_COLUMNS) lines[lines.length - 1] = longer;
+    else lines.push(name);
+  }
+  return lines.map(
+    (line, at) => `  ${(at === 0 ? 'set NAME=VALUE' : '').padEnd(18)}${line}${at === lines.length - 1 ? '' : ','}`,
+  );
+}
 
 const PROGRAM_HELP = `
 Examples:
@@ -233,6 +249,14 @@ function usageMessage(error: CommanderError, args: readonly string[]): string {
   }
   if (error.code === 'commander.missingArgument')
     return 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.';
+  const [, flag = ''] = /^error: unknown option '(--[\w-]+)/.exec(error.message) ?? [];
+  const others = COMMANDS.filter((name) => optionsOf(name).some((option) => flagOf(option) === flag));
+  if (others.length > 0) {
+    const [first = ''] = args;
+    return first.startsWith('-')
+      ? `${flag} stands behind the command: ${others.join(', ')}.`
+      : `${first} takes no ${flag}, which is for ${others.join(', ')}.`;
+  }
   const message = error.message.replace(/^error: /, '').replace(/=[^']*'/, "'");
   const [first = '', ...rest] = message.split('\n');
   const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1)}`.replace(/\.?$/, '.');

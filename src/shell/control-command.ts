@@ -105,7 +105,10 @@ function isCommand(word: string): word is ControlCommand {
 function pathsOf(id: string | null, flags: GivenFlags, { environment }: Surroundings): readonly string[] {
   const asked = readText('socket', flags, environment);
   const isName = id === null ? asked !== null : /^[a-z0-9]{1,24}$/.test(id);
-  if (!isName) throw new MigrationError('BAD_USAGE', 'Name the migration by its ID, or its socket with --socket.');
+  if (!isName) {
+    const wrong = id === null ? '' : `"${id}" is no ID, which has lower-case letters and digits only. `;
+    throw new MigrationError('BAD_USAGE', `${wrong}Name the migration by its ID, or its socket with --socket.`);
+  }
   return asked === null ? socketPaths(id ?? '', environment) : [asked];
 }
 

@@ -4,6 +4,7 @@ import { access, constants, open, readdir, realpath, stat } from 'node:fs/promis
 import { dirname, join, resolve } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
 import type { MigrationEvent } from '../engine/events.ts';
+import { reasonOf } from '../sessions/text-file.ts';
 import type { OWN_NOTICES } from './notifier.ts';
 
 /** Executables by the name of the notice. */
@@ -49,7 +50,7 @@ async function listFiles(directory: string): Promise<readonly string[]> {
     const entries = await readdir(directory, { withFileTypes: true });
     return entries.filter((entry) => !entry.isDirectory() && !/^(?:\.|README)/.test(entry.name)).map(({ name }) => name);
   } catch (cause) {
-    throw new MigrationError('BAD_USAGE', `The directory of --hooks ${directory} cannot be read.`, { cause });
+    throw new MigrationError('BAD_USAGE', `The directory of --hooks ${directory} cannot be read${reasonOf(cause)}.`, { cause });
   }
 }
 

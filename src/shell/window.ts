@@ -110,7 +110,7 @@ function parseWindow(text: string, origin: string): Window {
   const days = parseDays(match?.[1] ?? '');
   if (fromMinute === null || toMinute === null || days === null || fromMinute === toMinute) {
     const examples = '"22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00"';
-    throw new MigrationError('BAD_USAGE', `${origin} must be windows such as ${examples}, not "${text}".`);
+    throw new MigrationError('BAD_USAGE', `${origin} must be windows such as ${examples}, or any, not "${text}".`);
   }
   return { days, fromMinute, toMinute };
 }

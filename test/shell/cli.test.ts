@@ -31,7 +31,10 @@ describe('the command line', () => {
   test.each([
     [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['frob'], "Unknown command 'frob'."],
-    [['plan', '--chunk-time', '1s'], "Unknown option '--chunk-time'."],
+    [['plan', '--chunk-time=1s'], 'plan takes no --chunk-time, which is for migrate, resume.'],
+    [['migrate', '--soak', '1d'], 'migrate takes no --soak, which is for list, status, cleanup.'],
+    [['--yes', 'cleanup'], '--yes stands behind the command: cleanup.'],
+    [['plan', '--chunk', '1s'], "Unknown option '--chunk'."],
     [['migrate', '--wrokers', '1'], "Unknown option '--wrokers'. (Did you mean --workers?)"],
     [['list', 'x'], "Too many arguments for 'list'. Expected 0 arguments but got 1."],
     [

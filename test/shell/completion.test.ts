@@ -22,6 +22,7 @@ test('commands, their flags and the choices of a flag are completed', () => {
   expect(offered('plan', '--cutover-w')).toEqual([]);
   expect(offered('migrate', '--cutover', '')).toEqual(['auto', 'manual']);
   expect(offered('control', 'k3v9x2', 'un')).toEqual(['unpause']);
+  expect(offered('control', 'k3v9x2', 'set', 'work')).toEqual(['workers=']);
   expect(offered('migrate', '--workers', '')).toEqual([]);
 });
 

@@ -126,7 +126,9 @@ describe('a hook', () => {
       await expect(findHooks(folder)).rejects.toThrow(`The hook ${other} cannot be executed.`);
       rmSync(other);
     }
-    await expect(findHooks(join(folder, 'nowhere'))).rejects.toThrow(expect.objectContaining({ code: 'BAD_USAGE' }));
+    const nowhere = join(folder, 'nowhere');
+    const message = `The directory of --hooks ${nowhere} cannot be read: no such file or directory.`;
+    await expect(findHooks(nowhere)).rejects.toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
   });
 
   test('that somebody else could have put there is refused', async () => {

@@ -147,7 +147,7 @@ test.each([
   ['throttle-http=db1', '--throttle-http must be an address that begins with http:// or https://.'],
   [
     'window=tonight',
-    'window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", not "tonight".',
+    'window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", or any, not "tonight".',
   ],
 ])('set %j is refused, and nothing changes', async (setting, message) => {
   const { tell, controls, steering, events } = await openRun();

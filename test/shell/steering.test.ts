@@ -79,6 +79,6 @@ test('what cannot be read as a window is refused before anything is touched', as
     exitCode: 2,
     stdout: '',
     stderr:
-      'error BAD_USAGE: --window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", not "22-06".\n  remedy: See --help.\n',
+      'error BAD_USAGE: --window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", or any, not "22-06".\n  remedy: See --help.\n',
   });
 });

@@ -34,6 +34,10 @@ describe('the program', () => {
     [['config'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
+      ['control', 'K3V9X2', 'pause'],
+      '"K3V9X2" is no ID, which has lower-case letters and digits only. Name the migration by its ID, or its socket with --socket.',
+    ],
+    [
       ['list', '--url', 'oracle://root@db1/shop'],
       'The URL begins with oracle: but must begin with mysql://, mariadb:// or postgres://.',
     ],

@@ -186,7 +186,7 @@ describe('what is written as a window', () => {
     expect(() => parseWindows(text, 'UTC', '--window')).toThrow(
       expect.objectContaining({
         code: 'BAD_USAGE',
-        message: `--window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", not "${text}".`,
+        message: `--window must be windows such as "22:00-06:00" or "Mon-Fri 22:00-06:00, Sat Sun 00:00-24:00", or any, not "${text}".`,
       }),
     );
   });
