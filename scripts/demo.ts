@@ -49,17 +49,18 @@ const stages: Readonly<Record<Flavour, Stage>> = {
   },
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rows: { type: 'string', default: '1000000' }, alter: { type: 'string' } },
-});
+interface Asked {
+  readonly flavour: Flavour;
+  readonly rows: number;
+  /** Clauses instead of those of the stage. */
+  readonly alter: string | undefined;
+}
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const [flavour = 'postgres', ...others] = positionals;
-  const rows = Number(values.rows);
-  if (!isFlavour(flavour) || others.length > 0 || !Number.isInteger(rows) || rows < 1_000) {
+  const asked = readArguments();
+  if (asked === null) {
     console.error(usage);
     return 2;
   }
@@ -68,7 +69,7 @@ async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => interrupted.abort(new Error(`Ended by ${name}.`)));
   try {
-    return await demonstrate(flavour, rows, interrupted.signal);
+    return await demonstrate(asked, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
     say('Interrupted. The server and its data are gone.');
@@ -76,11 +77,27 @@ async function main(): Promise<number> {
   }
 }
 
+/** Null where they are none of ours. */
+function readArguments(): Asked | null {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { rows: { type: 'string', default: '1000000' }, alter: { type: 'string' } },
+    });
+    const [flavour = 'postgres', ...others] = positionals;
+    const rows = Number(values.rows);
+    if (!isFlavour(flavour) || others.length > 0 || !Number.isInteger(rows) || rows < 1_000) return null;
+    return { flavour, rows, alter: values.alter };
+  } catch {
+    return null;
+  }
+}
+
 function isFlavour(name: string): name is Flavour {
   return Object.hasOwn(stages, name);
 }
 
-async function demonstrate(flavour: Flavour, rows: number, signal: AbortSignal): Promise<number> {
+async function demonstrate({ flavour, rows, alter }: Asked, signal: AbortSignal): Promise<number> {
   const stage = stages[flavour];
   say(`Starting a private ${stage.name} server; the first time it is downloaded …`);
   await using server = await startServer({ flavour, extraFlags: stage.flags });
@@ -113,7 +130,7 @@ async function demonstrate(flavour: Flavour, rows: number, signal: AbortSignal):
         const swap = watchForSwap(server.url, stage.definition(tables), signal);
         const table = `${tables.schema}.${tables.table}`;
         const url = stage.url(server.url, tables.schema);
-        const change = ['--table', table, '--alter', values.alter ?? stage.alter, '--strategy', 'shadow'];
+        const change = ['--table', table, '--alter', alter ?? stage.alter, '--strategy', 'shadow'];
         exitCode = await runProgram(['migrate', '--url', url, ...change]);
         return await swap.end();
       },
