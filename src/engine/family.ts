@@ -5,7 +5,7 @@ import type { Plan } from './model.ts';
 import type { Cutover, CutoverOptions, CutoverOutcome, Drain, FamilyClaim } from './ports.ts';
 import { Condition, followSignal, Turnstile } from './tasks.ts';
 
-/** Where members wait for each other: ready for the cutover; about to announce an attempt; about to make it; swapped, with no stream open. */
+/** Where members wait for each other: ready for the cutover; about to announce an attempt; to make it; swapped, with no stream open. */
 export type MeetingPlace = 'cutover' | 'attempt' | 'announced' | 'settlement';
 
 /** What a migration has from its family. */
