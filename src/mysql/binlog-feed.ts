@@ -142,7 +142,7 @@ export class LogFeed {
   }
 
   async #connect(signal: AbortSignal): Promise<Connected> {
-    return await this.#options.config.password.login(() => this.#open(signal), isPasswordRefused);
+    return await this.#options.config.password.login(() => this.#open(signal), isPasswordRefused, signal);
   }
 
   async #open(signal: AbortSignal): Promise<Connected> {

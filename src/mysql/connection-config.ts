@@ -67,7 +67,7 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
     socketPath:
       parsed.searchParams.get('socket') ?? (isBySocket(parsed, named, options) ? (options.get('socket') ?? null) : null),
     user: orNull(decodePart(parsed.username)) ?? options.get('user') ?? defaultUser(),
-    password: await Password.from(passwordReader(orNull(decodePart(parsed.password)) ?? defaults.password, defaults)),
+    password: await Password.from(orNull(decodePart(parsed.password)) ?? defaults.password ?? passwordIn(options, defaults)),
     database: orNull(decodePart(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
     ssl: mode === 'DISABLED' ? null : await readTls(paths, checksOf(mode)),
     isTlsOptional: mode === 'PREFERRED',
@@ -75,9 +75,8 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   };
 }
 
-function passwordReader(given: string | ReadPassword | null, files: OptionFiles): ReadPassword {
-  if (typeof given === 'function') return given;
-  return async () => given ?? (await readOptionFiles(files)).get('password') ?? null;
+function passwordIn(options: ReadonlyMap<string, string>, files: OptionFiles): ReadPassword | null {
+  return options.has('password') ? async () => (await readOptionFiles(files)).get('password') ?? null : null;
 }
 
 /** As the servers' own clients do, but for a port in the URL, which they do not heed where the host is localhost. */

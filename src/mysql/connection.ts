@@ -41,7 +41,7 @@ const keepAliveDelayMs = 10_000;
  * falls back to plain text.
  */
 export async function connect(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
-  return await config.password.login(() => openEitherWay(config, signal), isPasswordRefused);
+  return await config.password.login(() => openEitherWay(config, signal), isPasswordRefused, signal);
 }
 
 async function openEitherWay(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {

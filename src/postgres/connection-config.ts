@@ -108,11 +108,7 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const mode = sslMode(parameter('sslmode'));
   return {
     ...target,
-    password: await Password.from(
-      typeof password === 'function'
-        ? password
-        : async () => password ?? (await findPassword(variable('PGPASSFILE'), defaults.home, target)),
-    ),
+    password: await Password.from(password ?? (() => findPassword(variable('PGPASSFILE'), defaults.home, target))),
     ssl: mode === 'disable' || target.host.startsWith('/') ? null : await tlsConfig(mode, parameter, defaults.home),
     isTlsOptional: mode === 'prefer',
     options: parameter('options'),

@@ -58,7 +58,7 @@ export const liftTimeLimits = `SELECT pg_catalog.set_config(name, '0', false) FR
  * back to plain text.
  */
 export async function connect(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
-  return await config.password.login(() => openEitherWay(config, applicationName, signal), isPasswordRefused);
+  return await config.password.login(() => openEitherWay(config, applicationName, signal), isPasswordRefused, signal);
 }
 
 async function openEitherWay(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {

@@ -4,24 +4,39 @@
  */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
+import type { Clock } from '../engine/ports.ts';
+import { systemClock } from './system-clock.ts';
 
 /** Reads it from where it is; null where there is none. */
 export type ReadPassword = () => Promise<string | null>;
 
+/**
+ * A password that was good is waited for when it is changed, for so long: whoever rotates a secret does not change it everywhere at once,
+ * and Kubernetes takes a minute and more to bring a new one into a mounted file.
+ */
+const WAIT_MS_MAX = 120_000;
+const READ_EVERY_MS = 2_000;
+/** So often in a row it may be unreadable meanwhile: a file that is just written may be empty. */
+const FAILURES_MAX = 2;
+
 /** Shared by all sessions of a login: one of them reads for all. Never put it into a message or an event. */
 export class Password {
-  readonly #read: ReadPassword;
+  /** Null where it stays as it is. */
+  readonly #read: ReadPassword | null;
+  readonly #clock: Clock;
   #known: string | null;
+  #hasBeenGood = false;
   #reading: Promise<string | null> | null = null;
 
-  private constructor(read: ReadPassword, known: string | null) {
+  private constructor(read: ReadPassword | null, known: string | null, clock: Clock) {
     this.#read = read;
     this.#known = known;
+    this.#clock = clock;
   }
 
-  /** Reads it for the first time. Rejects with what that rejects with. */
-  static async from(read: ReadPassword): Promise<Password> {
-    return new Password(read, await read());
+  /** Reads it for the first time, where it is to be read. Rejects with what that rejects with. */
+  static async from(given: string | ReadPassword | null, clock: Clock = systemClock): Promise<Password> {
+    return typeof given === 'function' ? new Password(given, await given(), clock) : new Password(null, given, clock);
   }
 
   get known(): string | null {
@@ -32,30 +47,48 @@ export class Password {
    * Connects, and once more with another password where there is one by then and `isRefused` says of the error that it was the password.
    * Rejects with ACCESS_DENIED where it cannot be read any more.
    */
-  async login<Result>(connect: () => Promise<Result>, isRefused: (error: unknown) => boolean): Promise<Result> {
+  async login<Result>(
+    connect: () => Promise<Result>,
+    isRefused: (error: unknown) => boolean,
+    signal: AbortSignal,
+  ): Promise<Result> {
     const tried = this.#known;
     try {
-      return await connect();
+      const result = await connect();
+      this.#hasBeenGood = true;
+      return result;
     } catch (error) {
-      if (!isRefused(error) || !(await this.#isOtherThan(tried))) throw error;
+      if (!isRefused(error) || !(await this.#becomesOtherThan(tried, signal))) throw error;
       return await connect();
     }
   }
 
-  async #isOtherThan(tried: string | null): Promise<boolean> {
-    if (this.#known === tried) this.#known = await this.#readAgain();
-    return this.#known !== tried;
+  async #becomesOtherThan(tried: string | null, signal: AbortSignal): Promise<boolean> {
+    const read = this.#read;
+    if (read === null) return false;
+    const until = this.#clock.now() + (this.#hasBeenGood ? WAIT_MS_MAX : 0);
+    let failures = this.#hasBeenGood ? 0 : FAILURES_MAX;
+    for (;;) {
+      try {
+        if (this.#known === tried) this.#known = await this.#readAgain(read);
+        failures = 0;
+      } catch (cause) {
+        if (failures >= FAILURES_MAX) {
+          const message = `The server refused the password, and it cannot be read again: ${messageOf(cause)}`;
+          throw new MigrationError('ACCESS_DENIED', message, { cause });
+        }
+        failures += 1;
+      }
+      if (this.#known !== tried) return true;
+      if (this.#clock.now() >= until) return false;
+      await this.#clock.sleep(READ_EVERY_MS, signal);
+    }
   }
 
-  async #readAgain(): Promise<string | null> {
-    this.#reading ??= this.#read().finally(() => {
+  async #readAgain(read: ReadPassword): Promise<string | null> {
+    this.#reading ??= read().finally(() => {
       this.#reading = null;
     });
-    try {
-      return await this.#reading;
-    } catch (cause) {
-      const message = `The server refused the password, and it cannot be read again: ${messageOf(cause)}`;
-      throw new MigrationError('ACCESS_DENIED', message, { cause });
-    }
+    return await this.#reading;
   }
 }

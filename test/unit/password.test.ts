@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
 import { Password } from '../../src/sessions/password.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
+const never = new AbortController().signal;
 const refused = new Error('refused');
 const isRefused = (error: unknown): boolean => error === refused;
 
@@ -27,7 +29,7 @@ describe('a password', () => {
   test('that the server takes is read once', async () => {
     const { place, read, connect } = atServer();
     const password = await Password.from(read);
-    for (let time = 0; time < 3; time++) expect(await password.login(connect(password), isRefused)).toBe('old');
+    for (let time = 0; time < 3; time++) expect(await password.login(connect(password), isRefused, never)).toBe('old');
     expect(place).toMatchObject({ reads: 1, logins: 3 });
   });
 
@@ -35,25 +37,69 @@ describe('a password', () => {
     const { place, read, connect } = atServer();
     const password = await Password.from(read);
     Object.assign(place, { server: 'new', kept: 'new' });
-    const logins = Array.from({ length: 4 }, () => password.login(connect(password), isRefused));
+    const logins = Array.from({ length: 4 }, () => password.login(connect(password), isRefused, never));
     expect(await Promise.all(logins)).toEqual(['new', 'new', 'new', 'new']);
     expect(place).toMatchObject({ reads: 2, logins: 8 });
   });
 
-  test('that is still the same is not tried again', async () => {
+  test('that never was good, and is still the same, is not tried again', async () => {
     const { place, read, connect } = atServer();
     const password = await Password.from(read);
     place.server = 'new';
-    await expect(password.login(connect(password), isRefused)).rejects.toBe(refused);
+    await expect(password.login(connect(password), isRefused, never)).rejects.toBe(refused);
     expect(place).toMatchObject({ reads: 2, logins: 1 });
+  });
+
+  test('that was good is waited for until it is another one, which is tried once', async () => {
+    const { place, read, connect } = atServer();
+    const clock = new VirtualClock();
+    const password = await Password.from(read, clock);
+    await password.login(connect(password), isRefused, never);
+    place.server = 'new';
+    const login = password.login(connect(password), isRefused, never);
+    await clock.advance(60_000);
+    expect(place.logins).toBe(2);
+    place.kept = 'new';
+    await clock.advance(2_000);
+    expect(await login).toBe('new');
+    expect(place.logins).toBe(3);
+  });
+
+  test('that was good is not waited for longer than two minutes, nor where it is not to be read', async () => {
+    const { place, read, connect } = atServer();
+    const clock = new VirtualClock();
+    const [password, fixed] = [await Password.from(read, clock), await Password.from('old', clock)];
+    for (const one of [password, fixed]) await one.login(connect(one), isRefused, never);
+    place.server = 'new';
+    await expect(fixed.login(connect(fixed), isRefused, never)).rejects.toBe(refused);
+    const outcome = password.login(connect(password), isRefused, never).catch((error: unknown) => error);
+    await clock.advance(122_000);
+    expect(await outcome).toBe(refused);
+    expect(place.logins).toBe(4);
   });
 
   test('is not read again for another error', async () => {
     const { place, read } = atServer();
     const password = await Password.from(read);
     const lost = new Error('lost');
-    await expect(password.login(() => Promise.reject(lost), isRefused)).rejects.toBe(lost);
+    await expect(password.login(() => Promise.reject(lost), isRefused, never)).rejects.toBe(lost);
     expect(place.reads).toBe(1);
+  });
+
+  test('that was good may be unreadable twice while it is changed', async () => {
+    const { place, connect } = atServer();
+    const clock = new VirtualClock();
+    const answers = ['old', null, null, 'new'];
+    const password = await Password.from(async () => {
+      const answer = answers.shift();
+      if (answer == null) throw new MigrationError('BAD_USAGE', 'The file is empty.');
+      return answer;
+    }, clock);
+    await password.login(connect(password), isRefused, never);
+    place.server = 'new';
+    const login = password.login(connect(password), isRefused, never);
+    await clock.advance(4_000);
+    expect(await login).toBe('new');
   });
 
   test('that cannot be read any more is told with the reason', async () => {
@@ -63,7 +109,7 @@ describe('a password', () => {
       if (reads > 1) throw new MigrationError('BAD_USAGE', 'The vault is sealed.');
       return 'old';
     });
-    await expect(password.login(() => Promise.reject(refused), isRefused)).rejects.toMatchObject({
+    await expect(password.login(() => Promise.reject(refused), isRefused, never)).rejects.toMatchObject({
       code: 'ACCESS_DENIED',
       message: 'The server refused the password, and it cannot be read again: The vault is sealed.',
     });
