@@ -6,12 +6,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lastObject, startCli } from '../support/cli.ts';
+import { schemaFaults } from '../support/schemas.ts';
 import { openShop, type Shop } from '../support/shop.ts';
+
+interface Received {
+  readonly time: string;
+  readonly event: string;
+  readonly text: string;
+  readonly details: object;
+}
 
 let shop: Shop;
 let folder: string;
 /** What the webhook received; the first of all is refused once. */
-const received: { event: string; text: string }[] = [];
+const received: Received[] = [];
 let refused = 0;
 const server = createServer((request, response) => {
   let body = '';
@@ -22,7 +30,7 @@ const server = createServer((request, response) => {
       response.writeHead(503).end();
       return;
     }
-    received.push(JSON.parse(body) as { event: string; text: string });
+    received.push(JSON.parse(body) as Received);
     response.writeHead(204).end();
   });
 });
@@ -37,6 +45,13 @@ afterAll(async () => {
   await shop[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** By its own schema, and by that of its event. */
+function faultsOf(notice: Received): readonly string[] {
+  const { time, event, details } = notice;
+  const isEvent = event !== 'started' && event !== 'ended';
+  return [...schemaFaults('notice', notice), ...(isEvent ? schemaFaults('event', { time, kind: event, ...details }) : [])];
+}
 
 function makeHook(name: string, script: string): void {
   writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
@@ -59,12 +74,14 @@ test('while before-cutover fails there is no swap; then hooks and the webhook ge
   }
   expect(received.at(0)).toMatchObject({ event: 'started', text: 'the run has begun' });
   expect(received.at(-1)).toMatchObject({ event: 'ended', text: 'INTERRUPTED: The run was ended by SIGINT.' });
+  expect(received.flatMap(faultsOf)).toEqual([]);
 
   received.length = 0;
   makeHook('before-cutover', 'exit 0');
   makeHook('any', `echo "$TABLESHIFT_HOOK_EVENT" >> ${out}`);
   await using run = startCli(['resume', ...args]);
   expect(lastObject(await run.result)).toMatchObject({ exitCode: 0, state: 'done' });
+  expect(received.flatMap(faultsOf)).toEqual([]);
   const events = received.map(({ event }) => event);
   expect(events.filter((event) => !event.startsWith('throttle'))).toEqual([
     ...['started', 'cutover-held', 'resumed', 'cutover-awaited', 'cutover-released', 'phase-entered', 'cutover-attempt'],
