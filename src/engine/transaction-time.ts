@@ -113,11 +113,14 @@ export class TransactionTimeSignal implements ThrottleSignal {
     // As busy as they would be if each transaction took what it takes at rest.
     const busyAtRest = busy / growth;
     const allowed = Math.max(GROWTH_MIN, BUSY_MAX / busyAtRest);
-    const detail =
+    const felt =
       `transactions of others take ${usualMs.toFixed(1)} ms, ${rest.usualMs.toFixed(1)} ms at rest, ` +
-      `and keep a session busy for ${(100 * busy).toFixed(0)} % of the time; the limit is ${(allowed * rest.usualMs).toFixed(1)} ms`;
+      `and keep a session busy for ${(100 * busy).toFixed(0)} % of the time`;
+    const detail = `${felt}; the limit is ${(allowed * rest.usualMs).toFixed(1)} ms`;
     const pressure = Math.max(0, (growth - 1) / (allowed - 1));
-    if (busy >= FULL_FROM && busy > 1.1 * rest.busy) return { pressure: Math.max(1, pressure), detail };
+    const busyLimit = Math.max(FULL_FROM, 1.1 * rest.busy);
+    if (busy >= busyLimit)
+      return { pressure: Math.max(1, pressure), detail: `${felt}; the limit is ${(100 * busyLimit).toFixed(0)} %` };
     if (busyAtRest >= BUSY_FROM && !this.#isRestKnown) return { pressure: Math.max(CAREFUL_PRESSURE, pressure), detail };
     return { pressure, detail };
   }

@@ -99,7 +99,9 @@ describe('the time that transactions of others take', () => {
     await sessions.begin(four(134, 5));
     await sessions.live(6, four(134, 5));
     sessions.share = 1;
-    expect(pressureOf(await sessions.live(5, four(196, 5)))).toBe(1);
+    const stopped = await sessions.live(5, four(196, 5));
+    expect(pressureOf(stopped)).toBe(1);
+    expect(stopped.at(-1)?.detail).toMatch(/keep a session busy for 98 % of the time; the limit is 92 %$/);
     sessions.share = 0.02;
     expect(pressureOf(await sessions.live(5, four(196, 5)))).toBe(1);
     expect(pressureOf(await sessions.live(120, four(196, 5)))).toBe(0);
