@@ -318,9 +318,10 @@ export class Throttler {
 
   /** A question that hangs has not failed yet when its last answer is stale. */
   #detailOf(reading: Reading): string {
-    const { said, failure } = reading;
+    const { said, failure, revision } = reading;
     if (!this.#isStale(reading)) return failure === null ? said : `no answer: ${failure}`;
-    return failure === null ? `stale: no answer behind “${said}”` : `stale: no answer: ${failure}`;
+    const since = revision === null ? 'no answer yet' : `no answer behind “${said}”`;
+    return `stale: ${failure === null ? since : `no answer: ${failure}`}`;
   }
 
   #isStale({ at }: Reading): boolean {
