@@ -115,8 +115,7 @@ export class MaterializedViewTwins {
       throw this.#changed(view, 'its table, or it, is gone');
     const read = await readQuery(session, view, { source: tables.source, altered: tables.altered }, signal);
     if ('refusal' in read) throw this.#changed(view, read.refusal);
-    // What names no tablespace is in the database's own; the role or the database may say otherwise of new relations.
-    await session.execute("BEGIN; SET LOCAL default_tablespace = ''", signal);
+    await session.execute('BEGIN', signal);
     try {
       const create = `CREATE MATERIALIZED VIEW ${quoteTable(twin)} ${storageOf(description)} AS ${read.query.replace(/;\s*$/, '')} WITH NO DATA`;
       await withPath(session, [shadow.schema, source.schema], () => session.execute(create, signal), signal);

@@ -7,7 +7,7 @@
 import type { TableName } from '../engine/model.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { readReferences } from './native-clauses.ts';
-import { withDefaultPath } from './search-path.ts';
+import { withDefaultPath, withDefaults } from './search-path.ts';
 import type { Session } from './session.ts';
 import { makeCopy } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -134,7 +134,7 @@ export class NativeClone {
       ({ notices } = await this.#session.execute(statement, signal));
       await this.#session.execute('SET LOCAL client_min_messages = notice', signal);
     };
-    await withDefaultPath(this.#session, work, signal);
+    await withDefaults(this.#session, work, signal);
     return notices;
   }
 

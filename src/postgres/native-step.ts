@@ -10,6 +10,7 @@ import { refusalIn, type ServerReport } from './errors.ts';
 import { askForLock } from './lock-wait.ts';
 import { backfill, filledColumn } from './native-backfill.ts';
 import { columnsFirst, undoingStatements } from './native-recipes.ts';
+import { USERS_PLACES } from './search-path.ts';
 import type { Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -52,13 +53,13 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   }
 }
 
-/** Names in the step are the user's; the rest of the settings is as for the clone. */
+/** Names in the step, and where it makes things, are the user's; the rest of the settings is as for the clone. */
 async function openWorker(server: Server, { lockTimeoutMs, step }: StepOrder, signal: AbortSignal): Promise<OwnedSession> {
   const limits =
     step.kind === 'online'
       ? []
       : [`statement_timeout = ${lockTimeoutMs + graceMs}`, `idle_in_transaction_session_timeout = ${lockTimeoutMs + graceMs}`];
-  const settings = ['search_path TO DEFAULT', `lock_timeout = ${lockTimeoutMs}`, ...limits];
+  const settings = ['search_path TO DEFAULT', ...USERS_PLACES, `lock_timeout = ${lockTimeoutMs}`, ...limits];
   const session = await server.openSession({ settings }, signal);
   await session.query(
     `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', false)

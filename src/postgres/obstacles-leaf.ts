@@ -173,7 +173,6 @@ async function makeClones(
     for (const statement of statements) await session.execute(statement, signal);
   };
   await run(Object.values(schemas).map((one) => `CREATE SCHEMA ${quoteName(one)}`));
-  await run(["SET LOCAL default_tablespace = ''"]);
   const parentTable = await readTable(session, leaf.parent, signal);
   const restTable = leaf.rest === null ? null : await readTable(session, leaf.rest, signal);
   if (parentTable === null) throw new MigrationError('SOURCE_CHANGED', `The table ${nameOf(leaf.parent)} is gone.`);

@@ -30,7 +30,6 @@ export async function makePartitioned(
   const run = async (statements: readonly string[]): Promise<void> => {
     for (const statement of statements) await session.execute(statement, signal);
   };
-  await session.execute("SET LOCAL default_tablespace = ''", signal);
   await withDefaultPath(session, () => run([table]), signal);
   await run([...sequenceMoves(plain, schema), ...parts]);
   await withDefaultPath(session, () => run(partitions), signal);

@@ -120,6 +120,12 @@ export const outputSettings: readonly string[] = [
 ];
 
 /**
+ * Where, and as what kind, tables and indexes are made that name neither: what is made for ourselves, such as the bookkeeping, is none of
+ * what the role or the database has set for theirs. What the user has written is run by their settings (`withDefaults` of search-path.ts).
+ */
+export const ownPlaces: readonly string[] = ["default_tablespace = ''", 'default_table_access_method = heap'];
+
+/**
  * The settings of all sessions. The role or the database may have set any of them to something else.
  *
  * synchronous_commit = local: a commit is on this server's disk before it counts, because a process that lived through a crash
@@ -132,6 +138,7 @@ function settingStatements({ config, flavour, settings }: SessionOptions): strin
     ...(config.settings ?? []),
     // Names in our statements are qualified; what others put into a schema must not stand in for what we mean.
     'search_path = pg_catalog, pg_temp',
+    ...ownPlaces,
     "default_transaction_isolation = 'read committed'",
     'default_transaction_read_only = off',
     'default_transaction_deferrable = off',

@@ -13,7 +13,7 @@ import { constraintStatements, copyStatements } from './create-statement.ts';
 import { readUninvited, switchRowSecurityOff } from './event-triggers.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
-import { withDefaultPath } from './search-path.ts';
+import { withDefaults } from './search-path.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { settingsOf, type TableSettings, withoutSettings } from './table-settings.ts';
@@ -65,7 +65,6 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
  * Inside a transaction, in a schema that exists. Takes ACCESS SHARE on the source.
  */
 export async function makeCopy(session: Session, source: TableDescription, schema: string, signal: AbortSignal): Promise<void> {
-  await session.execute("SET LOCAL default_tablespace = ''", signal);
   const whole = { ...source, indexes: validIndexes(source) };
   for (const statement of copyStatements(whole, schema)) await session.execute(statement, signal);
   for (const sequence of source.sequences.filter(({ isIdentity }) => isIdentity)) {
@@ -133,9 +132,8 @@ export function plainSchema(schema: string): string {
 }
 
 /**
- * Alters the copy, and reads what became of it. There may be no clause. The clauses run with the search path that the user has
- * by default, for they may name types and functions without a schema, and with his tablespace, for they may add indexes. Inside a
- * transaction.
+ * Alters the copy, and reads what became of it. There may be no clause. The clauses run with what the user has by default: his search
+ * path, for they may name types and functions without a schema, and his tablespace, for they may add indexes. Inside a transaction.
  */
 async function alterCopy(
   session: Session,
@@ -143,10 +141,8 @@ async function alterCopy(
   signal: AbortSignal,
 ): Promise<TableDescription> {
   if (clauses !== '') {
-    await session.execute('SET LOCAL default_tablespace TO DEFAULT', signal);
     const alter = `ALTER TABLE ${quoteTable(table)} ${clauses}`;
-    await withDefaultPath(session, () => session.execute(alter, signal), signal);
-    await session.execute("SET LOCAL default_tablespace = ''", signal);
+    await withDefaults(session, () => session.execute(alter, signal), signal);
   }
   return await readExisting(session, table, signal);
 }

@@ -99,6 +99,34 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     expect(session.transaction).toBe('none');
   });
 
+  test('lies where the database has what is its own, as usual tables, whatever the role has as its default for tables', async () => {
+    await using application = await openPostgresApplication(own.url);
+    await application.run('SET allow_in_place_tablespaces = on');
+    for (const statement of [
+      "CREATE TABLESPACE forbidden LOCATION ''",
+      'CREATE ROLE placed LOGIN',
+      'CREATE DATABASE placed OWNER placed',
+      'ALTER ROLE placed SET default_tablespace = forbidden',
+      'ALTER ROLE placed SET default_table_access_method = another',
+    ]) {
+      await application.run(statement);
+    }
+    const url = new URL(own.url);
+    url.pathname = '/placed';
+    await using administrator = await openPostgresApplication(url.href);
+    await administrator.run('CREATE ACCESS METHOD another TYPE TABLE HANDLER heap_tableam_handler');
+    url.username = 'placed';
+    await using placed = await openPostgres(url.href);
+    await using session = await placed.openSession({}, never);
+    await createBookkeeping(session, never);
+    expect(
+      await administrator.run(
+        `SELECT DISTINCT reltablespace, amname FROM pg_class AS c JOIN pg_am AS m ON m.oid = relam
+         WHERE relnamespace = 'tableshift'::regnamespace AND relkind = 'r'`,
+      ),
+    ).toEqual([{ reltablespace: '0', amname: 'heap' }]);
+  });
+
   test('gives back plan, state, failure and checkpoint letter by letter, newest first', async () => {
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, never);
