@@ -6,6 +6,7 @@ import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Index, TableDescription } from './catalog.ts';
 import { isUntold } from './errors.ts';
 import type { Flavour } from './flavour.ts';
+import type { PlanningFacts } from './planning-facts.ts';
 import type { Session } from './session.ts';
 
 /** Global variables that matter here; one that the server does not have is missing. */
@@ -19,10 +20,12 @@ const names = [
   'group_replication_group_name',
   'group_replication_single_primary_mode',
   'gtid_mode',
+  'innodb_read_only',
   'log_bin',
   'log_replica_updates',
   'log_slave_updates',
   'read_only',
+  'sql_require_primary_key',
   'super_read_only',
   'wsrep_on',
 ];
@@ -71,6 +74,17 @@ export function rowImageObstacles(variables: Variables, source: TableDescription
   ];
 }
 
+/**
+ * The server takes a primary key's change to a unique one and refuses every change of the table after that (MySQL), which finishing the
+ * shadow needs: indexes, the next number, foreign keys.
+ */
+export function primaryKeyObstacles(variables: Variables, { source, probed }: PlanningFacts): readonly Obstacle[] {
+  if (variables.get('sql_require_primary_key') !== 'ON') return [];
+  if (probed.definition.indexes.some(({ name }) => name === 'PRIMARY')) return [];
+  const message = `${source.schema}.${source.table} would have no primary key, and sql_require_primary_key is ON: the shadow could not be finished. Keep a primary key, or SET GLOBAL sql_require_primary_key=OFF for as long as the migration runs.`;
+  return [{ code: 'INVALID_ALTER', message }];
+}
+
 function isNeverNull(index: Index, source: TableDescription): boolean {
   return index.parts.every((part) =>
     source.columns.some((column) => column.name === part.column && !column.isNullable && part.prefixLength === null),
@@ -84,7 +98,7 @@ function unorderedCommits(variables: Variables): Obstacle | null {
 
 function readOnly(variables: Variables): Obstacle | null {
   const isWritable = (name: string): boolean => ['OFF', '0', undefined].includes(variables.get(name));
-  const name = ['read_only', 'super_read_only'].find((name) => !isWritable(name));
+  const name = ['read_only', 'super_read_only', 'innodb_read_only'].find((name) => !isWritable(name));
   return name === undefined
     ? null
     : { code: 'NOT_A_SOURCE', message: `The server takes no writes: ${name} is ${variables.get(name)}.` };

@@ -16,6 +16,7 @@ import { sequenceObstacles } from './obstacles-sequences.ts';
 import {
   filterObstacles,
   keyringObstacles,
+  primaryKeyObstacles,
   readVariables,
   replicaObstacles,
   rowImageObstacles,
@@ -73,7 +74,11 @@ interface AskedTable extends Asked {
 async function tableObstacles(session: Session, asked: AskedTable, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const { facts, plan, server, account, surroundings } = asked;
   const variables = await readVariables(session, signal);
-  const found = [...rowImageObstacles(variables, facts.source, plan), ...definitionObstacles(facts)];
+  const found = [
+    ...rowImageObstacles(variables, facts.source, plan),
+    ...primaryKeyObstacles(variables, facts),
+    ...definitionObstacles(facts),
+  ];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, asked, signal),
     () => triggerObstacles(session, { plan, account, flavour: server.flavour }, signal),

@@ -152,3 +152,15 @@ test.each([
   await schema.application.run(`SET GLOBAL ${day}`);
   expect((await plan({ server, schema, clauses: 'ADD b INT' })).notes.join()).not.toContain('keeps its binary log');
 });
+
+test('a table that would have no primary key, on a server that wants one, is refused', async () => {
+  await using process = await startServer({ flavour: 'mysql', extraFlags: ['--sql-require-primary-key=ON'] });
+  await using server = await openAdapter(process.url);
+  await using schema = await createSchema(process.url);
+  await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT AUTO_INCREMENT PRIMARY KEY, a INT)`);
+  await schema.application.run(`INSERT INTO ${schema.name}.t (a) VALUES (1)`);
+  expect(await obstaclesOf(server, schema, 'DROP PRIMARY KEY, ADD UNIQUE u (id)')).toEqual([
+    ['INVALID_ALTER', expect.stringContaining(`${schema.name}.t would have no primary key, and sql_require_primary_key is ON`)],
+  ]);
+  expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([]);
+});

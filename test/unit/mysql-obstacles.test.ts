@@ -22,6 +22,16 @@ test('the only primary of a group is none', () => {
   expect(variableObstacles(new Map(variables))).toEqual([]);
 });
 
+test('an InnoDB that was started read-only is one', () => {
+  const variables = [
+    ['log_bin', 'ON'],
+    ['read_only', 'OFF'],
+    ['innodb_read_only', 'ON'],
+  ] as const;
+  const message = 'The server takes no writes: innodb_read_only is ON.';
+  expect(variableObstacles(new Map(variables))).toEqual([{ code: 'NOT_A_SOURCE', message }]);
+});
+
 test('a column of a type that is not known is one, once where source and shadow have it', () => {
   const columns = [
     { name: 'id', dataType: 'int', columnType: 'int' },
