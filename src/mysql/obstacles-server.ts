@@ -6,7 +6,9 @@ import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import type { Index, TableDescription } from './catalog.ts';
 import { isUntold } from './errors.ts';
 import type { Flavour } from './flavour.ts';
+import { isSameInAnyCase } from './name-case.ts';
 import type { PlanningFacts } from './planning-facts.ts';
+import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 
 /** Global variables that matter here; one that the server does not have is missing. */
@@ -165,17 +167,23 @@ async function hasKeyring(session: Session, signal: AbortSignal): Promise<boolea
   }
 }
 
-/** Databases that a filter keeps out of the log. */
+/**
+ * Databases that a filter keeps out of the log. MySQL takes no notice of case there where it takes none in names; MariaDB holds what the
+ * filter has against the name in lower case.
+ */
 export async function filterObstacles(
   session: Session,
-  { schema, flavour }: { readonly schema: string; readonly flavour: Flavour },
+  { schema, server }: { readonly schema: string; readonly server: Pick<Server, 'flavour' | 'ignoresNameCase'> },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const [row] = await session.query(flavour.shows.logStatus, signal);
+  const [row] = await session.query(server.flavour.shows.logStatus, signal);
+  const ignoresCase = server.ignoresNameCase && !server.flavour.isMariaDb;
+  const has = (names: readonly string[], name: string): boolean =>
+    names.some((one) => (ignoresCase ? isSameInAnyCase(one, name) : one === name));
   const listed = (name: string): readonly string[] => (row?.[name] ?? '').split(',').filter((schema) => schema !== '');
   const [done, ignored] = [listed('Binlog_Do_DB'), listed('Binlog_Ignore_DB')];
   return [schema, bookkeepingSchema].flatMap((schema): readonly Obstacle[] => {
-    const isLogged = done.length > 0 ? done.includes(schema) : !ignored.includes(schema);
+    const isLogged = done.length > 0 ? has(done, schema) : !has(ignored, schema);
     if (isLogged) return [];
     const filter = done.length > 0 ? 'binlog-do-db lacks it' : 'binlog-ignore-db has it';
     return [{ code: 'BINLOG_FILTERED', message: `Changes in the database ${schema} are not logged: ${filter}.` }];

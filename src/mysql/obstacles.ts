@@ -116,7 +116,7 @@ export async function surroundingObstacles(
   const privileges = privilegeObstacles(account, { schema, flavour });
   const found = [...variableObstacles(variables), ...privileges];
   found.push(...(await unlessKnown(() => replicaObstacles(session, { variables, flavour }, signal), privileges)));
-  found.push(...(await unlessKnown(() => filterObstacles(session, { schema, flavour }, signal), privileges)));
+  found.push(...(await unlessKnown(() => filterObstacles(session, { schema, server }, signal), privileges)));
   found.push(...(await keyringObstacles(session, variables, signal)));
   found.push(...(await accountObstacles(session, { account, tables, flavour }, signal)));
   return found;

@@ -1,8 +1,10 @@
 /** Obstacles of MySQL and MariaDB that no test server has. */
 import { expect, test } from 'vitest';
-import { variableObstacles } from '../../src/mysql/obstacles-server.ts';
+import { flavourOf } from '../../src/mysql/flavour.ts';
+import { filterObstacles, variableObstacles } from '../../src/mysql/obstacles-server.ts';
 import { definitionObstacles } from '../../src/mysql/obstacles-table.ts';
 import type { PlanningFacts } from '../../src/mysql/planning-facts.ts';
+import type { Session } from '../../src/mysql/session.ts';
 
 const group = ['group_replication_group_name', 'aaaaaaaa-1111-1111-1111-aaaaaaaaaaaa'] as const;
 
@@ -30,6 +32,21 @@ test('an InnoDB that was started read-only is one', () => {
   ] as const;
   const message = 'The server takes no writes: innodb_read_only is ON.';
   expect(variableObstacles(new Map(variables))).toEqual([{ code: 'NOT_A_SOURCE', message }]);
+});
+
+test.each([
+  ['MySQL with one case of names', 'Binlog_Ignore_DB', '9.7.0', true, true],
+  ['MySQL with one case of names', 'Binlog_Do_DB', '9.7.0', true, false],
+  ['MySQL with two', 'Binlog_Ignore_DB', '9.7.0', false, false],
+  ['MySQL with two', 'Binlog_Do_DB', '9.7.0', false, true],
+  ['MariaDB with one', 'Binlog_Ignore_DB', '10.11.0-MariaDB', true, false],
+  ['MariaDB with one', 'Binlog_Do_DB', '10.11.0-MariaDB', true, true],
+] as const)('on %s a filter %s=Shop,tableshift is held against the database shop as the server does it', async (...row) => {
+  const [, filter, version, ignoresNameCase, isFiltered] = row;
+  const session = { query: async () => [{ [filter]: 'Shop,tableshift' }] } as unknown as Session;
+  const server = { flavour: flavourOf(version), ignoresNameCase };
+  const found = await filterObstacles(session, { schema: 'shop', server }, new AbortController().signal);
+  expect(found.some(({ message }) => message.includes('the database shop'))).toBe(isFiltered);
 });
 
 test('a column of a type that is not known is one, once where source and shadow have it', () => {
