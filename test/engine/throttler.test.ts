@@ -182,6 +182,8 @@ describe('the throttler', () => {
       clock,
       observer: () => {},
     });
+    await clock.advance(OPTIONS.throttleStaleMs + 1);
+    expect(throttler.reason).toBe('load: stale: no answer yet');
     const controller = new AbortController();
     const sampling = throttler.sampleContinuously(controller.signal).catch(() => {});
     await clock.advance(6000);
