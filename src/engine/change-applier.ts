@@ -301,12 +301,12 @@ export class ChangeApplier {
 
   /** One after the other, as whole parts. */
   async #insertHalves(part: readonly RowKey[], writer: RowWriter, signal: AbortSignal): Promise<number> {
-    let cleared = 0;
+    let inTheWay = 0;
     for (const half of parts(part, Math.ceil(part.length / 2))) {
       const hasCollided = (await this.#insert(half, writer, signal)) === 'collided';
-      if (hasCollided) cleared += await this.#insertClearing(half, writer, signal);
+      if (hasCollided) inTheWay += await this.#insertClearing(half, writer, signal);
     }
-    return cleared;
+    return inTheWay;
   }
 
   #duplicateError(cause: {

@@ -360,6 +360,11 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
         find: 'if (cause.keys.some((key) => !cleared.has(key))) fruitless = 0;',
         replace: 'part = [...new Set([...part, ...cause.keys])];',
       },
+      {
+        file: 'change-applier.ts',
+        find: 'if (part.length > 1) return cleared.size + (await this.#insertHalves(part, writer, signal));',
+        replace: '',
+      },
     ],
     bias: { ...SHIFTS, ...NO_FAULTS, keysPerStatement: 100, chunkRows: 10, splitTransactions: 0.9 },
     seedsMax: 1000,
