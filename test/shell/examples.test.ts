@@ -88,11 +88,15 @@ test('the configuration of the example is one', async () => {
 
 test('the pod of the example has its password, although the file of the configuration is not there', async () => {
   const pod = readFileSync(join(examples, 'cronjob.yaml'), 'utf8');
-  expect(pod).toContain('- name: TABLESHIFT_PASSWORD\n');
+  const [, secret = ''] = /- name: TABLESHIFT_PASSWORD_FILE\n +value: (\S+)\/password\n/.exec(pod) ?? [];
+  expect(pod).toContain(`- name: secret\n                  mountPath: ${secret}\n`);
   const config = await readConfig(join(examples, 'config.json'));
-  const { values, inFile } = readOptions('migrate', {}, { TABLESHIFT_PASSWORD: 'geheim' }, config);
+  const file = join(folder, 'password');
+  writeFileSync(file, 'geheim\n', { mode: 0o400 });
+  const { values, inFile } = readOptions('migrate', {}, { TABLESHIFT_PASSWORD_FILE: file }, config);
   const keyboard = { input: process.stdin, errors: process.stderr, signal: new AbortController().signal };
-  expect((await readLogin(values, keyboard, inFile)).password).toBe('geheim');
+  const { password } = await readLogin(values, keyboard, inFile);
+  expect(typeof password === 'function' ? await password() : null).toBe('geheim');
 });
 
 test('the unit of systemd starts again exactly where a resume may help, and one that is stopped has not failed', () => {
