@@ -1,6 +1,6 @@
 /**
- * What the server's own ALTER puts into the rows of a table for a column that is NOT NULL and has no DEFAULT: the zero of its
- * type. In strict mode an INSERT has to name it.
+ * What the server's own ALTER puts into the rows of a table for a column that it adds. Where that is NOT NULL and has no DEFAULT, it is
+ * the zero of its type; in strict mode an INSERT has to name it.
  */
 
 import type { Column, TableDescription } from './catalog.ts';
@@ -23,6 +23,26 @@ export function implicitDefaults(shadow: TableDescription, addedColumns: readonl
       return literal === null ? [] : [{ column: column.name, literal }];
     });
 }
+
+/**
+ * Whether a row that gets no value for the column holds the same in it whatever the session: NULL, a literal, or the zero of its type.
+ * Then the server has nothing to compute for it, and nothing to say. A literal date depends on the time zone and on sql_mode.
+ */
+export function hasConstantDefault(column: Column): boolean {
+  if (column.isAutoIncrement || column.generated !== 'none' || !constantFamilies.has(typeFamily(column))) return false;
+  const tokens = tokenise(column.definition);
+  const place = tokens.findIndex((token) => isWord(token, 'DEFAULT'));
+  if (place === -1) return true;
+  const sign = tokens[place + 1]?.text === '-' ? 1 : 0;
+  const [literal, next] = tokens.slice(place + 1 + sign);
+  const isLiteral = literal?.kind === 'string' || literal?.kind === 'number' || isWord(literal, 'NULL');
+  // Behind a literal of an expression comes an operator.
+  return isLiteral && (next === undefined || next.kind === 'word');
+}
+
+const constantFamilies: ReadonlySet<ReturnType<typeof typeFamily>> = new Set([
+  ...(['integer', 'decimal', 'float', 'bit', 'text', 'binary', 'enum', 'set'] as const),
+]);
 
 function lacksDefault(column: Column): boolean {
   if (column.isNullable || column.isAutoIncrement || column.generated !== 'none') return false;

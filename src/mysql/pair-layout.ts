@@ -9,7 +9,7 @@ import { type ClientSettings, computingSettings } from './client-settings.ts';
 import { mapColumns } from './column-map.ts';
 import { isWithoutNotes } from './conversions.ts';
 import type { Flavour } from './flavour.ts';
-import { implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
+import { hasConstantDefault, implicitDefaults, type ImplicitDefault } from './implicit-defaults.ts';
 import type { TextCollation } from './key-collation.ts';
 import type { KeyPart, Side } from './key-parts.ts';
 import type { KeyColumn } from './row-key.ts';
@@ -48,8 +48,8 @@ export interface PairLayout {
   /** Both tables' rows can be compared by expressions alone, without a probe table. */
   readonly isComparable: boolean;
   /**
-   * All columns of the shadow come from the source, the server takes each value as it is or rejects it, and computes nothing from it. So
-   * an insert need not be looked at before it is committed.
+   * The server takes each value of the source as it is or rejects it, gives the same to every row where the source has none, and computes
+   * nothing. So an insert need not be looked at before it is committed.
    */
   readonly isWithoutNotes: boolean;
   /**
@@ -121,8 +121,8 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
     mark,
     isComparable: columns.every((column) => column.asShadow !== null),
     isWithoutNotes:
-      columns.length === shadow.columns.length &&
       columns.every((column) => isWithoutNotes(column.source, column.shadow)) &&
+      shadow.columns.every((column) => columns.some((pair) => pair.shadow === column) || hasConstantDefault(column)) &&
       !isComputing(shadow),
     isUpsertable: isUpsertable(key, { plan, shadow }, columns),
     computing: computingSettings({ key: keyColumns, pairs: columns }),

@@ -1,6 +1,7 @@
 /** What the catalog reader says about real tables. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keyColumns, readTable, type Column, type TableDescription } from '../../src/mysql/catalog.ts';
+import { hasConstantDefault } from '../../src/mysql/implicit-defaults.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSchema, never, openAdapter, type TestSchema } from '../support/adapter-server.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -37,6 +38,30 @@ describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
       '2 x none',
       '3 i none',
       '4 id none',
+    ]);
+  });
+
+  test('tells columns that a row without a value for them fills with the same in every session', async () => {
+    const constant = [
+      ...['a INT', 'b INT NULL DEFAULT NULL', "c INT NOT NULL DEFAULT '-7'", 'd DECIMAL(5,2) NOT NULL DEFAULT -1.5'],
+      ...["e VARCHAR(20) NOT NULL DEFAULT 'it''s DEFAULT' COMMENT 'DEFAULT (1)'", "f BIGINT UNSIGNED DEFAULT 5 COMMENT ''"],
+      ...["g ENUM('x','y') NOT NULL DEFAULT 'y'", "h SET('x','y') DEFAULT 'x,y'", 'i DOUBLE DEFAULT 1e3', 'j TEXT'],
+    ];
+    const other = [
+      ...['k DATETIME', 'l TIMESTAMP NULL', "m DATE DEFAULT '2020-01-02'", 'n DATETIME DEFAULT CURRENT_TIMESTAMP'],
+      ...['o VARCHAR(40) DEFAULT (UUID())', 'p INT DEFAULT (1 + 1)', 'q INT AS (a) VIRTUAL', 'r INT AS (a) STORED'],
+      ...['s INT NOT NULL AUTO_INCREMENT PRIMARY KEY'],
+    ];
+    await using schema = await withTable(`CREATE TABLE t (${[...constant, ...other].join(', ')})`);
+    const found = [...(await columnsOf(schema)).values()].filter((column) => hasConstantDefault(column));
+    expect(found.map(({ name }) => name)).toEqual(constant.map((definition) => definition.slice(0, 1)));
+    await schema.application.run("SET sql_mode = '', time_zone = '+05:00'");
+    await schema.application.run('INSERT INTO t (s) VALUES (1)');
+    await using session = await server.openSession({}, never);
+    await session.execute(`INSERT INTO ${schema.name}.t (s) VALUES (2)`, never);
+    const names = found.map(({ name }) => name).join(', ');
+    expect(await schema.application.run(`SELECT COUNT(*) AS n FROM (SELECT DISTINCT ${names} FROM t) AS one`)).toMatchObject([
+      { n: 1 },
     ]);
   });
 
