@@ -108,12 +108,16 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const mode = sslMode(parameter('sslmode'));
   return {
     ...target,
-    password: await Password.from(password ?? (() => findPassword(variable('PGPASSFILE'), defaults.home, target))),
+    password: await Password.from(password ?? (await passwordInFile(variable('PGPASSFILE'), defaults.home, target))),
     ssl: mode === 'disable' || target.host.startsWith('/') ? null : await tlsConfig(mode, parameter, defaults.home),
     isTlsOptional: mode === 'prefer',
     options: parameter('options'),
     connectTimeoutMs: wholeNumber('connect_timeout', orNull(parameter('connect_timeout') ?? '') ?? '10', 3600) * 1000,
   };
+}
+
+async function passwordInFile(...place: Parameters<typeof findPassword>): Promise<ReadPassword | null> {
+  return (await findPassword(...place)) === null ? null : () => findPassword(...place);
 }
 
 function parseUrl(url: string): URL {

@@ -43,12 +43,14 @@ export interface ServerReport {
   readonly message: string;
   readonly severity: string | null;
   readonly detail: string | null;
+  /** The function of the server that says it. */
+  readonly routine: string | null;
 }
 
 /** The server's own words behind a thrown value, or null if no server said it. */
 export function serverError(thrown: unknown): ServerReport | null {
   for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
-    const { code, severity, detail } = error as Error & Readonly<Record<string, unknown>>;
+    const { code, severity, detail, routine } = error as Error & Readonly<Record<string, unknown>>;
     // Node's own errors have a code too, but no severity.
     if (typeof code !== 'string' || code.length !== 5 || severity === undefined) continue;
     return {
@@ -56,6 +58,7 @@ export function serverError(thrown: unknown): ServerReport | null {
       message: error.message,
       severity: typeof severity === 'string' ? severity : null,
       detail: typeof detail === 'string' ? detail : null,
+      routine: typeof routine === 'string' ? routine : null,
     };
   }
   return null;
@@ -96,9 +99,13 @@ function loginCode(state: string): ErrorCode {
   return state.startsWith('57') ? 'CONNECTION_LOST' : 'ACCESS_DENIED';
 }
 
-/** Whether a login was refused for its password, or for what the server asks another about it. */
+/**
+ * Whether a login was refused for its password: by the server itself, or by what it asks (PAM, LDAP), which has the code of all other
+ * refusals, and words in the language of the server. Not for a role that may not log in, nor by pg_hba.conf.
+ */
 export function isPasswordRefused(thrown: unknown): boolean {
-  return sqlState(thrown)?.startsWith('28') === true;
+  const report = serverError(thrown);
+  return report?.code === '28P01' || (report?.code === '28000' && report.routine === 'auth_failed');
 }
 
 /** By SQLSTATE, or else by its class. */

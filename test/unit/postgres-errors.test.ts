@@ -1,6 +1,6 @@
 /** What errors of PostgreSQL mean for the caller. */
 import { expect, test } from 'vitest';
-import { refusalIn, translate } from '../../src/postgres/errors.ts';
+import { isPasswordRefused, refusalIn, translate } from '../../src/postgres/errors.ts';
 
 test.each([
   ['a wrong statement', '42601', true],
@@ -13,4 +13,15 @@ test.each([
 ])('%s (%s) is a refusal of the statement: %s', (_, code, is) => {
   const thrown = Object.assign(new Error('said'), { code, severity: 'ERROR' });
   expect(refusalIn(translate(thrown, 'Trying'))?.message ?? null).toBe(is ? 'said' : null);
+});
+
+test.each([
+  ['28P01', 'auth_failed', true],
+  // PAM, LDAP and the like.
+  ['28000', 'auth_failed', true],
+  ['28000', 'InitializeSessionUserId', false],
+  ['28000', 'ClientAuthentication', false],
+  ['42501', 'auth_failed', false],
+])('a login that is refused with %s by %s is refused for its password: %s', (code, routine, isForPassword) => {
+  expect(isPasswordRefused(Object.assign(new Error('said'), { code, severity: 'FATAL', routine }))).toBe(isForPassword);
 });
