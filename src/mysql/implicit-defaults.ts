@@ -33,12 +33,13 @@ export function hasConstantDefault(column: Column): boolean {
   const tokens = tokenise(column.definition);
   const place = tokens.findIndex((token) => isWord(token, 'DEFAULT'));
   if (place === -1) return true;
-  const sign = tokens[place + 1]?.text === '-' ? 1 : 0;
-  const [literal, next] = tokens.slice(place + 1 + sign);
-  const isLiteral = literal?.kind === 'string' || literal?.kind === 'number' || isWord(literal, 'NULL');
+  if (numberLiteral.test(column.definition.slice(tokens[place]?.end))) return true;
+  const [literal, next] = tokens.slice(place + 1);
   // Behind a literal of an expression comes an operator.
-  return isLiteral && (next === undefined || next.kind === 'word');
+  return (literal?.kind === 'string' || isWord(literal, 'NULL')) && (next === undefined || next.kind === 'word');
 }
+
+const numberLiteral = /^\s*-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?=\s+[a-z]|$)/i;
 
 const constantFamilies: ReadonlySet<ReturnType<typeof typeFamily>> = new Set([
   ...(['integer', 'decimal', 'float', 'bit', 'text', 'binary', 'enum', 'set'] as const),

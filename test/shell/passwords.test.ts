@@ -101,7 +101,7 @@ test('a password in the command line is warned about', async () => {
   const result = await runCli(['list', '--url', urlOf(`mover:${encoded}`)]);
   expect(result.exitCode).toBe(0);
   expect(result.stderr).toBe(
-    'warning: The password in --url could be read by every user of this machine when the command began; use --ask-pass, --password-file or TABLESHIFT_PASSWORD.\n',
+    'warning: The password in --url could be read by every user of this machine when the command began; use --ask-pass, --password-file, --password-command or TABLESHIFT_PASSWORD.\n',
   );
 });
 
