@@ -25,9 +25,9 @@ export async function privilegeStatements(
   const owned = [plan.source, ...partitions.map((table) => ({ schema: plan.source.schema, table }))];
   return [
     ...(await shadowRevocations(session, tables, signal)),
-    owned.map((table) => `ALTER TABLE ${quoteTable(table)} OWNER TO ${quoteName(source.owner)}`).join('; '),
+    ...owned.map((table) => `ALTER TABLE ${quoteTable(table)} OWNER TO ${quoteName(source.owner)}`),
     ...(await ownersShare(session, { objects, owner: source.owner }, signal)),
-    ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor)),
+    ...inOrder(grants).flatMap(({ statement, grantor }) => asGrantor(statement, grantor)),
   ];
 }
 
@@ -158,8 +158,8 @@ export function inOrder(grants: readonly Grant[]): readonly Grant[] {
 }
 
 /** A grant is recorded as given by the role that is set. */
-export function asGrantor(statement: string, grantor: string | null): string {
-  return grantor === null ? statement : `SET LOCAL ROLE ${grantor}; ${statement}; SET LOCAL ROLE NONE`;
+export function asGrantor(statement: string, grantor: string | null): readonly string[] {
+  return grantor === null ? [statement] : [`SET LOCAL ROLE ${grantor}`, statement, 'SET LOCAL ROLE NONE'];
 }
 
 async function shadowRevocations(

@@ -3,7 +3,7 @@
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import pg from 'pg';
 import type { ConnectionConfig } from './connection-config.ts';
-import { isConnectionLoss, isPasswordRefused } from './errors.ts';
+import { doneBefore, isConnectionLoss, isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
 
 /** What a statement gave. `rows` is empty for a statement that returns none. */
@@ -132,6 +132,7 @@ type DriverClient = pg.Client & {
     readonly stream: { destroy(): void; once(event: 'close', listener: () => void): void; readonly destroyed: boolean };
     on(event: 'readyForQuery', listener: (message: { readonly status: string }) => void): void;
     once(event: 'readyForQuery', listener: () => void): void;
+    on(event: 'commandComplete', listener: () => void): void;
   };
 };
 
@@ -142,6 +143,8 @@ class DriverConnection implements Connection {
   #isOpen = true;
   #transaction: TransactionState = 'none';
   #notices: string[] = [];
+  /** Of the statements that were sent last. */
+  #done = 0;
 
   constructor(client: DriverClient, isEncrypted: boolean) {
     this.#client = client;
@@ -150,6 +153,9 @@ class DriverConnection implements Connection {
     client.on('error', () => this.destroy());
     client.on('end', () => this.destroy());
     client.on('notice', ({ severity, message }) => this.#notices.push(`${severity ?? ''}: ${message ?? ''}`));
+    client.connection.on('commandComplete', () => {
+      this.#done += 1;
+    });
     client.connection.on('readyForQuery', ({ status }) => {
       this.#transaction = status === 'I' ? 'none' : status === 'T' ? 'open' : 'failed';
     });
@@ -175,6 +181,7 @@ class DriverConnection implements Connection {
       }
       this.#pending.add(reject);
       this.#notices = [];
+      this.#done = 0;
       // The driver reports an error before the server is ready again, that is, before the transaction's state is known.
       const ready = new Promise<void>((isReady) => {
         this.#client.connection.once('readyForQuery', isReady);
@@ -185,6 +192,7 @@ class DriverConnection implements Connection {
           resolve(replyFrom(result, this.#notices));
         },
         (error: unknown) => {
+          if (error instanceof pg.DatabaseError) Object.assign(error, { [doneBefore]: this.#done });
           const settle = (): void => {
             if (this.#pending.delete(reject)) reject(error);
           };

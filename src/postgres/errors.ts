@@ -37,6 +37,9 @@ export function sqlState(thrown: unknown): string | null {
   return serverError(thrown)?.code ?? null;
 }
 
+/** On an error of the server: how many statements of the same message were done before the one that failed (connection.ts). */
+export const doneBefore = Symbol('statements done before');
+
 /** What the server says about an error beside its message; a part is null where it says nothing. */
 export interface ServerReport {
   readonly code: string;
@@ -45,12 +48,20 @@ export interface ServerReport {
   readonly detail: string | null;
   /** The function of the server that says it. */
   readonly routine: string | null;
+  /** Which of the statements that were sent together failed, from 0. */
+  readonly place: number;
 }
 
 /** The server's own words behind a thrown value, or null if no server said it. */
 export function serverError(thrown: unknown): ServerReport | null {
   for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
-    const { code, severity, detail, routine } = error as Error & Readonly<Record<string, unknown>>;
+    const {
+      code,
+      severity,
+      detail,
+      routine,
+      [doneBefore]: place,
+    } = error as Error & Readonly<Record<string | symbol, unknown>>;
     // Node's own errors have a code too, but no severity.
     if (typeof code !== 'string' || code.length !== 5 || severity === undefined) continue;
     return {
@@ -59,6 +70,7 @@ export function serverError(thrown: unknown): ServerReport | null {
       severity: typeof severity === 'string' ? severity : null,
       detail: typeof detail === 'string' ? detail : null,
       routine: typeof routine === 'string' ? routine : null,
+      place: typeof place === 'number' ? place : 0,
     };
   }
   return null;

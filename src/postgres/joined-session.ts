@@ -1,10 +1,12 @@
 /**
  * A session that keeps statements without an answer back, and sends them in front of the next question, in one message: under the locks
  * of a cutover writers wait for each way to the server and back. The order is that of the calls. An error of a statement comes with the
- * answer that it was sent with, and as in any transaction nothing behind it was done.
+ * answer that it was sent with, names that statement, and as in any transaction nothing behind it was done.
  */
 
+import { theStatement } from '../sessions/statement-text.ts';
 import type { TransactionState } from './connection.ts';
+import { serverError, translate } from './errors.ts';
 import type { Row, Session } from './session.ts';
 
 /** Works inside the transaction of another session, until `flush`. */
@@ -24,7 +26,7 @@ export class JoinedSession implements Session {
     return this.#session.transaction;
   }
 
-  /** Kept back: neither rows nor notices of it are told. */
+  /** One statement, which is kept back: neither rows nor notices of it are told. */
   async execute(sql: string, _signal: AbortSignal): ReturnType<Session['execute']> {
     this.#keptBack.push(sql);
     return { affectedRows: 0, notices: [] };
@@ -35,10 +37,14 @@ export class JoinedSession implements Session {
   }
 
   async queryEach(statements: readonly string[], signal: AbortSignal): ReturnType<Session['queryEach']> {
-    const before = this.#keptBack;
+    const sent = [...this.#keptBack, ...statements];
     this.#keptBack = [];
-    const all = await this.#session.queryEach([...before, ...statements], signal);
-    return all.slice(all.length - statements.length);
+    try {
+      return (await this.#session.queryEach(sent, signal)).slice(sent.length - statements.length);
+    } catch (error) {
+      const failed = sent[serverError(error)?.place ?? -1];
+      throw failed === undefined ? error : translate((error as Error).cause, theStatement(failed));
+    }
   }
 
   /** Sends what is kept back. */

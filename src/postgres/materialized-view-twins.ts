@@ -242,6 +242,6 @@ async function grantStatements(
   });
   return [
     ...(row === undefined ? [] : [row['statement'] ?? '']),
-    ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor)),
+    ...inOrder(grants).flatMap(({ statement, grantor }) => asGrantor(statement, grantor)),
   ];
 }

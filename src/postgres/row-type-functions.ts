@@ -139,5 +139,5 @@ async function grantStatements(session: Session, oid: string, signal: AbortSigna
       gives: gives ?? null,
     };
   });
-  return [row['statement'] ?? '', ...inOrder(grants).map(({ statement, grantor }) => asGrantor(statement, grantor))];
+  return [row['statement'] ?? '', ...inOrder(grants).flatMap(({ statement, grantor }) => asGrantor(statement, grantor))];
 }

@@ -33,6 +33,7 @@ import type { Blockers } from './blockers.ts';
 import type { OuterRelation } from './dependents.ts';
 import type { Flavour } from './flavour.ts';
 import type { Partners } from './foreign-keys.ts';
+import { JoinedSession } from './joined-session.ts';
 import type { HolderSearch } from './lock-holders.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -147,9 +148,9 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
     if (shadowHolders !== null) return { kind: 'not-locked', blockers: shadowHolders };
   }
   const askedAt = performance.now();
-  const whole = flavour.hasTransactionTimeout ? `; SET LOCAL transaction_timeout = ${options.holdTimeoutMs + graceMs}` : '';
-  const turns = { askedAt, waitMs, whenLocked: `; SET LOCAL lock_timeout = 1${whole}` };
-  const sourceHolders = await lockInTurn(request, turns, signal);
+  const whole = flavour.hasTransactionTimeout ? [`SET LOCAL transaction_timeout = ${options.holdTimeoutMs + graceMs}`] : [];
+  const whenLocked = ['SET LOCAL lock_timeout = 1', ...whole];
+  const sourceHolders = await lockInTurn(request, { askedAt, waitMs, whenLocked }, signal);
   return sourceHolders === null ? { kind: 'locked', askedAt } : { kind: 'not-locked', blockers: sourceHolders };
 }
 
@@ -218,7 +219,11 @@ async function patienceOfOthersMs(session: Session, signal: AbortSignal): Promis
  */
 async function lockInTurn(
   request: LockRequest,
-  { askedAt, waitMs, whenLocked }: { readonly askedAt: number; readonly waitMs: number; readonly whenLocked: string },
+  {
+    askedAt,
+    waitMs,
+    whenLocked,
+  }: { readonly askedAt: number; readonly waitMs: number; readonly whenLocked: readonly string[] },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { locker, options, order, outer } = request;
@@ -234,7 +239,7 @@ async function lockInTurn(
   for (const [index, wanted] of all.entries()) {
     const restMs = until - performance.now();
     const limitMs = Math.max(1, Math.round(wanted.isPartner === true ? Math.min(partnerWaitMs, restMs) : restMs));
-    const whenHad = index === all.length - 1 ? whenLocked : '';
+    const whenHad = index === all.length - 1 ? whenLocked : [];
     const holders = await lockOne(request, { ...wanted, limitMs, whenHad }, signal);
     if (holders !== null) return holders;
     if (index === 0) until = Math.min(givenUpAt, askedAt + waitMs);
@@ -282,7 +287,7 @@ function lockStatement({ table, isPartner, isShadow, isGate }: Wanted): string {
 /** Null once the lock is had, else who is in the way. All in one message, for of all locks but the first writers wait meanwhile. */
 async function lockOne(
   { inTheWay, locker }: LockRequest,
-  { limitMs, whenHad = '', ...wanted }: Wanted & { readonly limitMs: number; readonly whenHad?: string },
+  { limitMs, whenHad = [], ...wanted }: Wanted & { readonly limitMs: number; readonly whenHad?: readonly string[] },
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const { table } = wanted;
@@ -297,7 +302,10 @@ async function lockOne(
   };
   const looking = look();
   try {
-    await locker.execute(`SET LOCAL lock_timeout = ${limitMs}; ${lockStatement(wanted)}${whenHad}`, signal);
+    const joined = new JoinedSession(locker);
+    const statements = [`SET LOCAL lock_timeout = ${limitMs}`, lockStatement(wanted), ...whenHad];
+    for (const statement of statements) await joined.execute(statement, signal);
+    await joined.flush(signal);
     return null;
   } catch (error) {
     signal.throwIfAborted();

@@ -3,6 +3,14 @@
 /** Of a statement of others so many characters are read and shown: enough to know it by. */
 export const STATEMENT_CHARS_MAX = 120;
 
+/** Of a statement of ours in an error. */
+const FAILED_CHARS_MAX = 80;
+
+/** The subject of a sentence about a statement of ours. */
+export function theStatement(sql: string): string {
+  return `The statement "${beginningOf(sql, FAILED_CHARS_MAX)}"`;
+}
+
 /** The beginning of a statement, in one line: too little to hold many values. */
 export function beginningOf(statement: string, charsMax = STATEMENT_CHARS_MAX): string {
   const text = statement.replaceAll(/\s+/g, ' ').trim();

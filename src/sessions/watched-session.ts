@@ -11,7 +11,7 @@
 
 import { assert, type MigrationError } from '../engine/errors.ts';
 import { hasPassed } from './pause.ts';
-import { beginningOf } from './statement-text.ts';
+import { theStatement } from './statement-text.ts';
 
 /** `busy`: a statement of it is running. */
 export type SessionState = 'gone' | 'idle' | 'busy';
@@ -43,8 +43,6 @@ const silenceMs = 5_000;
 /** A cancellation ends most statements in milliseconds; one that is committing or rolling back takes longer. */
 const cancelLimitMs = 10_000;
 const endLimitMs = 2_000;
-/** Of a statement that failed so many characters are shown. */
-const shownCharsMax = 80;
 
 /** The statement that runs now. */
 interface Running {
@@ -90,7 +88,7 @@ export class WatchedSession<Reply> implements AsyncDisposable {
     } catch (error) {
       if (this.#driver.isLoss(error)) await this.kill();
       signal.throwIfAborted();
-      throw this.#driver.translate(error, `The statement "${beginningOf(sql, shownCharsMax)}"`);
+      throw this.#driver.translate(error, theStatement(sql));
     } finally {
       signal.removeEventListener('abort', cancel);
       this.#running = null;

@@ -1,5 +1,6 @@
 /** That statements without an answer go with the next question, in the order of the calls, and are never left behind. */
 import { describe, expect, test } from 'vitest';
+import { doneBefore, translate } from '../../src/postgres/errors.ts';
 import { JoinedSession } from '../../src/postgres/joined-session.ts';
 import type { Row, Session } from '../../src/postgres/session.ts';
 
@@ -54,5 +55,23 @@ describe('a session that keeps statements back', () => {
     await joined.execute('SET b', never);
     await joined.flush(never);
     expect(messages).toEqual([['SET a', 'SET b']]);
+  });
+});
+
+test('an error names the statement that failed, and what an event trigger refuses is told as that', async () => {
+  const { session } = echo();
+  const failing: Session = {
+    ...session,
+    queryEach: () => {
+      const cause = Object.assign(new Error('not today'), { code: 'P0001', severity: 'ERROR', where: 'PL/pgSQL function f()' });
+      return Promise.reject(translate(Object.assign(cause, { [doneBefore]: 1 }), 'The statement "SET a"'));
+    },
+  };
+  const joined = new JoinedSession(failing);
+  await joined.execute('SET a', never);
+  await joined.execute('ALTER TABLE t OWNER TO b', never);
+  await expect(joined.query('SELECT 1', never)).rejects.toMatchObject({
+    code: 'ACCESS_DENIED',
+    message: 'An event trigger of the database refuses the statement "ALTER TABLE t OWNER TO b": not today (SQLSTATE P0001).',
   });
 });
