@@ -1,6 +1,7 @@
 /** What an error of the server or the driver means for the caller. */
 
 import { MigrationError, type ErrorCode } from '../engine/errors.ts';
+import { theStatement } from '../sessions/statement-text.ts';
 
 /**
  * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
@@ -40,6 +41,14 @@ export function sqlState(thrown: unknown): string | null {
 /** On an error of the server: how many statements of the same message were done before the one that failed (connection.ts). */
 export const doneBefore = Symbol('statements done before');
 
+/** The same error as that of the one that failed, of statements that were sent together; any other error as it is. */
+export function ofFailedStatement(error: unknown, sent: readonly string[]): unknown {
+  const cause = error instanceof MigrationError ? error.cause : null;
+  const place = cause instanceof Error ? (cause as Error & { readonly [doneBefore]?: number })[doneBefore] : undefined;
+  const failed = place === undefined ? undefined : sent[place];
+  return failed === undefined ? error : translate(cause, theStatement(failed));
+}
+
 /** What the server says about an error beside its message; a part is null where it says nothing. */
 export interface ServerReport {
   readonly code: string;
@@ -48,20 +57,12 @@ export interface ServerReport {
   readonly detail: string | null;
   /** The function of the server that says it. */
   readonly routine: string | null;
-  /** Which of the statements that were sent together failed, from 0. */
-  readonly place: number;
 }
 
 /** The server's own words behind a thrown value, or null if no server said it. */
 export function serverError(thrown: unknown): ServerReport | null {
   for (let error: unknown = thrown, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
-    const {
-      code,
-      severity,
-      detail,
-      routine,
-      [doneBefore]: place,
-    } = error as Error & Readonly<Record<string | symbol, unknown>>;
+    const { code, severity, detail, routine } = error as Error & Readonly<Record<string, unknown>>;
     // Node's own errors have a code too, but no severity.
     if (typeof code !== 'string' || code.length !== 5 || severity === undefined) continue;
     return {
@@ -70,7 +71,6 @@ export function serverError(thrown: unknown): ServerReport | null {
       severity: typeof severity === 'string' ? severity : null,
       detail: typeof detail === 'string' ? detail : null,
       routine: typeof routine === 'string' ? routine : null,
-      place: typeof place === 'number' ? place : 0,
     };
   }
   return null;

@@ -4,9 +4,8 @@
  * answer that it was sent with, names that statement, and as in any transaction nothing behind it was done.
  */
 
-import { theStatement } from '../sessions/statement-text.ts';
 import type { TransactionState } from './connection.ts';
-import { serverError, translate } from './errors.ts';
+import { ofFailedStatement } from './errors.ts';
 import type { Row, Session } from './session.ts';
 
 /** Works inside the transaction of another session, until `flush`. */
@@ -42,8 +41,7 @@ export class JoinedSession implements Session {
     try {
       return (await this.#session.queryEach(sent, signal)).slice(sent.length - statements.length);
     } catch (error) {
-      const failed = sent[serverError(error)?.place ?? -1];
-      throw failed === undefined ? error : translate((error as Error).cause, theStatement(failed));
+      throw ofFailedStatement(error, sent);
     }
   }
 

@@ -1,5 +1,6 @@
 /** That statements without an answer go with the next question, in the order of the calls, and are never left behind. */
 import { describe, expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
 import { doneBefore, translate } from '../../src/postgres/errors.ts';
 import { JoinedSession } from '../../src/postgres/joined-session.ts';
 import type { Row, Session } from '../../src/postgres/session.ts';
@@ -74,4 +75,12 @@ test('an error names the statement that failed, and what an event trigger refuse
     code: 'ACCESS_DENIED',
     message: 'An event trigger of the database refuses the statement "ALTER TABLE t OWNER TO b": not today (SQLSTATE P0001).',
   });
+});
+
+test('an error that is not of a statement stays as it is, whatever is behind it', async () => {
+  const { session } = echo();
+  const refused = Object.assign(new Error('not permitted to log in'), { code: '28000', severity: 'FATAL', [doneBefore]: 0 });
+  const stuck = new MigrationError('SESSION_STUCK', 'It could not be ended.', { cause: translate(refused, 'Ending it') });
+  const joined = new JoinedSession({ ...session, queryEach: () => Promise.reject(stuck) });
+  await expect(joined.query('SELECT 1', never)).rejects.toBe(stuck);
 });
