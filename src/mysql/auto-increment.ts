@@ -23,7 +23,7 @@ export async function carryAutoIncrement(
   // One that has the name in another case is the table only where there is none that has it as it is.
   const counter = ({ schema, table }: TableName): string =>
     `(SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${quoteText(schema)}
-      AND TABLE_NAME = ${quoteText(table)} 
+      AND TABLE_NAME = ${quoteText(table)}
       ORDER BY CAST(TABLE_NAME AS BINARY) = CAST(${quoteText(table)} AS BINARY) DESC LIMIT 1)`;
   const [row] = await session.query(`SELECT ${counter(tables.source)} AS source, ${counter(tables.shadow)} AS shadow`, signal);
   const source = row?.['source'] ?? null;

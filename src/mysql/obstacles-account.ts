@@ -1,17 +1,11 @@
 /** Limits of the user's account that a migration would run into, at the latest at its swap. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
+import { sessionsNeeded } from '../sessions/sessions-needed.ts';
 import { type Account, accountText } from './account.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Row, Session } from './session.ts';
-
-/**
- * Sessions of a run with two workers of each kind: 14 on MySQL and 15 on MariaDB at the swap, and one that ends a statement. Of these, five
- * are there once, however many tables are swapped together.
- */
-const sessionsOfTable = 11;
-const sessionsOfRun = 5;
 
 /** At most one obstacle. `tables` are those that are swapped together. Reads nothing but the account's definition. */
 export async function accountObstacles(
@@ -50,7 +44,7 @@ export interface AccountLimits {
 export function limitObstacles({ account, definition, common }: AccountLimits, tables: number): readonly Obstacle[] {
   const limits = new Map([...definition.matchAll(/\b(MAX_[A-Z_]+) (\d+)/g)].map(([, name = '', most]) => [name, Number(most)]));
   const limitOf = (name: string): number => limits.get(name) ?? 0;
-  const needed = sessionsOfRun + tables * sessionsOfTable;
+  const needed = sessionsNeeded(tables);
   const own = limitOf('MAX_USER_CONNECTIONS');
   const isShort = (most: number): boolean => most > 0 && most < needed;
   const hourly = ['MAX_QUERIES_PER_HOUR', 'MAX_UPDATES_PER_HOUR', 'MAX_CONNECTIONS_PER_HOUR'].filter(

@@ -1,11 +1,8 @@
 /** Sessions that a migration would not get, at the latest at its swap, while its slot keeps the log. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
+import { sessionsNeeded } from '../sessions/sessions-needed.ts';
 import type { Session } from './session.ts';
-
-/** Sessions of a run with two workers of each kind: 16 at its swap, one of them for replication. Five are there once for all tables. */
-const sessionsOfTable = 11;
-const sessionsOfRun = 5;
 
 /** The one that ends others, and the one that asks; a run has them too. */
 const sessionsOfPlan = 2;
@@ -15,7 +12,7 @@ const sessionsOfPlan = 2;
  * the usual kind. Limits of a role or a database do not hold for superusers, who get the places that are reserved, too.
  */
 export async function sessionObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const needed = sessionsOfRun + tables * sessionsOfTable;
+  const needed = sessionsNeeded(tables);
   const rows = await session.query(
     `WITH me AS (SELECT oid, rolname, rolconnlimit, rolsuper FROM pg_roles WHERE rolname = session_user),
        clients AS (SELECT usesysid, datname, pid IN (SELECT pid FROM pg_stat_replication) AS replicates FROM pg_stat_activity
