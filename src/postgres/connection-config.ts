@@ -108,7 +108,10 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   const mode = sslMode(parameter('sslmode'));
   return {
     ...target,
-    password: await Password.from(password ?? (await passwordInFile(variable('PGPASSFILE'), defaults.home, target))),
+    password:
+      password === null
+        ? await passwordInFile(() => findPassword(variable('PGPASSFILE'), defaults.home, target))
+        : await Password.from(password),
     ssl: mode === 'disable' || target.host.startsWith('/') ? null : await tlsConfig(mode, parameter, defaults.home),
     isTlsOptional: mode === 'prefer',
     options: parameter('options'),
@@ -116,8 +119,10 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   };
 }
 
-async function passwordInFile(...place: Parameters<typeof findPassword>): Promise<ReadPassword | null> {
-  return (await findPassword(...place)) === null ? null : () => findPassword(...place);
+/** Where there is none it stays so. */
+async function passwordInFile(read: ReadPassword): Promise<Password> {
+  const known = await read();
+  return new Password(known === null ? null : read, known);
 }
 
 function parseUrl(url: string): URL {

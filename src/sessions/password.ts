@@ -28,7 +28,8 @@ export class Password {
   #hasBeenGood = false;
   #reading: Promise<string | null> | null = null;
 
-  private constructor(read: ReadPassword | null, known: string | null, clock: Clock) {
+  /** `read`: from where `known` was read just now; null where it stays as it is. */
+  constructor(read: ReadPassword | null, known: string | null, clock: Clock = systemClock) {
     this.#read = read;
     this.#known = known;
     this.#clock = clock;
