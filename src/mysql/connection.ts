@@ -103,16 +103,20 @@ class DriverConnection implements Connection {
       this.#pending.add(reject);
       this.#driver.query({ sql }, (error: QueryError | null, result: unknown) => {
         this.#pending.delete(reject);
-        if (error === null) resolve(replyFrom(result));
-        else reject(error);
+        if (error === null) return resolve(replyFrom(result));
+        // Who waited for an answer is told of a loss, and nobody else.
+        if (socketOf(this.#driver).destroyed) this.destroy();
+        reject(error);
       });
     });
   }
 
   async end(limitMs: number): Promise<void> {
     if (!this.#isOpen) return;
+    const socket = socketOf(this.#driver);
     const closed = new Promise<void>((resolve) => {
-      socketOf(this.#driver).once('close', resolve);
+      if (socket.destroyed) resolve();
+      else socket.once('close', resolve);
     });
     const timer = setTimeout(() => this.destroy(), limitMs);
     this.#driver.end();

@@ -3,6 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { timeLimit } from '../sessions/pause.ts';
 import { addressText, findAttachedReplicas, unnamedReplicas } from './attached-replicas.ts';
 import { connectionConfig } from './connection-config.ts';
 import type { ClaimContext } from './claimed-table.ts';
@@ -53,7 +54,7 @@ interface AskedReplica extends Pick<ClaimContext, 'server'> {
 }
 
 async function askReplica({ server, plans, label, connect }: AskedReplica, signal: AbortSignal): Promise<readonly Obstacle[]> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]);
+  const limit = AbortSignal.any([signal, timeLimit(answerLimitMs, 'The replica did not answer.')]);
   try {
     await using replica = await connect(limit);
     const all = await replica.status(limit);

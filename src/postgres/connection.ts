@@ -205,8 +205,10 @@ class DriverConnection implements Connection {
 
   async end(limitMs: number): Promise<void> {
     if (!this.#isOpen) return;
+    const { stream } = this.#client.connection;
     const closed = new Promise<void>((resolve) => {
-      this.#client.connection.stream.once('close', resolve);
+      if (stream.destroyed) resolve();
+      else stream.once('close', resolve);
     });
     const timer = setTimeout(() => this.destroy(), limitMs);
     this.#client.end().catch(() => undefined);

@@ -1,5 +1,6 @@
 /** Sessions on MySQL and MariaDB: settings, aborting, and what is known after a connection was lost. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../src/mysql/connection.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
@@ -142,6 +143,18 @@ describeSideBySide(['mysql', 'mariadb'], 'a session on', (flavour) => {
     proxy.cutClients();
     await expect(statement).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     expect(await server.ender.observe(session.identity)).toBe('gone');
+  });
+
+  test('has a connection that is known to be lost when its statement was told so, and is not waited for when it is closed', async () => {
+    await using proxy = await startProxy(url);
+    const { port } = new URL(proxy.url);
+    const connection = await connect({ ...server.config, port: Number(port) }, never);
+    await connection.run('DO 0');
+    const statement = connection.run('DO SLEEP(0.2)');
+    proxy.resetClients();
+    await expect(statement).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(connection.isOpen).toBe(false);
+    await connection.end(60_000);
   });
 
   test.each(['cut-before', 'cut-after', 'cut-answer'] as const)(

@@ -10,6 +10,9 @@ import { prepareTraffic, startTraffic, type Traffic, type TrafficOptions } from 
 /** A migration that needs more runs than this does not get on. */
 const runsMax = 60;
 
+/** A run on such a table takes seconds, on a busy machine a minute or two. */
+const runHangsAfterMs = 300_000;
+
 /** Exit codes after which `resume` is right: failed and resumable, no cutover lock. */
 const resumableCodes: readonly (number | null)[] = [null, 1, 5];
 
@@ -95,7 +98,7 @@ export class LiveTable implements AsyncDisposable {
       const [open] = await this.#records('open');
       const { schema, table } = this.traffic.tables;
       const what = open === undefined ? ['migrate', '--table', `${schema}.${table}`, '--alter', alter] : ['resume', open.id];
-      const run = await runTool([...what, '--url', url, ...args], next());
+      const run = await runTool([...what, '--url', url, ...args], { hangsAfterMs: runHangsAfterMs, ...next() });
       runs.push(run);
       if (run.exitCode === 0) return runs;
       if (!resumableCodes.includes(run.exitCode)) throw new Error(`A run ended with ${run.exitCode}: ${endOf(run)}`);

@@ -25,11 +25,16 @@ export interface ToolRun {
 export interface ToolOptions {
   readonly kill?: KillPoint;
   readonly onLine?: (line: OutputLine) => void;
+  /** Longer than this it does not take unless it hangs: then it is killed, and the error shows its last lines. */
+  readonly hangsAfterMs?: number;
   /** Told the process id once it runs. */
   readonly onSpawn?: (pid: number) => void;
 }
 
 const root = join(import.meta.dirname, '..', '..');
+
+/** Of a run that hangs: the last of them tell what it waits for. */
+const linesShown = 40;
 
 /** Runs a command with `--output json` and comes back when its process has ended. */
 export async function runTool(args: readonly string[], options: ToolOptions = {}): Promise<ToolRun> {
@@ -41,8 +46,10 @@ export async function runTool(args: readonly string[], options: ToolOptions = {}
   });
   const exited = once(child, 'close');
   if (child.pid !== undefined) options.onSpawn?.(child.pid);
-  const { kill } = options;
+  const { kill, hangsAfterMs } = options;
   const timer = kill !== undefined && 'afterMs' in kill ? setTimeout(() => child.kill('SIGKILL'), kill.afterMs) : undefined;
+  let hasHung = false;
+  const watchdog = hangsAfterMs === undefined ? undefined : setTimeout(() => (hasHung = child.kill('SIGKILL')), hangsAfterMs);
   const lines: OutputLine[] = [];
   const stderr: string[] = [];
   child.stderr.on('data', (data: Buffer) => stderr.push(data.toString()));
@@ -59,6 +66,11 @@ export async function runTool(args: readonly string[], options: ToolOptions = {}
   }
   await exited;
   clearTimeout(timer);
+  clearTimeout(watchdog);
+  if (hasHung) {
+    const shown = lines.slice(-linesShown).map((line) => JSON.stringify(line));
+    throw new Error(`The program did not end within ${hangsAfterMs} ms. Its last lines:\n${[...shown, ...stderr].join('\n')}`);
+  }
   const last = lines.at(-1);
   return { exitCode: child.exitCode, lines, summary: last?.kind === 'summary' ? last : null, stderr: stderr.join('') };
 }

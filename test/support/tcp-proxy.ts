@@ -12,6 +12,8 @@ export interface TcpProxy extends AsyncDisposable {
   thaw(): void;
   /** Closes all connections to the client. Those to the server stay open and silent: the server does not learn of it. */
   cutClients(): void;
+  /** Resets all connections to the client, as the host of a process that is killed with something unread does. */
+  resetClients(): void;
   /** Closes all connections, both ends. */
   cut(): void;
   /** Connects from now on to another server. */
@@ -105,6 +107,9 @@ export async function startProxy(
         client.destroy();
       }
       isFrozen = false;
+    },
+    resetClients() {
+      for (const { client } of pairs) client.resetAndDestroy();
     },
     forgetConnections() {
       isFrozen = false;
