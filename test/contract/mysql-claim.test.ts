@@ -75,7 +75,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
 
     proxy.forgetConnections();
     await expect(dead.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });
-    await expect.poll(() => dead.lost.aborted, { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => dead.lost.aborted).toBe(true);
     expect(dead.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
     await worker[Symbol.asyncDispose]();
     await dead[Symbol.asyncDispose]();
@@ -88,8 +88,8 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     await using watcher = await server.openSession({}, never);
     const holder = await findClaimHolder(watcher, claimName(server, table), never);
     await schema.application.run(`KILL ${holder}`);
-    await expect.poll(() => findClaimHolder(watcher, claimName(server, table), never), { timeout: 20_000 }).not.toBe(holder);
-    await expect.poll(() => findClaimHolder(watcher, claimName(server, table), never), { timeout: 20_000 }).not.toBe(null);
+    await expect.poll(() => findClaimHolder(watcher, claimName(server, table), never)).not.toBe(holder);
+    await expect.poll(() => findClaimHolder(watcher, claimName(server, table), never)).not.toBe(null);
     await using session = await claim.openSession({}, never);
     await claim.check(session, never);
     expect(claim.lost.aborted).toBe(false);
@@ -110,7 +110,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
       await claim.check(session, never);
       return true;
     };
-    await expect.poll(() => held().catch(() => false), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => held().catch(() => false)).toBe(true);
     expect(claim.lost.aborted).toBe(false);
   });
 
@@ -123,7 +123,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the claim on a table of', (flavour) =>
     const holder = await findClaimHolder(watcher, claimName(server, table), never);
     await schema.application.run(`KILL ${holder}`);
     await using successor = await takeClaim(server, { table, migration }, never);
-    await expect.poll(() => claim.lost.aborted, { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => claim.lost.aborted).toBe(true);
     expect(claim.lost.reason).toMatchObject({ code: 'CLAIM_LOST' });
     await expect(working.query('SELECT 1', never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     await expect(claim.openSession({}, never)).rejects.toMatchObject({ code: 'CLAIM_LOST' });

@@ -386,7 +386,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     await schema.application.run('SELECT pg_reload_conf()');
     try {
       const workers = `SELECT pid FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND query LIKE '%${table}%'`;
-      await expect.poll(() => schema.application.run(workers), { timeout: 60_000 }).not.toEqual([]);
+      await expect.poll(() => schema.application.run(workers)).not.toEqual([]);
       const outcome = await orders.cutover.attempt({ ...limits, lockTimeoutMs: 700 }, () => Promise.resolve(), never);
       expect(outcome.kind).toBe('swapped');
     } finally {
@@ -463,11 +463,11 @@ async function columnsOf(schema: PostgresSchema): Promise<unknown[]> {
 async function seeLockAsked(schema: PostgresSchema, inSchema = schema.name): Promise<void> {
   const asked = `SELECT l.pid FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
     WHERE NOT l.granted AND c.relname = 'orders' AND c.relnamespace = '${inSchema}'::regnamespace AND l.mode = 'AccessExclusiveLock'`;
-  await expect.poll(() => schema.application.run(asked), { interval: 10, timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => schema.application.run(asked), { interval: 10 }).toHaveLength(1);
 }
 
 async function seeWaiting(application: PostgresApplication, blocked: readonly PostgresApplication[]): Promise<void> {
   const pids = blocked.map(({ pid }) => pid).join(', ');
   const waiting = `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN (${pids})`;
-  await expect.poll(() => application.run(waiting), { interval: 10, timeout: 5_000 }).toHaveLength(blocked.length);
+  await expect.poll(() => application.run(waiting), { interval: 10 }).toHaveLength(blocked.length);
 }

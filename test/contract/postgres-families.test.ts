@@ -112,7 +112,7 @@ const contentOf = (application: PostgresApplication) =>
 async function seeWaiting(application: PostgresApplication, blocked: readonly PostgresApplication[]): Promise<void> {
   const pids = blocked.map(({ pid }) => pid).join(', ');
   const waiting = `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN (${pids})`;
-  await expect.poll(() => application.run(waiting), { interval: 10, timeout: 10_000 }).toHaveLength(blocked.length);
+  await expect.poll(() => application.run(waiting), { interval: 10 }).toHaveLength(blocked.length);
 }
 
 describe.each(['postgres-15', 'postgres-18'] as const)('a family on %s', (server) => {

@@ -35,7 +35,7 @@ test('a run that is killed between the swap and the names of the foreign keys is
     '--output',
     'json',
   ]);
-  await expect.poll(() => waiting(application, 'LOCK TABLES'), { timeout: 60_000 }).toBe(1);
+  await expect.poll(() => waiting(application, 'LOCK TABLES')).toBe(1);
   await writer.run('BEGIN');
   const written = writer.run('INSERT INTO t (id, a) VALUES (3, 2)');
   await expect.poll(() => waiting(application, 'INSERT INTO t')).toBe(1);

@@ -125,10 +125,8 @@ test('a terminal that changes its size shows one view, not parts of several', as
   ] as const) {
     terminal.resize(columns, rows);
     const before = terminal.lines({ joinsWrapped: false });
-    await expect.poll(() => terminal.lines({ joinsWrapped: false }), { timeout: 20_000 }).not.toEqual(before);
-    await expect
-      .poll(() => terminal.lines({ joinsWrapped: false }).filter((line) => heading.test(line)), { timeout: 20_000 })
-      .toHaveLength(1);
+    await expect.poll(() => terminal.lines({ joinsWrapped: false })).not.toEqual(before);
+    await expect.poll(() => terminal.lines({ joinsWrapped: false }).filter((line) => heading.test(line))).toHaveLength(1);
   }
   await reader[Symbol.asyncDispose]();
   terminal.awaitEnd();
@@ -142,7 +140,7 @@ test('a password that is asked for is not shown', async () => {
   using terminal = new Terminal(80, 24);
   const url = `mysql://typist@127.0.0.1:${shop.server.port}/shop`;
   terminal.start(command('list', '--ask-pass', '--url', url));
-  await expect.poll(() => terminal.lines({ joinsWrapped: true }), { timeout: 20_000 }).toContain(`Password for ${url}:`);
+  await expect.poll(() => terminal.lines({ joinsWrapped: true })).toContain(`Password for ${url}:`);
   terminal.type('geheim');
   terminal.awaitEnd();
   const lines = terminal.lines({ joinsWrapped: true });
@@ -155,7 +153,7 @@ test('Ctrl-C saves a checkpoint, and the last lines say how to go on', async () 
   await using reader = await shop.openReader();
   using terminal = new Terminal(100, 30);
   terminal.start(command('migrate', '--url', shop.url, '--alter', "'ALTER TABLE orders ADD COLUMN third INT'"));
-  await expect.poll(() => terminal.lines({ joinsWrapped: true }).join('\n'), { timeout: 30_000 }).toContain('> cutover');
+  await expect.poll(() => terminal.lines({ joinsWrapped: true }).join('\n')).toContain('> cutover');
   terminal.press('C-c');
   terminal.awaitEnd();
   await reader[Symbol.asyncDispose]();
