@@ -32,6 +32,7 @@ ${commonUsage}
   --rounds N          each variant so many times; medians are shown (3)
   --variant NAME=OPTIONS  options of migrate, such as gentle="--workers 1"; several; "default=" unless given
   --before SECONDS    how long the application is measured alone (10)
+  --server-flags TEXT  more flags of the servers that it starts, such as "--innodb-io-capacity=200"
 ${stagingUsage}
   --write SQL         what the application does there, several times for several statements, in turn; {table} is the copy, {COLUMN}
                       what that column has in a row at random: --write 'UPDATE {table} SET n = n + 1 WHERE id = {id}'`;
@@ -93,6 +94,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
       writes: { type: 'string', default: '300' },
       capacity: { type: 'string' },
       connections: { type: 'string', default: '4' },
+      'server-flags': { type: 'string', default: '' },
       rounds: { type: 'string', default: '3' },
       variant: { type: 'string', multiple: true, default: ['default='] },
       before: { type: 'string', default: '10' },
@@ -134,7 +136,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
     const connections = readCount('connections', values.connections, { min: 1, max: 100 });
     const percent = values.capacity === undefined ? null : readCount('capacity', values.capacity, { min: 1, max: 99 });
     for (const flavour of readFlavours(values.flavour)) {
-      const flags = benchFlags(flavour);
+      const flags = [...benchFlags(flavour), ...wordsOf(values['server-flags'])];
       const server = { flavour, version, rows, connections, flags };
       const asked = percent === null ? load : await loadTo(percent, server, load);
       const measure = (variant: Variant): Promise<Felt> => measurePrivate(server, variant, asked);
