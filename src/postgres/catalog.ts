@@ -91,6 +91,8 @@ export interface OwnedSequence {
   readonly type: string;
   /** Of CREATE SEQUENCE, without the type. */
   readonly options: string;
+  /** Only of an identity column, whose sequence is made anew; absent where it is logged. */
+  readonly isUnlogged?: true;
   readonly comment: string | null;
 }
 
@@ -168,7 +170,7 @@ async function readRelation(
     indexes: (await list(indexStatement(head.oid))) as readonly Index[],
     constraints: (await list(constraintStatement(head.oid))) as readonly Constraint[],
     statistics: (await list(statisticsStatement(head.oid))) as readonly Statistics[],
-    sequences: (await list(sequenceStatement(head.oid))) as readonly OwnedSequence[],
+    sequences: ((await list(sequenceStatement(head.oid))) as readonly SequenceRow[]).map(ownedSequence),
   };
 }
 
@@ -258,12 +260,21 @@ function statisticsStatement(oid: number): string {
     WHERE s.stxrelid = ${oid} ORDER BY s.stxname`;
 }
 
+interface SequenceRow extends Omit<OwnedSequence, 'isUnlogged'> {
+  readonly isUnlogged: boolean;
+}
+
+/** What is seldom so is absent otherwise: a fingerprint of an earlier version is that of today. */
+function ownedSequence({ isUnlogged, ...sequence }: SequenceRow): OwnedSequence {
+  return isUnlogged ? { ...sequence, isUnlogged } : sequence;
+}
+
 function sequenceStatement(oid: number): string {
   return `SELECT json_build_object('schema', n.nspname, 'name', c.relname, 'attnum', d.refobjsubid, 'isIdentity', d.deptype = 'i',
       'type', format_type(s.seqtypid, NULL),
       'options', format('START %s INCREMENT %s MINVALUE %s MAXVALUE %s CACHE %s %s', s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
         s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
-      'comment', obj_description(c.oid, 'pg_class')) AS description
+      'comment', obj_description(c.oid, 'pg_class'), 'isUnlogged', d.deptype = 'i' AND c.relpersistence = 'u') AS description
     FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid AND c.relkind = 'S' JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_sequence AS s ON s.seqrelid = c.oid
     WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ${oid}

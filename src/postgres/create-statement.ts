@@ -142,6 +142,7 @@ function identityStatements(one: OwnedSequence, source: TableDescription, schema
   return [
     `ALTER TABLE ${quoteTable({ schema, table: source.table })} ALTER COLUMN ${quoteName(column?.name ?? '')} ` +
       `ADD GENERATED ${kind} AS IDENTITY (SEQUENCE NAME ${sequence} ${one.options})`,
+    ...(one.isUnlogged === true ? [`ALTER SEQUENCE ${sequence} SET UNLOGGED`] : []),
     ...(one.comment === null ? [] : [`COMMENT ON SEQUENCE ${sequence} IS ${quoteText(one.comment)}`]),
   ];
 }

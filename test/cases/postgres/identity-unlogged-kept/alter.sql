@@ -1,0 +1,1 @@
+ALTER id TYPE bigint
