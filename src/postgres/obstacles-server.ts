@@ -15,6 +15,7 @@ const isReplicatorOnRds =
 export async function serverObstacles(session: Session, tables: number, signal: AbortSignal): Promise<readonly Obstacle[]> {
   const [row] = await session.query(
     `SELECT current_setting('wal_level') AS wal_level,
+      (SELECT bool_or(pending_restart) FROM pg_settings WHERE name = 'wal_level') AS is_restart_pending,
       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots_free,
       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS senders_free,
       (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) OR ${isReplicatorOnRds} AS can_replicate,
@@ -33,7 +34,8 @@ export async function serverObstacles(session: Session, tables: number, signal: 
     'SYNCHRONOUS_STANDBY',
     `synchronous_standby_names is ${row?.['standbys'] ?? ''}, which means every reader of the log.`,
   );
-  refuse(walLevel !== 'logical', 'WAL_LEVEL', `wal_level is ${walLevel ?? 'unknown'}.`);
+  const pending = row?.['is_restart_pending'] === 't' ? ', and another value waits for the server to be restarted' : '';
+  refuse(walLevel !== 'logical', 'WAL_LEVEL', `wal_level is ${walLevel ?? 'unknown'}${pending}.`);
   const room = [
     { free: Number(row?.['slots_free']), what: 'replication slots', setting: 'max_replication_slots' },
     { free: Number(row?.['senders_free']), what: 'sender processes', setting: 'max_wal_senders' },

@@ -440,6 +440,7 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
       UPDATE pg_database SET datfrozenxid = (txid_current() - 2100000000 + 4294967296)::text::xid WHERE datname = current_database()`);
     await application.run("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'held'");
     await application.run("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'");
+    await application.run('ALTER SYSTEM SET wal_level = logical');
     await application.run('SET synchronous_commit = local');
     await application.run('SELECT pg_reload_conf()');
     await using reader = await openPostgresApplication(running.url);
@@ -452,7 +453,7 @@ describe.each(versions)('obstacles of a server with PostgreSQL %s', (version) =>
     ]);
     expect(found).toEqual([
       ['SYNCHRONOUS_STANDBY', 'synchronous_standby_names is ANY 1 (*), which means every reader of the log.'],
-      ['WAL_LEVEL', 'wal_level is replica.'],
+      ['WAL_LEVEL', 'wal_level is replica, and another value waits for the server to be restarted.'],
       ['NO_FREE_SLOT', 'All replication slots of the server are taken (max_replication_slots).'],
       ['NO_FREE_SLOT', 'All sender processes of the server are taken (max_wal_senders).'],
       ['PUBLISHED_FOR_ALL', 'All tables are published, and so would the shadow be: everything.'],
