@@ -40,6 +40,10 @@ export function flavourOf(version: string, versionNumber: number): Flavour {
     hasTransactionTimeout: versionNumber >= 17_00_00,
     hasNotNullConstraints: versionNumber >= 18_00_00,
     leavesGeneratedOut: versionNumber >= 18_00_00,
-    sessionSettings: versionNumber >= 17_00_00 ? ['transaction_timeout = 0'] : [],
+    sessionSettings: [
+      ...(versionNumber >= 17_00_00 ? ['transaction_timeout = 0'] : []),
+      // It starts a process for each query, some of which are asked while writers wait.
+      `${versionNumber >= 16_00_00 ? 'debug_parallel_query' : 'force_parallel_mode'} = off`,
+    ],
   };
 }

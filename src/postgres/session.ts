@@ -156,6 +156,10 @@ function settingStatements({ config, flavour, settings }: SessionOptions): strin
     'tcp_keepalives_count = 3',
     // Compiling chunk statements costs more than it saves.
     'jit = off',
+    // What reports need a role may be kept from; our statements are made for these, and would read the whole table each time.
+    'enable_nestloop = on',
+    'enable_indexscan = on',
+    'enable_bitmapscan = on',
     'client_min_messages = notice',
     ...flavour.sessionSettings,
     ...(settings ?? []),

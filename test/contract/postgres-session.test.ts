@@ -33,9 +33,11 @@ describeSideBySide(servers, 'a session on', (name) => {
   test('has the settings that copying relies on, and of the role what the native ALTER would go by', async () => {
     await using schema = await createPostgresSchema(url);
     const role = `role_${schema.name}`;
+    const inParallel = name === 'postgres-15' ? 'force_parallel_mode' : 'debug_parallel_query';
     await schema.application.run(
       `CREATE ROLE ${role} LOGIN; ALTER ROLE ${role} SET statement_timeout = 100; ALTER ROLE ${role} SET datestyle = 'SQL, DMY';
        ALTER ROLE ${role} SET search_path = ${schema.name}; ALTER ROLE ${role} SET default_transaction_isolation = 'serializable';
+       ALTER ROLE ${role} SET enable_nestloop = off; ALTER ROLE ${role} SET ${inParallel} = on;
        ALTER ROLE ${role} SET extra_float_digits = 0; ALTER ROLE ${role} SET timezone = 'Asia/Tokyo'`,
     );
     const theirs = new URL(url);
@@ -45,6 +47,7 @@ describeSideBySide(servers, 'a session on', (name) => {
     const names = [
       ...['search_path', 'transaction_isolation', 'row_security', 'synchronous_commit', 'statement_timeout', 'lock_timeout'],
       ...['datestyle', 'intervalstyle', 'timezone', 'extra_float_digits', 'bytea_output', 'client_encoding'],
+      ...['enable_nestloop', inParallel],
     ];
     const [row] = await session.query(`SELECT ${names.map((one) => `current_setting('${one}') AS ${one}`).join(', ')}`, never);
     expect(row).toEqual({
@@ -60,6 +63,8 @@ describeSideBySide(servers, 'a session on', (name) => {
       extra_float_digits: '3',
       bytea_output: 'hex',
       client_encoding: 'UTF8',
+      enable_nestloop: 'on',
+      [inParallel]: 'off',
     });
     await session[Symbol.asyncDispose]();
     await schema.application.run(`DROP ROLE ${role}`);
