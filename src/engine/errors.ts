@@ -51,6 +51,12 @@ export const ERRORS = {
     'The server refused for lack of a resource (connections, memory, read-only for a moment).',
     (again) => `${again} later.`,
   ),
+  SERVER_LIMIT: fatal(
+    1,
+    'The server allows its sessions less than the migration needs, and would again (PostgreSQL: temp_file_limit, which the build of an index reaches).',
+    (again) =>
+      `Raise what the message names, for the role or for all (on PostgreSQL a superuser can: ALTER ROLE … SET); ${again}.`,
+  ),
   SLOT_BLOCKED: transient(
     'The replication slot waits for transactions that were running when it was asked for, anywhere on the server.',
     (again) => `End the transactions that are named, or start when they are over; ${again}.`,

@@ -134,6 +134,8 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['22', 'ROW_NOT_CONVERTIBLE'],
   ['23502', 'ROW_NOT_CONVERTIBLE'],
   ['23514', 'ROW_NOT_CONVERTIBLE'],
+  // Larger than an index, a row, an array or a type can hold.
+  ['54000', 'ROW_NOT_CONVERTIBLE'],
   ['P0', 'ROW_NOT_CONVERTIBLE'],
   // A unique key, an exclusion constraint.
   ['23505', 'DUPLICATE_KEY'],
@@ -151,8 +153,16 @@ function codeOf(thrown: unknown): ErrorCode {
   if (state === null) return 'INTERNAL';
   // Two at once wrote one row of the catalog (a GRANT, an ANALYZE); an internal error to the server, which has no other code for it.
   if (state === 'XX000' && /tuple concurrently (?:updated|deleted)/.test(messageOf(thrown))) return 'DEADLOCK';
+  // No message has the name of a setting in another language.
+  if (state === '53400' && messageOf(thrown).includes('temp_file_limit')) return 'SERVER_LIMIT';
+  if (state === '54000' && isOutOfIds(thrown)) return 'SERVER_BUSY';
   if (goneStates.has(state)) return goneCode(messageOf(thrown));
   return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
+}
+
+/** Whether the server gives no more transaction ids out, or none for rows that several lock, until it has been vacuumed. */
+function isOutOfIds(thrown: unknown): boolean {
+  return /^GetNew(?:TransactionId|MultiXactId)$/.test(serverError(thrown)?.routine ?? '');
 }
 
 /**

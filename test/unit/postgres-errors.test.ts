@@ -25,3 +25,14 @@ test.each([
 ])('a login that is refused with %s by %s is refused for its password: %s', (code, routine, isForPassword) => {
   expect(isPasswordRefused(Object.assign(new Error('said'), { code, severity: 'FATAL', routine }))).toBe(isForPassword);
 });
+
+test.each([
+  ['53400', 'FileWriteV', 'temporary file size exceeds "temp_file_limit" (1000kB)', 'SERVER_LIMIT'],
+  ['53400', 'ReplicationSlotCreate', 'all replication slots are in use', 'SERVER_BUSY'],
+  ['54000', '_bt_check_third_page', 'index row size 2736 exceeds btree version 4 maximum 2704', 'ROW_NOT_CONVERTIBLE'],
+  ['54000', 'GetNewTransactionId', 'database is not accepting commands', 'SERVER_BUSY'],
+  ['54000', 'GetNewMultiXactId', 'database is not accepting commands', 'SERVER_BUSY'],
+])('a limit (%s) that %s has found, as "%s", is %s', (code, routine, message, expected) => {
+  const thrown = Object.assign(new Error(message), { code, severity: 'ERROR', routine });
+  expect(translate(thrown, 'Trying').code).toBe(expected);
+});
