@@ -186,7 +186,7 @@ export const OBSTACLES = {
   },
   EVENT_TRIGGERS: {
     summary:
-      'An event trigger of the database adds a trigger, a policy or a rule to each new table, and so to the shadow, or refuses new tables.',
+      'An event trigger of the database adds a trigger, a policy or a rule to each new table, and so to the shadow, or refuses new tables, or something else that a migration does.',
     remedy:
       'Let it leave out the schemas tableshift_…, or disable it until the migration has made its shadow. One that refuses has to let the user pass until the migration is over.',
   },

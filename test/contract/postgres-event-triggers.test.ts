@@ -87,4 +87,27 @@ describe.each([15, 18] as const)('an event trigger on PostgreSQL %i', (version) 
     await expect(planned).rejects.toMatchObject({ obstacles: [{ code: 'EVENT_TRIGGERS', message }] });
     await application.run('DROP EVENT TRIGGER upon');
   });
+
+  test.each([
+    ['ddl_command_start', 'CREATE PUBLICATION'],
+    ['ddl_command_end', 'ALTER TABLE'],
+    ['sql_drop', 'DROP TABLE'],
+    ['ddl_command_start', 'DROP PUBLICATION'],
+  ])('that refuses at %s what a run does after its shadow is made, %s, is an obstacle', async (event, tag) => {
+    await using schema = await createPostgresSchema(url.href);
+    const { application, name } = schema;
+    await application.run(`SET search_path = ${name}; CREATE TABLE t (id int PRIMARY KEY)`);
+    await application.run(
+      `CREATE FUNCTION upon() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+       CREATE EVENT TRIGGER upon ON ${event} WHEN TAG IN ('${tag}') EXECUTE FUNCTION upon()`,
+    );
+    await application.run('ALTER EVENT TRIGGER upon DISABLE');
+    const plan = await planPostgres({ server: tool, schema, clauses: 'ADD b int' });
+    await application.run('ALTER EVENT TRIGGER upon ENABLE');
+    const found = await findObstacles(tool, [plan], never);
+    await application.run('DROP EVENT TRIGGER upon');
+    const said = new RegExp(`^An event trigger of the database refuses .*${tag === 'ALTER TABLE' ? '' : tag}.*: not today`);
+    expect(found.map(({ code, message }) => [code, message])).toEqual([['EVENT_TRIGGERS', expect.stringMatching(said)]]);
+    expect(await application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift%'")).toEqual([]);
+  });
 });
