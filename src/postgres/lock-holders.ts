@@ -15,8 +15,11 @@ export interface HolderSearch {
   readonly of: 'table' | 'sequences';
   /** Our own session. */
   readonly except: number;
-  /** Only those that will hardly let go in time: prepared transactions, and sessions that rest in their transaction for longer. */
-  readonly restingLongerMs: number | null;
+  /**
+   * Only those that will hardly let go in time: prepared transactions, sessions that rest in their transaction for longer, and
+   * maintenance that has worked for longer, but not autovacuum, which gives way to us unless it prevents wraparound.
+   */
+  readonly hopelessAfterMs: number | null;
   /** Only sessions whose transaction has been open for longer. */
   readonly openLongerMs?: number;
 }
@@ -57,22 +60,25 @@ export async function readLockHolders(
   search: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly LockHolder[]> {
-  const { except, restingLongerMs, openLongerMs } = search;
+  const { except, hopelessAfterMs, openLongerMs } = search;
   const longer = (since: string, ms: number): string => `clock_timestamp() - ${since} > interval '${Math.round(ms)} ms'`;
-  const resting =
-    restingLongerMs === null
+  const isHopeless =
+    hopelessAfterMs === null
       ? 'true'
-      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND ${longer('a.state_change', restingLongerMs)}))`;
+      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND ${longer('a.state_change', hopelessAfterMs)})
+          OR (l.mode NOT IN (${modesOfRows}) AND ${longer('a.xact_start', hopelessAfterMs)}
+            AND (a.backend_type <> 'autovacuum worker' OR ${preventsWraparound})))`;
   const isOld = openLongerMs === undefined ? 'true' : longer('a.xact_start', openLongerMs);
   const rows = await session.query(
     `SELECT ${sessionColumns}, p.gid, p.owner, a.application_name, a.backend_start::pg_catalog.text AS started_at,
-       a.xact_start::pg_catalog.text AS transaction_at, pg_catalog.bool_or(l.mode NOT IN (${modesOfRows})) AS is_deliberate
+       a.xact_start::pg_catalog.text AS transaction_at, pg_catalog.bool_or(l.mode NOT IN (${modesOfRows})) AS is_deliberate,
+       ${preventsWraparound} AS prevents_wraparound
      FROM pg_catalog.pg_locks AS l
      LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
      LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
        AND x.virtualtransaction = l.virtualtransaction
      LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
-     WHERE ${isSearched(search)} AND l.pid IS DISTINCT FROM ${except} AND ${resting} AND ${isOld}
+     WHERE ${isSearched(search)} AND l.pid IS DISTINCT FROM ${except} AND ${isHopeless} AND ${isOld}
      GROUP BY a.pid, a.usename, a.backend_type, a.state, a.client_addr, a.client_port, a.xact_start, a.state_change, a.query, p.gid, p.owner,
        a.application_name, a.backend_start
      ORDER BY 1`,
@@ -89,6 +95,8 @@ export async function readLockHolders(
 
 /** Locks that statements on rows take; all others are of LOCK TABLE, of maintenance or of a change of the table. */
 const modesOfRows = `'AccessShareLock', 'RowShareLock', 'RowExclusiveLock'`;
+/** Of an autovacuum worker in a row `a` of pg_stat_activity. */
+const preventsWraparound = "a.query LIKE '%(to prevent wraparound)'";
 const backupPrograms = /dump|backup|barman|wal-g/i;
 
 function immunityOf(row: Row): string | null {
@@ -96,9 +104,7 @@ function immunityOf(row: Row): string | null {
   const kind = row['backend_type'] ?? null;
   if (kind === null || row['started_at'] == null) return 'this role may not look at it, which takes pg_read_all_stats';
   if (kind === 'autovacuum worker') {
-    return row['statement']?.endsWith('(to prevent wraparound)') === true
-      ? 'it prevents wraparound'
-      : 'it gives way by itself when the lock is waited for';
+    return row['prevents_wraparound'] === 't' ? 'it prevents wraparound' : 'it gives way by itself when the lock is waited for';
   }
   if (kind === 'parallel worker') return 'it ends with the process that it works for';
   if (kind !== 'client backend') return 'it belongs to the server itself';

@@ -48,5 +48,5 @@ async function findBlockers(
     signal,
   );
   if (rows.length > 0) return rows.map(describeSession);
-  return await findLockHolders(observer, { table, of: 'table', except: pid, restingLongerMs: null }, signal);
+  return await findLockHolders(observer, { table, of: 'table', except: pid, hopelessAfterMs: null }, signal);
 }

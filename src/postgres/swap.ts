@@ -226,7 +226,7 @@ export class TableSwap {
 
   async #findSequenceHolders(observer: Session, locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
     for (const { source } of this.#plans) {
-      const search = { table: source, of: 'sequences', except: locker.pid, restingLongerMs: null } as const;
+      const search = { table: source, of: 'sequences', except: locker.pid, hopelessAfterMs: null } as const;
       const holders = await findLockHolders(observer, search, signal);
       if (holders.length > 0) return holders;
     }

@@ -99,10 +99,10 @@ export async function findHopelessHolders(request: LockRequest, signal: AbortSig
   const { lockTimeoutMs } = options;
   const found = new Set<string>();
   for (const table of sources) {
-    const search = { table, of: 'table', except: locker.pid, restingLongerMs: lockTimeoutMs } as const;
+    const search = { table, of: 'table', except: locker.pid, hopelessAfterMs: lockTimeoutMs } as const;
     if (inTheWay.areEnded) {
       await inTheWay.clear(search, lockTimeoutMs, signal);
-      const drawn = { ...search, of: 'sequences', restingLongerMs: null, openLongerMs: lockTimeoutMs } as const;
+      const drawn = { ...search, of: 'sequences', hopelessAfterMs: null, openLongerMs: lockTimeoutMs } as const;
       await inTheWay.clear(drawn, lockTimeoutMs, signal);
     }
     for (const holder of await inTheWay.find(search, signal)) found.add(holder);
@@ -118,7 +118,7 @@ export async function endOldHolders(request: LockRequest, signal: AbortSignal): 
   let ended = 0;
   for (const table of sources) {
     const search: HolderSearch = {
-      ...{ table, of: 'table', except: locker.pid, restingLongerMs: null, openLongerMs: lockTimeoutMs },
+      ...{ table, of: 'table', except: locker.pid, hopelessAfterMs: null, openLongerMs: lockTimeoutMs },
     };
     ended += await inTheWay.clear(search, lockTimeoutMs, signal);
   }
@@ -295,7 +295,7 @@ async function lockOne(
   let blockers: readonly string[] = [];
   // Asked for while the lock is still waited for: whoever holds one now is in the way; afterwards it may be anybody.
   const look = async (): Promise<void> => {
-    const search = { table, of: 'table', except: locker.pid, restingLongerMs: null } as const;
+    const search = { table, of: 'table', except: locker.pid, hopelessAfterMs: null } as const;
     if (!(await hasPassed(limitMs * 0.5, settled.signal))) return;
     if (inTheWay.areEnded) await inTheWay.end(search, settled.signal, signal);
     if (await hasPassed(limitMs * 0.25, settled.signal)) blockers = await inTheWay.find(search, signal);

@@ -197,6 +197,29 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     expect(await rowsOf(schema, 'v', 'id = 1')).toEqual([{ v: '72' }]);
   });
 
+  test('does not even ask for the lock while maintenance works on the table for longer than the time-out', async () => {
+    await using schema = await ordersSchema(url);
+    await using orders = await claimPostgresTable(server, tableOf(schema));
+    await using gate = await openPostgresApplication(url);
+    await using worker = await openPostgresApplication(url);
+    await gate.run(`SELECT pg_advisory_lock(hashtext('${schema.name}'))`);
+    // What VACUUM holds.
+    await worker.run(`BEGIN; LOCK TABLE ${schema.name}.orders IN SHARE UPDATE EXCLUSIVE MODE`);
+    const working = worker.run(`SELECT pg_advisory_lock(hashtext('${schema.name}'))`);
+    const lockTimeoutMs = 100;
+    const isLong = `SELECT 1 FROM pg_stat_activity WHERE pid = ${worker.pid} AND state = 'active' AND clock_timestamp() - xact_start > interval '${lockTimeoutMs} ms'`;
+    await expect.poll(() => schema.application.run(isLong)).toHaveLength(1);
+    expect(await orders.cutover.attempt({ ...limits, lockTimeoutMs }, () => Promise.resolve(), never)).toEqual({
+      kind: 'prevented',
+      reason: `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`,
+      blockers: [expect.stringMatching(new RegExp(`^process ${worker.pid} of postgres .*, running for `))],
+    });
+    await gate.run('SELECT pg_advisory_unlock_all()');
+    await working;
+    await worker.run('COMMIT');
+    expect((await orders.cutover.attempt(limits, (locked) => bringUpToDate(locked, 3), never)).kind).toBe('swapped');
+  });
+
   test('does not wait for the shadow behind a long reader', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimPostgresTable(server, tableOf(schema));
@@ -418,7 +441,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
       await holder.run(`BEGIN; UPDATE ${schema.name}.orders SET v = 70 WHERE id = 1`);
       const found = await findLockHolders(
         session,
-        { table: tableOf(schema), of: 'table', except: 0, restingLongerMs: null } as const,
+        { table: tableOf(schema), of: 'table', except: 0, hopelessAfterMs: null } as const,
         never,
       );
       expect(found).toEqual([`process ${holder.pid} of postgres: <insufficient privilege>`]);
