@@ -257,7 +257,7 @@ function driverOptions(config: ConnectionConfig): ConnectionOptions {
     ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
     ...(config.user === null ? {} : { user: config.user }),
     ...(config.password.known === null ? {} : { password: config.password.known }),
-    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl }),
+    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl.known }),
     connectTimeout: config.connectTimeoutMs,
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,

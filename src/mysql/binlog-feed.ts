@@ -142,7 +142,9 @@ export class LogFeed {
   }
 
   async #connect(signal: AbortSignal): Promise<Connected> {
-    return await this.#options.config.password.login(() => this.#open(signal), isPasswordRefused, signal);
+    const { password, ssl } = this.#options.config;
+    await ssl?.renew();
+    return await password.login(() => this.#open(signal), isPasswordRefused, signal);
   }
 
   async #open(signal: AbortSignal): Promise<Connected> {

@@ -4,15 +4,8 @@ import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { MigrationError } from '../engine/errors.ts';
 import { Password, type ReadPassword } from '../sessions/password.ts';
-import {
-  decodePart,
-  hostOf,
-  orNull,
-  readTls,
-  type TlsChecks,
-  type TlsConfig,
-  wholeNumber,
-} from '../sessions/server-address.ts';
+import { decodePart, hostOf, orNull, wholeNumber } from '../sessions/server-address.ts';
+import { Tls, type TlsChecks } from '../sessions/tls.ts';
 import { type OptionFiles, readOptionFiles } from './option-files.ts';
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
@@ -25,7 +18,7 @@ export interface ConnectionConfig {
   readonly password: Password;
   /** Database of the URL's path, where a table's name has none. */
   readonly database: string | null;
-  readonly ssl: TlsConfig | null;
+  readonly ssl: Tls | null;
   /** PREFERRED: a server without TLS is talked to in plain text. */
   readonly isTlsOptional: boolean;
   readonly connectTimeoutMs: number;
@@ -69,7 +62,7 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
     user: orNull(decodePart(parsed.username)) ?? options.get('user') ?? defaultUser(),
     password: await Password.from(orNull(decodePart(parsed.password)) ?? defaults.password ?? passwordIn(options, defaults)),
     database: orNull(decodePart(parsed.pathname.slice(1))) ?? options.get('database') ?? null,
-    ssl: mode === 'DISABLED' ? null : await readTls(paths, checksOf(mode)),
+    ssl: mode === 'DISABLED' ? null : await Tls.read(paths, checksOf(mode)),
     isTlsOptional: mode === 'PREFERRED',
     connectTimeoutMs: wholeNumber('connect-timeout', parameter('connect-timeout') ?? '10', 3600) * 1000,
   };

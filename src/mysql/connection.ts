@@ -41,6 +41,7 @@ const keepAliveDelayMs = 10_000;
  * falls back to plain text.
  */
 export async function connect(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+  await config.ssl?.renew();
   return await config.password.login(() => openEitherWay(config, signal), isPasswordRefused, signal);
 }
 
@@ -150,7 +151,7 @@ function driverOptions(config: ConnectionConfig): ConnectionOptions {
     ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
     ...(config.user === null ? {} : { user: config.user }),
     ...(config.password.known === null ? {} : { password: config.password.known }),
-    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl }),
+    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl.known }),
     connectTimeout: config.connectTimeoutMs,
     // By default the driver asks for IGNORE_SPACE, which changes how SQL is parsed, and for matched instead of changed rows.
     flags: ['-IGNORE_SPACE', '-FOUND_ROWS', '-LOCAL_FILES'],

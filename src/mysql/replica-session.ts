@@ -67,7 +67,7 @@ interface Sought {
 
 async function connectAt(source: Server, { serverId, address }: Sought, signal: AbortSignal): Promise<ReplicaSession> {
   const config = { ...source.config, ...address, socketPath: null };
-  if (config.ssl?.verifyIdentity === true && isIP(config.host) !== 0) {
+  if (config.ssl?.known.verifyIdentity === true && isIP(config.host) !== 0) {
     // The driver would compare the certificate with "localhost" then.
     throw new MigrationError('BAD_USAGE', `its certificate cannot be checked, for only its address ${config.host} is known`);
   }

@@ -5,7 +5,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
 import { Password, type ReadPassword } from '../sessions/password.ts';
-import { decodePart, hostOf, orNull, readTls, type TlsConfig, wholeNumber } from '../sessions/server-address.ts';
+import { decodePart, hostOf, orNull, wholeNumber } from '../sessions/server-address.ts';
+import { Tls } from '../sessions/tls.ts';
 import { findPassword } from './option-files.ts';
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
@@ -16,7 +17,7 @@ export interface ConnectionConfig {
   readonly user: string;
   readonly password: Password;
   readonly database: string;
-  readonly ssl: TlsConfig | null;
+  readonly ssl: Tls | null;
   /** `prefer`: a server without TLS is talked to in plain text. */
   readonly isTlsOptional: boolean;
   /** Settings to connect with (`-c role=app_owner`); ours come later and win. */
@@ -169,7 +170,7 @@ async function tlsConfig(
   mode: Exclude<SslMode, 'disable'>,
   parameter: (name: Parameter) => string | null,
   home: string | null,
-): Promise<TlsConfig> {
+): Promise<Tls> {
   const pathOf = (name: Parameter, usual: string): string | null => {
     const named = parameter(name);
     if (name === 'sslrootcert' && named === 'system') return null;
@@ -182,7 +183,7 @@ async function tlsConfig(
     key: pathOf('sslkey', 'postgresql.key'),
   };
   const isChecked = mode === 'verify-ca' || mode === 'verify-full' || (mode === 'require' && paths.ca !== null);
-  return await readTls(paths, { rejectUnauthorized: isChecked, verifyIdentity: mode === 'verify-full' });
+  return await Tls.read(paths, { rejectUnauthorized: isChecked, verifyIdentity: mode === 'verify-full' });
 }
 
 function defaultHost(port: number): string {

@@ -2,6 +2,7 @@
 
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import pg from 'pg';
+import type { TlsConfig } from '../sessions/tls.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { doneBefore, isConnectionLoss, isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
@@ -58,6 +59,7 @@ export const liftTimeLimits = `SELECT pg_catalog.set_config(name, '0', false) FR
  * back to plain text.
  */
 export async function connect(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
+  await config.ssl?.renew();
   return await config.password.login(() => openEitherWay(config, applicationName, signal), isPasswordRefused, signal);
 }
 
@@ -81,7 +83,7 @@ export function clientConfig(config: ConnectionConfig, applicationName: string):
     user: config.user,
     database: config.database,
     password: () => config.password.known ?? '',
-    ssl: config.ssl === null ? false : tlsOptions(config.ssl, config.host),
+    ssl: config.ssl === null ? false : tlsOptions(config.ssl.known, config.host),
     enableChannelBinding: true,
     application_name: applicationName,
     ...(config.options === null ? {} : { options: config.options }),
@@ -93,7 +95,7 @@ export function clientConfig(config: ConnectionConfig, applicationName: string):
   };
 }
 
-function tlsOptions(tls: NonNullable<ConnectionConfig['ssl']>, host: string): pg.ClientConfig['ssl'] {
+function tlsOptions(tls: TlsConfig, host: string): pg.ClientConfig['ssl'] {
   const { verifyIdentity, ...options } = tls;
   return {
     ...options,

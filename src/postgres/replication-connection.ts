@@ -50,6 +50,7 @@ export class ReplicationConnection implements AsyncDisposable {
   /** Connects. Rejects with a MigrationError: CONNECTION_LOST, ACCESS_DENIED, SERVER_BUSY. `prefer` falls back to plain text. */
   static async open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<ReplicationConnection> {
     const open = (): Promise<ReplicationConnection> => ReplicationConnection.#open(config, applicationName, signal);
+    await config.ssl?.renew();
     return await config.password.login(open, isPasswordRefused, signal);
   }
 

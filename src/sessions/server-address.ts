@@ -1,45 +1,6 @@
-/** What addresses of servers of both kinds have in common: the parts of a URL, and TLS. */
+/** What addresses of servers of both kinds have in common: the parts of a URL. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { readTextFile } from './text-file.ts';
-
-/** What is asked of the server's certificate. */
-export interface TlsChecks {
-  /** The certificate must come from `ca`, or from the system's authorities. */
-  readonly rejectUnauthorized: boolean;
-  /** The certificate must also be for the host we asked for. */
-  readonly verifyIdentity: boolean;
-}
-
-/** TLS as the drivers take it. */
-export interface TlsConfig extends TlsChecks {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-/** The files of TLS by their paths. */
-export interface TlsPaths {
-  readonly ca: string | null;
-  readonly cert: string | null;
-  readonly key: string | null;
-}
-
-/** What each file has, as PEM labels it. */
-const PEM_LABELS = { ca: 'CERTIFICATE', cert: 'CERTIFICATE', key: 'PRIVATE KEY' } as const;
-
-/** Reads the files. Rejects with BAD_USAGE where one of them cannot be read, or has not what it is for. */
-export async function readTls(paths: TlsPaths, checks: TlsChecks): Promise<TlsConfig> {
-  const read = async (name: keyof TlsPaths): Promise<Partial<TlsConfig>> => {
-    const path = paths[name];
-    if (path === null) return {};
-    const [what, label] = [`The TLS file (${name})`, PEM_LABELS[name]];
-    const text = await readTextFile(what, path);
-    if (new RegExp(`^-----BEGIN [A-Z0-9 ]*${label}-----`, 'm').test(text)) return { [name]: text };
-    throw new MigrationError('BAD_USAGE', `${what} ${path} has no ${label} in PEM, which would begin with -----BEGIN.`);
-  };
-  return { ...(await read('ca')), ...(await read('cert')), ...(await read('key')), ...checks };
-}
 
 /** A part of a URL as plain text. Throws BAD_USAGE, without repeating it, for it may be a password. */
 export function decodePart(text: string): string {

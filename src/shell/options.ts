@@ -219,7 +219,7 @@ export const OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'FILE',
-    help: 'Our certificate, PEM, where the server asks for one.',
+    help: 'Our certificate, PEM, where the server asks for one. It is read again for each connection, so a run outlives it.',
     group: 'Connection',
     commands: ON_SERVER,
   },

@@ -1,6 +1,10 @@
 /** Logging in: TLS modes, and what a refusal is called. On private servers, for their certificates. */
+import { execFile } from 'node:child_process';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
 
@@ -24,6 +28,43 @@ describe('TLS', () => {
     await expect(cipher(`ssl-mode=VERIFY_IDENTITY&ssl-ca=${authority}`, 'localhost')).rejects.toMatchObject({
       code: 'ACCESS_DENIED',
     });
+  });
+
+  test('goes on with a certificate that is renewed on disk, once its key is there too', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tableshift-certificates-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    await using server = await startServer({ flavour: 'mysql' });
+    const [data, at] = [dirname(server.logFile), (name: string): string => join(folder, name)];
+    const authority = [
+      '-CA',
+      join(data, 'data', 'ca.pem'),
+      '-CAkey',
+      join(data, 'data', 'ca-key.pem'),
+      '-config',
+      at('openssl.cnf'),
+    ];
+    // OpenSSL's own would ask the authority for a key identifier, which it has not.
+    await writeFile(at('openssl.cnf'), '[req]\ndistinguished_name = name\n[name]\n');
+    const make = async (subject: string): Promise<void> => {
+      const files = ['-newkey', 'rsa:2048', '-nodes', '-keyout', at(`${subject}.key`), '-out', at(`${subject}.pem`)];
+      await promisify(execFile)('openssl', ['req', '-x509', ...authority, ...files, '-subj', `/CN=${subject}`, '-days', '2']);
+    };
+    const show = (subject: string, file: 'pem' | 'key'): Promise<void> =>
+      copyFile(at(`${subject}.${file}`), at(`client.${file}`));
+    await Promise.all([make('old'), make('new')]);
+    await Promise.all([show('old', 'pem'), show('old', 'key')]);
+    await using application = await openApplication(server.url);
+    await application.run("CREATE USER holder@'%' REQUIRE SUBJECT '/CN=old'");
+
+    const files = `ssl-cert=${at('client.pem')}&ssl-key=${at('client.key')}`;
+    await using adapter = await openAdapter(`mysql://holder@127.0.0.1:${server.port}/?${files}`);
+    const open = async (): Promise<void> => (await adapter.openSession({}, never))[Symbol.asyncDispose]();
+    await show('new', 'pem');
+    await open();
+    await application.run("ALTER USER holder@'%' REQUIRE SUBJECT '/CN=new'");
+    await expect(open()).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    await show('new', 'key');
+    await open();
   });
 
   test('is done without on a MariaDB server that has none, unless it is required', async () => {

@@ -1,6 +1,6 @@
 /** How a PostgreSQL server is reached: the URL, the PG* variables, the password file, and the TLS modes of libpq. */
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -134,7 +134,14 @@ describe('TLS', () => {
     ];
     await run('openssl', make('server', 'db.example'));
     await run('openssl', make('stranger', 'db.example'));
-    const flags = ['--ssl=on', `--ssl-cert-file=${join(folder, 'server.crt')}`, `--ssl-key-file=${join(folder, 'server.key')}`];
+    for (const client of ['old', 'new']) await run('openssl', make(client, client));
+    await writeFile(at('clients.crt'), (await Promise.all([readFile(at('old.crt')), readFile(at('new.crt'))])).join('\n'));
+    const files = [
+      `--ssl-cert-file=${at('server.crt')}`,
+      `--ssl-key-file=${at('server.key')}`,
+      `--ssl-ca-file=${at('clients.crt')}`,
+    ];
+    const flags = ['--ssl=on', ...files];
     server = await startServer({ flavour: 'postgres', version: 18, extraFlags: flags });
     await using application = await openPostgresApplication(server.url);
     await application.run(`SET password_encryption = 'scram-sha-256'; CREATE ROLE me LOGIN PASSWORD 'right'`);
@@ -143,6 +150,8 @@ describe('TLS', () => {
     await server[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
+
+  const at = (name: string): string => join(folder, name);
 
   /** Whether a session is encrypted, or the code of the refusal. */
   async function outcome(parameters: string): Promise<unknown> {
@@ -174,12 +183,32 @@ describe('TLS', () => {
     expect(await outcome(`sslmode=${mode}${certificate}`)).toBe(expected);
   });
 
+  test('shows the certificate that is on disk when it connects, once its key is there too', async () => {
+    const show = (client: string, kind: 'crt' | 'key'): Promise<void> =>
+      copyFile(at(`${client}.${kind}`), at(`client.${kind}`));
+    await Promise.all([show('old', 'crt'), show('old', 'key')]);
+    const url = `${server.url}?sslmode=require&sslcert=${at('client.crt')}&sslkey=${at('client.key')}`;
+    await using reached = await openServerAt(url, nothing, never);
+    const shown = async (): Promise<unknown> => {
+      await using session = await reached.openSession({}, never);
+      const own = 'SELECT client_dn AS name FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()';
+      return (await session.query(own, never))[0]?.['name'];
+    };
+    expect(await shown()).toBe('/CN=old');
+    await show('new', 'crt');
+    expect(await shown()).toBe('/CN=old');
+    await show('new', 'key');
+    expect(await shown()).toBe('/CN=new');
+  });
+
   test('takes the root certificate from the home directory', async () => {
     const home = join(folder, 'home');
     await mkdir(join(home, '.postgresql'), { recursive: true });
     const ca = '-----BEGIN CERTIFICATE-----\nnot one of ours';
     await writeFile(join(home, '.postgresql', 'root.crt'), ca);
-    expect((await config('postgres://h/d', { home })).ssl).toMatchObject({ ca, rejectUnauthorized: false });
-    expect((await config('postgres://h/d?sslmode=require', { home })).ssl).toMatchObject({ rejectUnauthorized: true });
+    expect((await config('postgres://h/d', { home })).ssl?.known).toMatchObject({ ca, rejectUnauthorized: false });
+    expect((await config('postgres://h/d?sslmode=require', { home })).ssl?.known).toMatchObject({
+      rejectUnauthorized: true,
+    });
   });
 });
