@@ -2,6 +2,7 @@
  * One attempt to swap one table, or several together: all or none.
  *
  *   wait until snapshots older than the shadows' rows are gone     nobody waits yet
+ *   does a backup keep tables from being renamed?                  else writers would wait for it under our lock
  *   make the writers ready, raise the counters
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up;
  *                                                                  MariaDB: sequences of defaults, too
@@ -51,6 +52,7 @@ import {
   settleForeignKeys,
   shortWaits,
 } from './foreign-key-swap.ts';
+import { findBackups } from './lock-holders.ts';
 import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
@@ -173,6 +175,8 @@ class Attempt {
     if (this.#isInTwoSessions) this.#sequences = await readSequences(observer, this.#plans, signal);
     const older = await this.#awaitOlderSnapshots(signal);
     if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
+    const backups = await this.#findBackups(signal);
+    if (backups.length > 0) return { kind: 'prevented', reason: 'a backup lets no table be renamed', blockers: backups };
     const writers: RowWriter[] = [];
     for (const { plan, prepareWriter } of this.#tables) {
       writers.push(await prepareWriter(locker, signal));
@@ -219,6 +223,11 @@ class Attempt {
       end: inTheWay.areEnded ? (ids: readonly number[], inner: AbortSignal) => inTheWay.endAmong(ids, inner) : null,
     };
     return await this.#olderSnapshots.awaitGone(wait, signal);
+  }
+
+  async #findBackups(signal: AbortSignal): Promise<readonly string[]> {
+    const { tables, locker, flavour, observer } = this.#lockRequest;
+    return await findBackups(observer, tables, { flavour, except: locker.connectionId }, signal);
   }
 
   get #isInTwoSessions(): boolean {

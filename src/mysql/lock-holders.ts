@@ -92,6 +92,17 @@ export async function findDeliberateHolders(
   return rows.filter((row) => row['isDeliberate'] === '1' || row['isBackup'] === '1').map((row) => readHolder(row).sentence);
 }
 
+/** Who makes a backup, beside which tables can be written and locked, but not renamed: as `findForeignHolders`. */
+export async function findBackups(
+  session: Session,
+  tables: readonly TableName[],
+  from: HolderSearch,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const rows = await readSurely(session, tables, from, signal);
+  return rows.filter((row) => row['isBackup'] === '1').map((row) => readHolder(row).sentence);
+}
+
 async function readSurely(
   session: Session,
   tables: readonly TableName[],

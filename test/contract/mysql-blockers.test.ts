@@ -98,6 +98,14 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
     expect(blockersOf(outcome)).toEqual([expect.stringMatching(/ \(not ended: it makes a backup\)$/)]);
   });
 
+  test('is not begun while a backup lets no table be renamed, so that no writer waits', async () => {
+    const backup = flavour === 'mysql' ? ['LOCK INSTANCE FOR BACKUP'] : ['BACKUP STAGE START', 'BACKUP STAGE BLOCK_DDL'];
+    const { outcome, isAlive } = await attemptAgainst(backup);
+    expect(isAlive).toBe(true);
+    expect(outcome).toMatchObject({ kind: 'prevented', reason: 'a backup lets no table be renamed' });
+    expect(blockersOf(outcome)).toEqual([expect.stringMatching(/^connection \d+ of root from 127.0.0.1/)]);
+  });
+
   test('ends who keeps an old snapshot and holds a lock on the table before anybody waits, and spares a dump', async () => {
     const read = ['SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'BEGIN', 'SELECT * FROM orders'];
     const waiting = { oldSnapshots: 'wait', lockTimeoutMs: 300 } as const;
