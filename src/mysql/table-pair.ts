@@ -2,8 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
+import type { Plan } from '../engine/model.ts';
 import type { CopyResult, KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import { readTable, type TableDescription } from './catalog.ts';
+import { isUnknownTable } from './errors.ts';
 import { insertSessions, type WithInsertSession } from './insert-turns.ts';
 import { describeKey, keyFromRow } from './key-parts.ts';
 import { layoutOf, type PairLayout } from './pair-layout.ts';
@@ -35,15 +37,13 @@ export interface LockablePair extends TablePair {
 export async function openTablePair(options: PairOptions, signal: AbortSignal): Promise<LockablePair> {
   const { plan, keyColumns, sessions } = options;
   const source = await sessions.withSession((session) => readTable(session, plan.source, signal), signal);
-  if (source === null) {
-    throw new MigrationError(
-      'SOURCE_CHANGED',
-      `The table ${plan.source.schema}.${plan.source.table} does not exist any more; give this migration up.`,
-    );
-  }
-  const withInsertSession = await insertSessions(sessions, signal);
+  if (source === null) throw sourceGone(plan);
+  const insertSession = await insertSessions(sessions, signal);
+  const withInsertSession: WithInsertSession = (pair, insert, signal) =>
+    orSourceGone(plan, () => insertSession(pair, insert, signal));
   const shadow = new ShadowLayout(options, source);
-  const withSession: SessionPool['withSession'] = (work, signal) => sessions.withSession(work, signal);
+  const withSession: SessionPool['withSession'] = (work, signal) =>
+    orSourceGone(plan, () => sessions.withSession(work, signal));
   const finisher = new ShadowFinisher(options, source);
   const writing: WriterSessions = {
     withSession: (work, signal) => finisher.write(() => withSession(work, signal), signal),
@@ -83,6 +83,21 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       await finisher.finish(signal);
     },
   };
+}
+
+function sourceGone({ source }: Plan, cause?: unknown): MigrationError {
+  const message = `The table ${source.schema}.${source.table} does not exist any more; give this migration up.`;
+  return new MigrationError('SOURCE_CHANGED', message, cause === undefined ? undefined : { cause });
+}
+
+/** The statements of a pair name no tables but the source, and the shadow, which has a code of its own. */
+async function orSourceGone<Result>(plan: Plan, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOther = error instanceof MigrationError && error.code === 'SHADOW_CHANGED';
+    throw isUnknownTable(error) && !isOther ? sourceGone(plan, error) : error;
+  }
 }
 
 async function readKeySpan(session: Session, layout: PairLayout, signal: AbortSignal): Promise<KeySpan | null> {

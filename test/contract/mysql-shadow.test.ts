@@ -111,6 +111,17 @@ describe.each(['mysql', 'mariadb'] as const)('the shadow on %s', (flavour) => {
     await expect(t.pair.compareRange(everything, never)).rejects.toMatchObject({ code: 'SHADOW_CHANGED' });
   });
 
+  test('that somebody has renamed the source since is told, as the log tells it', async () => {
+    await using t = await openPair({ server, url, before: [plain, 'INSERT INTO t VALUES (1, 2, 3)'], clauses: 'ADD c INT' });
+    await t.pair.createShadow(never);
+    await t.pair.copyRange(everything, 'collide', never);
+    await t.application.run('RENAME TABLE t TO elsewhere');
+    const isGone = { code: 'SOURCE_CHANGED', message: expect.stringMatching(/\.t does not exist any more/) };
+    await expect(t.pair.findSourceKeys(everything, never)).rejects.toMatchObject(isGone);
+    await expect(t.pair.copyRange(everything, 'collide', never)).rejects.toMatchObject(isGone);
+    await expect(t.pair.insertRows(['1' as RowKey], never)).rejects.toMatchObject(isGone);
+  });
+
   test('ends with invisible indexes and checks that are not enforced', async (context) => {
     context.skip(flavour === 'mariadb', 'MariaDB has neither');
     const table =
