@@ -49,7 +49,7 @@ export const OBSTACLES = {
     remedy: 'Use the server’s own ALTER, which keeps the directory; or move the table into the data directory first.',
   },
   PACKET_TOO_SMALL: {
-    summary: 'The server could not make the texts by which rows are compared.',
+    summary: 'The server could not make the texts by which rows are compared, or would not take the statements that do it.',
     remedy: 'Raise max_allowed_packet (SET GLOBAL, no restart).',
   },
   LOG_BIN_OFF: { summary: 'The server writes no binary log.', remedy: 'Set log_bin and restart the server.' },

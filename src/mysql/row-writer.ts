@@ -20,19 +20,26 @@ export type WithSession = <Result>(work: (session: Session) => Promise<Result>, 
 
 /** Measured: 1000 keys come within 20 % of the rate of 5000, and hold their locks for a fifth of the time. */
 const KEYS_PER_STATEMENT_MAX = 1000;
-/** Well below max_allowed_packet, which few servers have below 4 MiB. */
-const STATEMENT_BYTES_MAX = 2 * 1024 * 1024;
+/** Of keys, however much more the server takes. */
+const KEY_BYTES_MAX = 2 * 1024 * 1024;
+/** Of max_allowed_packet, as a comparison has the keys twice, and half of it is for the other text (obstacles-packet.ts). */
+export const SHARE_OF_KEYS = 1 / 4;
 
-/** How many keys of this width one statement takes. */
-export function keysPerStatement(source: TableDescription, key: readonly KeyColumn[]): number {
+/** How many keys of this width one statement takes, of `packetBytes` at most. */
+export function keysPerStatement(source: TableDescription, key: readonly KeyColumn[], packetBytes: number): number {
+  const fitting = Math.floor(Math.min(KEY_BYTES_MAX, packetBytes * SHARE_OF_KEYS) / keyBytesMax(source, key));
+  return Math.max(1, Math.min(KEYS_PER_STATEMENT_MAX, fitting));
+}
+
+/** How long a key may be in a statement. */
+export function keyBytesMax(source: TableDescription, key: readonly KeyColumn[]): number {
   const bytes = key.map((column) => {
     const octets = source.columns.find(({ name }) => name === column.name)?.octetLength ?? 0;
     // Text and binary are written in hexadecimal, and the text of a recollated key twice; all others in at most 90 characters.
     if (octets === 0) return 90;
     return column.kind === 'text' ? 4 * octets + 90 : 2 * octets + 20;
   });
-  const fitting = Math.floor(STATEMENT_BYTES_MAX / bytes.reduce((sum, one) => sum + one, 0));
-  return Math.min(KEYS_PER_STATEMENT_MAX, fitting);
+  return bytes.reduce((sum, one) => sum + one, 0);
 }
 
 /** What a writer works with. */

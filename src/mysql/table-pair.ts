@@ -51,7 +51,11 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   };
   const layout = (signal: AbortSignal): Promise<PairLayout> => shadow.layout(signal);
   const isOneNumber = keyColumns.length === 1 && keyColumns[0]?.kind === 'integer';
-  const size = keysPerStatement(source, keyColumns);
+  const size = keysPerStatement(
+    source,
+    keyColumns,
+    await sessions.withSession((session) => packetBytes(session, signal), signal),
+  );
   const inPlace = isOneNumber ? { isDenied: false } : null;
   const compareKeys = plan.key.isOrderKnown ? compareKeysFor(keyColumns) : undefined;
   return {
@@ -83,6 +87,12 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
       await finisher.finish(signal);
     },
   };
+}
+
+/** How long a statement may be. Of sessions that are opened from now on, too: their limit is the global one. */
+async function packetBytes(session: Session, signal: AbortSignal): Promise<number> {
+  const rows = await session.query('SELECT LEAST(@@max_allowed_packet, @@GLOBAL.max_allowed_packet) AS bytes', signal);
+  return Number(rows[0]?.['bytes']);
 }
 
 function sourceGone({ source }: Plan, cause?: unknown): MigrationError {

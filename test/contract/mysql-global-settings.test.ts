@@ -39,6 +39,9 @@ test.each(['mysql', 'mariadb'] as const)(
     await application.run(
       'CREATE TABLE wide (id INT PRIMARY KEY, a VARCHAR(9000), b VARCHAR(9000), v INT) CHARACTER SET latin1',
     );
+    await application.run('CREATE TABLE keyed (k VARBINARY(1000) PRIMARY KEY, v INT)');
+    await application.run("INSERT INTO keyed VALUES (REPEAT('k', 1000), 1), (REPEAT('l', 1000), 2)");
+    await application.run('CREATE TABLE overlong (k VARBINARY(3000) PRIMARY KEY, v INT)');
     await application.run("INSERT INTO wide VALUES (1, REPEAT('a', 9000), REPEAT('b', 9000), 1)");
     const own =
       flavour === 'mysql'
@@ -93,6 +96,17 @@ test.each(['mysql', 'mariadb'] as const)(
     // Neither row has a text by which to compare it.
     expect((await wide.pair.compareRange(everything, never)).isEqual).toBe(false);
     expect(await wide.pair.findDifferences(everything, 10, never)).toEqual(['1']);
+
+    // As many keys as fit into a statement.
+    const keyed = await open('keyed', 'MODIFY v BIGINT');
+    expect(await findObstacles(server, keyed.made, never)).toEqual([expect.objectContaining({ code: 'SHADOW_EXISTS' })]);
+    expect(keyed.pair.keysPerStatement).toBe(2);
+    const both = await keyed.pair.findSourceKeys(everything, never);
+    expect(await keyed.pair.insertRows(both, never)).toBe('inserted');
+    expect(await keyed.pair.findDifferingRows(both, never)).toEqual([]);
+    const overlong = await plan({ server, schema, table: 'overlong', clauses: 'MODIFY v BIGINT' });
+    const isTooLong = { code: 'PACKET_TOO_SMALL', message: expect.stringMatching(/^Statements on .*overlong may need/) };
+    expect(await findObstacles(server, overlong, never)).toEqual([isTooLong]);
 
     // Where statements are logged a migration does not go on, and is given up nevertheless.
     await using database = await openDatabase(process.url, { defaultsFile: null, password: null, home: null }, never);
