@@ -29,10 +29,19 @@ export async function explainCollision(
 async function explain(session: Session, { layout, probe, keys }: Explained, signal: AbortSignal): Promise<CollisionCause> {
   const uniques = layout.shadow.indexes.filter((index) => index.isUnique);
   await probe.load({ keys }, signal);
-  const inTheWay = new Set<RowKey>();
-  for (const index of uniques) {
-    for (const key of await keysInTheWay(session, { layout, probe, index, of: keys }, signal)) inTheWay.add(key);
-  }
+  const findInTheWay = async (): Promise<ReadonlySet<RowKey>> => {
+    const found = new Set<RowKey>();
+    for (const index of uniques) {
+      for (const key of await keysInTheWay(session, { layout, probe, index, of: keys }, signal)) found.add(key);
+    }
+    if (found.size > 0) return found;
+    for (const index of uniques.filter((index) => index.parts.some(isBeginning))) {
+      const search = { layout, probe, index, of: keys, isExhaustive: true };
+      for (const key of await keysInTheWayOneByOne(session, search, signal)) found.add(key);
+    }
+    return found;
+  };
+  const inTheWay = await findInTheWay();
   // Whether two rows of the source collide is judged in one snapshot of it, which is this statement's.
   await probe.clear(signal);
   await probe.load({ keys: [...new Set([...keys, ...inTheWay])] }, signal);
@@ -42,12 +51,8 @@ async function explain(session: Session, { layout, probe, keys }: Explained, sig
   }
   // In the way by this snapshot too, and so older than it: a row that was in the way before may have been a duplicate then.
   const judged = new Set([...keys, ...inTheWay]);
-  const found = new Set<RowKey>();
-  for (const index of uniques) {
-    for (const key of await keysInTheWay(session, { layout, probe, index, of: keys }, signal))
-      if (judged.has(key)) found.add(key);
-  }
-  return { kind: 'in-the-way', keys: [...found] };
+  const found = await findInTheWay();
+  return { kind: 'in-the-way', keys: [...found].filter((key) => judged.has(key)) };
 }
 
 interface Explained {
@@ -64,6 +69,8 @@ interface Search {
 
 interface SearchOfKeys extends Search {
   readonly of: readonly RowKey[];
+  /** Looks at all rows, where the index finds only those that begin with the same characters: `ss` and `ß` are equal as well. */
+  readonly isExhaustive?: boolean;
 }
 
 /** Keys of rows of the shadow that hold, under this index, a value that a row of the probe with one of these keys has. */
@@ -88,7 +95,7 @@ async function keysInTheWay(session: Session, search: SearchOfKeys, signal: Abor
  * The values go through user variables, because the probe may be named once a statement.
  */
 async function keysInTheWayOneByOne(session: Session, search: SearchOfKeys, signal: AbortSignal): Promise<readonly RowKey[]> {
-  const { layout, probe, index, of } = search;
+  const { layout, probe, index, of, isExhaustive = false } = search;
   const found: RowKey[] = [];
   const variables = index.parts.map((_, place) => `@tableshift_${place}`);
   const parts = index.parts.map((part) => partOf(part, layout.shadow.columns));
@@ -98,7 +105,7 @@ async function keysInTheWayOneByOne(session: Session, search: SearchOfKeys, sign
       values.map((value) => ` AND ${value} IS NOT NULL`).join(''),
     signal,
   );
-  const condition = parts.map((part, place) => part.condition(variables[place] ?? '')).join(' AND ');
+  const condition = parts.map((part, place) => part.condition(variables[place] ?? '', isExhaustive)).join(' AND ');
   for (const row of rows) {
     await session.execute(
       `SELECT ${values.join(', ')} INTO ${variables.join(', ')} FROM ${probe.name} WHERE ${probe.row} = ${row['number'] ?? ''}`,
@@ -146,8 +153,8 @@ interface SearchedPart {
   readonly value: string;
   /** The value as text. */
   readonly shown: string;
-  /** The rows with the value in this user variable, found by the index. */
-  readonly condition: (variable: string) => string;
+  /** The rows with the value in this user variable; found by the index, unless the search is exhaustive. */
+  readonly condition: (variable: string, isExhaustive: boolean) => string;
 }
 
 function partOf(part: IndexPart, columns: readonly Column[]): SearchedPart {
@@ -170,14 +177,20 @@ function partOf(part: IndexPart, columns: readonly Column[]): SearchedPart {
     value,
     shown: inHex(value),
     // LIKE finds the candidates by the index; equality decides.
-    condition: (variable) => `${name} LIKE ${asPattern(variable)} AND ${value} = ${variable}`,
+    condition: (variable, isExhaustive) =>
+      isExhaustive ? `${value} = ${variable}` : `${name} LIKE ${asPattern(variable)} AND ${value} = ${variable}`,
   };
 }
 
-/** A pattern for what begins with the text. `|` escapes, because a backslash depends on the sql_mode. */
+/** A pattern for what begins with the text, which may end with fewer spaces. `|` escapes, because a backslash depends on the sql_mode. */
 function asPattern(text: string): string {
-  const escaped = ['|', '%', '_'].reduce((inner, special) => `REPLACE(${inner}, '${special}', '|${special}')`, text);
+  const trimmed = `TRIM(TRAILING ' ' FROM ${text})`;
+  const escaped = ['|', '%', '_'].reduce((inner, special) => `REPLACE(${inner}, '${special}', '|${special}')`, trimmed);
   return `CONCAT(${escaped}, '%') ESCAPE '|'`;
+}
+
+function isBeginning(part: IndexPart): boolean {
+  return part.prefixLength !== null;
 }
 
 function isPlain(part: IndexPart): boolean {

@@ -86,6 +86,22 @@ describe.each(['mysql', 'mariadb'] as const)('writing rows on %s', (flavour) => 
         swapped,
       ],
       [
+        'is a row in the way with the same beginning but for spaces at its end',
+        'u VARCHAR(20) COLLATE utf8mb4_general_ci',
+        "(1, 'xy'), (2, 'a  ')",
+        'ADD UNIQUE u (u(5))',
+        "(1, 'a')",
+        swapped,
+      ],
+      [
+        'is a row in the way whose beginning is the same in other characters',
+        'u VARCHAR(20) COLLATE utf8mb4_unicode_ci',
+        "(1, 'xy'), (2, 'ss')",
+        'ADD UNIQUE u (u(5))',
+        "(1, 'ß')",
+        swapped,
+      ],
+      [
         'is no row that only matches as a pattern',
         'u VARCHAR(20)',
         "(1, 'abc'), (2, 'a%c')",
