@@ -324,6 +324,8 @@ export class BinlogReader {
         break;
       case 'writes-source':
         throw this.#statementWrite(statement);
+      case 'empties-shadow':
+        throw this.#shadowEmptied(statement);
       case 'writes-elsewhere':
         this.#options.onDistantWrite(statement);
         break;
@@ -341,6 +343,12 @@ export class BinlogReader {
     }
     const message = `Someone changed ${source.schema}.${source.table} while it was being migrated: ${excerpt(statement.sql)}`;
     throw new MigrationError('SOURCE_CHANGED', message);
+  }
+
+  #shadowEmptied(statement: LoggedStatement): MigrationError {
+    const { source } = this.#options;
+    const message = `Someone emptied the shadow of ${source.schema}.${source.table}, which has lost rows that were copied: ${excerpt(statement.sql)}`;
+    return new MigrationError('SHADOW_CHANGED', message);
   }
 
   #statementWrite(statement: LoggedStatement): MigrationError {

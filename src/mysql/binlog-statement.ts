@@ -19,6 +19,8 @@ export interface LoggedStatement extends TokenOptions {
 /** What to look for. */
 export interface StatementTarget {
   readonly source: TableName;
+  /** Null: there is none. */
+  readonly shadow?: TableName | null;
   /** lower_case_table_names=0: `T` and `t` are two tables. */
   readonly areNamesCaseSensitive: boolean;
 }
@@ -26,12 +28,12 @@ export interface StatementTarget {
 /**
  * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, to the source, or
  * to what cannot be told where the source is named. `writes-elsewhere`: one to another table, or that does not name the source, but may
- * reach it through a trigger, a view, a function or a foreign key.
+ * reach it through a trigger, a view, a function or a foreign key. `empties-shadow`: TRUNCATE, which we never send.
  */
 export type StatementMeaning =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
   | { readonly kind: 'xa'; readonly action: 'start' | 'commit' | 'rollback' | 'other'; readonly xid: string }
-  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' };
+  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' | 'empties-shadow' };
 
 /** Judges a statement. In doubt it is held against the statement, as far as the source's own name goes. */
 export function judgeStatement(statement: LoggedStatement, target: StatementTarget): StatementMeaning {
@@ -122,12 +124,22 @@ class StatementReader {
         return this.#judgeIf(this.#skipAny('TABLE', 'TABLES') && this.#namesSource(this.#at));
       case 'TRUNCATE':
         this.#skip('TABLE');
-        return this.#judgeIf(this.#namesSource(this.#at));
+        return this.#truncates();
       default:
         if (HARMLESS.has(verb)) return { kind: 'harmless' };
         if (WRITES.has(verb)) return { kind: this.#writesSource(verb) ? 'writes-source' : 'writes-elsewhere' };
         return this.#judgeIf(this.#namesSource(0));
     }
+  }
+
+  #truncates(): StatementMeaning {
+    const at = this.#at;
+    const { shadow = null } = this.#target;
+    if (this.#namesSource(at)) return { kind: 'changes-source' };
+    this.#at = at;
+    const table = this.#nextTable();
+    const isShadow = table !== null && shadow !== null && this.#isTable(table, shadow);
+    return { kind: isShadow ? 'empties-shadow' : 'harmless' };
   }
 
   /** Whether a write is one of the source: by its target, or by any name in it where several tables may be written to. */
@@ -274,10 +286,11 @@ class StatementReader {
   }
 
   #isSource(named: NamedTable): boolean {
-    const { source } = this.#target;
-    return (
-      this.#isSameName(named.table, source.table) && this.#isSameName(named.schema ?? this.#statement.schema, source.schema)
-    );
+    return this.#isTable(named, this.#target.source);
+  }
+
+  #isTable(named: NamedTable, { schema, table }: TableName): boolean {
+    return this.#isSameName(named.table, table) && this.#isSameName(named.schema ?? this.#statement.schema, schema);
   }
 
   #isSameName(one: string, other: string): boolean {

@@ -38,6 +38,8 @@ export interface ChangeStreamOptions {
   /** The schema that has the table of `fenceTableDefinition`. */
   readonly bookkeeping: string;
   readonly source: TableName;
+  /** Null where there is none yet that anybody could empty. */
+  readonly shadow?: TableName | null;
   /** All columns of the source in table order, invisible and generated ones included: the log must show just these. */
   readonly columns: readonly Column[];
   readonly key: readonly KeyColumn[];
@@ -114,6 +116,7 @@ class BinlogChangeStream implements LoggedChanges {
       start: start.position,
       table: { columns: options.columns, key: options.key, defaults: start.defaults },
       source,
+      shadow: options.shadow ?? null,
       areNamesCaseSensitive: !server.ignoresNameCase,
       charsets: start.charsets,
       ownMark: options.ownMark,

@@ -160,6 +160,7 @@ export class ClaimedTable implements TableClaim {
         sessions: this.#service,
         bookkeeping: bookkeepingSchema,
         source: plan.source,
+        shadow: plan.shadow,
         columns: this.#source === null ? [] : loggedColumns(this.#source),
         key: this.#keyColumns(),
         from,

@@ -56,6 +56,17 @@ describe.each(streamServers)('on $name', (server) => {
     await run('DROP TABLE IF EXISTS child, other, gone, away');
   });
 
+  test.each(['TRUNCATE t_ts_new', 'TRUNCATE TABLE `$s`.`t_ts_new`'])('%s by others stops the stream', async (statement) => {
+    const { run, open, schema } = world();
+    await run('DROP TABLE IF EXISTS t_ts_new');
+    await run('CREATE TABLE t_ts_new (id INT PRIMARY KEY)');
+    const { failure } = await open({ shadow: { schema, table: 't_ts_new' } });
+    await run('TRUNCATE other');
+    await run(statement.replaceAll('$s', schema));
+    expect(await failure()).toMatchObject({ code: 'SHADOW_CHANGED', message: expect.stringContaining('which has lost rows') });
+    await run('DROP TABLE t_ts_new');
+  });
+
   test.each(['DROP DATABASE d', 'DROP SCHEMA IF EXISTS `d`'])('%s stops a stream on a table in it', async (statement) => {
     const { run, open } = world();
     await run('CREATE DATABASE d');
