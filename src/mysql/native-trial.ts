@@ -199,8 +199,12 @@ export function isUnsupported(error: unknown): boolean {
 
 /** The server's refusal as the plan of a shadow says it. */
 export function refusalOf(source: TableName, reason: string): Obstacle {
-  return { code: 'INVALID_ALTER', message: `The server refuses the ALTER of ${source.schema}.${source.table}: ${reason}.` };
+  const said = reason.replaceAll(serversOwnCopy, () => source.table);
+  return { code: 'INVALID_ALTER', message: `The server refuses the ALTER of ${source.schema}.${source.table}: ${said}.` };
 }
+
+/** The name of what the server itself makes of a table that it alters. */
+const serversOwnCopy = /#sql-[0-9a-z_-]+/gi;
 
 /** A user without the privilege has the clones in the log, where they do no harm. */
 async function leaveOutOfLog(session: Session, signal: AbortSignal): Promise<void> {

@@ -20,7 +20,10 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
       await using schema = await createSchema(url);
       await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY, a TEXT)`);
       expect(await refusal({ server, schema, clauses: `${clauses}, ADD b INT` })).toEqual([
-        { code: 'INVALID_ALTER', message: expect.stringContaining(`The server refuses the ALTER of ${schema.name}.t: `) },
+        {
+          code: 'INVALID_ALTER',
+          message: expect.stringMatching(new RegExp(`^The server refuses the ALTER of ${schema.name}.t: (?!.*#sql)`)),
+        },
       ]);
       expect(await schema.application.run(`SHOW TABLES FROM ${schema.name}`)).toHaveLength(1);
     },
