@@ -7,7 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { type DriverConnection, runAtOnce } from './connection-driver.ts';
 
-/** The server may be restarting, recovering, or rolling a long statement back; a run that goes on after it is worth a wait. */
+/**
+ * The server may be restarting, recovering, or rolling a long statement back; a run that goes on after it is worth a wait. One wait: of a
+ * server that has been away for so long nobody waits any more, or each session of a run would take its own time to end.
+ */
 const LIMIT_MS = 120_000;
 /** A control statement reads what the server has in memory; one that takes longer went into a dead connection. */
 export const CONTROL_STATEMENT_MS = 5_000;
@@ -28,16 +31,20 @@ export interface ControlParts<Reply> {
 /** One statement at a time, and several sessions may end at once: they take turns. */
 export class ControlConnection<Reply> implements AsyncDisposable {
   readonly #parts: ControlParts<Reply>;
+  readonly #limitMs: number;
   #opened: Promise<DriverConnection<Reply>> | null = null;
+  /** Since when the server has not answered, by `performance.now()`; null where it has. */
+  #awaySince: number | null = null;
   /** Resolves, never rejects, when the statements that were asked for so far have ended. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: ControlParts<Reply>) {
+  constructor(parts: ControlParts<Reply>, limitMs = LIMIT_MS) {
     this.#parts = parts;
+    this.#limitMs = limitMs;
   }
 
   /** Runs a control statement, on a new connection when the old one broke, until the deadline. All of them may be repeated. */
-  async run(sql: string, deadline = controlDeadline()): Promise<Reply> {
+  async run(sql: string, deadline = this.#deadline()): Promise<Reply> {
     const { connectTimeoutMs, isLoss, translate, translateConnecting } = this.#parts;
     for (;;) {
       this.#opened ??= this.#parts.connect(AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS));
@@ -45,7 +52,9 @@ export class ControlConnection<Reply> implements AsyncDisposable {
       let connection: DriverConnection<Reply> | null = null;
       try {
         connection = await opened;
-        return await this.#inTurn(connection, sql);
+        const reply = await this.#inTurn(connection, sql);
+        this.#awaySince = null;
+        return reply;
       } catch (error) {
         if (connection !== null && !isLoss(error)) throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
         // A server that restarts refuses for a while; one that knows no such user or password goes on doing so.
@@ -54,7 +63,9 @@ export class ControlConnection<Reply> implements AsyncDisposable {
         connection?.destroy();
         // Another statement that met the same loss may have connected anew already.
         if (this.#opened === opened) this.#opened = null;
-        if (performance.now() > deadline) throw this.#stuck('the server could not be asked', error);
+        this.#awaySince ??= performance.now();
+        const isLate = performance.now() > Math.min(deadline, this.#awaySince + this.#limitMs);
+        if (isLate) throw this.#stuck('the server could not be asked', error);
         await delay(RECONNECT_MS);
       }
     }
@@ -68,12 +79,12 @@ export class ControlConnection<Reply> implements AsyncDisposable {
     tell: (deadline: number) => Promise<readonly (string | number)[]>,
     stays: (sessions: string) => string,
   ): Promise<void> {
-    const deadline = controlDeadline();
+    const deadline = this.#deadline();
     for (;;) {
       const told = await tell(deadline);
       if (told.length === 0) return;
       if (performance.now() > deadline)
-        throw this.#stuck(`${stays(told.join(', '))} but is still there after ${LIMIT_MS / 1000} s`);
+        throw this.#stuck(`${stays(told.join(', '))} but is still there after ${this.#limitMs / 1000} s`);
       await delay(POLL_MS);
     }
   }
@@ -89,6 +100,11 @@ export class ControlConnection<Reply> implements AsyncDisposable {
     }
   }
 
+  /** Until when what begins now must have been done, by `performance.now()`. */
+  #deadline(): number {
+    return performance.now() + this.#limitMs;
+  }
+
   #inTurn(connection: DriverConnection<Reply>, sql: string): Promise<Reply> {
     const reply = this.#turn.then(() => runAtOnce(connection, sql, CONTROL_STATEMENT_MS));
     this.#turn = reply.catch(() => undefined);
@@ -102,9 +118,4 @@ export class ControlConnection<Reply> implements AsyncDisposable {
       { cause },
     );
   }
-}
-
-/** Until when what begins now must have been done, by `performance.now()`. */
-function controlDeadline(): number {
-  return performance.now() + LIMIT_MS;
 }

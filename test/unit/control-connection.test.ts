@@ -36,3 +36,25 @@ test('statements that meet the same loss, some later, go on over one new connect
   await control[Symbol.asyncDispose]();
   expect(closed.filter((one) => one.endsWith('ended'))).toEqual(['2 ended']);
 });
+
+test('a server that has been away for as long as one is waited for is asked once more for each session, and not waited for again', async () => {
+  let attempts = 0;
+  const control = new ControlConnection<string>(
+    {
+      connect: () => {
+        attempts += 1;
+        return Promise.reject(new Error('refused'));
+      },
+      connectTimeoutMs: 1_000,
+      isLoss: () => true,
+      translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+      translateConnecting: (error) => new MigrationError('CONNECTION_LOST', 'refused', { cause: error }),
+      sessionList: 'the list',
+    },
+    100,
+  );
+  await expect(control.run('a')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
+  attempts = 0;
+  await expect(control.run('b')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
+  expect(attempts).toBe(1);
+});
