@@ -27,14 +27,17 @@ export class Checkpointer {
     this.#context = context;
   }
 
-  /** Saves now; durable when it resolves. */
+  /**
+   * Saves now; durable when it resolves. One that is under way is waited for, but not by who is aborted: the saving at an interval, which
+   * may wait for a lock for hours, goes on until the work that it serves has ended.
+   */
   async save(signal: AbortSignal): Promise<void> {
     await this.#turnstile.run(async () => {
       const { checkpoint, position } = this.#snapshot();
       await retry('saving a checkpoint', () => this.#store.save(checkpoint, signal), this.#context, signal);
       await retry('acknowledging', () => this.#receiver.stream.acknowledge(position, signal), this.#context, signal);
       this.#context.observer({ kind: 'checkpoint-saved', phase: checkpoint.phase });
-    });
+    }, signal);
   }
 
   /** Saves at an interval until the signal aborts. */
