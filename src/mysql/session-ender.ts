@@ -48,13 +48,18 @@ class MarkedSessions implements SessionEnder {
     await this.#kill('KILL QUERY', session.connectionId, [session.mark]);
   }
 
-  endSession(session: SessionIdentity): Promise<void> {
-    return this.endHolders([session.mark]);
+  /** Once it is gone another session may have its mark, such as the next one in its slot of a claim: that one goes on. */
+  endSession({ connectionId, mark }: SessionIdentity): Promise<void> {
+    return this.#end([mark], (holder) => holder === connectionId);
   }
 
-  async endHolders(marks: readonly string[]): Promise<void> {
+  endHolders(marks: readonly string[]): Promise<void> {
+    return this.#end(marks, () => true);
+  }
+
+  async #end(marks: readonly string[], isMeant: (holder: number) => boolean): Promise<void> {
     const killAll = async (deadline: number): Promise<readonly number[]> => {
-      const holders = await this.#holders(marks, deadline);
+      const holders = (await this.#holders(marks, deadline)).filter(isMeant);
       for (const holder of holders) await this.#kill('KILL', holder, marks, deadline);
       return holders;
     };

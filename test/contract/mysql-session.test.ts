@@ -157,6 +157,19 @@ describeSideBySide(['mysql', 'mariadb'], 'a session on', (flavour) => {
     await connection.end(60_000);
   });
 
+  test('that has ended is shown to have, and the next one with its mark goes on', async () => {
+    await using other = await server.openSession({}, never);
+    const mark = `tableshift:${flavour} ${process.pid}`;
+    const first = await server.openSession({ mark }, never);
+    await other.execute(`KILL ${first.connectionId}`, never);
+    // Freed when the server has ended the session.
+    await other.query(`SELECT GET_LOCK('${mark}', 60)`, never);
+    await other.query(`SELECT RELEASE_LOCK('${mark}')`, never);
+    await using second = await server.openSession({ mark }, never);
+    await first.kill();
+    expect(await second.query('SELECT 1 AS one', never)).toEqual([{ one: '1' }]);
+  });
+
   test.each(['cut-before', 'cut-after', 'cut-answer'] as const)(
     'is not opened when the connection ends while it is made (%s), and says so',
     async (fate) => {
