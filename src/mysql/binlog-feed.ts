@@ -89,9 +89,12 @@ export class LogFeed {
     return this.#dump?.packets ?? 0;
   }
 
-  /** Looks away for a moment. Unlike a pause it is nobody's wish that nothing comes. */
+  /**
+   * Looks away for a moment. Unlike a pause it is nobody's wish that nothing comes. Not while a connection is made: the driver loses a
+   * statement that is sent on one that is paused, and the log would never begin.
+   */
   rest(): void {
-    if (!this.#isPaused) this.#dump?.pause();
+    if (!this.#isPaused && this.packets > 0) this.#dump?.pause();
   }
 
   /** Ends a rest; a pause goes on. */

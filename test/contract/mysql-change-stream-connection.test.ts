@@ -1,8 +1,10 @@
 /** The connection behind the change stream: lost, silent, refused, paused; and a log that is gone. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Reconnect } from '../../src/engine/ports.ts';
+import { LogFeed } from '../../src/mysql/binlog-feed.ts';
 import type { Server } from '../../src/mysql/server.ts';
-import { openAdapter } from '../support/adapter-server.ts';
+import { systemClock } from '../../src/sessions/system-clock.ts';
+import { never, openAdapter } from '../support/adapter-server.ts';
 import { streamServers, useStreamWorld } from '../support/stream-world.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
@@ -125,6 +127,26 @@ describe.each(streamServers)('on $name', (server) => {
     await run("INSERT INTO t VALUES (2, '')");
     await reconnects.reached(1);
     expect(await changes()).toEqual(['upsert 2']);
+  });
+
+  test('a connection that is made while the consumer looks away comes about', async () => {
+    const { server } = world().fixture;
+    const [status] = await world().run(server.flavour.shows.logStatus);
+    const [file, offset] = [String(status?.['File']), Number(status?.['Position'])];
+    const limits = { heartbeatMs: 1_000, reconnectsMax: 1, writeTimeoutSeconds: 60 };
+    const feed = new LogFeed(
+      { config: server.config, server, clock: systemClock, limits, onReconnect: () => undefined },
+      {
+        restart: () => ({ kind: 'file', server: '', file, offset }),
+        received: () => 0,
+        event: () => undefined,
+        failed: () => undefined,
+      },
+    );
+    const begun = feed.begin(never);
+    feed.rest();
+    await expect(begun).resolves.toBeUndefined();
+    await feed.close();
   });
 
   test('an idle connection that gets heartbeats is not given up', async () => {
