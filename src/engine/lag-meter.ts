@@ -6,22 +6,24 @@ import type { Clock } from './ports.ts';
 
 /** Fences also move the position on while the application is idle, and show that the stream is alive. */
 export class LagMeter {
-  readonly #receiver: ChangeReceiver;
-  readonly #applier: ChangeApplier;
+  readonly #receiver: Pick<ChangeReceiver, 'passFence'>;
+  readonly #applier: Pick<ChangeApplier, 'flushPickedAfterNow'>;
   readonly #clock: Clock;
   #lastMs: number | null = null;
   #maxMs = 0;
-  #placedAt: number | null = null;
+  /** The oldest first: the cutover measures beside the meter that goes on. */
+  readonly #underWay = new Set<{ readonly placedAt: number }>();
 
-  constructor(receiver: ChangeReceiver, applier: ChangeApplier, clock: Clock) {
+  constructor(receiver: Pick<ChangeReceiver, 'passFence'>, applier: Pick<ChangeApplier, 'flushPickedAfterNow'>, clock: Clock) {
     this.#receiver = receiver;
     this.#applier = applier;
     this.#clock = clock;
   }
 
-  /** The newest measurement, or the age of the fence that is under way if that is already older; null before the first is placed. */
+  /** The newest measurement, or the age of the oldest fence that is under way if that is more; null before the first is placed. */
   get lagMs(): number | null {
-    const underWayMs = this.#placedAt === null ? null : this.#clock.now() - this.#placedAt;
+    const [oldest] = this.#underWay;
+    const underWayMs = oldest === undefined ? null : this.#clock.now() - oldest.placedAt;
     if (this.#lastMs === null || underWayMs === null) return this.#lastMs ?? underWayMs;
     return Math.max(this.#lastMs, underWayMs);
   }
@@ -32,15 +34,15 @@ export class LagMeter {
 
   /** One measurement: a fence, and a flush that was picked after it came by. */
   async measure(signal: AbortSignal): Promise<number> {
-    const placedAt = this.#clock.now();
-    this.#placedAt = placedAt;
+    const fence = { placedAt: this.#clock.now() };
+    this.#underWay.add(fence);
     try {
       await this.#receiver.passFence(signal);
       await this.#applier.flushPickedAfterNow(signal);
     } finally {
-      this.#placedAt = null;
+      this.#underWay.delete(fence);
     }
-    const lagMs = this.#clock.now() - placedAt;
+    const lagMs = this.#clock.now() - fence.placedAt;
     this.#lastMs = lagMs;
     this.#maxMs = Math.max(this.#maxMs, lagMs);
     return lagMs;

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { LagMeter } from '../../src/engine/lag-meter.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+test('the lag of a fence that is under way is told while another measurement ends', async () => {
+  const clock = new VirtualClock();
+  const { signal } = new AbortController();
+  const passMs = [1_000, 10_000];
+  const receiver = { passFence: () => clock.sleep(passMs.shift() ?? 0, signal) };
+  const meter = new LagMeter(receiver, { flushPickedAfterNow: async () => 1 }, clock);
+  expect(meter.lagMs).toBeNull();
+  const first = meter.measure(signal);
+  await clock.advance(500);
+  const second = meter.measure(signal);
+  await clock.advance(300);
+  expect(meter.lagMs).toBe(800);
+  await clock.advance(3_200);
+  expect(await first).toBe(1_000);
+  expect(meter.lagMs).toBe(3_500);
+  await clock.advance(6_500);
+  expect(await second).toBe(10_000);
+  expect([meter.lagMs, meter.lagMaxMs]).toEqual([10_000, 10_000]);
+});
