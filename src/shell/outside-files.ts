@@ -27,7 +27,15 @@ elif [ -e "$1" ]; then [ -w "$1" ] || echo 'that file cannot be written to'
 elif [ ! -d "$2" ] || [ ! -w "$2" ]; then echo 'its directory cannot be written to'
 fi`;
 
-const WRITE = 'cat > "$1"';
+/**
+ * Puts what it gets in the place of $1, in the directory $2: a disk that is full, or a write that is cut off, leaves the older content. A
+ * link, a pipe or a device stays what it is and is written to, and so is a file whose directory takes no other.
+ */
+const REPLACE = `if [ -L "$1" ] || [ ! -w "$2" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then cat > "$1"; exit; fi
+beside="$2/.tableshift-$$.new"
+if [ -e "$1" ]; then cp -p -- "$1" "$beside"; fi && cat > "$beside" && mv -f -- "$beside" "$1" && exit
+rm -f -- "$beside"
+exit 1`;
 
 type Shell = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -105,9 +113,9 @@ export async function faultOfWriting(path: string): Promise<string> {
   return await runShell(LOOK_WHETHER_WRITABLE, [path, dirname(path)], '', CHECK_MS_MAX);
 }
 
-/** Replaces the content of a file. Rejects with what the system says, or where that takes too long. */
+/** Replaces the content of a file, as a whole where it can. Rejects with what the system says, or where that takes too long. */
 export async function writeOutside(path: string, text: string): Promise<void> {
-  await runShell(WRITE, [path], text, WRITE_MS_MAX);
+  await runShell(REPLACE, [path, dirname(path)], text, WRITE_MS_MAX);
 }
 
 /** Gives what the script has written. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -54,6 +54,34 @@ test('a file that cannot be written is told before, and what goes wrong then is 
   await writeOutside(place.path, 'a text\n');
   expect(readFileSync(place.path, 'utf8')).toBe('a text\n');
   await expect(writeOutside('/dev/full', 'a text\n')).rejects.toThrow('No space left on device');
+});
+
+test('a file that cannot be written whole keeps what it had, and nothing is left beside it', async () => {
+  using place = openFolder();
+  writeFileSync(place.path, 'the older text\n');
+  chmodSync(place.path, 0o640);
+  const script = `
+    import { writeOutside } from ${JSON.stringify(join(import.meta.dirname, '../../src/shell/outside-files.ts'))};
+    await writeOutside(${JSON.stringify(place.path)}, 'x'.repeat(1_000_000)).catch(() => console.log('refused'));`;
+  // A limit on the size of a file does what a full disk does.
+  const limited = ['-c', 'ulimit -f 1000; exec "$0" "$@"', process.execPath];
+  const args = [...limited, '--import', 'tsx', '--input-type=module', '-e', script];
+  expect(execFileSync('/bin/sh', args, { encoding: 'utf8' })).toBe('refused\n');
+  expect(readFileSync(place.path, 'utf8')).toBe('the older text\n');
+  await writeOutside(place.path, 'a text\n');
+  expect(readFileSync(place.path, 'utf8')).toBe('a text\n');
+  expect(statSync(place.path).mode & 0o777).toBe(0o640);
+  expect(readdirSync(place.folder)).toEqual(['a file']);
+});
+
+test('a link to a file stays one when that is written', async () => {
+  using place = openFolder();
+  const target = join(place.folder, 'target');
+  writeFileSync(target, '');
+  symlinkSync(target, place.path);
+  await writeOutside(place.path, 'a text\n');
+  expect(readFileSync(target, 'utf8')).toBe('a text\n');
+  expect(readdirSync(place.folder)).toEqual(['a file', 'target']);
 });
 
 test('a process that has looked at a file that hangs ends when it is done', () => {
