@@ -100,8 +100,18 @@ async function readPasswordFile(path: string | null): Promise<PasswordFile> {
   if (path === null) return { password: null, warnings: [] };
   const { password, isPrivate, isLasting } = await firstLineOf(path);
   return {
-    password: isLasting ? async () => (await firstLineOf(path)).password : password,
+    password: isLasting ? readerOf(path, password) : password,
     warnings: isPrivate ? [] : [`Other users may read the password file ${path}: chmod 600 it.`],
+  };
+}
+
+/** What was read just now is told first; who asks again, as the server refuses it, gets what is there then. */
+function readerOf(path: string, readNow: string): ReadPassword {
+  let untold: string | null = readNow;
+  return async () => {
+    const first = untold;
+    untold = null;
+    return first ?? (await firstLineOf(path)).password;
   };
 }
 

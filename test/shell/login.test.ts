@@ -212,6 +212,14 @@ describe('the password', () => {
     }
   });
 
+  test('in a file is read once when a run begins, so that nothing can come between', async () => {
+    const file = passwordFile('old\n', 0o600);
+    const read = await login({ url, passwordFile: file });
+    await writeFile(file, '');
+    expect(await told(read)).toBe('old');
+    await expect(told(read)).rejects.toThrow(`The first line of the password file ${file} is empty.`);
+  });
+
   test.each([
     ['echo secret; echo not there >&2; exit 4', 'The password command ended with 4: not there.'],
     ['echo; echo secret', 'The password command wrote nothing in its first line.'],
