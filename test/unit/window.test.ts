@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseWindows, Windows } from '../../src/shell/window.ts';
 
 const berlin = (text: string): Windows => new Windows(text, 'Europe/Berlin', '--window');
@@ -195,5 +195,14 @@ describe('what is written as a window', () => {
     expect(() => parseWindows('22:00-06:00', 'Europe/Nowhere', '--window')).toThrow(
       '--window-timezone must be a time zone such as Europe/Berlin or UTC, not "Europe/Nowhere".',
     );
+  });
+
+  test.each(['', 'Europe/Nowhere'])('where TZ is %j, which is no time zone, has to be said with one', (zone) => {
+    vi.stubEnv('TZ', zone);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(() => parseWindows('22:00-06:00', null, '--window')).toThrow(
+      '--window: the time zone of this machine is not known, as TZ names none. Mend that, or say --window-timezone.',
+    );
+    expect(parseWindows('22:00-06:00', 'UTC', '--window')).not.toBeNull();
   });
 });
