@@ -155,7 +155,12 @@ function throttleTable({ throttledMs, summary }: Report): string {
 
 function attemptLines({ attempts }: Report): string {
   if (attempts.length === 0) return 'There was no attempt in this run.';
-  return attempts.map((attempt) => `- attempt ${oneLine(attemptText(attempt))}`).join('\n');
+  return attempts.map((attempt) => `- attempt ${oneLine(endedAttemptText(attempt))}`).join('\n');
+}
+
+/** Of a run that has ended. Whether it swapped says the error, where there is one. */
+function endedAttemptText(attempt: AttemptRecord): string {
+  return attempt.outcome === 'running' ? `${attempt.attempt} was under way when the run ended` : attemptText(attempt);
 }
 
 function verificationText({ verification }: Report): string {

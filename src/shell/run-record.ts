@@ -89,11 +89,8 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
   switch (event.kind) {
     case 'throttled':
       return { ...record, throttledSinceMs: moment.nowMs };
-    case 'throttle-released': {
-      const name = before.figures.throttle?.signal ?? 'unknown';
-      const throttledMs = { ...record.throttledMs, [name]: (record.throttledMs[name] ?? 0) + event.throttledMs };
-      return { ...record, throttledSinceMs: null, throttledMs };
-    }
+    case 'throttle-released':
+      return endStop(record, before.figures.throttle?.signal, event.throttledMs);
     case 'cutover-attempt': {
       const nothing = { outcome: 'running', reason: null, blockers: [], blockersEnded: [], blockedMs: null } as const;
       return { ...record, attempts: [...record.attempts, { attempt: event.attempt, ...nothing }].slice(-ATTEMPTS_MAX) };
@@ -119,6 +116,21 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
     default:
       return record;
   }
+}
+
+/** The record of a run that has ended: what stops it then has stopped it up to now, and no event says so. */
+export function endRecord(record: RunRecord, nowMs: number): RunRecord {
+  const { figures, throttledSinceMs } = record;
+  if (throttledSinceMs === null) return record;
+  const stoppedMs = nowMs - throttledSinceMs;
+  const ended = endStop(record, figures.throttle?.signal, stoppedMs);
+  return { ...ended, figures: { ...figures, throttle: null, throttledMs: figures.throttledMs + stoppedMs } };
+}
+
+function endStop(record: RunRecord, signal: string | undefined, stoppedMs: number): RunRecord {
+  const name = signal ?? 'unknown';
+  const throttledMs = { ...record.throttledMs, [name]: (record.throttledMs[name] ?? 0) + stoppedMs };
+  return { ...record, throttledSinceMs: null, throttledMs };
 }
 
 type NativeRecord = RunRecord['native'];

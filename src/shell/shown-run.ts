@@ -20,7 +20,7 @@ import type { Subject } from './notifier.ts';
 import { labelledLines, planText } from './plan-text.ts';
 import { makeReport, type Report, reportMarkdown, type ReportMoments, writeReport } from './report.ts';
 import { createReporter, jsonLine, type Reporter } from './reporter.ts';
-import { emptyRecord, recordEvent, type RunRecord } from './run-record.ts';
+import { emptyRecord, endRecord, recordEvent, type RunRecord } from './run-record.ts';
 import type { Steering } from './steering.ts';
 import { showError, summarise, type Summary, summaryText } from './summary.ts';
 
@@ -212,6 +212,7 @@ export class ShownRun {
   #endingOf(outcome: RunResult | MigrationError): Ending {
     const { values, surroundings } = this.#invocation;
     const error = outcome instanceof Error ? outcome : null;
+    for (const [id, record] of this.#records) this.#records.set(id, endRecord(record, surroundings.monotonicMs()));
     if (this.#native !== null || 'steps' in outcome) return this.#endingOfNative(outcome);
     if (this.#begun === null) {
       const tell = (): void => (error === null ? undefined : printError(error, values.output, surroundings));

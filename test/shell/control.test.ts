@@ -160,6 +160,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const summary = lastObject(result);
     expect(summary).toMatchObject({ state: 'aborted', exitCode: 4, rowsCopied: 0, resumeCommand: null });
     expect(await shop.leftovers()).toEqual([]);
+    expect(summary['throttledMs']).toBeGreaterThan(0);
     expect(schemaFaults('summary', summary)).toEqual([]);
     const status = lastObject(await runCli(['status', String(summary['id']), '--url', shop.url, '--output', 'json']));
     expect(status).toMatchObject({ kind: 'migration', state: 'aborted' });

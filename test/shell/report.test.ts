@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { makeReport, reportMarkdown } from '../../src/shell/report.ts';
-import { emptyRecord, recordEvent } from '../../src/shell/run-record.ts';
+import { emptyRecord, endRecord, recordEvent } from '../../src/shell/run-record.ts';
 import { summarise } from '../../src/shell/summary.ts';
 import { examplePlan, exampleRun } from '../support/run-events.ts';
 
@@ -57,6 +57,16 @@ test('a report reads as a page of a runbook', () => {
   expect(text).not.toContain('undefined');
 });
 
+test('what stops the copy when a run ends has stopped it up to then', () => {
+  const at = (nowMs: number) => ({ time: new Date(0), nowMs });
+  const throttled = recordEvent(emptyRecord(0), { kind: 'throttled', signal: 'load', detail: 'much' }, at(1_000));
+  const released = recordEvent(throttled, { kind: 'throttle-released', throttledMs: 500 }, at(1_500));
+  const again = recordEvent(released, { kind: 'throttled', signal: 'load', detail: 'much' }, at(2_000));
+  const ended = endRecord(again, 5_000);
+  expect(ended).toMatchObject({ throttledMs: { load: 3_500 }, figures: { throttledMs: 3_500 } });
+  expect([endRecord(ended, 9_000), endRecord(released, 9_000)]).toEqual([ended, released]);
+});
+
 test('a report says whom an attempt has ended', () => {
   const blocker = 'connection 812 of root from 10.0.0.9, idle for 33 s';
   const report = reportOf([
@@ -68,6 +78,11 @@ test('a report says whom an attempt has ended', () => {
   const text = reportMarkdown(report);
   expect(text).toContain(`- attempt 2 swapped; writes were blocked for 1.0 s; ended ${blocker}\n`);
   expect(text).toContain(`cutover attempt 2 ended a session that was in the way: ${blocker}`);
+});
+
+test('an attempt that the end of the run has cut off does not go on', () => {
+  const text = reportMarkdown(reportOf([{ kind: 'cutover-attempt', attempt: 2, lockTimeoutMs: 2_000 }]));
+  expect(text).toContain('\n- attempt 2 was under way when the run ended\n');
 });
 
 test('the events of a report that goes on for weeks are bounded: the first and the newest stay', () => {
