@@ -17,6 +17,7 @@ import {
 import { allOptions, type Option, type OptionName, optionsOf } from './options.ts';
 import { jsonLine } from './reporter.ts';
 import { changeChecks, type Check, runChecks, type Told } from './run-checks.ts';
+import { readToken } from './run-control.ts';
 
 /** One option as a run would have it. */
 interface Setting {
@@ -91,7 +92,8 @@ export async function checkConfig(flags: GivenFlags, environment: Environment): 
   }
   // The names and the values are those of the options table.
   const run = effective as unknown as Told<'migrate'>;
-  for (const check of [...changeChecks(run, inFile), ...runChecks(run, environment)]) await attempt(check);
+  const checks = [...changeChecks(run, inFile), ...runChecks(run, environment), () => readToken(run)];
+  for (const check of checks) await attempt(check);
   const missing = optionsOf('migrate').filter(
     ({ name, isRequired }) => isRequired === true && [effective[name] ?? []].flat().length === 0,
   );

@@ -13,7 +13,6 @@ import { checkLogin, type LoginOptions, type OptionsInFile, urlWithTls } from '.
 import type { Environment } from './option-values.ts';
 import type { OptionsOf } from './options.ts';
 import { checkReportPath } from './report.ts';
-import { readToken } from './run-control.ts';
 import { limitsFrom, parseReplicas } from './run-limits.ts';
 import { parseWebhook } from './webhook.ts';
 import { checkTimeZone, parseWindows } from './window.ts';
@@ -24,7 +23,7 @@ export type Check = () => unknown;
 /** What a run is told, as far as it is told already: its command line may still say the URL and the change. */
 export type Told<Command extends 'migrate' | 'resume'> = Omit<OptionsOf<Command>, 'url'> & { readonly url: string | null };
 
-/** What `migrate` and `resume` look at first, each for itself. Nothing is opened or made. */
+/** What `migrate` and `resume` look at first, each for itself. Nothing is opened or made; what may be a pipe is left for who needs it. */
 export function runChecks(values: Told<'resume'>, environment: Environment): readonly Check[] {
   const { url, window, cutoverWindow, windowTimezone, throttleHttp, socket, http, hooks, webhook, report } = values;
   return [
@@ -36,7 +35,6 @@ export function runChecks(values: Told<'resume'>, environment: Environment): rea
     () => throttleHttp !== null && showAddress(throttleHttp),
     () => socket !== null && checkSocketPath(socket),
     () => http !== null && parseHttpAddress(http),
-    () => readToken(values),
     () => webhook !== null && parseWebhook(webhook),
     () => report !== null && checkReportPath(report),
     () => hooks !== null && findHooks(hooks),

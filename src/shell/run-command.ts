@@ -10,7 +10,7 @@ import { type Controlled, runControlCommand } from './operator-commands.ts';
 import type { ControlHandler } from './control-server.ts';
 import { openNotifications } from './notifications.ts';
 import { runChecks } from './run-checks.ts';
-import { RunControl } from './run-control.ts';
+import { readToken, RunControl } from './run-control.ts';
 import { limitsFrom } from './run-limits.ts';
 import { type RunInvocation, type RunResult, ShownRun } from './shown-run.ts';
 import { openSteering, type Steering } from './steering.ts';
@@ -48,6 +48,7 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
   const { values, surroundings } = invocation;
   surroundings.giveWay?.(values.nice);
   for (const check of runChecks(values, surroundings.environment)) await check();
+  const { token, warnings } = await readToken(values);
   const { pace, ...limits } = limitsFrom(values);
   const steering = await openSteering(values, pace, surroundings.now);
   const abort = new AbortController();
@@ -65,7 +66,8 @@ async function runAndShow(invocation: RunInvocation, start: Start): Promise<numb
     return shown.endAtOnce(error);
   });
   await using control = new RunControl(handlerOf(shown, steering, abort));
-  for (const warning of await control.openAsked(values)) surroundings.stderr.write(`warning: ${warning}\n`);
+  await control.openAsked(values, token);
+  for (const warning of warnings) surroundings.stderr.write(`warning: ${warning}\n`);
   const listening: Promise<void>[] = [];
   const run = (signal: AbortSignal): Promise<RunResult> =>
     start({

@@ -23,18 +23,13 @@ export class RunControl implements AsyncDisposable {
     this.#handler = handler;
   }
 
-  /**
-   * What was asked for by name, before anything else is done. Resolves with what the operator should know, one sentence each; rejects
-   * with BAD_USAGE.
-   */
-  async openAsked(options: ControlOptions): Promise<readonly string[]> {
-    const { token, warnings } = await readToken(options);
+  /** What was asked for by name, before anything else is done, HTTP with this token. Rejects with BAD_USAGE. */
+  async openAsked(options: ControlOptions, token: string | null): Promise<void> {
     if (options.socket !== null) {
       this.#listening.push(await listenOnSocket(options.socket, this.#handler));
       this.#hasSocket = true;
     }
     if (options.http !== null && token !== null) this.#listening.push(await listenOnHttp(options.http, token, this.#handler));
-    return warnings;
   }
 
   /** The usual sockets of these migrations, unless another was asked for. Resolves with a reason where there is none. */
@@ -64,10 +59,11 @@ export class RunControl implements AsyncDisposable {
 interface Token {
   /** Null where nobody is to listen on an address. */
   readonly token: string | null;
+  /** What the operator should know, one sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** Rejects with BAD_USAGE where the token is missing, is none, or cannot be read. */
+/** Rejects with BAD_USAGE where the token is missing, is none, or cannot be read. Once in a run: its file may be a pipe. */
 export async function readToken({ http, httpToken, httpTokenFile }: ControlOptions): Promise<Token> {
   const file = httpTokenFile === null ? null : await readSecretFile('The token file', httpTokenFile);
   if (http === null) return { token: null, warnings: [] };

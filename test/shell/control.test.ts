@@ -1,8 +1,10 @@
 /** Runs on real servers that are told what to do from another process. */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type CliResult, lastObject, runCli, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
 import { schemaFaults } from '../support/schemas.ts';
@@ -195,7 +197,12 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     writeFileSync(stop, '');
     const args = migrate('third', '--throttle-file', stop, '--http', '127.0.0.1:0');
     expect((await runCli(args)).stderr).toContain('error BAD_USAGE: --http needs a token of 16 characters at least');
-    await using run = startCli(args, { TABLESHIFT_HTTP_TOKEN: token });
+    // As a shell makes of <(command), which can be read once.
+    const pipe = join(folder, 'token');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    onTestFinished(() => rmSync(pipe));
+    await using run = startCli([...args, '--http-token-file', pipe]);
+    await writeFile(pipe, `${token}\n`);
     const [place = ''] = /http:[^"]+\d/.exec(await run.lineMatching(/Listening at http:/)) ?? [];
     await run.lineMatching(/"kind":"throttled"/);
     const ask = async (method: string, path: string, authorization = `Bearer ${token}`, body?: string) => {
