@@ -46,6 +46,10 @@ export function parseFigures(text: string | null, origin: string): LoadFigures {
     if (name === undefined || Number(limit) === 0) {
       throw new MigrationError('BAD_USAGE', `${origin} must be names with limits such as Threads_running=25, not "${part}".`);
     }
+    // Servers tell their figures in any case of the letters. One that is named twice is mostly a limit that somebody meant to replace.
+    if (Object.keys(figures).some((known) => known.toLowerCase() === name.toLowerCase())) {
+      throw new MigrationError('BAD_USAGE', `${origin} has two limits for ${name}: one of them would not be kept to.`);
+    }
     figures[name] = Number(limit);
   }
   return figures;

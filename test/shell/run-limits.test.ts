@@ -80,6 +80,10 @@ describe('the limits of a run', () => {
   });
 
   test.each([
+    [
+      { maxLoad: 'Threads_running=25,threads_running=30' },
+      '--max-load has two limits for threads_running: one of them would not be kept to.',
+    ],
     [{ maxLoad: 'Threads_running' }, '--max-load must be names with limits such as Threads_running=25, not "Threads_running".'],
     [{ criticalLoad: 'a=0' }, '--critical-load must be names with limits such as Threads_running=25, not "a=0".'],
     [
