@@ -56,13 +56,19 @@ export class ControlConnection<Reply> implements AsyncDisposable {
         this.#awaySince = null;
         return reply;
       } catch (error) {
-        if (connection !== null && !isLoss(error)) throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
-        // A server that restarts refuses for a while; one that knows no such user or password goes on doing so.
-        const refusal = connection === null ? translateConnecting(error) : null;
-        if (refusal?.isTransient === false) throw this.#stuck(refusal.message.replace(/\.$/, ''), refusal);
+        if (connection !== null && !isLoss(error)) {
+          this.#awaySince = null;
+          throw translate(error, `Controlling a session (${sql.slice(0, 80)})`);
+        }
         connection?.destroy();
         // Another statement that met the same loss may have connected anew already.
         if (this.#opened === opened) this.#opened = null;
+        // A server that restarts refuses for a while; one that knows no such user or password goes on doing so.
+        const refusal = connection === null ? translateConnecting(error) : null;
+        if (refusal?.isTransient === false) {
+          this.#awaySince = null;
+          throw this.#stuck(refusal.message.replace(/\.$/, ''), refusal);
+        }
         this.#awaySince ??= performance.now();
         const isLate = performance.now() > Math.min(deadline, this.#awaySince + this.#limitMs);
         if (isLate) throw this.#stuck('the server could not be asked', error);

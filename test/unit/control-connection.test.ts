@@ -58,3 +58,34 @@ test('a server that has been away for as long as one is waited for is asked once
   await expect(control.run('b')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
   expect(attempts).toBe(1);
 });
+
+test('a server that lets nobody in is one that answers: it is asked anew by who comes later, and waited for again once it is away', async () => {
+  const answers = ['away', 'refused', 'away', 'in'];
+  const control = new ControlConnection<string>(
+    {
+      connect: () => {
+        const answer = answers.shift() ?? '';
+        if (answer !== 'in') return Promise.reject(new Error(answer));
+        return Promise.resolve({
+          isOpen: true,
+          run: (sql) => Promise.resolve(`reply to ${sql}`),
+          end: () => Promise.resolve(),
+          destroy: () => undefined,
+        });
+      },
+      connectTimeoutMs: 1_000,
+      isLoss: () => true,
+      translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+      translateConnecting: (error) =>
+        new MigrationError((error as Error).message === 'refused' ? 'ACCESS_DENIED' : 'CONNECTION_LOST', 'no', {
+          cause: error,
+        }),
+      sessionList: 'the list',
+    },
+    // Less than lies between two attempts.
+    200,
+  );
+  await expect(control.run('a')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
+  expect(answers).toEqual(['away', 'in']);
+  await expect(control.run('b')).resolves.toBe('reply to b');
+});
