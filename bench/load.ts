@@ -32,7 +32,7 @@ ${commonUsage}
   --rounds N          each variant so many times; medians are shown (3)
   --variant NAME=OPTIONS  options of migrate, such as gentle="--workers 1"; several; "default=" unless given
   --before SECONDS    how long the application is measured alone (10)
-  --server-flags TEXT  more flags of the servers that it starts, such as "--innodb-io-capacity=200"
+  --server-flags TEXT  more flags of the servers that it starts, --server-flags="--innodb-io-capacity=200"
 ${stagingUsage}
   --write SQL         what the application does there, several times for several statements, in turn; {table} is the copy, {COLUMN}
                       what that column has in a row at random: --write 'UPDATE {table} SET n = n + 1 WHERE id = {id}'`;
