@@ -77,8 +77,7 @@ export async function findForeignHolders(
   from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const rows = await readSurely(session, [table], from, signal);
-  return rows.filter((row) => row['isOurs'] !== '1').map((row) => readHolder(row).sentence);
+  return await findSurely(session, { ...from, tables: [table], isMeant: (row) => row['isOurs'] !== '1' }, signal);
 }
 
 /** Who has locked one of these tables on purpose, or changes it, or makes a backup: as `findForeignHolders`. */
@@ -88,8 +87,8 @@ export async function findDeliberateHolders(
   from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const rows = await readSurely(session, tables, from, signal);
-  return rows.filter((row) => row['isDeliberate'] === '1' || row['isBackup'] === '1').map((row) => readHolder(row).sentence);
+  const isMeant = (row: Row): boolean => row['isDeliberate'] === '1' || row['isBackup'] === '1';
+  return await findSurely(session, { ...from, tables, isMeant }, signal);
 }
 
 /** Who makes a backup, beside which tables can be written and locked, but not renamed: as `findForeignHolders`. */
@@ -99,18 +98,22 @@ export async function findBackups(
   from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const rows = await readSurely(session, tables, from, signal);
-  return rows.filter((row) => row['isBackup'] === '1').map((row) => readHolder(row).sentence);
+  return await findSurely(session, { ...from, tables, isMeant: (row) => row['isBackup'] === '1' }, signal);
 }
 
-async function readSurely(
+interface SureSearch extends HolderSearch {
+  readonly tables: readonly TableName[];
+  readonly isMeant: (row: Row) => boolean;
+}
+
+async function findSurely(
   session: Session,
-  tables: readonly TableName[],
-  { flavour, except }: HolderSearch,
+  { flavour, except, tables, isMeant }: SureSearch,
   signal: AbortSignal,
-): Promise<readonly Row[]> {
+): Promise<readonly string[]> {
   try {
-    return await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
+    const rows = await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
+    return rows.filter(isMeant).map((row) => readHolder(row).sentence);
   } catch (error) {
     if (serverErrno(error) === null) throw error;
     return [];
