@@ -188,13 +188,16 @@ async function readOperators(
   signal: AbortSignal,
 ): Promise<readonly KeyOperators[]> {
   const rows = await session.query(
-    `SELECT json_object_agg(m.amopstrategy, CASE ns.nspname WHEN 'pg_catalog' THEN o.oprname::text ` +
+    // Its columns first: joined in one, all classes of operators of the server would be gone through before.
+    `WITH part AS MATERIALIZED (SELECT n, i.indclass[n] AS class FROM pg_catalog.pg_index i ` +
+      `JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid CROSS JOIN generate_series(0, i.indnkeyatts - 1) n ` +
+      `WHERE i.indrelid = ${tableOid(table)} AND c.relname = ${quoteText(index)}) ` +
+      `SELECT json_object_agg(m.amopstrategy, CASE ns.nspname WHEN 'pg_catalog' THEN o.oprname::text ` +
       `ELSE pg_catalog.format('OPERATOR(%I.%s)', ns.nspname, o.oprname) END)::text AS operators ` +
-      `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid CROSS JOIN generate_series(0, i.indnkeyatts - 1) n ` +
-      `JOIN pg_catalog.pg_opclass k ON k.oid = i.indclass[n] JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily ` +
+      `FROM part JOIN pg_catalog.pg_opclass k ON k.oid = part.class JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily ` +
       `AND m.amoplefttype = k.opcintype AND m.amoprighttype = k.opcintype AND m.amoppurpose = 's' ` +
       `JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace ` +
-      `WHERE i.indrelid = ${tableOid(table)} AND c.relname = ${quoteText(index)} GROUP BY n ORDER BY n`,
+      `GROUP BY n ORDER BY n`,
     signal,
   );
   // A B-tree numbers its strategies so.
