@@ -173,6 +173,9 @@ export class ChangeReceiver {
       await this.progressed.becomesWithin(hasCome, fenceTimeoutMs - silentMs, clock, signal);
       if (hasCome()) return;
     }
+    this.stream.readAnew?.();
+    // Whoever else waits gives the next connection as much time.
+    this.#heardAt = clock.now();
     throw new MigrationError(
       'FENCE_LOST',
       `Nothing has come out of the change stream for ${Math.round(fenceTimeoutMs / 1000)} s, not even a fence. Look for a stalled log, or a standby that it waits for (PostgreSQL: synchronized_standby_slots).`,

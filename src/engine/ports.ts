@@ -295,6 +295,11 @@ export interface ChangeStream extends AsyncDisposable {
   awaitVisible(reach: Position, signal: AbortSignal): Promise<void>;
   /** Tells the server that everything up to here is durable here. Never ahead of what was applied. */
   acknowledge(position: Position, signal: AbortSignal): Promise<void>;
+  /**
+   * Gives the connection that reads the log up, as if it had been lost: for one that lives and brings nothing. Absent where one that is
+   * at work may bring nothing for long.
+   */
+  readAnew?(): void;
   /** From now on `told` hears of each attempt to have a lost connection again. Absent where there is none to lose. */
   watchReconnects?(told: OnReconnect): void;
   /** `told` hears of each thing that the server warns of, once, also of those before this call. Absent where it warns of nothing. */

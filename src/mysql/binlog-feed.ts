@@ -102,6 +102,11 @@ export class LogFeed {
     if (!this.#isPaused) this.#dump?.resume();
   }
 
+  /** Ends the present connection as if it had been lost. */
+  giveUp(why: string): void {
+    this.#dump?.giveUp(why);
+  }
+
   /** Closes the connection for good; `failed` is not called any more. */
   async close(): Promise<void> {
     this.#closing.abort(new MigrationError('INTERRUPTED', 'The change stream was closed.'));

@@ -190,6 +190,10 @@ class BinlogChangeStream implements LoggedChanges {
     return this.#visibility.await(reach, signal);
   }
 
+  readAnew(): void {
+    this.#feed.giveUp('it lives, and nothing comes, not even a fence');
+  }
+
   watchReconnects(told: OnReconnect): void {
     this.#onReconnect = told;
   }

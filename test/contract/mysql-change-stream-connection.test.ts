@@ -85,6 +85,21 @@ describe.each(streamServers)('on $name', (server) => {
     expect(reconnects[0]?.cause.code).toBe('CONNECTION_LOST');
   });
 
+  test('a stream that is told to read anew goes on through another connection, without loss and without a jump', async () => {
+    const { run, open } = world();
+    const reconnects: Reconnect[] = [];
+    const { stream, changes } = await open({ onReconnect: (reconnect) => reconnects.push(reconnect) });
+    const seen: string[] = [];
+    for (let id = 1; id <= 3; id += 1) {
+      await run(`INSERT INTO t VALUES (${id}, '')`);
+      stream.readAnew?.();
+      await run(`INSERT INTO t VALUES (${id + 100}, '')`);
+      seen.push(...(await changes()));
+    }
+    expect(seen).toEqual([1, 101, 2, 102, 3, 103].map((id) => `upsert ${id}`));
+    expect(reconnects.map(({ cause }) => cause.code)).toEqual(Array.from({ length: 3 }, () => 'CONNECTION_LOST'));
+  });
+
   test('a transaction that is cut off in the middle comes once, its parts in order', async () => {
     const { open } = world();
     await using proxy = await startProxy(world().server.url);

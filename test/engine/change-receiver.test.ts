@@ -19,6 +19,7 @@ class GivenStream implements ChangeStream {
   /** How often it was asked for a batch. */
   asked = 0;
   fence: Fence | null = null;
+  readAnew?: () => void;
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     while (!signal.aborted) {
@@ -140,4 +141,23 @@ test('out of a silent stream another fence is waited for, so many times', async 
   for (let seconds = 0; seconds < 16 * 16; seconds++) await clock.advance(1000);
   await lost;
   expect(retried).toHaveLength(15);
+});
+
+test('a stream that brings nothing reads anew before another fence is waited for, once for all who wait', async () => {
+  const { clock, stream, receiver } = receiving();
+  let readAnew = 0;
+  stream.readAnew = () => void (readAnew += 1);
+  const passed = [receiver.passFence(SIGNAL)];
+  await clock.advance(300);
+  passed.push(receiver.passFence(SIGNAL));
+  await clock.advance(699);
+  expect(readAnew).toBe(0);
+  await clock.advance(1);
+  expect(readAnew).toBe(1);
+  await clock.advance(900);
+  expect(readAnew).toBe(1);
+  stream.fence = 1 as Fence;
+  stream.give([]);
+  await clock.advance(1000);
+  await Promise.all(passed);
 });
