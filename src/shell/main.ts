@@ -11,6 +11,7 @@ import { runCommand } from './commands.ts';
 import { exposedFlags } from './exposed-flags.ts';
 import { printError, type Surroundings } from './invocation.ts';
 import { OPTIONS } from './options.ts';
+import { TerminalOutput } from './terminal-output.ts';
 
 /** A connection that does not close must not keep a run that has ended from ending. */
 const EXIT_LIMIT_MS = 5_000;
@@ -22,10 +23,11 @@ const SAME_SIGNAL_MS = 500;
 
 let output: 'text' | 'json' = 'text';
 let endAtOnce = endWithError;
+const terminal = process.stdout.isTTY ? new TerminalOutput(process.stdout, tellLostOutput) : null;
 const surroundings: Surroundings = {
   environment: process.env,
   stdin: process.stdin,
-  stdout: process.stdout,
+  stdout: terminal ?? process.stdout,
   stderr: process.stderr,
   now: () => new Date(),
   monotonicMs: () => performance.now(),
@@ -40,6 +42,7 @@ const surroundings: Surroundings = {
 
 setMaxListeners(LISTENERS_MAX);
 keepSmall();
+process.on('exit', () => terminal?.flush());
 process.exitCode = await main(process.argv.slice(2));
 setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
 
@@ -76,8 +79,12 @@ function outliveOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || isTold) return;
     isTold = true;
-    process.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
+    tellLostOutput(error);
   });
+}
+
+function tellLostOutput(error: Error): void {
+  process.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
 }
 
 /**

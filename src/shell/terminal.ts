@@ -9,8 +9,10 @@ import { addEvent, endPhase, noFigures, type RunFigures } from './run-figures.ts
 
 /** The terminal, as far as the view needs it. */
 export interface Screen {
-  readonly columns?: number;
-  readonly rows?: number;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  /** True while it has not yet taken what was written before; absent where who writes waits for it. */
+  readonly isBehind?: boolean;
   write(text: string): unknown;
   on(event: 'resize', listener: () => void): unknown;
   off(event: 'resize', listener: () => void): unknown;
@@ -41,7 +43,9 @@ export class LiveView {
   readonly #options: LiveViewOptions;
   #figures: RunFigures;
   #drawn: readonly string[] = [];
-  readonly #redraw = (): void => this.#draw();
+  readonly #redraw = (): void => {
+    if (this.#screen.isBehind !== true) this.#draw();
+  };
 
   constructor(screen: Screen, options: LiveViewOptions) {
     this.#screen = screen;
@@ -56,14 +60,14 @@ export class LiveView {
     // The block itself shows phases and figures: only what needs a look stays, unless more was asked for.
     const isLine = levelOf(event) === 'warn' || (this.#options.level === 'debug' && event.kind !== 'progress');
     if (isLine && isShown(levelOf(event), this.#options.level)) this.printAbove(`${prefix}${describeEvent(event)}`);
-    else if (event.kind === 'progress' || levelOf(event) !== 'debug') this.#draw();
+    else if ((event.kind === 'progress' || levelOf(event) !== 'debug') && this.#screen.isBehind !== true) this.#draw();
   }
 
   /** Writes a line that stays, above the block. */
   printAbove(line: string): void {
+    if (this.#screen.isBehind !== true) return this.#draw(`${oneLine(line)}\n`);
     this.#screen.write(`${this.#eraseBlock()}${oneLine(line)}\n`);
     this.#drawn = [];
-    this.#draw();
   }
 
   /** Leaves the block as it is at the end, with the cursor below it. */
@@ -75,13 +79,13 @@ export class LiveView {
     this.#drawn = [];
   }
 
-  #draw(): void {
+  #draw(above = ''): void {
     const { heading, family, now } = this.#options;
     const lines =
       family === undefined
         ? renderFrame(heading, this.#figures, now(), this.#size())
         : renderFamilyFrame(family(), now(), this.#size());
-    this.#screen.write(`${this.#eraseBlock()}${lines.map((line) => `${line}\n`).join('')}`);
+    this.#screen.write(`${this.#eraseBlock()}${above}${lines.map((line) => `${line}\n`).join('')}`);
     this.#drawn = lines;
   }
 

@@ -8,6 +8,8 @@ import { TerminalEmulator } from '../support/terminal-emulator.ts';
 
 const heading = { id: examplePlan.id, table: 'shop.orders', clauses: oneLine(examplePlan.clauses) };
 
+const firstLine = /^shop\.orders {2}RENAME COLUMN/;
+
 function startView(screen: TerminalEmulator, hasColours = false) {
   let nowMs = 0;
   const view = new LiveView(screen, { heading, level: 'info', hasColours, now: () => (nowMs += 1_700) });
@@ -37,6 +39,24 @@ describe('the live view', () => {
     startView(screen).observe(0, 6);
     expect(screen.text).toBe(middleOfCopy);
     expect(screen.wraps).toBe(0);
+  });
+
+  test('is not drawn anew while the terminal has not taken the last drawing; lines that stay are written all the same', () => {
+    const screen = Object.assign(new TerminalEmulator(80, 24), { isBehind: false });
+    const { view, observe } = startView(screen);
+    observe(0, 5);
+    const before = screen.text;
+    screen.isBehind = true;
+    observe(5, 6);
+    expect(screen.text).toBe(before);
+    view.printAbove('a line that stays');
+    observe(0, 6);
+    expect(screen.text).toBe('a line that stays');
+    screen.isBehind = false;
+    observe(5, 6);
+    const [line, ...block] = screen.text.split('\n');
+    expect(line).toBe('a line that stays');
+    expect(block[0]).toMatch(firstLine);
   });
 
   test('says who holds the swap and how it is let go, until it has happened', () => {

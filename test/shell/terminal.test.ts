@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { builtProgram } from '../support/cli.ts';
+import { builtProgram, lastObject, runCli } from '../support/cli.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
 const rows = 5_000;
@@ -134,6 +134,31 @@ test('a terminal that changes its size shows one view, not parts of several', as
   expect(lines.at(-1)).toBe('exit=0');
   expect(lines.filter((line) => heading.test(line))).toHaveLength(1);
   expect(lines.filter((line) => line.includes('+ prepare'))).toHaveLength(1);
+});
+
+test('a run goes on while its terminal is stopped, and shows its end once that goes on', async () => {
+  using terminal = new Terminal(80, 30);
+  const socket = join(tmpdir(), `tableshift-stopped-${randomBytes(4).toString('hex')}`);
+  const call = async (...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> =>
+    lastObject(await runCli([...args, '--socket', socket, '--output', 'json']));
+  const secondsSoFar = async (): Promise<number> => Number((await call('status'))['elapsedMs']) / 1000;
+  const alter = "'ALTER TABLE orders ADD COLUMN fourth INT'";
+  terminal.start(command('migrate', '--url', shop.url, '--alter', alter, '--cutover', 'manual', '--socket', socket));
+  const text = (): string => terminal.lines({ joinsWrapped: true }).join('\n');
+  await expect.poll(text).toContain('held by operator');
+  terminal.press('C-s');
+  const stoppedAt = await secondsSoFar();
+  // The view is drawn each second, so that several times it could not be.
+  await expect.poll(secondsSoFar).toBeGreaterThan(stoppedAt + 3);
+  await call('control', 'cutover');
+  const columns =
+    "SELECT COUNT(*) AS n FROM information_schema.columns WHERE table_schema = 'shop' AND table_name = 'orders' AND column_name = 'fourth'";
+  await expect.poll(async () => (await shop.sql(columns))[0]?.[0]?.['n']).toBe(1);
+  expect(text()).not.toContain('+ clean-up');
+  terminal.press('C-q');
+  terminal.awaitEnd();
+  expect(terminal.lines({ joinsWrapped: false }).at(-1)).toBe('exit=0');
+  expect(text()).toContain('+ clean-up');
 });
 
 test('a password that is asked for is not shown', async () => {
