@@ -11,7 +11,7 @@ import { runCommand } from './commands.ts';
 import { exposedFlags } from './exposed-flags.ts';
 import { printError, type Surroundings } from './invocation.ts';
 import { OPTIONS } from './options.ts';
-import { TerminalOutput } from './terminal-output.ts';
+import { areSame, isWaitedFor, OutputQueue } from './output-queue.ts';
 
 /** A connection that does not close must not keep a run that has ended from ending. */
 const EXIT_LIMIT_MS = 5_000;
@@ -23,12 +23,13 @@ const SAME_SIGNAL_MS = 500;
 
 let output: 'text' | 'json' = 'text';
 let endAtOnce = endWithError;
-const terminal = process.stdout.isTTY ? new TerminalOutput(process.stdout, tellLostOutput) : null;
+let isLossTold = false;
+const queue = isWaitedFor(process.stdout) ? new OutputQueue(process.stdout, tellLostOutput) : null;
 const surroundings: Surroundings = {
   environment: process.env,
   stdin: process.stdin,
-  stdout: terminal ?? process.stdout,
-  stderr: process.stderr,
+  stdout: queue ?? process.stdout,
+  stderr: queue !== null && areSame(process.stdout.fd, process.stderr.fd) ? queue : process.stderr,
   now: () => new Date(),
   monotonicMs: () => performance.now(),
   giveWay,
@@ -42,7 +43,7 @@ const surroundings: Surroundings = {
 
 setMaxListeners(LISTENERS_MAX);
 keepSmall();
-process.on('exit', () => terminal?.flush());
+process.on('exit', () => queue?.flush());
 process.exitCode = await main(process.argv.slice(2));
 setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
 
@@ -75,16 +76,13 @@ function endWithError(error: MigrationError): number {
 /** A reader of our output that goes away (`| head`) is no reason to end a migration; nor is a disk that is full, which is told once. */
 function outliveOutput(): void {
   process.stderr.on('error', () => undefined);
-  let isTold = false;
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || isTold) return;
-    isTold = true;
-    tellLostOutput(error);
-  });
+  process.stdout.on('error', tellLostOutput);
 }
 
-function tellLostOutput(error: Error): void {
-  process.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
+function tellLostOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE' || isLossTold) return;
+  isLossTold = true;
+  surroundings.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
 }
 
 /**
