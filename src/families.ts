@@ -4,6 +4,7 @@ import { MigrationError } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
+import type { Families } from './engine/ports.ts';
 import type { OpenDatabase } from './adapters.ts';
 import { inCall } from './caller.ts';
 import { familiesOf, run } from './claimed-run.ts';
@@ -16,6 +17,7 @@ import {
   requestOf,
   type RunOptions,
 } from './library-call.ts';
+import { patiently } from './patience.ts';
 
 /** The plans of a family, and every reason to refuse it. A family always goes by shadows. */
 export interface FamilyPlanResult {
@@ -34,8 +36,7 @@ async function planned(options: FamilyOptions & Pick<RunOptions, 'pace'>, signal
   await using database = await open(options, signal);
   const families = familiesOf(database);
   try {
-    const plans = await families.plan(await requestsOf(database, changes, signal), signal);
-    return { plans, obstacles: await families.findObstacles(plans, signal) };
+    return await allPlanned(families, await requestsOf(database, changes, signal), signal);
   } catch (error) {
     if (error instanceof PlanRefusedError) return { plans: null, obstacles: error.obstacles };
     throw error;
@@ -55,10 +56,18 @@ async function carriedOut(asked: FamilyOptions & RunOptions, signal: AbortSignal
   const changes = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);
-  const plans = await families.plan(await requestsOf(database, changes, signal), signal);
-  const obstacles = await families.findObstacles(plans, signal);
+  const { plans, obstacles } = await allPlanned(families, await requestsOf(database, changes, signal), signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   return await run({ database, plans, purpose: 'start' }, options, signal);
+}
+
+async function allPlanned(
+  families: Families,
+  requests: readonly MigrationRequest[],
+  signal: AbortSignal,
+): Promise<{ readonly plans: readonly Plan[]; readonly obstacles: readonly Obstacle[] }> {
+  const plans = await patiently('planning', () => families.plan(requests, signal), signal);
+  return { plans, obstacles: await patiently('finding obstacles', () => families.findObstacles(plans, signal), signal) };
 }
 
 async function readAskedOf({ url, changes }: FamilyOptions): Promise<readonly AskedRequest[]> {

@@ -8,7 +8,7 @@ import { assert } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
 import { chooseWay, type NativeResult } from './engine/native-runner.ts';
-import type { MigrationId, Plan } from './engine/model.ts';
+import type { MigrationId, MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
 import { inCall } from './caller.ts';
@@ -23,6 +23,7 @@ import {
   type ServerOptions,
 } from './library-call.ts';
 import { nativeObstacles, runNative, startNative } from './native-runs.ts';
+import { patiently } from './patience.ts';
 import { findToResume } from './records.ts';
 
 export { cleanUp, type CleanUpOptions, type CleanUpResult } from './clean-up.ts';
@@ -71,19 +72,36 @@ async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
-  const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
+  const way = await wayOf(database, request, options, signal);
   if (way.kind === 'native') {
     const obstacles = await nativeObstacles(database, way.native, signal);
     return { strategy: 'native', native: way.native, noNativeWay: null, plan: null, obstacles };
   }
   const shadow = { strategy: 'shadow', native: null, noNativeWay: way.reason } as const;
   try {
-    const plan = await database.plan(request, signal);
-    return { ...shadow, plan, obstacles: await database.findObstacles(plan, signal) };
+    return { ...shadow, ...(await shadowPlanned(database, request, signal)) };
   } catch (error) {
     if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: error.obstacles };
     throw error;
   }
+}
+
+async function wayOf(
+  { native }: Database,
+  request: MigrationRequest,
+  { strategy = 'auto' }: Pick<ChangeOptions, 'strategy'>,
+  signal: AbortSignal,
+): ReturnType<typeof chooseWay> {
+  return await patiently('choosing the way', () => chooseWay({ native, strategy, request }, signal), signal);
+}
+
+async function shadowPlanned(
+  database: Database,
+  request: MigrationRequest,
+  signal: AbortSignal,
+): Promise<{ readonly plan: Plan; readonly obstacles: readonly Obstacle[] }> {
+  const plan = await patiently('planning', () => database.plan(request, signal), signal);
+  return { plan, obstacles: await patiently('finding obstacles', () => database.findObstacles(plan, signal), signal) };
 }
 
 /** What came of a change, and by which way it went. */
@@ -102,13 +120,12 @@ async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal):
   const change = await readAsked(options);
   await using database = await open(options, signal);
   const request = await requestOf(database, change, signal);
-  const way = await chooseWay({ native: database.native, strategy: options.strategy ?? 'auto', request }, signal);
+  const way = await wayOf(database, request, options, signal);
   if (way.kind === 'native') {
     const result = await startNative({ database, plan: way.native, request }, options, signal);
     if (result !== null) return result;
   }
-  const plan = await database.plan(request, signal);
-  const obstacles = await database.findObstacles(plan, signal);
+  const { plan, obstacles } = await shadowPlanned(database, request, signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   const [result] = await run({ database, plans: [plan], purpose: 'start' }, options, signal);
   assert(result !== undefined, 'what was run has a result');

@@ -9,6 +9,7 @@ import type { NativeResult } from './engine/native-runner.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database } from './engine/ports.ts';
 import type { ChangeOptions, ControlledRun } from './library-call.ts';
+import { patiently } from './patience.ts';
 import { runRecorded, whileClaimed } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
@@ -30,7 +31,7 @@ export async function startNative(
   options: ChangeOptions & ControlledRun,
   signal: AbortSignal,
 ): Promise<NativeResult | null> {
-  const obstacles = await nativeObstacles(database, plan, signal);
+  const obstacles = await patiently('finding obstacles', () => nativeObstacles(database, plan, signal), signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   let hasBegun = false;
   const observer: ControlledRun['observer'] = (event, about) => {
@@ -65,7 +66,7 @@ export async function runNative(order: NativeOrder, options: ControlledRun, sign
   const { database, plan, purpose } = order;
   // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
   await database.checkLoadLimits({ ...options.controls.options.load, query: null }, signal);
-  const claiming = nativeOf(database).claim(plan, purpose, signal);
+  const claiming = patiently('claiming the table', () => nativeOf(database).claim(plan, purpose, signal), signal);
   return await whileClaimed(claiming, (claim) => runClaimed(claim, { order, options }, signal));
 }
 

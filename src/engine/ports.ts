@@ -35,7 +35,8 @@ export interface Database extends AsyncDisposable {
   /** Every reason to refuse the plan, all of them and not just the first. Changes nothing. */
   findObstacles(plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]>;
   /**
-   * Takes the exclusive right to migrate the plan's table. `start` records the migration, `resume` finds it recorded. Resolves
+   * Takes the exclusive right to migrate the plan's table. `start` records the migration, or finds that an attempt before it has, whose
+   * outcome was not known; `resume` finds it recorded. Resolves
    * only after every session of an earlier holder of the same migration has been ended and seen gone (rule 10). Rejects with
    * TABLE_CLAIMED if another live run has it.
    */

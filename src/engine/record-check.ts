@@ -8,10 +8,14 @@ import type { MigrationRecord } from './ports.ts';
 
 type Recorded = Pick<MigrationRecord, 'id' | 'plan' | 'state'>;
 
-/** Throws if another migration of the same table is unfinished. */
-export function checkStart({ source }: RecordedPlan, recorded: readonly Recorded[]): void {
+/**
+ * Throws if another migration of the same table is unfinished. True where this very one is recorded already, because who recorded it lost
+ * the connection before it was told so.
+ */
+export function isStarted({ id, source }: RecordedPlan, recorded: readonly Recorded[]): boolean {
   const open = recorded.find(({ state, plan }) => state === 'open' && isOf(source, plan));
-  if (open === undefined) return;
+  if (open === undefined) return false;
+  if (open.id === id) return true;
   const message = `Migration ${open.id} of ${source.schema}.${source.table} is unfinished.`;
   throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message }]);
 }

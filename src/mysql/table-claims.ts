@@ -2,7 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
-import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
+import { changedSincePlanned, checkResume, isStarted } from '../engine/record-check.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { claimAll } from '../sessions/claims.ts';
 import { fenceTableDefinition } from './binlog-fences.ts';
@@ -53,8 +53,9 @@ export async function recordAll(
 /** Records all in one transaction. Rejects if another migration of a table is unfinished, or one has changed since its plan. */
 async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
+  // All of them or none.
+  if (plans.filter((plan) => isStarted(plan, recorded)).length > 0) return;
   for (const plan of plans) {
-    checkStart(plan, recorded);
     if (plan.strategy === 'native') continue;
     const found = await comparePlanned(session, plan, signal);
     if (found !== 'as-planned') throw changedSincePlanned(plan, found === 'altered', recorded);

@@ -2,7 +2,7 @@
 
 import type { Plan } from '../engine/model.ts';
 import type { RecordedPlan } from '../engine/native-change.ts';
-import { changedSincePlanned, checkResume, checkStart } from '../engine/record-check.ts';
+import { changedSincePlanned, checkResume, isStarted } from '../engine/record-check.ts';
 import { claimAll } from '../sessions/claims.ts';
 import { createBookkeeping, findMigrations, recordMigration, recordState } from './bookkeeping.ts';
 import { readTable } from './catalog.ts';
@@ -51,7 +51,7 @@ export async function recordAll(
 /** Rejects if another migration of the same table is unfinished, or the table has changed since its plan. */
 async function recordStart(session: Session, plan: RecordedPlan, signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
-  checkStart(plan, recorded);
+  if (isStarted(plan, recorded)) return;
   if (plan.strategy !== 'native') {
     const source = await readTable(session, plan.source, signal);
     if (!isAsPlanned(plan, source)) throw changedSincePlanned(plan, source !== null, recorded);

@@ -29,6 +29,16 @@ export function describeClaimContract(open: OpenFixture): void {
       });
     });
 
+    test('a claim to start that is repeated finds the migration recorded by the one before, and records it once', async () => {
+      await using f = await open();
+      const first = await f.database.claim(f.plan, 'start', never);
+      await first[Symbol.asyncDispose]();
+      await using second = await f.other.claim(f.plan, 'start', never);
+      expect(second.lost.aborted).toBe(false);
+      const records = (await f.other.listMigrations(never)).filter((one) => one.id === f.plan.id);
+      expect(records).toMatchObject([{ plan: f.plan, state: 'open', checkpoint: null, isRunning: true }]);
+    });
+
     test('a claim to resume finds the migration recorded', async () => {
       await using f = await open();
       const first = await f.database.claim(f.plan, 'start', never);

@@ -60,7 +60,7 @@ export class SimulatedDatabase implements Database {
         server.endSessionsOfOthers(process);
         server.holder = process;
         process.hasClaim = true;
-        if (purpose === 'start') server.record = { plan, state: 'open', checkpoint: null, failure: null };
+        if (purpose === 'start' && !isKnown) server.record = { plan, state: 'open', checkpoint: null, failure: null };
         return new SimulatedTableClaim(this.#client, this.#order);
       };
     };
