@@ -3,7 +3,6 @@
 import { inTheWay, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { Condition } from '../engine/tasks.ts';
-import type { TableDescription } from './catalog.ts';
 import type { Flavour } from './flavour.ts';
 import { findForeignHolders } from './lock-holders.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -23,14 +22,12 @@ export interface FinisherOptions {
  */
 export class ShadowFinisher {
   readonly #options: FinisherOptions;
-  readonly #source: TableDescription;
   readonly #finished = new Condition();
   #isLogTooSmall = false;
   #isUnwritten = false;
 
-  constructor(options: FinisherOptions, source: TableDescription) {
+  constructor(options: FinisherOptions) {
     this.#options = options;
-    this.#source = source;
   }
 
   /** Writes to the shadow, when that may be. */
@@ -61,7 +58,7 @@ export class ShadowFinisher {
 
   async #finishOn(session: Session, signal: AbortSignal): Promise<void> {
     const { plan, isGentle } = this.#options;
-    const finishing = { plan, source: this.#source, isUnwritten: this.#isUnwritten };
+    const finishing = { plan, isUnwritten: this.#isUnwritten };
     const work = (): Promise<void> => finishShadow(session, finishing, signal);
     await withBuildSettings(session, { isGentle: isGentle?.() === true, work }, signal);
   }

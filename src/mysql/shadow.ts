@@ -2,8 +2,7 @@
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
-import { readAlterClauses, withAlgorithm } from './alter-clauses.ts';
-import { probeAlter } from './alter-probe.ts';
+import { withAlgorithm } from './alter-clauses.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
 import { tryTriggers } from './carry-over-triggers.ts';
 import { readTable, type Index, type TableDescription } from './catalog.ts';
@@ -36,7 +35,6 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
 /** What a shadow is finished with. */
 export interface Finishing {
   readonly plan: Plan;
-  readonly source: TableDescription;
   /** Nobody writes to the shadow meanwhile, so that the server keeps no log of writes for the build. */
   readonly isUnwritten: boolean;
 }
@@ -46,17 +44,12 @@ export interface Finishing {
  * only at the beginning and the end. Then gathers statistics, or the first queries after the swap would be planned for an empty
  * table. Safe to repeat: what is there is not built again. Rejects with ONLINE_LOG_FULL if more was written than the server keeps.
  */
-export async function finishShadow(
-  session: Session,
-  { plan, source, isUnwritten }: Finishing,
-  signal: AbortSignal,
-): Promise<void> {
+export async function finishShadow(session: Session, { plan, isUnwritten }: Finishing, signal: AbortSignal): Promise<void> {
   const shadow = quoteTable(plan.shadow);
   const described = await describeShadow(session, plan, signal);
   const missing = plan.deferredIndexes.filter((name) => !described.indexes.some((index) => index.name === name));
   if (missing.length > 0) {
-    const definitions = await indexDefinitions(session, plan, source, signal);
-    const changes = indexChanges(definitions, described.indexes, missing);
+    const changes = indexChanges(indexDefinitions(plan), described.indexes, missing);
     const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
     await withSettings(session, ordinaryClient, () => session.execute(build, signal), signal);
   }
@@ -129,24 +122,12 @@ function indexChanges(
 
 /**
  * The definitions of the shadow's indexes by name, in order and without unique and full-text ones, as ALTER TABLE … ADD takes
- * them: from an empty temporary table with the same change, because the shadow no longer has them and this may be another
- * process than the one that made it.
+ * them: as planned, because the shadow no longer has them. To try the change once more is no way to learn them: on MySQL a CHECK that
+ * it adds has a name that the shadow's own has now.
  */
-async function indexDefinitions(
-  session: Session,
-  plan: Plan,
-  source: TableDescription,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const probed = await probeAlter(session, source, readAlterClauses(plan.clauses), signal);
-  if ('code' in probed) {
-    throw new MigrationError(
-      'SOURCE_CHANGED',
-      `The change can no longer be made to ${plan.source.schema}.${plan.source.table}: ${probed.message}`,
-    );
-  }
+function indexDefinitions({ shadowDefinition }: Plan): ReadonlyMap<string, string> {
   const definitions = new Map<string, string>();
-  for (const element of readCreateStatement(probed.definition.createStatement).otherElements) {
+  for (const element of readCreateStatement(shadowDefinition).otherElements) {
     const name = /^(?:SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element)?.[1];
     if (name !== undefined) definitions.set(name.replaceAll('``', '`'), element);
   }

@@ -44,7 +44,7 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
   const shadow = new ShadowLayout(options, source);
   const withSession: SessionPool['withSession'] = (work, signal) =>
     orSourceGone(plan, () => sessions.withSession(work, signal));
-  const finisher = new ShadowFinisher(options, source);
+  const finisher = new ShadowFinisher(options);
   const writing: WriterSessions = {
     withSession: (work, signal) => finisher.write(() => withSession(work, signal), signal),
     withInsertSession: (pair, insert, signal) => finisher.write(() => withInsertSession(pair, insert, signal), signal),

@@ -1,0 +1,7 @@
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  a INT,
+  b VARCHAR(40),
+  c INT NOT NULL DEFAULT 3
+);
+INSERT INTO t VALUES (1, 10, 'one', 100), (2, 20, 'two', 200), (3, NULL, NULL, 300), (4, 40, 'four', 400);
