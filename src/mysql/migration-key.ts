@@ -166,10 +166,22 @@ function columnFault(source: Column, shadow: Column): string | null {
     return isSame && source.collation === shadow.collation ? null : 'is generated';
   }
   if (keyColumnKind(shadow) !== kind) return `becomes ${shadow.columnType}`;
+  const unordered = [source, shadow].find(isOutOfOrder);
+  if (unordered !== undefined) {
+    return `is CHAR with the collation ${unordered.collation}, whose index MariaDB orders otherwise than it compares values, so that a walk of it would leave rows out; make it a VARCHAR first, which the server’s own ALTER does, or add another unique key`;
+  }
   if (kind === 'text' && !isSameOrder(source, shadow) && !isSpellingKept(source, shadow)) {
     return `becomes ${shadow.charset}, in which keys in ${source.charset} cannot be told exactly; make another unique key the migration key, or add an integer column with one first`;
   }
   return isIdentity(source, shadow) ? null : `becomes ${shadow.columnType}`;
+}
+
+/**
+ * MariaDB keeps a CHAR in its index filled up with spaces, also where the collation does not pad: there a tab comes before the empty
+ * text, which a comparison holds less. A range over such a column leaves rows out. VARCHAR has no spaces added, and MySQL no such index.
+ */
+function isOutOfOrder({ dataType, collation }: Column): boolean {
+  return dataType === 'char' && collation !== null && collation.includes('_nopad_');
 }
 
 /** Whether values of equal kind keep their text and, but for text (key-collation.ts), their order. */
