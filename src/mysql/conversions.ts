@@ -243,6 +243,15 @@ export function isMemberPrefix(source: Column, shadow: Column): boolean {
   return source.members.every((member, place) => shadow.members[place] === member);
 }
 
+/**
+ * What is put into the shadow's column of a value of the source's, whose qualified and quoted name is given: the value as it is, but a
+ * SET with the empty text among its members by number, for the servers carry it over as text, which loses that member.
+ */
+export function carriedValue(source: Column, shadow: Column, name: string): string {
+  const isSet = typeFamily(source) === 'set' && typeFamily(shadow) === 'set';
+  return isSet && source.members.includes('') && isMemberPrefix(source, shadow) ? `CAST(${name} AS UNSIGNED)` : name;
+}
+
 function isExactAsFloat(integerType: string, shadow: Column): boolean {
   if (shadow.columnType.includes('(')) return false;
   const small = ['tinyint', 'smallint', 'mediumint'];

@@ -5,6 +5,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import { probeName } from './alter-probe.ts';
 import { keyColumns, type Column } from './catalog.ts';
 import { computingSettings, withSettings } from './client-settings.ts';
+import { carriedValue } from './conversions.ts';
 import { serverErrno } from './errors.ts';
 import { implicitDefaults } from './implicit-defaults.ts';
 import { describeKey } from './key-parts.ts';
@@ -74,8 +75,12 @@ async function tryRows(sample: Sample, { offset, count }: Rows, signal: AbortSig
   const { source, map, probed } = facts;
   const probe = quoteTable(probeName(source));
   const implicit = implicitDefaults(probed.definition, map.added);
-  const targets = [...map.pairs.map((pair) => pair.shadow), ...implicit.map(({ column }) => column)].map(quoteName);
-  const values = [...map.pairs.map((pair) => quoteName(pair.source)), ...implicit.map(({ literal }) => literal)];
+  const { pairs } = copiedColumns(facts);
+  const targets = [...pairs.map(({ shadow }) => shadow.name), ...implicit.map(({ column }) => column)].map(quoteName);
+  const values = [
+    ...pairs.map((pair) => carriedValue(pair.source, pair.shadow, quoteName(pair.source.name))),
+    ...implicit.map(({ literal }) => literal),
+  ];
   await session.execute(`DELETE FROM ${probe}`, signal);
   try {
     const insert = `INSERT INTO ${probe} (${targets.join(', ')}) SELECT ${values.join(', ')} ${fromOrdered(sample)} LIMIT ${count} OFFSET ${offset}`;

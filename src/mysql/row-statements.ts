@@ -6,6 +6,7 @@
 
 import type { KeyRange, RowKey } from '../engine/model.ts';
 import { combineHashes } from './checksum.ts';
+import { carriedValue } from './conversions.ts';
 import {
   isRecollated,
   joinCondition,
@@ -18,7 +19,7 @@ import {
   spellableCondition,
   type Side,
 } from './key-parts.ts';
-import { rowsDiffer, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
+import { type LayoutColumn, rowsDiffer, shadowHash, sourceHash, type PairLayout } from './pair-layout.ts';
 import { quoteName } from './statements.ts';
 
 /**
@@ -61,7 +62,7 @@ export function upsertRows(layout: PairLayout, keys: readonly RowKey[]): string 
   ];
   const assignments = columns
     .filter(({ shadow }) => shadow.name !== part?.shadowName)
-    .map(({ source, shadow }) => `${shadowName}.${quoteName(shadow.name)} = ${sourceName}.${quoteName(source.name)}`);
+    .map((column) => `${shadowName}.${quoteName(column.shadow.name)} = ${carriedColumn(layout, column)}`);
   return `${insertRows(layout, keys)} ON DUPLICATE KEY UPDATE ${[`${ours} = IF(${ours} = ${theirs}, ${ours}, ~(${ours} * 0) + 1)`, ...assignments].join(', ')}`;
 }
 
@@ -172,11 +173,15 @@ export function insertInto(layout: PairLayout, target: string, extra: readonly (
     ...extra.map(([name]) => name),
   ];
   const values = [
-    ...layout.columns.map(({ source }) => `${layout.sourceName}.${quoteName(source.name)}`),
+    ...layout.columns.map((column) => carriedColumn(layout, column)),
     ...layout.implicitDefaults.map(({ literal }) => literal),
     ...extra.map(([, value]) => value),
   ];
   return `INSERT INTO ${target} (${names.join(', ')}) SELECT ${values.join(', ')} ${from(layout, 'source')}`;
+}
+
+function carriedColumn({ sourceName }: PairLayout, { source, shadow }: LayoutColumn): string {
+  return carriedValue(source, shadow, `${sourceName}.${quoteName(source.name)}`);
 }
 
 /** The condition for the listed rows, as the table of this side sees them. */
