@@ -10,6 +10,8 @@ test.each([
   ['a build whose log of writes is full', 1799, 'ONLINE_LOG_FULL', false],
   ['a server that logs statements', 1665, 'LOGS_STATEMENTS', false],
   ['a transaction that a deadlock has undone unnoticed', 4060, 'DEADLOCK', true],
+  ['a moment that is out of range', 1441, 'ROW_NOT_CONVERTIBLE', false],
+  ['a text that is no JSON', 4038, 'ROW_NOT_CONVERTIBLE', false],
 ])('%s (error %i) is %s', (_, errno, code, isTransient) => {
   const error = translate(Object.assign(new Error('said'), { errno, sqlState: 'HY000' }), 'Asking');
   expect([error.code, error.isTransient, error.isResumable]).toEqual([code, isTransient, true]);

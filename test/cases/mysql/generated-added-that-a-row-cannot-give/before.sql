@@ -1,0 +1,7 @@
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  a LONGTEXT,
+  made DATETIME NOT NULL,
+  days BIGINT NOT NULL
+);
+INSERT INTO t VALUES (1, '{"size": 1}', '2024-02-29', 1), (2, '{"size": 2}', '2024-02-29', 1), (3, NULL, '2024-02-29', 99999999);

@@ -1,0 +1,1 @@
+ADD COLUMN size INT AS (JSON_EXTRACT(a, '$.size')) STORED

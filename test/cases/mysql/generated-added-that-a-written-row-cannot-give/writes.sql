@@ -1,0 +1,1 @@
+UPDATE t SET a = 'no JSON' WHERE id = 2;
