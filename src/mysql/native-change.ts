@@ -8,11 +8,13 @@ import { type AlterClause, type AlterReading, readAlterClauses } from './alter-c
 import { readTable, type TableDescription } from './catalog.ts';
 import { ordinaryClient } from './client-settings.ts';
 import { isConnectionLoss, serverErrno } from './errors.ts';
+import { isSameTable, nameOf, readForeignKeys } from './foreign-keys.ts';
 import { askForLock } from './lock-wait.ts';
 import { isSameInAnyCase } from './name-case.ts';
 import { NativeFinder } from './native-finder.ts';
 import { findPartitionChange } from './native-partitions.ts';
 import { isUnsupported, NativeTrials } from './native-trial.ts';
+import { leads } from './obstacles-foreign-keys.ts';
 import { readVariables, variableObstacles } from './obstacles-server.ts';
 import { checkProblems, findSource } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -83,7 +85,42 @@ async function hindranceOf({ server, session, source, reading }: Asked, signal: 
   if (partitioning !== undefined) {
     return { clause: partitioning.text, reason: 'the server would copy all rows into other partitions while writers wait' };
   }
-  return await triggerHindrance({ server, session, source, reading }, signal);
+  const asked = { server, session, source, reading };
+  return (await foreignKeyHindrance(asked, signal)) ?? (await triggerHindrance(asked, signal));
+}
+
+/** The clone has no foreign keys, so that the server lets go of it what they need. */
+async function foreignKeyHindrance(
+  { server, session, source, reading }: Asked,
+  signal: AbortSignal,
+): Promise<NoNativeWay | null> {
+  const going = reading.clauses.filter(
+    ({ kind, text }) => kind === 'drop-column' || (kind === 'change-index' && /^DROP\b/i.test(text)),
+  );
+  if (going.length === 0) return null;
+  const table = { schema: source.schema, table: source.table };
+  for (const key of await readForeignKeys(session, { server, table }, signal)) {
+    const sides = [
+      ...(isSameTable(server, key.child, table) ? [key.columns] : []),
+      ...(isSameTable(server, key.parent, table) ? [key.parentColumns] : []),
+    ];
+    const clause = going.find((clause) => sides.some((columns) => isNeeded(clause, columns, source)));
+    if (clause !== undefined) {
+      return { clause: clause.text, reason: `the foreign key ${key.name} of ${nameOf(key.child)} needs what would be dropped` };
+    }
+  }
+  return null;
+}
+
+/** Whether a foreign key over these columns needs what the clause drops. */
+function isNeeded(clause: AlterClause, columns: readonly string[], { indexes }: TableDescription): boolean {
+  if (clause.kind === 'drop-column') return columns.some((column) => isSameInAnyCase(column, clause.column));
+  if (clause.kind !== 'change-index') return false;
+  const dropped = indexes.filter(({ name }) => isSameInAnyCase(name, clause.index));
+  const left = indexes.filter(
+    (index) => !dropped.includes(index) && (index.isUnique || !dropped.some(({ isUnique }) => isUnique)),
+  );
+  return leads(dropped, columns) && !leads(left, columns);
 }
 
 /** The server lets a column go that a trigger names; after that the statements that fire the trigger fail. */
@@ -151,8 +188,12 @@ export async function definitionOf(session: Session, source: TableName, signal: 
   return table?.createStatement.replace(/ AUTO_INCREMENT=\d+/, '') ?? '';
 }
 
+/** ER_DROP_INDEX_FK, ER_FK_COLUMN_CANNOT_DROP, …_DROP_CHILD, …_CHANGE, …_CHANGE_CHILD. */
+const neededByForeignKey: readonly number[] = [1553, 1828, 1829, 1832, 1833];
+
 function refusedForReal(error: unknown, { source, alter }: NativePlan): unknown {
-  if (!isUnsupported(error) || serverErrno(error) === null) return error;
+  const errno = serverErrno(error);
+  if (errno === null || (!isUnsupported(error) && !neededByForeignKey.includes(errno))) return error;
   const reason = messageOf(error);
   return new MigrationError(
     'NO_NATIVE_WAY',

@@ -146,7 +146,7 @@ function textOf({ columnType, collation }: Column): string {
 }
 
 /** Whether an index begins with these whole columns in this order. */
-function leads(indexes: readonly Index[], columns: readonly string[]): boolean {
+export function leads(indexes: readonly Index[], columns: readonly string[]): boolean {
   return indexes.some(
     ({ type, parts }) =>
       type === 'BTREE' &&

@@ -177,6 +177,25 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     expect(renaming.obstacles.map(({ code }) => code)).toContain('TRIGGERS');
   });
 
+  test.each(['DROP COLUMN size', 'DROP INDEX size_index'])(
+    'what a foreign key needs is not dropped natively, although a clone would let it go: %s',
+    async (alter) => {
+      await using schema = await openTable();
+      const { application, name } = schema;
+      await application.run('CREATE TABLE sizes (id INT PRIMARY KEY)');
+      await application.run('INSERT INTO sizes VALUES (1), (2)');
+      await application.run('ALTER TABLE things ADD CONSTRAINT sized FOREIGN KEY (size) REFERENCES sizes (id)');
+      const change = { url: url(), table: `${name}.things` };
+      const reason = expect.stringContaining(`the foreign key sized of ${name}.things`);
+      expect(await planMigration({ ...change, alter })).toMatchObject({ strategy: 'shadow', noNativeWay: { reason } });
+      await expect(migrate({ ...change, alter })).rejects.toMatchObject({
+        obstacles: expect.arrayContaining([expect.objectContaining({ code: 'FOREIGN_KEYS' })]),
+      });
+      await application.run('ALTER TABLE things ADD INDEX other (size, id)');
+      expect(await planMigration({ ...change, alter: 'DROP INDEX size_index' })).toMatchObject({ strategy: 'native' });
+    },
+  );
+
   test('what can be neither tried on a clone nor copied is refused with the way out, whatever the strategy', async () => {
     await using schema = await openTable();
     const change = { url: url(), table: `${schema.name}.things`, alter: 'ADD FOREIGN KEY (size) REFERENCES things (id)' };
