@@ -54,9 +54,11 @@ function textOf(index: Index, partText: (part: IndexPart) => string | null): str
 /**
  * Secondary indexes that can be left out while rows are copied and be built in place afterwards. Not the unique ones, which must stop
  * a duplicate at once; not FULLTEXT and SPATIAL ones nor those over expressions, which cannot be built together or rebuild the
- * table; and not one that an AUTO_INCREMENT column needs.
+ * table; not one that an AUTO_INCREMENT column needs; and none beside a unique index over long texts, with which MariaDB builds
+ * nothing in place.
  */
 export function deferrableIndexes(shadow: TableDescription): readonly string[] {
+  if (shadow.indexes.some(({ type }) => type === 'HASH')) return [];
   const counter = shadow.columns.find((column) => column.isAutoIncrement)?.name;
   return shadow.indexes
     .filter((index) => !index.isUnique && index.type === 'BTREE' && index.parts.every((part) => part.column !== null))

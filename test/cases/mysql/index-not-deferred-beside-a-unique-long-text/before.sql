@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, x TEXT, n INT, KEY by_n (n));
+INSERT INTO t VALUES (1, REPEAT('a', 5000), 1), (2, REPEAT('b', 5000), 2), (3, NULL, 3);

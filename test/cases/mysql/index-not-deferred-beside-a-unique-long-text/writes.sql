@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (4, REPEAT('c', 6000), 4);
+UPDATE t SET x = CONCAT(x, '!') WHERE id = 1;
