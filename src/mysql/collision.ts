@@ -78,12 +78,11 @@ async function keysInTheWay(session: Session, search: SearchOfKeys, signal: Abor
   const { layout, probe, index, of } = search;
   const { shadowName, key } = layout;
   if (!index.parts.every(isPlain)) return await keysInTheWayOneByOne(session, search, signal);
-  const isEqual = index.parts.map((part) => {
-    const name = quoteName(part.column ?? '');
-    return `${shadowName}.${name} = asked.${name}`;
-  });
+  // By name: an invisible column is not among all of them.
+  const columns = index.parts.map((part) => quoteName(part.column ?? ''));
+  const isEqual = columns.map((name) => `${shadowName}.${name} = asked.${name}`);
   const rows = await session.query(
-    `SELECT ${keySelection(key, 'shadow', `${shadowName}.`)} FROM (SELECT * FROM ${probe.name} WHERE ${keysCondition(key, 'shadow', of)}) AS asked STRAIGHT_JOIN ${shadowName}` +
+    `SELECT ${keySelection(key, 'shadow', `${shadowName}.`)} FROM (SELECT ${columns.join(', ')} FROM ${probe.name} WHERE ${keysCondition(key, 'shadow', of)}) AS asked STRAIGHT_JOIN ${shadowName}` +
       ` FORCE INDEX (${quoteName(index.name)}) ON ${isEqual.join(' AND ')}`,
     signal,
   );

@@ -44,6 +44,14 @@ describe.each(['mysql', 'mariadb'] as const)('writing rows on %s', (flavour) => 
       ['is a row in the way that has changed since', 'u INT', '(1, 11), (2, 10)', 'ADD UNIQUE u (u)', '(1, 10)', swapped],
       ['is a row in the way that is gone since', 'u INT', '(2, 10)', 'ADD UNIQUE u (u)', '(1, 10)', swapped],
       [
+        'is a row in the way under an invisible column',
+        'u INT',
+        '(1, 11), (2, 10)',
+        'MODIFY u INT INVISIBLE, ADD UNIQUE u (u)',
+        '(1, 10)',
+        swapped,
+      ],
+      [
         'is two rows with the same value',
         'u INT',
         '(1, 10), (2, 10)',
