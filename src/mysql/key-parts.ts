@@ -24,6 +24,8 @@ export interface KeyPart {
   readonly shadowName: string;
   /** Members of an ENUM in the shadow, which has the source's and perhaps more; else 0. */
   readonly memberCount: number;
+  /** Collations of an ENUM or SET whose members' texts do not tell rows apart in both tables alike; else null. */
+  readonly members: { readonly source: TextCollation; readonly shadow: TextCollation } | null;
   /** Null for all kinds but text. */
   readonly text: KeyText | null;
 }
@@ -157,6 +159,13 @@ export function joinCondition(parts: readonly KeyPart[], join: Join): string {
   return parts
     .map((part) => {
       const [source, shadow] = [nameOf(part, 'source', join.source), nameOf(part, 'shadow', join.shadow)];
+      if (part.members !== null) {
+        const { source: from, shadow: to } = part.members;
+        // By its text a row is looked up, and by its number it is known.
+        const isFound =
+          join.lookUp === 'shadow' ? `${shadow} = ${asText(source, from, to)}` : `${source} = ${asText(shadow, to, from)}`;
+        return `${isFound} AND CAST(${shadow} AS UNSIGNED) = CAST(${source} AS UNSIGNED)`;
+      }
       if (part.text === null || !isExact) return `${shadow} = ${source}`;
       const { source: from, shadow: to } = part.text;
       const found =

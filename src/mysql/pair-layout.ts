@@ -93,6 +93,7 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
       column,
       shadowName: inShadow.name,
       memberCount: column.kind === 'enum' ? inShadow.members.length : 0,
+      members: areTextsUnlike(inSource, inShadow) ? { source: textOf(inSource), shadow: textOf(inShadow) } : null,
       text:
         column.kind === 'text' ? { length: inSource.length ?? 0, source: textOf(inSource), shadow: textOf(inShadow) } : null,
     };
@@ -232,6 +233,12 @@ function checkColumns(plan: Plan, source: TableDescription, shadow: TableDescrip
 
 function isSame(names: readonly string[], planned: readonly string[]): boolean {
   return names.length === planned.length && names.every((name) => planned.includes(name));
+}
+
+/** The text of no member is that of an empty one, too. */
+function areTextsUnlike(source: Column, shadow: Column): boolean {
+  const isOfMembers = ['enum', 'set'].includes(source.dataType);
+  return isOfMembers && (source.collation !== shadow.collation || source.members.includes(''));
 }
 
 function textOf({ charset, collation }: Column): TextCollation {

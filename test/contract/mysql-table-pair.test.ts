@@ -44,6 +44,31 @@ describe.each(['mysql', 'mariadb'] as const)('a pair on %s', (flavour) => {
       ]);
     });
 
+    test('leaves the rows that the shadow has, told by the numbers of members whose texts are compared in another way or are none', async () => {
+      await using t = await open(
+        [
+          "SET SESSION sql_mode = ''",
+          `CREATE TABLE t (
+            e ENUM('a', '', 'b') CHARACTER SET latin1 COLLATE latin1_german1_ci NOT NULL,
+            s SET('', 'x') CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            PRIMARY KEY (e, s))`,
+          'INSERT INTO t VALUES (1, 0), (1, 1), (2, 2), (0, 2), (3, 3)',
+        ],
+        `MODIFY e ENUM('a', '', 'b') CHARACTER SET koi8r COLLATE koi8r_general_ci NOT NULL,
+          MODIFY s SET('', 'x') CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL`,
+      );
+      await t.application.run('INSERT INTO t_ts_new VALUES (1, 0), (2, 2)');
+      expect(await t.pair.copyRange(everything, 'skip', never)).toEqual({ kind: 'copied', rows: 3 });
+      const rows = await t.application.run('SELECT e + 0 AS e, s + 0 AS s FROM t_ts_new ORDER BY e + 0, s + 0');
+      expect(rows.map(({ e, s }) => [Number(e), Number(s)])).toEqual([
+        [0, 2],
+        [1, 0],
+        [1, 1],
+        [2, 2],
+        [3, 3],
+      ]);
+    });
+
     test('leaves generated columns to the server, keeps what was generated and gives a re-added column its default', async () => {
       await using t = await open(
         [

@@ -16,7 +16,7 @@ const key = (text: string): RowKey => text as RowKey;
 function part(name: string, kind: KeyColumn['kind'], more: Partial<KeyPart> & { charset?: string } = {}): KeyPart {
   const { charset = null, ...rest } = more;
   const column = { name, kind, charset, ordinal: 0, isUnsigned: false, fixedBytes: null, scale: 0, precision: 0 };
-  return { column, shadowName: name, memberCount: 0, text: null, ...rest };
+  return { column, shadowName: name, memberCount: 0, members: null, text: null, ...rest };
 }
 
 const id = part('id', 'integer', { shadowName: 'new`id' });
