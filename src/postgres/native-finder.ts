@@ -178,10 +178,11 @@ export class NativeFinder {
    */
   async #learn(left: readonly string[], signal: AbortSignal): Promise<Learned | NoNativeWay> {
     await this.#drop(left, signal);
-    const drops = this.#parts.clauses.flatMap((clause) => (clause.isDrop ? (this.#tried.get(clause) ?? []) : []));
-    if (drops.length > 0) await this.#parts.clone.watch([this.#onClone(drops.join(', '))], signal);
-    const first = this.#first.flatMap((clause) => this.#tried.get(clause) ?? []);
-    if (first.length > 0) await this.#parts.clone.watch([this.#onClone(first.join(', '))], signal);
+    const drops = this.#parts.clauses.filter(({ isDrop }) => isDrop);
+    for (const clauses of [drops, this.#first].filter(({ length }) => length > 0)) {
+      const hindered = await this.#runTogether(clauses, signal);
+      if (hindered !== null) return hindered;
+    }
     let all: Learned = { recipes: [], last: [], names: [] };
     for (const clause of this.#parts.clauses) {
       const learned = await this.#learnOne(clause, left, signal);
@@ -201,15 +202,8 @@ export class NativeFinder {
     if (clause.kind === 'plain' || clause.kind === 'unseen' || clause.kind === 'impossible') return asItStands;
     const before = await this.#read(signal);
     const invalid = before.constraints.filter(({ type, isValid }) => type === 'n' && !isValid);
-    try {
-      await this.#parts.clone.watch([this.#onClone(this.#tried.get(clause) ?? '')], signal);
-    } catch (error) {
-      refusalOf(error, this.#parts.source, 'alter');
-      return {
-        clause: clause.text,
-        reason: 'it needs another clause of the same statement, or is hindered by it; run that one first, by itself',
-      };
-    }
+    const hindered = await this.#runTogether([clause], signal);
+    if (hindered !== null) return hindered;
     const after = await this.#read(signal);
     const added = after.constraints.filter(({ name }) => !before.constraints.some((one) => one.name === name));
     switch (clause.kind) {
@@ -228,6 +222,21 @@ export class NativeFinder {
       }
       case 'unique':
         return this.#addedIndex(clause, { before, after, added }, left);
+    }
+  }
+
+  /** Runs clauses on the clone without the others: a column cannot come first that takes the name of one which the ALTER drops. */
+  async #runTogether(clauses: readonly NativeClause[], signal: AbortSignal): Promise<NoNativeWay | null> {
+    const { clone, source } = this.#parts;
+    try {
+      await clone.watch([this.#onClone(clauses.map((clause) => this.#tried.get(clause) ?? '').join(', '))], signal);
+      return null;
+    } catch (error) {
+      refusalOf(error, source, 'alter');
+      return {
+        clause: clauses.map(({ text }) => text).join(', '),
+        reason: 'it needs another clause of the same statement, or is hindered by it; run that one first, by itself',
+      };
     }
   }
 

@@ -353,6 +353,10 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(await find(native, 'ALTER c TYPE varchar(9)')).toMatchObject({
       reason: expect.stringContaining('used by rule _RETURN on view'),
     });
+    // The whole is fine; but the new column cannot come before its CHECK while the old one is there.
+    expect(await find(native, 'DROP b, ADD b text, ADD CHECK (b IS NULL)')).toMatchObject({
+      reason: expect.stringContaining('one after the other'),
+    });
   });
 
   test('a role that is not the owner, and a table whose migration is unfinished, are refused as it is planned', async () => {
