@@ -5,7 +5,7 @@ import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterReading, UsingExpression } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
-import { refusalIn } from './errors.ts';
+import { refusalIn, type ServerReport } from './errors.ts';
 import { readPartitionIndexes, readPartitions } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
@@ -123,12 +123,19 @@ function changingObstacle({ column }: UsingExpression, what: string): Obstacle {
   return { code: 'UNSUPPORTED_CLAUSE', message };
 }
 
+/** By the table's name, not by that of a copy; and, where other objects need what is dropped, with these. */
+function wordsOf({ code, message, detail }: ServerReport, { schema }: TableName): string {
+  const needed = code === '2BP01' && detail !== null ? ` (${detail.replaceAll('\n', '; ')})` : '';
+  const said = `${message.replace(/\.$/, '')}${needed}`;
+  return said.replaceAll(/\btableshift_probe_[0-9_]+\./g, () => `${schema}.`);
+}
+
 /** What the server said as an obstacle; throws again what may pass. */
 export function refusalOf(error: unknown, source: TableName, step: Step): Obstacle {
   const report = refusalIn(error);
   if (report === null) throw error;
   const name = `${source.schema}.${source.table}`;
-  const said = report.message.replace(/\.$/, '');
+  const said = wordsOf(report, source);
   if (step === 'copy' && report.code.startsWith('P0'))
     return { code: 'EVENT_TRIGGERS', message: `An event trigger of the database refuses an empty copy of ${name}: ${said}.` };
   if (report.code === '42501' || step === 'copy') {
