@@ -13,7 +13,7 @@ export function translate(thrown: unknown, what: string): MigrationError {
     const message = `An event trigger of the database refuses ${what.replace(/^The /, 'the ')}: ${messageOf(thrown)}.`;
     return new MigrationError('ACCESS_DENIED', message, { cause: thrown });
   }
-  const code = codeOf(thrown);
+  const code = codeOf(thrown, what);
   const gone = goneStates.has(sqlState(thrown) ?? '') ? goneThings.get(code) : undefined;
   const message = gone === undefined ? `${what} failed: ${messageOf(thrown)}.` : `Somebody has ${gone}: ${messageOf(thrown)}.`;
   return new MigrationError(code, message, { cause: thrown });
@@ -137,6 +137,9 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   // Larger than an index, a row, an array or a type can hold.
   ['54000', 'ROW_NOT_CONVERTIBLE'],
   ['P0', 'ROW_NOT_CONVERTIBLE'],
+  // In a function: a CASE without this value, several rows where one is expected.
+  ['20', 'ROW_NOT_CONVERTIBLE'],
+  ['21', 'ROW_NOT_CONVERTIBLE'],
   // A unique key, an exclusion constraint.
   ['23505', 'DUPLICATE_KEY'],
   ['23P01', 'DUPLICATE_KEY'],
@@ -147,7 +150,7 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 /** No such table, column or schema: our statements name only what the plan found. */
 const goneStates: ReadonlySet<string> = new Set(['42P01', '42703', '3F000']);
 
-function codeOf(thrown: unknown): ErrorCode {
+function codeOf(thrown: unknown, what: string): ErrorCode {
   if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
   const state = sqlState(thrown);
   if (state === null) return 'INTERNAL';
@@ -157,6 +160,9 @@ function codeOf(thrown: unknown): ErrorCode {
   if (state === '53400' && messageOf(thrown).includes('temp_file_limit')) return 'SERVER_LIMIT';
   if (state === '54000' && isOutOfIds(thrown)) return 'SERVER_BUSY';
   if (goneStates.has(state)) return goneCode(messageOf(thrown));
+  // Of a value: NaN as an integer, a text whose collation LIKE does not work with. A definition was tried without rows before.
+  if (state === '0A000' && (!isDefining(what) || /^The statement "CREATE (?:UNIQUE )?INDEX /.test(what)))
+    return 'ROW_NOT_CONVERTIBLE';
   return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
 }
 
@@ -171,8 +177,7 @@ function isOutOfIds(thrown: unknown): boolean {
  */
 function isByEventTrigger(thrown: unknown, what: string): boolean {
   const { where } = thrown as { readonly where?: unknown };
-  const isDefining = /^The statement "(?:CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT|REFRESH) /.test(what);
-  const isRaised = isDefining && sqlState(thrown)?.startsWith('P0') === true;
+  const isRaised = isDefining(what) && sqlState(thrown)?.startsWith('P0') === true;
   return isRaised && typeof where === 'string' && /^[^\n]*\(\)/.test(where);
 }
 
@@ -211,4 +216,8 @@ function messageOf(thrown: unknown): string {
   const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : thrown.message;
   const said = /must be a (non-empty )?string/.test(text) ? 'the server wants a password and none was given' : text;
   return `${said.replace(/\.$/, '')}${report === null ? '' : ` (SQLSTATE ${report.code})`}`;
+}
+
+function isDefining(what: string): boolean {
+  return /^The statement "(?:CREATE|ALTER|DROP|GRANT|REVOKE|COMMENT|REFRESH) /.test(what);
 }

@@ -36,3 +36,14 @@ test.each([
   const thrown = Object.assign(new Error(message), { code, severity: 'ERROR', routine });
   expect(translate(thrown, 'Trying').code).toBe(expected);
 });
+
+test.each([
+  ['0A000', 'The statement "INSERT INTO "s"."t" SELECT 1"', 'ROW_NOT_CONVERTIBLE'],
+  ['0A000', 'The statement "CREATE UNIQUE INDEX "i" ON "s"."t" (((a)::integer))"', 'ROW_NOT_CONVERTIBLE'],
+  ['0A000', 'The statement "CREATE OR REPLACE VIEW "s"."v" AS SELECT 1"', 'INTERNAL'],
+  ['20000', 'The statement "INSERT INTO "s"."t" SELECT 1"', 'ROW_NOT_CONVERTIBLE'],
+  ['21000', 'The statement "INSERT INTO "s"."t" SELECT 1"', 'ROW_NOT_CONVERTIBLE'],
+])('what the server does not do (%s) in %s is %s', (code, what, expected) => {
+  const thrown = Object.assign(new Error('said'), { code, severity: 'ERROR' });
+  expect(translate(thrown, what).code).toBe(expected);
+});
