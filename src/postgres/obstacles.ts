@@ -64,13 +64,15 @@ async function obstaclesOfTable(
   const scope = { source, altered, kept, siblings, options: plan.options };
   const dependencies = await dependencyObstacles(session, scope, signal);
   const isRecreating = plan.options.materializedViews === 'recreate' && siblings.length === 0 && dependencies.length === 0;
+  const privileges = await privilegeObstacles(session, source, signal);
+  const isHidden = privileges.some(({ code }) => code === 'ROW_SECURITY');
   return [
-    ...(await privilegeObstacles(session, source, signal)),
+    ...privileges,
     ...(await tableObstacles(session, source, signal)),
-    ...(await missingValueObstacles(session, facts, signal)),
+    ...(isHidden ? [] : await missingValueObstacles(session, facts, signal)),
     ...(await eventTriggerObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),
-    ...(await unplacedRowObstacles(session, facts, signal)),
+    ...(isHidden ? [] : await unplacedRowObstacles(session, facts, signal)),
     ...(await leafObstaclesOf(session, facts, siblings, signal)),
     ...(await foreignKeyObstacles(session, { source, kept }, signal)),
     ...dependencies,

@@ -338,6 +338,12 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         ...ofTable,
         ['MISSING_PRIVILEGE', ofBookkeeping],
       ]);
+      // The rows that it may not see are not asked for.
+      const ofRole = await planPostgres({ server: other, schema, clauses: 'ADD b int NOT NULL' });
+      expect(shownObstacles(await findObstacles(other, [ofRole], never))).toEqual([
+        ...ofTable,
+        ['MISSING_PRIVILEGE', ofBookkeeping],
+      ]);
       await using session = await other.openSession({}, never);
       await expect(findMigrations(session, null, never)).rejects.toMatchObject({
         code: 'ACCESS_DENIED',
