@@ -9,6 +9,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { chooseKey } from './migration-key.ts';
 import { changedKeyObstacles } from './obstacles-foreign-keys.ts';
 import type { Session } from './session.ts';
+import { quoteTable } from './statements.ts';
 
 /** Everything that was learned for a plan. */
 export interface PlanningFacts {
@@ -72,7 +73,7 @@ function kindObstacles(source: TableDescription): readonly Obstacle[] {
     .filter(([is]) => is)
     .map(([, what]): Obstacle => ({ code: 'UNSUPPORTED_TABLE', message: `${name} ${what}.` }));
   if (source.replicaIdentity === 'f' && source.columns.some(({ generated }) => generated === 'v')) {
-    const message = `${name} has REPLICA IDENTITY FULL and a virtual generated column, so that the server refuses every UPDATE and DELETE once its changes are published: ALTER TABLE ${name} REPLICA IDENTITY DEFAULT, or USING INDEX, first.`;
+    const message = `${name} has REPLICA IDENTITY FULL and a virtual generated column, so that the server refuses every UPDATE and DELETE once its changes are published: ALTER TABLE ${quoteTable(source)} REPLICA IDENTITY DEFAULT, or USING INDEX, first.`;
     found.push({ code: 'NO_REPLICA_IDENTITY', message });
   }
   const broken = source.indexes.filter(({ isValid }) => !isValid);
