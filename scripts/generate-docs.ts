@@ -51,7 +51,8 @@ function optionsPage(): string {
 
 Every option is a flag, an environment variable and a key of \`--config FILE\`: the flag without its dashes, and without the \`no-\` of
 those that begin so (\`"verify": false\`). The flag wins over the variable, the variable over the file, the file over the default. Times
-have a unit: \`250ms\`, \`10s\`, \`5m\`, \`2h\`. Switches take \`on\` or \`off\` in the environment. An empty variable counts as none.
+have a unit (\`250ms\`, \`10s\`, \`5m\`, \`2h\`, \`7d\`), and so have sizes (\`512MB\`, \`20GB\`). Switches take \`on\` or \`off\` in the
+environment. An empty variable counts as none.
 
 ${groups.join('\n')}`;
 }

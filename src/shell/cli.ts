@@ -72,7 +72,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   },
   control: {
     summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
-    id: '[ID] COMMAND [NAME=VALUE]',
+    id: '[ID] COMMAND',
     description: [
       'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
@@ -81,6 +81,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
       '  postpone          let no further attempt of the swap begin',
       '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
       ...settableLines(),
+      '                    VALUE none: without it, of files, addresses, queries and figures; default: as where nothing is said',
       'Tables that are swapped together are one run: it answers to the ID of any, and does what it is told for all.',
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
@@ -125,6 +126,8 @@ Examples:
   Let it rest:         tableshift control k3v9x2 pause
   Drop old tables:     tableshift cleanup --url mysql://root@db1/shop --yes
 
+Times have a unit, such as 250ms, 10s, 5m, 2h or 7d, and so have sizes: 512MB, 20GB.
+
 Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
 --ask-pass, --password-file, --password-command, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
 
@@ -141,6 +144,7 @@ export function parseCommandLine(args: readonly string[], version: string, colum
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print the help of a command')
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .addHelpText('after', PROGRAM_HELP);
   for (const name of COMMANDS) {
     const command = program.command(name);
@@ -181,8 +185,7 @@ function describe(command: Command, name: CommandName): void {
   const { summary, id, description, examples } = TEXTS[name];
   command.summary(summary).description(description).helpOption('-h, --help', 'print this').allowExcessArguments(false);
   if (name === 'control') {
-    command.argument('<words...>', '[ID] pause | unpause | verify | cutover | postpone | abort | set NAME=VALUE');
-    command.usage('[options] [ID] COMMAND [NAME=VALUE]');
+    command.argument('<words...>').usage(`[options] ${id}`);
   } else if (id !== undefined) command.argument(id, 'name of the migration, as `tableshift list` shows it');
   addOptions(command, optionsOf(name), (option) => option.isRequired === true && option.optionalFor?.includes(name) !== true);
   command.addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}`);
@@ -197,7 +200,8 @@ function describeConfig(command: Command): void {
     )
     .helpOption('-h, --help', 'print this')
     .allowExcessArguments(false)
-    .addArgument(new Argument('<what>', 'what to do').choices(['check']));
+    .addArgument(new Argument('<what>').choices(['check']))
+    .usage('check [options]');
   addOptions(command, optionsOf('migrate'), () => false);
   command.addHelpText('after', '\nExamples:\n  tableshift config check --config orders.yaml');
 }
@@ -247,7 +251,7 @@ function usageMessage(error: CommanderError, args: readonly string[]): string {
   if (command !== undefined) {
     return `${command} takes only options: the change goes behind --alter, in quotes, the table into it or behind --table.`;
   }
-  if (error.code === 'commander.missingArgument')
+  if (error.code === 'commander.missingArgument' || error.message.includes("argument 'what'"))
     return 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.';
   const [, flag = ''] = /^error: unknown option '(--[\w-]+)/.exec(error.message) ?? [];
   const others = COMMANDS.filter((name) => optionsOf(name).some((option) => flagOf(option) === flag));

@@ -16,7 +16,7 @@ export const COPYING_OPTIONS = {
     max: COPY_WORKERS_MAX,
     default: String(DEFAULT_OPTIONS.copyWorkers),
     placeholder: 'N',
-    help: 'Chunks that are copied, and later verified, at the same time, at most; with --max-latency as many as bring something.',
+    help: 'Chunks that are copied, and later verified, at the same time, at most: while there is a limit on the latency (--max-latency), only as many as bring something.',
     group: 'Copying',
     commands: RUN,
   },

@@ -79,7 +79,9 @@ describe('help', () => {
   );
 
   test('of control says how its words stand, and of status that no server is needed', () => {
-    expect(pageOf('control', '--help')).toMatch(/^Usage: tableshift control \[options\] \[ID\] COMMAND \[NAME=VALUE\]\n/);
+    expect(pageOf('control', '--help')).toMatch(/^Usage: tableshift control \[options\] \[ID\] COMMAND\n/);
+    expect(pageOf('--help')).toMatch(/^ {2}control \[options\] \[ID\] COMMAND  tell a run/m);
+    expect(pageOf('--help')).toMatch(/^ {2}config check \[options\] +check a configuration file/m);
     expect(pageOf('list', '--help')).toContain('(required)');
     expect(pageOf('status', '--help')).not.toContain('(required)');
   });

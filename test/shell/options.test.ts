@@ -28,6 +28,13 @@ describe('the options table', () => {
     }
   });
 
+  test('says of each choice what it means', () => {
+    const unsaid = allOptions().flatMap(({ flag, choices = [], help }) =>
+      choices.filter((choice) => !new RegExp(`\\b${choice}\\b`).test(help)).map((choice) => `${flag} ${choice}`),
+    );
+    expect(unsaid).toEqual([]);
+  });
+
   test('has only defaults that its own rules allow', () => {
     for (const command of COMMANDS) expect(() => readOptions(command, required, {})).not.toThrow();
   });

@@ -32,6 +32,7 @@ describe('the program', () => {
     [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['help', 'migrat'], 'There is no command migrat: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['config'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
+    [['config', 'show'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
       ['control', 'K3V9X2', 'pause'],
