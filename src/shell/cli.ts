@@ -56,7 +56,10 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     id: '[ID]',
     description:
       'Goes on from the last checkpoint, from any host. Without an ID, with the only unfinished migration there is.\nThe options of the copy and of the cutover may differ from the first run; the change may not.\nTables that are swapped together go on together, whichever of them the ID names.',
-    examples: ['tableshift resume --url mysql://root@db1 k3v9x2', 'tableshift resume --url mysql://root@db1 --workers 1'],
+    examples: [
+      'tableshift resume --url mysql://root@db1 orders8f3kq2zd',
+      'tableshift resume --url mysql://root@db1 --workers 1',
+    ],
   },
   list: {
     summary: 'list the migrations that are known on the server',
@@ -68,7 +71,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     id: '[ID]',
     description:
       'With an ID or --socket: asks the run itself if it runs on this machine, which knows it to the second.\nOtherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of the newest migration.\nExit code 0: it is known. 2: it is not.',
-    examples: ['tableshift status k3v9x2', 'tableshift status --url mysql://root@db1 k3v9x2 --output json'],
+    examples: ['tableshift status orders8f3kq2zd', 'tableshift status --url mysql://root@db1 orders8f3kq2zd --output json'],
   },
   control: {
     summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
@@ -86,8 +89,8 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
     examples: [
-      'tableshift control k3v9x2 pause',
-      'tableshift control k3v9x2 set workers=4',
+      'tableshift control orders8f3kq2zd pause',
+      'tableshift control orders8f3kq2zd set workers=4',
       'tableshift control --socket /run/ts.sock abort',
     ],
   },
@@ -99,7 +102,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     examples: [
       'tableshift cleanup --url mysql://root@db1',
       'tableshift cleanup --url mysql://root@db1 --soak 3d --yes',
-      'tableshift cleanup --url mysql://root@db1 k3v9x2 --now',
+      'tableshift cleanup --url mysql://root@db1 orders8f3kq2zd --now',
     ],
   },
 };
@@ -122,8 +125,8 @@ Examples:
   What would happen?   tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
   Do it:               tableshift migrate --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
   It was interrupted:  tableshift resume --url mysql://root@db1/shop
-  How is it going?     tableshift status k3v9x2
-  Let it rest:         tableshift control k3v9x2 pause
+  How is it going?     tableshift status orders8f3kq2zd
+  Let it rest:         tableshift control orders8f3kq2zd pause
   Drop old tables:     tableshift cleanup --url mysql://root@db1/shop --yes
 
 Times have a unit, such as 250ms, 10s, 5m, 2h or 7d, and so have sizes: 512MB, 20GB.
