@@ -109,7 +109,7 @@ function preparation(recipe: Recipe, table: TableName): readonly NativeStep[] {
     }
     case 'backfill': {
       const reason =
-        'the rows that are there get the default, a few pages at a time, in place; rest is taken for half of the time';
+        'rows that are there get the default in place, a few pages at a time, half of the time, while readers and writers go on';
       return [{ sql: backfillStatement(table, recipe.column), kind: 'online', reason, isBackfill: true }];
     }
     case 'index': {

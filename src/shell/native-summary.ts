@@ -56,10 +56,7 @@ export function nativePlanText(plan: NativePlan, columnsMax = Number.POSITIVE_IN
     ['way back', 'none is kept: what is dropped is gone; --strategy shadow keeps the old table'],
     ...plan.steps.flatMap(({ sql, kind, reason }, index): (readonly [string, string])[] => [
       [`step ${index + 1}`, oneLine(sql)],
-      [
-        '',
-        kind === 'brief' ? `needs a lock for a moment; ${oneLine(reason)}` : `readers and writers go on; ${oneLine(reason)}`,
-      ],
+      ['', `${kind === 'brief' ? 'needs a lock for a moment' : 'may take long'}; ${oneLine(reason)}`],
     ]),
     ...(plan.notes ?? []).map((note) => ['note', oneLine(note)] as const),
   ];
