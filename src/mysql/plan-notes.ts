@@ -46,6 +46,8 @@ export interface PlanSurroundings extends ServerSurroundings {
   readonly histograms: readonly string[];
   /** Names of the table's triggers. */
   readonly triggers: readonly string[];
+  /** Why it is not known who holds a lock on the table. */
+  readonly holderNotes: readonly string[];
 }
 
 /** All notes of a plan. */
@@ -67,6 +69,7 @@ export function planNotes(facts: PlanningFacts, surroundings: PlanSurroundings):
     ...replicaNotes(surroundings),
     ...surroundings.unloggedSessions.map(sessionNote),
     ...surroundings.oldSnapshots.map(snapshotNote),
+    ...surroundings.holderNotes,
     ...diskNotes(surroundings.disk, facts.source),
     ...retentionNotes(surroundings.logRetention, facts.source.dataBytes),
     ...logWriterNotes(surroundings.logWriters),

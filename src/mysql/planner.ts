@@ -12,6 +12,7 @@ import { areSessionsBusy } from './busy-sessions.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
 import { findDependents } from './dependents.ts';
 import { readHistograms } from './histograms.ts';
+import { readHolderNotes } from './holder-source.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readLogWriters } from './log-writers.ts';
 import { readDisk } from './obstacles-disk.ts';
@@ -131,6 +132,7 @@ async function lookAroundTable(
     dependents: await findDependents(session, { table: source, flavour }, signal),
     histograms: await readHistograms(session, { table: source, flavour }, signal),
     triggers: await readTriggerNames(session, source, signal),
+    holderNotes: await readHolderNotes(session, { table: source, flavour }, signal),
   };
 }
 

@@ -1,10 +1,12 @@
 /** Who is ended and who is spared when a cutover of MySQL or MariaDB may end what is in its way. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CutoverOptions, CutoverOutcome } from '../../src/engine/ports.ts';
+import { readHolderNotes } from '../../src/mysql/holder-source.ts';
 import { blockerObstacles } from '../../src/mysql/obstacles-blockers.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { type Application, createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
+import { plan } from '../support/plan-request.ts';
 import { startServer, type Server as PrivateServer } from '../support/servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
 
@@ -133,6 +135,12 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
       await using limited = await openAdapter(machine.url.replace('root@', `${schema.name}@`));
       return await blockerObstacles(limited, orders.plan, never);
     };
+    const notes = async (): Promise<readonly string[]> => {
+      await using limited = await openAdapter(machine.url.replace('root@', `${schema.name}@`));
+      await using session = await limited.openSession({}, never);
+      return await readHolderNotes(session, { table: orders.plan.source, flavour: limited.flavour }, never);
+    };
+    const unseen = 'Who keeps the cutover from its lock can only be guessed, and who waits for the migration is not seen, for ';
     const lacks = (privilege: string, level: string) => ({
       code: 'MISSING_PRIVILEGE',
       message: `The user lacks ${privilege} on ${level}: GRANT ${privilege} ON ${level} TO ${user};`,
@@ -140,11 +148,18 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
     const killing = flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
     const looking = flavour === 'mysql' ? [lacks('SELECT', '`performance_schema`.*')] : [];
     expect(await obstacles()).toEqual([lacks(killing, '*.*'), ...looking]);
+    const grant = `the user may not read performance_schema: GRANT SELECT ON performance_schema.* TO ${user};`;
+    expect(await notes()).toEqual(flavour === 'mysql' ? [`${unseen}${grant}`] : []);
     await schema.application.run(`GRANT ${killing} ON *.* TO ${user}`);
     if (flavour === 'mysql') await schema.application.run(`GRANT SELECT ON performance_schema.* TO ${user}`);
     expect(await obstacles()).toEqual([]);
+    expect(await notes()).toEqual([]);
     await schema.application.run(silence[flavour]);
     expect(await obstacles()).toEqual([{ code: 'BLOCKERS_UNKNOWN', message: expect.stringContaining(silent[flavour]) }]);
+    await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY) ENGINE=InnoDB`);
+    const planned = await plan({ server, schema, clauses: 'ADD b INT' });
+    expect(planned.notes).toContainEqual(expect.stringContaining(unseen));
+    expect(planned.notes).toContainEqual(expect.stringContaining(silent[flavour]));
     await schema.application.run(`DROP USER ${user}`);
   });
 });
