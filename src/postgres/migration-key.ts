@@ -95,6 +95,10 @@ function judgeKey(index: Index, { probed, encoding }: KeyChoice): MigrationKey |
       ? 'after the change no unique index begins with its columns and goes on with others that are NOT NULL and there already'
       : 'it is not unique over the same columns in the same order after the change';
   }
+  const twin = probed.definition.indexes.find((index) => isDeferrableTwin(index, shadowIndex));
+  if (twin !== undefined) {
+    return `${twin.name}, over the same columns, is deferrable, with which the server takes no ON CONFLICT; it adds nothing to the key, so go without it`;
+  }
   const columns = pairs.map(([{ name, attnum, type }]) => ({ name, attnum, type }));
   return {
     index: index.name,
@@ -112,6 +116,12 @@ function judgeKey(index: Index, { probed, encoding }: KeyChoice): MigrationKey |
 function isWidened(index: Index, columns: number, { definition, kept }: ProbedTable): boolean {
   const further = index.keyAttnums.slice(columns).map((attnum) => kept.find(([, shadow]) => shadow.attnum === attnum)?.[1]);
   return definition.kind === 'p' && further.every((column) => column?.isNotNull === true && column.generated === '');
+}
+
+/** Whether ON CONFLICT with the columns of the one, which the server takes in any order, finds this index too, and is refused for it. */
+function isDeferrableTwin(index: Index, of: Index): boolean {
+  const columns = ({ keyAttnums }: Index): string => keyAttnums.toSorted((a, b) => a - b).join(' ');
+  return index.isUnique && !index.isExclusion && !index.isImmediate && columns(index) === columns(of);
 }
 
 /** Why no rows can be walked and found by this index. */

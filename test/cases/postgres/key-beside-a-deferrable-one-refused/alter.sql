@@ -1,0 +1,1 @@
+ALTER a TYPE bigint
