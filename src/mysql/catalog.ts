@@ -54,6 +54,8 @@ export interface Index {
   readonly isUnique: boolean;
   /** BTREE, HASH, FULLTEXT, SPATIAL, … */
   readonly type: string;
+  /** INVISIBLE (MySQL) or IGNORED (MariaDB): kept up, but no statement uses it, and none may name it. */
+  readonly isHidden: boolean;
   readonly parts: readonly IndexPart[];
 }
 
@@ -310,6 +312,7 @@ function readIndexes(rows: readonly Row[]): readonly Index[] {
       name,
       isUnique: parts[0]?.['Non_unique'] === '0',
       type: parts[0]?.['Index_type'] ?? '',
+      isHidden: parts[0]?.['Visible'] === 'NO' || parts[0]?.['Ignored'] === 'YES',
       parts: parts.map((part) => ({
         column: part['Column_name'] ?? null,
         expression: part['Expression'] ?? null,

@@ -132,6 +132,7 @@ function sourceColumnOf(shadowColumn: string, { pairs }: KeyChoice): string {
 /** Why no rows can be walked and found by this index. */
 function indexFault(index: Index): string | null {
   if (!index.isUnique) return 'it is not unique';
+  if (index.isHidden) return 'the server hides it (INVISIBLE or IGNORED), so that no statement may name it';
   if (index.type !== 'BTREE') return `it is a ${index.type} index`;
   if (index.parts.some((part) => part.column === null)) return 'it has an expression';
   if (index.parts.some((part) => part.prefixLength !== null)) return 'it has only a prefix of a column';

@@ -52,6 +52,14 @@ describe.each(['mysql', 'mariadb'] as const)('writing rows on %s', (flavour) => 
         swapped,
       ],
       [
+        'is a row in the way under an index that the server hides',
+        'u INT',
+        '(1, 11), (2, 10)',
+        `ADD UNIQUE u (u) ${flavour === 'mysql' ? 'INVISIBLE' : 'IGNORED'}`,
+        '(1, 10)',
+        swapped,
+      ],
+      [
         'is two rows with the same value',
         'u INT',
         '(1, 10), (2, 10)',
