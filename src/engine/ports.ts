@@ -36,9 +36,8 @@ export interface Database extends AsyncDisposable {
   findObstacles(plan: Plan, signal: AbortSignal): Promise<readonly Obstacle[]>;
   /**
    * Takes the exclusive right to migrate the plan's table. `start` records the migration, or finds that an attempt before it has, whose
-   * outcome was not known; `resume` finds it recorded. Resolves
-   * only after every session of an earlier holder of the same migration has been ended and seen gone (rule 10). Rejects with
-   * TABLE_CLAIMED if another live run has it.
+   * outcome was not known; `resume` finds it recorded. Resolves only after every session of an earlier holder of the same migration has
+   * been ended and seen gone (rule 10). Rejects with TABLE_CLAIMED if another live run has it.
    */
   claim(plan: Plan, purpose: 'start' | 'resume', signal: AbortSignal): Promise<TableClaim>;
   /** Like `claim` to resume, for a migration that is to be given up: works whatever has become of the source. */

@@ -53,8 +53,9 @@ export async function recordAll(
 /** Records all in one transaction. Rejects if another migration of a table is unfinished, or one has changed since its plan. */
 async function recordStart(session: Session, plans: readonly RecordedPlan[], signal: AbortSignal): Promise<void> {
   const recorded = await findMigrations(session, null, signal);
-  // All of them or none.
-  if (plans.filter((plan) => isStarted(plan, recorded)).length > 0) return;
+  const started = plans.filter((plan) => isStarted(plan, recorded));
+  // In one transaction, so all of them.
+  if (started.length > 0) return;
   for (const plan of plans) {
     if (plan.strategy === 'native') continue;
     const found = await comparePlanned(session, plan, signal);
