@@ -48,8 +48,9 @@ export function isSearched({ table, of }: HolderSearch): string {
   const relations =
     of === 'table'
       ? oid
-      : `SELECT objid FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-           AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjid = ${oid} AND deptype IN ('a', 'i')`;
+      : `SELECT objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_class AS s ON s.oid = objid AND s.relkind = 'S'
+           WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+             AND refobjid = ${oid} AND deptype IN ('a', 'i')`;
   return `l.locktype = 'relation' AND l.granted AND l.relation IN (${relations})
        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`;
 }

@@ -23,6 +23,7 @@ import { disposingOnFailure } from '../sessions/disposal.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { timeLimit } from '../sessions/pause.ts';
 import { type EndedHolders, OLDER_SNAPSHOTS_LEFT, OlderSnapshots } from '../sessions/older-snapshots.ts';
+import { hasPassed } from '../sessions/pause.ts';
 import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
@@ -224,7 +225,14 @@ export class TableSwap {
     return await withinHoldTime({ holder: locker, holdTimeoutMs: options.holdTimeoutMs }, fill, signal);
   }
 
+  /** Looked for twice: a transaction that ends may let the table go before a sequence. */
   async #findSequenceHolders(observer: Session, locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
+    const holders = await this.#readSequenceHolders(observer, locker, signal);
+    if (holders.length === 0 || !(await hasPassed(lettingGoMs, signal))) return holders;
+    return await this.#readSequenceHolders(observer, locker, signal);
+  }
+
+  async #readSequenceHolders(observer: Session, locker: OwnedSession, signal: AbortSignal): Promise<readonly string[]> {
     for (const { source } of this.#plans) {
       const search = { table: source, of: 'sequences', except: locker.pid, hopelessAfterMs: null } as const;
       const holders = await findLockHolders(observer, search, signal);
@@ -328,6 +336,8 @@ function notAskedFor({ lockTimeoutMs }: CutoverOptions): string {
 
 const usedOrChanged = 'something of the table is in use, or was made or changed meanwhile';
 const snapshotPollMs = 50;
+/** The locks of a transaction that has ended are all gone by then. */
+const lettingGoMs = 5;
 /** A COMMIT that has not answered by then hangs. */
 const commitGraceMs = 10_000;
 const rollBackLimitMs = 15_000;

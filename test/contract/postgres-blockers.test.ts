@@ -1,5 +1,6 @@
 /** Who is ended and who is spared when a cutover of PostgreSQL may end what is in its way. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findLockHolders } from '../../src/postgres/lock-holders.ts';
 import { blockerObstacles } from '../../src/postgres/obstacles-blockers.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import {
@@ -120,6 +121,24 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a cutover that may end s
     await schema.application.run(`GRANT pg_signal_backend, pg_monitor TO ${role}`);
     expect(await obstacles()).toEqual([]);
     await schema.application.run(`DROP ROLE ${role}`);
+  });
+
+  test('the sequences of a table are held by who has drawn a number, and not by who has only written rows', async () => {
+    await using schema = await createPostgresSchema(url);
+    const orders = `${schema.name}.orders`;
+    await schema.application.run(
+      `CREATE TABLE ${orders} (id int PRIMARY KEY, v int, number serial); CREATE INDEX ON ${orders} (v); INSERT INTO ${orders} VALUES (1, 1)`,
+    );
+    await using writer = await openPostgresApplication(url);
+    await using observer = await server.openSession({}, never);
+    const table = { schema: schema.name, table: 'orders' };
+    const holders = (): Promise<readonly string[]> =>
+      findLockHolders(observer, { table, of: 'sequences', except: 0, hopelessAfterMs: null }, never);
+    await writer.run(`BEGIN; UPDATE ${orders} SET v = 50 WHERE v = 1`);
+    expect(await holders()).toEqual([]);
+    await writer.run(`INSERT INTO ${orders} VALUES (2, 2)`);
+    expect(await holders()).toEqual([expect.stringMatching(new RegExp(`^process ${writer.pid} of postgres`))]);
+    await writer.run('ROLLBACK');
   });
 });
 
