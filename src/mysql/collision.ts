@@ -12,6 +12,7 @@ import type { PairLayout } from './pair-layout.ts';
 import { createProbe, expressionText, type Probe } from './probe.ts';
 import type { Session } from './session.ts';
 import { quoteName } from './statements.ts';
+import { loadProbe } from './unconvertible.ts';
 
 /** See RowWriter.explainCollision. Takes no lock on either table. */
 export async function explainCollision(
@@ -28,7 +29,8 @@ export async function explainCollision(
 
 async function explain(session: Session, { layout, probe, keys }: Explained, signal: AbortSignal): Promise<CollisionCause> {
   const uniques = layout.shadow.indexes.filter((index) => index.isUnique);
-  await probe.load({ keys }, signal);
+  const load = (listed: readonly RowKey[]): Promise<void> => loadProbe({ session, layout, probe }, { keys: listed }, signal);
+  await load(keys);
   const findInTheWay = async (): Promise<ReadonlySet<RowKey>> => {
     const found = new Set<RowKey>();
     for (const index of uniques) {
@@ -44,7 +46,7 @@ async function explain(session: Session, { layout, probe, keys }: Explained, sig
   const inTheWay = await findInTheWay();
   // Whether two rows of the source collide is judged in one snapshot of it, which is this statement's.
   await probe.clear(signal);
-  await probe.load({ keys: [...new Set([...keys, ...inTheWay])] }, signal);
+  await load([...new Set([...keys, ...inTheWay])]);
   for (const index of uniques) {
     const cause = await duplicates(session, { layout, probe, index }, signal);
     if (cause !== null) return cause;

@@ -24,6 +24,7 @@ import { plainSourceHash, shadowHash, sourceHash, type PairLayout } from './pair
 import { createProbe } from './probe.ts';
 import * as statements from './row-statements.ts';
 import type { Row, Session } from './session.ts';
+import { loadProbe } from './unconvertible.ts';
 
 /**
  * Counts and compares a range. Checksums cost about half of what comparing one by one does, which tells the keys that differ:
@@ -197,7 +198,7 @@ async function compareRows(
   }
   const source = statements.listRows(layout, 'source', plainSourceHash(layout), listed);
   const probe = await createProbe(session, layout, signal);
-  await withSettings(session, layout.computing, () => probe.load(listed, signal), signal);
+  await withSettings(session, layout.computing, () => loadProbe({ session, layout, probe }, listed, signal), signal);
   const rows = await session.query(`${source} UNION ALL ${shadow} UNION ALL ${probe.listing}`, signal);
   const probed = new Map(
     rows.filter((row) => row['side'] === 'probe').map((row) => [keyFromRow(layout.key, row), row] as const),

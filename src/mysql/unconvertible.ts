@@ -56,6 +56,16 @@ export async function unconvertibleRow(
   return new MigrationError('ROW_NOT_CONVERTIBLE', message, { cause });
 }
 
+/** Loads the probe, and names the row where one does not fit. */
+export async function loadProbe({ session, layout, probe }: Trial, listed: Listed, signal: AbortSignal): Promise<void> {
+  try {
+    await probe.load(listed, signal);
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'ROW_NOT_CONVERTIBLE') throw error;
+    throw await unconvertibleRow(session, layout, { listed, said: serverMessage(error), cause: error }, signal);
+  }
+}
+
 /** ER_CHECK_CONSTRAINT_VIOLATED of MySQL, ER_CONSTRAINT_FAILED of MariaDB, ER_NO_PARTITION_FOR_GIVEN_VALUE. */
 const tellingErrnos: ReadonlySet<number> = new Set([3819, 4025, 1526]);
 
@@ -64,6 +74,13 @@ export function serverMessage(error: MigrationError): string {
   const errno = serverErrno(error);
   const text = causeText(error);
   return errno === null ? text : `${text.replace(/\.$/, '')} (error ${errno})`;
+}
+
+/** A probe of this layout in this session. */
+interface Trial {
+  readonly session: Session;
+  readonly layout: PairLayout;
+  readonly probe: Probe;
 }
 
 interface Culprit {
@@ -98,12 +115,6 @@ async function findCulprit(session: Session, layout: PairLayout, listed: Listed,
     if (culprit !== null) return culprit;
   }
   return null;
-}
-
-interface Trial {
-  readonly session: Session;
-  readonly layout: PairLayout;
-  readonly probe: Probe;
 }
 
 async function bisect(trial: Trial, keys: readonly RowKey[], signal: AbortSignal): Promise<Culprit | null> {

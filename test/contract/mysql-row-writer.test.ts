@@ -170,6 +170,19 @@ describe.each(['mysql', 'mariadb'] as const)('writing rows on %s', (flavour) => 
       expect(await t.pair.explainCollision(keys(4), never)).toEqual(duplicates('e', "'q'--7'", 3, 4));
     });
 
+    test('beside which another row does not fit is explained by that row', async () => {
+      await using t = await openColliding(
+        'u INT, v VARCHAR(9)',
+        "(1, 7, 'a'), (2, 7, 'b'), (3, 8, 'too long')",
+        'ADD UNIQUE u (u), MODIFY v VARCHAR(3)',
+        '(1, 7)',
+      );
+      await expect(t.pair.explainCollision(keys(2, 3), never)).rejects.toMatchObject({
+        code: 'ROW_NOT_CONVERTIBLE',
+        message: expect.stringMatching(/^The row id = 3 of .* does not fit the new definition: .*'v'/),
+      });
+    });
+
     test('is solved by moving what is in the way, also along a chain of values that were passed on', async () => {
       await using t = await open(
         ['CREATE TABLE t (id INT PRIMARY KEY, u INT, UNIQUE u (u))', 'INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)'],
