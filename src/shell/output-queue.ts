@@ -122,19 +122,25 @@ export class OutputQueue {
         setTimeout(() => this.#writeNext(), REFUSED_PAUSE_MS);
         return;
       }
+      this.#take(next, error === null ? written : next.length);
+      // Who is told may write here, too.
       if (error !== null) this.#onError(error);
-      this.#noteTaken(next, error === null ? written : next.length);
+      this.#tellLeftOut();
+      this.#writeNext();
     });
   }
 
-  #noteTaken(bytes: Buffer, count: number): void {
+  #take(bytes: Buffer, count: number): void {
     this.#keptBytes -= count;
     if (count < bytes.length) this.#kept[0] = bytes.subarray(count);
     else this.#kept.shift();
+  }
+
+  #tellLeftOut(): void {
     if (this.#kept.length === 0 && this.#textsLeftOut > 0) {
-      this.#onError(new Error(`${this.#textsLeftOut} texts, while nothing could be written`));
+      const count = this.#textsLeftOut;
       this.#textsLeftOut = 0;
+      this.#onError(new Error(`${count} texts, while nothing could be written`));
     }
-    this.#writeNext();
   }
 }

@@ -76,6 +76,20 @@ test('a text that cannot be written is told of, and the next one is tried all th
   expect(errors).toEqual(['ENOSPC', 'ENOSPC']);
 });
 
+test('who is told of a loss may write to the same place, and what comes then is written', async () => {
+  const full = openSync('/dev/full', 'w');
+  const errors: string[] = [];
+  const terminal = { fd: full, on: () => {}, off: () => {} };
+  const output: OutputQueue = new OutputQueue(terminal, ({ code }) => {
+    if (errors.push(code ?? '') === 1) output.write('lost\n');
+  });
+  output.write('one\n');
+  output.write('two\n');
+  await caughtUp(output);
+  closeSync(full);
+  expect(errors).toEqual(['ENOSPC', 'ENOSPC', 'ENOSPC']);
+});
+
 test('terminals and files are waited for by Node, pipes are not; a stream that is closed is neither', () => {
   const file = openSync(join(folder, 'out'), 'w');
   const pipe = stoppedTerminal();
