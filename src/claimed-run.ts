@@ -7,7 +7,6 @@ import { type MigrationResult, type MigrationRun, runMigration } from './engine/
 import type { Plan } from './engine/model.ts';
 import type { Database, Families, TableClaim } from './engine/ports.ts';
 import type { ControlledRun } from './library-call.ts';
-import { patiently } from './patience.ts';
 import { runRecorded, whileClaimed } from './recorded-run.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
@@ -28,8 +27,8 @@ export async function run(order: ClaimedRun, options: ControlledRun, signal: Abo
   // A query that has no answer at this moment is a stop with its reason, and no reason not to begin.
   await database.checkLoadLimits({ ...controls.options.load, query: null }, signal);
   controls.checkLoadBy((limits, inner) => database.checkLoadLimits(limits, inner));
-  const claiming = patiently('claiming the table', () => claim(order, signal), signal);
-  return await whileClaimed(claiming, (claimed) => runClaimed(claimed, { order, options }, signal));
+  const claiming = (): Promise<Claimed> => claim(order, signal);
+  return await whileClaimed(claiming, (claimed) => runClaimed(claimed, { order, options }, signal), signal);
 }
 
 async function runClaimed(

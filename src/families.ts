@@ -4,7 +4,6 @@ import { MigrationError } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
-import type { Families } from './engine/ports.ts';
 import type { OpenDatabase } from './adapters.ts';
 import { inCall } from './caller.ts';
 import { familiesOf, run } from './claimed-run.ts';
@@ -17,7 +16,7 @@ import {
   requestOf,
   type RunOptions,
 } from './library-call.ts';
-import { patiently } from './patience.ts';
+import { planPatiently } from './patience.ts';
 
 /** The plans of a family, and every reason to refuse it. A family always goes by shadows. */
 export interface FamilyPlanResult {
@@ -36,7 +35,8 @@ async function planned(options: FamilyOptions & Pick<RunOptions, 'pace'>, signal
   await using database = await open(options, signal);
   const families = familiesOf(database);
   try {
-    return await allPlanned(families, await requestsOf(database, changes, signal), signal);
+    const { planned: plans, obstacles } = await planPatiently(families, await requestsOf(database, changes, signal), signal);
+    return { plans, obstacles };
   } catch (error) {
     if (error instanceof PlanRefusedError) return { plans: null, obstacles: error.obstacles };
     throw error;
@@ -56,18 +56,9 @@ async function carriedOut(asked: FamilyOptions & RunOptions, signal: AbortSignal
   const changes = await readAskedOf(options);
   await using database = await open(options, signal);
   const families = familiesOf(database);
-  const { plans, obstacles } = await allPlanned(families, await requestsOf(database, changes, signal), signal);
+  const { planned: plans, obstacles } = await planPatiently(families, await requestsOf(database, changes, signal), signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   return await run({ database, plans, purpose: 'start' }, options, signal);
-}
-
-async function allPlanned(
-  families: Families,
-  requests: readonly MigrationRequest[],
-  signal: AbortSignal,
-): Promise<{ readonly plans: readonly Plan[]; readonly obstacles: readonly Obstacle[] }> {
-  const plans = await patiently('planning', () => families.plan(requests, signal), signal);
-  return { plans, obstacles: await patiently('finding obstacles', () => families.findObstacles(plans, signal), signal) };
 }
 
 async function readAskedOf({ url, changes }: FamilyOptions): Promise<readonly AskedRequest[]> {

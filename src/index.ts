@@ -23,7 +23,7 @@ import {
   type ServerOptions,
 } from './library-call.ts';
 import { nativeObstacles, runNative, startNative } from './native-runs.ts';
-import { patiently } from './patience.ts';
+import { patiently, planPatiently } from './patience.ts';
 import { findToResume } from './records.ts';
 
 export { cleanUp, type CleanUpOptions, type CleanUpResult } from './clean-up.ts';
@@ -79,7 +79,8 @@ async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal
   }
   const shadow = { strategy: 'shadow', native: null, noNativeWay: way.reason } as const;
   try {
-    return { ...shadow, ...(await shadowPlanned(database, request, signal)) };
+    const { planned: plan, obstacles } = await planPatiently(database, request, signal);
+    return { ...shadow, plan, obstacles };
   } catch (error) {
     if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: error.obstacles };
     throw error;
@@ -93,15 +94,6 @@ async function wayOf(
   signal: AbortSignal,
 ): ReturnType<typeof chooseWay> {
   return await patiently('choosing the way', () => chooseWay({ native, strategy, request }, signal), signal);
-}
-
-async function shadowPlanned(
-  database: Database,
-  request: MigrationRequest,
-  signal: AbortSignal,
-): Promise<{ readonly plan: Plan; readonly obstacles: readonly Obstacle[] }> {
-  const plan = await patiently('planning', () => database.plan(request, signal), signal);
-  return { plan, obstacles: await patiently('finding obstacles', () => database.findObstacles(plan, signal), signal) };
 }
 
 /** What came of a change, and by which way it went. */
@@ -125,7 +117,7 @@ async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal):
     const result = await startNative({ database, plan: way.native, request }, options, signal);
     if (result !== null) return result;
   }
-  const { plan, obstacles } = await shadowPlanned(database, request, signal);
+  const { planned: plan, obstacles } = await planPatiently(database, request, signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   const [result] = await run({ database, plans: [plan], purpose: 'start' }, options, signal);
   assert(result !== undefined, 'what was run has a result');

@@ -66,8 +66,8 @@ export async function runNative(order: NativeOrder, options: ControlledRun, sign
   const { database, plan, purpose } = order;
   // Nothing is throttled by them here, but whoever misspelt one would find out only with the next change, that goes by a shadow.
   await database.checkLoadLimits({ ...options.controls.options.load, query: null }, signal);
-  const claiming = patiently('claiming the table', () => nativeOf(database).claim(plan, purpose, signal), signal);
-  return await whileClaimed(claiming, (claim) => runClaimed(claim, { order, options }, signal));
+  const claim = (): Promise<NativeClaim> => nativeOf(database).claim(plan, purpose, signal);
+  return await whileClaimed(claim, (claimed) => runClaimed(claimed, { order, options }, signal), signal);
 }
 
 async function runClaimed(

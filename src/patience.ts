@@ -1,5 +1,6 @@
 /** Not giving up at the first lost connection where there is no migration yet that would be resumed. */
 
+import type { Obstacle } from './engine/obstacles.ts';
 import { retry } from './engine/retry.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
@@ -14,4 +15,20 @@ export async function patiently<Result>(what: string, work: () => Promise<Result
     { clock: systemClock, observer: () => {}, isCurable: ({ code }) => code === 'CONNECTION_LOST' },
     signal,
   );
+}
+
+/** What plans one table, or several that are swapped together. Changes nothing. */
+interface Planner<Asked, Planned> {
+  plan(asked: Asked, signal: AbortSignal): Promise<Planned>;
+  findObstacles(planned: Planned, signal: AbortSignal): Promise<readonly Obstacle[]>;
+}
+
+/** Plans, and finds every obstacle. */
+export async function planPatiently<Asked, Planned>(
+  planner: Planner<Asked, Planned>,
+  asked: Asked,
+  signal: AbortSignal,
+): Promise<{ readonly planned: Planned; readonly obstacles: readonly Obstacle[] }> {
+  const planned = await patiently('planning', () => planner.plan(asked, signal), signal);
+  return { planned, obstacles: await patiently('finding obstacles', () => planner.findObstacles(planned, signal), signal) };
 }

@@ -6,6 +6,7 @@ import type { Observer } from './engine/events.ts';
 import type { MigrationId } from './engine/model.ts';
 import type { Database } from './engine/ports.ts';
 import { runWithBackground } from './engine/tasks.ts';
+import { patiently } from './patience.ts';
 import { hidePasswords } from './server-url.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
@@ -48,13 +49,17 @@ export async function runRecorded<Run extends ObservedRun, Result>(
   }
 }
 
-/** Works with what is claimed, which is given back at the end. Rejects with a MigrationError, also where that cannot be done in order. */
+/**
+ * Claims, which must be safe to repeat, and works with what is claimed, which is given back at the end. Rejects with a MigrationError, also
+ * where that cannot be done in order.
+ */
 export async function whileClaimed<Claimed extends AsyncDisposable, Result>(
-  claiming: Promise<Claimed>,
+  claim: () => Promise<Claimed>,
   work: (claimed: Claimed) => Promise<Result>,
+  signal: AbortSignal,
 ): Promise<Result> {
   try {
-    await using claimed = await claiming;
+    await using claimed = await patiently('claiming the table', claim, signal);
     return await work(claimed);
   } catch (thrown) {
     throw asMigrationError(thrown);

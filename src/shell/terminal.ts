@@ -60,7 +60,7 @@ export class LiveView {
     // The block itself shows phases and figures: only what needs a look stays, unless more was asked for.
     const isLine = levelOf(event) === 'warn' || (this.#options.level === 'debug' && event.kind !== 'progress');
     if (isLine && isShown(levelOf(event), this.#options.level)) this.printAbove(`${prefix}${describeEvent(event)}`);
-    else if ((event.kind === 'progress' || levelOf(event) !== 'debug') && this.#screen.isBehind !== true) this.#draw();
+    else if (event.kind === 'progress' || levelOf(event) !== 'debug') this.#redraw();
   }
 
   /** Writes a line that stays, above the block. */
