@@ -1,34 +1,21 @@
 /** One migration from the claim to its end: the phases and what runs beside them. */
 
-import { ChangeApplier } from './change-applier.ts';
-import { ChangeReceiver } from './change-receiver.ts';
 import { Checkpointer, type Snapshot } from './checkpointer.ts';
-import { ChunkSize } from './chunk-size.ts';
-import { chunkTimeMs } from './chunk-time.ts';
-import { Chunker } from './chunker.ts';
 import type { Controls } from './controls.ts';
 import { CutoverRunner } from './cutover.ts';
 import { asRunError, MigrationError } from './errors.ts';
 import type { Observer } from './events.ts';
 import type { Seat } from './family.ts';
 import { sayFarewell } from './farewell.ts';
-import type { RowsWritten } from './lag-forecast.ts';
-import { LagMeter } from './lag-meter.ts';
-import { LatencySignal } from './latency-signal.ts';
 import type { Checkpoint, MigrationId, Phase, Plan, TableName } from './model.ts';
 import { enter, firstPhase, hasPerhapsSwapped, type PhaseAfter } from './phases.ts';
 import type { ChangeStream, Clock, KeySpan, TableClaim, ThrottleSignal } from './ports.ts';
 import { type Counters, estimateRows, ProgressMeter } from './progress.ts';
-import { RangesInFlight } from './ranges-in-flight.ts';
 import { RetentionWatch } from './retention-watch.ts';
 import { awaitingLocks, retry, type RetryContext } from './retry.ts';
-import { RowCopier } from './row-copier.ts';
+import { RunParts } from './run-parts.ts';
 import { settle } from './settlement.ts';
-import { askSeldom } from './spaced-signal.ts';
 import { followSignal, runTogether, runWithBackground } from './tasks.ts';
-import { Throttler } from './throttler.ts';
-import { TransactionTimeSignal } from './transaction-time.ts';
-import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
 
 export interface MigrationRun {
   readonly plan: Plan;
@@ -171,91 +158,30 @@ async function leave(
   });
 }
 
-/** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
-const TRANSACTIONS_EACH_MS = 1000;
-
-/** The parts of one run, wired. */
+/** The phases of one run, and what goes on beside them. */
 class Migration {
   readonly #run: MigrationRun;
   readonly #context: RetryContext;
   readonly #resumedFrom: Checkpoint | null;
-  readonly #ranges: RangesInFlight;
-  readonly #receiver: ChangeReceiver;
-  readonly #applier: ChangeApplier;
-  readonly #throttler: Throttler;
-  readonly #latency: LatencySignal;
-  #transactions: TransactionTimeSignal | null = null;
-  readonly #copySize: ChunkSize;
-  readonly #chunker: Chunker;
-  readonly #copier: RowCopier;
-  readonly #verifier: Verifier;
+  readonly #parts: RunParts;
   /** How many of those that the operator asked for were begun, or are served by one that was. */
   #verifications = 0;
-  readonly #lagMeter: LagMeter;
   readonly #checkpointer: Checkpointer;
   readonly #progress: ProgressMeter;
-  #keySpan: KeySpan | null = null;
   #phase: Phase;
   #isCopyComplete: boolean;
 
   constructor(run: MigrationRun, stream: ChangeStream, checkpoint: Checkpoint | null, startedAt: number) {
-    const { claim, clock, observer, controls } = run;
-    const { options } = controls;
-    const { pair } = claim;
+    const { claim, clock, observer, controls, signals } = run;
     // Somebody who has locked the table keeps everybody else waiting, too, and may take hours.
     const context = awaitingLocks({ clock, observer });
     this.#run = run;
     this.#context = context;
     this.#resumedFrom = checkpoint;
-    this.#phase = firstPhase(checkpoint, options.isVerifying);
+    this.#phase = firstPhase(checkpoint, controls.options.isVerifying);
     this.#isCopyComplete = checkpoint?.isCopyComplete ?? false;
-    this.#ranges = new RangesInFlight(pair.compareKeys);
-    this.#receiver = new ChangeReceiver(stream, options, context);
-    this.#applier = new ChangeApplier({ receiver: this.#receiver, ranges: this.#ranges, pair }, options, context);
-    // An index build is felt as a copy is, whatever the pace.
-    const share = (): number => (this.#phase === 'finish-shadow' ? 1 : this.#throttler.pace);
-    this.#latency = new LatencySignal({
-      placeFence: (inner) => this.#receiver.placeFence(inner),
-      limit: () => options.latency,
-      share,
-      clock,
-    });
-    const readTransactions = claim.readTransactions?.bind(claim);
-    if (readTransactions !== undefined) {
-      const isLimited = (): boolean => options.latency !== null;
-      this.#transactions = new TransactionTimeSignal({ read: readTransactions, isLimited, share, clock });
-    }
-    const transactions = this.#transactions === null ? [] : [askSeldom(this.#transactions, TRANSACTIONS_EACH_MS, clock)];
-    const signals = [...claim.throttleSignals, ...run.signals, this.#latency, ...transactions];
-    const written = (): RowsWritten => ({
-      done: this.#copier.rowsCopied + this.#applier.keysApplied,
-      underWay: this.#copier.rowsUnderWay,
-    });
-    const isTableWritten = (): boolean => this.#receiver.isTableWritten;
-    this.#throttler = new Throttler({ signals, written, isTableWritten, restRatio: claim.restRatio }, controls, context);
-    const size = {
-      targetMs: () =>
-        chunkTimeMs({
-          targetMs: options.chunkTargetMs,
-          share: this.#throttler.chunkShare,
-          isPaceFull: this.#throttler.isPaceFull,
-          isTableWritten: isTableWritten(),
-          isLatencyLimited: options.latency !== null,
-        }),
-      rowsMin: Math.min(100, options.chunkRowsFirst),
-      rowsMax: () => options.chunkRowsMax,
-      rowsFirst: options.chunkRowsFirst,
-    };
-    this.#copySize = new ChunkSize(size);
-    const keySpan = (): KeySpan | null => this.#keySpan;
-    this.#chunker = new Chunker({ pair, size: this.#copySize, keySpan }, checkpoint?.copiedThrough ?? null, context);
-    const shared = { pair, applier: this.#applier, throttler: this.#throttler, receiver: this.#receiver };
-    const copying = { ...shared, chunker: this.#chunker, size: this.#copySize, ranges: this.#ranges };
-    this.#copier = new RowCopier(copying, checkpoint?.rowsCopied ?? 0, checkpoint !== null, context);
-    const verifying = { ...shared, size: new ChunkSize(size), keySpan };
-    this.#verifier = new Verifier(verifying, checkpoint?.verification ?? NOTHING_VERIFIED, context);
-    this.#lagMeter = new LagMeter(this.#receiver, this.#applier, clock);
-    this.#checkpointer = new Checkpointer(claim.checkpoints, this.#receiver, () => this.#snapshot(), context);
+    this.#parts = new RunParts({ claim, stream, controls, signals, checkpoint, phase: () => this.#phase }, context);
+    this.#checkpointer = new Checkpointer(claim.checkpoints, this.#parts.receiver, () => this.#snapshot(), context);
     this.#progress = new ProgressMeter(clock, startedAt);
   }
 
@@ -264,17 +190,18 @@ class Migration {
     const { controls, observer, seat } = this.#run;
     const { options } = controls;
     if (seat === undefined) controls.announceTo(observer);
-    this.#receiver.stream.watchReconnects?.(({ attempt, cause: { code, message } }) => {
+    const { receiver, applier, copier, verifier, lagMeter, throttler } = this.#parts;
+    receiver.stream.watchReconnects?.(({ attempt, cause: { code, message } }) => {
       observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
     });
-    this.#receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
+    receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
     await this.#begin(signal);
     const background = [
-      (inner: AbortSignal) => this.#receiver.pull(inner),
-      (inner: AbortSignal) => this.#applier.flushContinuously(inner),
+      (inner: AbortSignal) => receiver.pull(inner),
+      (inner: AbortSignal) => applier.flushContinuously(inner),
       (inner: AbortSignal) => this.#checkpointer.saveContinuously(() => options.checkpointIntervalMs, inner),
-      (inner: AbortSignal) => this.#lagMeter.measureContinuously(options.lagIntervalMs, inner),
-      (inner: AbortSignal) => this.#throttler.sampleContinuously(inner),
+      (inner: AbortSignal) => lagMeter.measureContinuously(options.lagIntervalMs, inner),
+      (inner: AbortSignal) => throttler.sampleContinuously(inner),
       (inner: AbortSignal) => this.#reportProgress(inner),
     ];
     let blockedMs: number;
@@ -285,11 +212,11 @@ class Migration {
       throw reason;
     }
     const figures = {
-      rowsCopied: this.#copier.rowsCopied,
-      keysApplied: this.#applier.keysApplied,
-      rowsVerified: this.#verifier.progress.rowsCompared,
-      rowsRepaired: this.#verifier.progress.repairedTotal,
-      lagMaxMs: this.#lagMeter.lagMaxMs,
+      rowsCopied: copier.rowsCopied,
+      keysApplied: applier.keysApplied,
+      rowsVerified: verifier.progress.rowsCompared,
+      rowsRepaired: verifier.progress.repairedTotal,
+      lagMaxMs: lagMeter.lagMaxMs,
       blockedMs,
     };
     return { checkpoint: this.#snapshot().checkpoint, figures };
@@ -298,7 +225,7 @@ class Migration {
   /** Up to the first checkpoint, in the order of rule 1: the stream is open; shadow; barrier; only then the first read of the source. */
   async #begin(signal: AbortSignal): Promise<void> {
     const { pair } = this.#run.claim;
-    const { stream } = this.#receiver;
+    const { stream } = this.#parts.receiver;
     if (this.#resumedFrom === null) {
       this.#context.observer({ kind: 'phase-entered', phase: 'prepare' });
       await retry('creating the shadow', () => pair.createShadow(signal), this.#context, signal);
@@ -307,47 +234,47 @@ class Migration {
     if (this.#run.controls.options.latency !== null)
       await retry('measuring the latency at rest', () => this.#measureRest(signal), this.#context, signal);
     const readKeySpan = async (): Promise<KeySpan | null> => (await pair.readKeySpan?.(signal)) ?? null;
-    this.#keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
+    this.#parts.keySpan = await retry('reading the first and the last key', readKeySpan, this.#context, signal);
     if (this.#resumedFrom === null) {
       this.#phase = enter('prepare', 'copy');
       await this.#checkpointer.save(signal);
       this.#context.observer({ kind: 'phase-entered', phase: 'copy' });
       return;
     }
-    this.#context.observer({ kind: 'resumed', phase: this.#phase, rowsCopied: this.#copier.rowsCopied });
+    this.#context.observer({ kind: 'resumed', phase: this.#phase, rowsCopied: this.#parts.copier.rowsCopied });
     await this.#restoreWatermark(signal);
   }
 
   /** What the application feels before anything is copied. */
   async #measureRest(signal: AbortSignal): Promise<void> {
-    await this.#transactions?.begin(signal);
-    await this.#latency.calibrate(signal);
+    await this.#parts.transactions?.begin(signal);
+    await this.#parts.latency.calibrate(signal);
   }
 
   /** How far the predecessor had come, also beyond its checkpoint (rule 9). */
   async #restoreWatermark(signal: AbortSignal): Promise<void> {
     const { pair } = this.#run.claim;
     if (this.#isCopyComplete) {
-      this.#ranges.raiseWatermark(null);
+      this.#parts.ranges.raiseWatermark(null);
       return;
     }
     if (pair.compareKeys === undefined) return;
     const copiedThrough = this.#resumedFrom?.copiedThrough ?? null;
-    if (copiedThrough !== null) this.#ranges.raiseWatermark(copiedThrough);
+    if (copiedThrough !== null) this.#parts.ranges.raiseWatermark(copiedThrough);
     const greatest = await retry(
       'reading the greatest key of the shadow',
       () => pair.greatestShadowKey(signal),
       this.#context,
       signal,
     );
-    if (greatest !== null) this.#ranges.raiseWatermark(greatest);
+    if (greatest !== null) this.#parts.ranges.raiseWatermark(greatest);
   }
 
   async #phases(signal: AbortSignal): Promise<number> {
     const { options } = this.#run.controls;
     if (!this.#isShadowFinished) await this.#seat.inTurn(() => this.#fill(signal), signal);
     if (this.#phase === 'catch-up') {
-      while ((await this.#lagMeter.measure(signal)) > options.cutover.lagMaxMs)
+      while ((await this.#parts.lagMeter.measure(signal)) > options.cutover.lagMaxMs)
         await this.#context.clock.sleep(options.lagIntervalMs, signal);
       await this.#advance('catch-up', this.#isToVerify ? 'verify' : 'await-cutover', signal);
     }
@@ -359,14 +286,14 @@ class Migration {
 
   async #verify(signal: AbortSignal): Promise<void> {
     this.#compareAllAsked();
-    await this.#seat.inTurn(() => this.#verifier.run(signal), signal);
+    await this.#seat.inTurn(() => this.#parts.verifier.run(signal), signal);
     await this.#advance('verify', 'await-cutover', signal);
   }
 
   /** What was compared before it was asked for, by this run or one before it, counts no more. */
   #compareAllAsked(): void {
     const { verificationsAsked } = this.#run.controls;
-    if (this.#verifications < verificationsAsked) this.#verifier.restart();
+    if (this.#verifications < verificationsAsked) this.#parts.verifier.restart();
     this.#verifications = verificationsAsked;
   }
 
@@ -387,13 +314,13 @@ class Migration {
 
   /** A comparison that has begun is finished, for it may have found something. */
   get #isToVerify(): boolean {
-    return this.#run.controls.options.isVerifying || this.#verifier.hasBegun;
+    return this.#run.controls.options.isVerifying || this.#parts.verifier.hasBegun;
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
     const { controls } = this.#run;
     if (this.#phase === 'copy') {
-      await this.#copier.run(signal);
+      await this.#parts.copier.run(signal);
       this.#isCopyComplete = true;
       await this.#advance('copy', 'finish-shadow', signal);
     }
@@ -416,8 +343,8 @@ class Migration {
       await retry('finishing the shadow', () => claim.pair.finishShadow(inner), this.#context, inner);
       state.isFinished = true;
     };
-    const mayCompare = (): boolean => !state.isFinished && !this.#receiver.isTableWritten;
-    const compare = (inner: AbortSignal): Promise<void> => this.#verifier.run(inner, mayCompare);
+    const mayCompare = (): boolean => !state.isFinished && !this.#parts.receiver.isTableWritten;
+    const compare = (inner: AbortSignal): Promise<void> => this.#parts.verifier.run(inner, mayCompare);
     const isComparing = claim.pair.isFinishedWhileCompared && controls.options.isVerifying && mayCompare();
     if (isComparing) this.#compareAllAsked();
     await runTogether(isComparing ? [finish, compare] : [finish], signal);
@@ -426,12 +353,13 @@ class Migration {
   async #cutOver(signal: AbortSignal): Promise<number> {
     const { claim, controls, seat } = this.#run;
     const { cutover } = claim;
+    const { receiver, applier, lagMeter, verifier } = this.#parts;
     const parts = {
       cutover: seat === undefined ? cutover : { attempt: seat.attempt, hasSwapped: cutover.hasSwapped.bind(cutover) },
-      receiver: this.#receiver,
-      applier: this.#applier,
-      lagMeter: this.#lagMeter,
-      verifier: this.#verifier,
+      receiver,
+      applier,
+      lagMeter,
+      verifier,
       isVerificationAsked: () => this.#verifications < controls.verificationsAsked,
       verifyAgain: (inner: AbortSignal) => this.#verifyAgain(inner),
       announce: (inner: AbortSignal) => this.#advance('await-cutover', 'cutover', inner),
@@ -454,39 +382,40 @@ class Migration {
 
   /** In one tick (rule 5). */
   #snapshot(): Snapshot {
-    const position = this.#applier.applied;
+    const position = this.#parts.applier.applied;
     const checkpoint: Checkpoint = {
       planHash: this.#run.plan.hash,
       phase: this.#phase,
-      copiedThrough: this.#chunker.finishedThrough,
+      copiedThrough: this.#parts.chunker.finishedThrough,
       isCopyComplete: this.#isCopyComplete,
-      rowsCopied: this.#copier.rowsCopied,
+      rowsCopied: this.#parts.copier.rowsCopied,
       position: position.token,
-      verification: this.#verifier.progress,
+      verification: this.#parts.verifier.progress,
     };
     return { checkpoint, position };
   }
 
   async #reportProgress(signal: AbortSignal): Promise<void> {
     const { claim, plan } = this.#run;
+    const { receiver, applier, copier, copySize, chunker, verifier, lagMeter, throttler } = this.#parts;
     const retention = new RetentionWatch(claim.findLogRetention?.bind(claim), this.#context);
     for (;;) {
       await this.#context.clock.sleep(this.#run.controls.options.progressIntervalMs, signal);
       const counters: Counters = {
         phase: this.#phase,
-        rowsCopied: this.#copier.rowsCopied,
-        rowsVerified: this.#verifier.progress.rowsCompared,
-        keysPending: this.#receiver.map.size,
-        keysApplied: this.#applier.keysApplied,
-        lagMs: this.#lagMeter.lagMs,
-        lagMaxMs: this.#lagMeter.lagMaxMs,
-        chunkRows: this.#copySize.rows,
-        throttledBy: this.#throttler.reason,
-        pace: this.#throttler.pace,
-        slowedBy: this.#throttler.slowedBy,
+        rowsCopied: copier.rowsCopied,
+        rowsVerified: verifier.progress.rowsCompared,
+        keysPending: receiver.map.size,
+        keysApplied: applier.keysApplied,
+        lagMs: lagMeter.lagMs,
+        lagMaxMs: lagMeter.lagMaxMs,
+        chunkRows: copySize.rows,
+        throttledBy: throttler.reason,
+        pace: throttler.pace,
+        slowedBy: throttler.slowedBy,
         waitingFor: this.#seat.waitingFor,
       };
-      const copied = { rows: counters.rowsCopied, through: this.#chunker.finishedThrough, span: this.#keySpan };
+      const copied = { rows: counters.rowsCopied, through: chunker.finishedThrough, span: this.#parts.keySpan };
       const progress = this.#progress.measure(counters, estimateRows(plan.estimate.rows, copied));
       this.#context.observer({ kind: 'progress', progress });
       await retention.look(progress.etaMs, signal);
