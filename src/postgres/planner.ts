@@ -7,6 +7,7 @@ import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.t
 import { readRoundTripMs, roundTripNotes } from '../sessions/round-trip.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
+import { readHolderNotes } from './holder-source.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
@@ -67,10 +68,13 @@ export async function makePlans(
   }
   if (obstacles.length > 0) throw new PlanRefusedError(distinct(obstacles));
   const retention = await readLogRetention(session, signal);
-  const away = roundTripNotes(await readRoundTripMs(session, systemClock, signal));
+  const around = [
+    ...roundTripNotes(await readRoundTripMs(session, systemClock, signal)),
+    ...(await readHolderNotes(session, signal)),
+  ];
   return plans.map((plan) => ({
     ...plan,
-    notes: [...plan.notes, ...away, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],
+    notes: [...plan.notes, ...around, ...diskNotes(plan.estimate), ...retentionNotes(retention, plan.estimate)],
   }));
 }
 

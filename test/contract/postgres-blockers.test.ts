@@ -1,5 +1,6 @@
 /** Who is ended and who is spared when a cutover of PostgreSQL may end what is in its way. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readHolderNotes } from '../../src/postgres/holder-source.ts';
 import { findLockHolders } from '../../src/postgres/lock-holders.ts';
 import { blockerObstacles } from '../../src/postgres/obstacles-blockers.ts';
 import type { Server } from '../../src/postgres/server.ts';
@@ -115,11 +116,20 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a cutover that may end s
       await using limited = await openPostgres(url.replace('postgres@', `${role}@`));
       return await blockerObstacles(limited, never);
     };
+    const notes = async (): Promise<readonly string[]> => {
+      await using limited = await openPostgres(url.replace('postgres@', `${role}@`));
+      await using session = await limited.openSession({}, never);
+      return await readHolderNotes(session, never);
+    };
+    expect(await notes()).toEqual([
+      expect.stringMatching(new RegExp(`^Of sessions of other roles .*: GRANT pg_monitor TO ${role};$`)),
+    ]);
     const both = 'pg_signal_backend, pg_read_all_stats';
     const message = `The role ${role} is no member of ${both}, which --kill-blockers-after takes: GRANT ${both} TO ${role};`;
     expect(await obstacles()).toEqual([{ code: 'MISSING_PRIVILEGE', message }]);
     await schema.application.run(`GRANT pg_signal_backend, pg_monitor TO ${role}`);
     expect(await obstacles()).toEqual([]);
+    expect(await notes()).toEqual([]);
     await schema.application.run(`DROP ROLE ${role}`);
   });
 

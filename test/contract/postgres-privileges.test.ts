@@ -60,6 +60,7 @@ describe.each([15, 18] as const)('a role that is no superuser on PostgreSQL %i',
   const lacksOf = async (schema: PostgresSchema, clauses: string): Promise<readonly string[]> => {
     await using other = await openPostgres(urlOf(role, own));
     const plan = await planPostgres({ server: other, schema, clauses });
+    expect(plan.notes).toContainEqual(expect.stringContaining(`GRANT pg_monitor TO ${role};`));
     const obstacles = await findObstacles(other, [plan], never);
     expect(obstacles.filter(({ code }) => code !== 'MISSING_PRIVILEGE')).toEqual([]);
     const shown = (message: string): string => message.replaceAll(role, 'ROLE').replaceAll(schema.name, 'S');
