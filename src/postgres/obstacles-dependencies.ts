@@ -56,14 +56,15 @@ export async function dependencyObstacles(
        UNION ALL SELECT 'pg_class'::regclass, ${oid}, true
        ${anew.join(' ')}
      )
-     SELECT DISTINCT ${DESCRIBED_DEPENDENT} AS object, used.class <> 'pg_type'::regclass
-       AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = r.ev_class AND c.relkind = 'm') AS can_be_remade
+     SELECT ${DESCRIBED_DEPENDENT} AS object, bool_and(used.class <> 'pg_type'::regclass
+       AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = r.ev_class AND c.relkind = 'm')) AS can_be_remade,
+       bool_or(used.class = 'pg_type'::regclass) AS has_row_type
      FROM pg_depend AS d LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
        JOIN own AS used ON used.is_made_anew AND used.class = d.refclassid AND used.oid = d.refobjid
      WHERE NOT EXISTS (SELECT FROM own WHERE own.class = d.classid AND own.oid = d.objid)
        AND NOT ((used.oid = ${oid} AND used.class = 'pg_class'::regclass OR used.class = 'pg_constraint'::regclass) AND ${isRepointed})
        AND NOT ${isOnRowType([oid])}
-     ORDER BY 1`,
+     GROUP BY object ORDER BY object`,
     signal,
   );
   const isAlone = scope.siblings.length === 0;
@@ -71,7 +72,8 @@ export async function dependencyObstacles(
   const found = rows
     .filter((row) => row['can_be_remade'] === 'f' || !isRecreating)
     .map((row): Obstacle => {
-      const hint = row['can_be_remade'] === 't' && isAlone ? '; --materialized-views recreate makes it again' : '';
+      const reason = row['has_row_type'] === 't' ? ": it uses the type of the table's rows, not only columns" : '';
+      const hint = row['can_be_remade'] === 't' && isAlone ? '; --materialized-views recreate makes it again' : reason;
       const message = `${name} is used by ${row['object'] ?? ''}, which would stay with the old table${hint}.`;
       return { code: 'DEPENDENT_OBJECTS', message };
     });
