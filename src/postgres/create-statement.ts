@@ -163,7 +163,7 @@ export function statisticsStatements(one: Statistics, copy: string, schema: stri
 }
 
 /** `fillfactor=70` as `"fillfactor" = '70'`; a prefix such as `toast.` stays before the name. */
-function assignments(options: readonly string[]): string {
+export function assignments(options: readonly string[]): string {
   return options
     .map((option) => {
       const at = option.indexOf('=');

@@ -9,7 +9,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { type AlterReading, readAlterClauses } from './alter-clauses.ts';
 import { type Constraint, type Index, readTable, tableOid, type TableDescription } from './catalog.ts';
-import { constraintStatements, copyStatements } from './create-statement.ts';
+import { assignments, constraintStatements, copyStatements } from './create-statement.ts';
 import { readUninvited, switchRowSecurityOff } from './event-triggers.ts';
 import { boundStatement } from './leaf-partition.ts';
 import { makePartitioned, type PartitionIndex, readPartitionIndexes } from './partitioned-shadow.ts';
@@ -67,11 +67,31 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
 export async function makeCopy(session: Session, source: TableDescription, schema: string, signal: AbortSignal): Promise<void> {
   const whole = { ...source, indexes: validIndexes(source) };
   for (const statement of copyStatements(whole, schema)) await session.execute(statement, signal);
+  await keepToastOptions(session, source, { schema, table: source.table }, signal);
   for (const sequence of source.sequences.filter(({ isIdentity }) => isIdentity)) {
     const place = (of: string): string => quoteTable({ schema: of, table: sequence.name });
     const copy = `${quoteText(place(schema))}::pg_catalog.regclass`;
     await session.execute(`SELECT pg_catalog.setval(${copy}, last_value, is_called) FROM ${place(sequence.schema)}`, signal);
   }
+}
+
+/**
+ * Only dropped columns may have made the server give the source a TOAST table. Its parameters hold for columns that the ALTER adds, so a
+ * copy without one gets it in the same way.
+ */
+async function keepToastOptions(
+  session: Session,
+  { toastOptions }: TableDescription,
+  copy: TableName,
+  signal: AbortSignal,
+): Promise<void> {
+  if (toastOptions.length === 0) return;
+  const without = `SELECT 1 FROM pg_catalog.pg_class WHERE oid = ${tableOid(copy)} AND reltoastrelid = 0`;
+  if ((await session.query(without, signal)).length === 0) return;
+  const [alter, column] = [`ALTER TABLE ${quoteTable(copy)}`, quoteName('tableshift toast')];
+  const parameters = assignments(toastOptions.map((option) => `toast.${option}`));
+  await session.execute(`${alter} ADD COLUMN ${column} pg_catalog.text`, signal);
+  await session.execute(`${alter} DROP COLUMN ${column}, SET (${parameters})`, signal);
 }
 
 /**

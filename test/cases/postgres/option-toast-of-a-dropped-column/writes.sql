@@ -1,0 +1,1 @@
+UPDATE t SET v = 7 WHERE id = 7; INSERT INTO t VALUES (51, 51)
