@@ -7,7 +7,7 @@
 import { assert } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
-import { chooseWay, type NativeResult } from './engine/native-runner.ts';
+import { chooseWay, type NativeResult, withRefused } from './engine/native-runner.ts';
 import type { MigrationId, MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
@@ -82,7 +82,7 @@ async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal
     const { planned: plan, obstacles } = await planPatiently(database, request, signal);
     return { ...shadow, plan, obstacles };
   } catch (error) {
-    if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: error.obstacles };
+    if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: withRefused(way, error.obstacles) };
     throw error;
   }
 }
@@ -117,7 +117,9 @@ async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal):
     const result = await startNative({ database, plan: way.native, request }, options, signal);
     if (result !== null) return result;
   }
-  const { planned: plan, obstacles } = await planPatiently(database, request, signal);
+  const { planned: plan, obstacles } = await planPatiently(database, request, signal).catch((error: unknown) => {
+    throw error instanceof PlanRefusedError ? new PlanRefusedError(withRefused(way, error.obstacles)) : error;
+  });
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   const [result] = await run({ database, plans: [plan], purpose: 'start' }, options, signal);
   assert(result !== undefined, 'what was run has a result');

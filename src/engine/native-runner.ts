@@ -4,13 +4,16 @@ import type { Controls } from './controls.ts';
 import { inTheWay, MigrationError } from './errors.ts';
 import type { MigrationId, MigrationRequest } from './model.ts';
 import type { NativeChange, NativePlace, NativePlan, NativeStep, NoNativeWay, Strategy } from './native-change.ts';
-import { PlanRefusedError } from './obstacles.ts';
+import { type Obstacle, PlanRefusedError } from './obstacles.ts';
 import { pauseAfter, type RetryContext } from './retry.ts';
 
-/** The way that a change goes. `reason`: why not natively, where that was asked for and the server said. */
+/**
+ * The way that a change goes. `reason`: why not natively, where that was asked for and the server said. `refused`: that the server refuses
+ * the ALTER itself.
+ */
 export type Way =
   | { readonly kind: 'native'; readonly native: NativePlan }
-  | { readonly kind: 'shadow'; readonly reason: NoNativeWay | null };
+  | { readonly kind: 'shadow'; readonly reason: NoNativeWay | null; readonly refused: readonly Obstacle[] };
 
 /** What the choice is made from. */
 export interface Choice {
@@ -22,20 +25,32 @@ export interface Choice {
 
 /**
  * Natively where every clause is cheap that way. Changes nothing. Only `native` rejects: with NO_NATIVE_WAY, or with the
- * obstacles of an ALTER that the server refuses; `auto` leaves these to the plan of the shadow, which finds all of them.
+ * obstacles of an ALTER that the server refuses; `auto` leaves these to the plan of the shadow (`withRefused`).
  */
 export async function chooseWay({ native, strategy, request }: Choice, signal: AbortSignal): Promise<Way> {
-  if (strategy === 'shadow') return { kind: 'shadow', reason: null };
+  if (strategy === 'shadow') return { kind: 'shadow', reason: null, refused: [] };
   const found = await findWay(native, { strategy, request }, signal);
-  if (found === null) return { kind: 'shadow', reason: null };
+  if (found instanceof PlanRefusedError) {
+    const refused = found.obstacles.filter(({ code }) => code === 'INVALID_ALTER');
+    return { kind: 'shadow', reason: null, refused };
+  }
   if ('steps' in found) {
     const isCheap = strategy === 'native' || found.steps.every(({ isBackfill }) => isBackfill !== true);
     return isCheap
       ? { kind: 'native', native: found }
-      : { kind: 'shadow', reason: { clause: found.alter, reason: writesAllRows } };
+      : { kind: 'shadow', reason: { clause: found.alter, reason: writesAllRows }, refused: [] };
   }
   if (strategy === 'native') throw noNativeWay(request, found);
-  return { kind: 'shadow', reason: found };
+  return { kind: 'shadow', reason: found, refused: [] };
+}
+
+/**
+ * The obstacles of a shadow that cannot be planned. A clause that no shadow carries out is not tried there: what the server has against
+ * it is said first, for to run it by itself would be in vain.
+ */
+export function withRefused(way: Way, obstacles: readonly Obstacle[]): readonly Obstacle[] {
+  const isTold = way.kind === 'native' || obstacles.some(({ code }) => code === 'INVALID_ALTER');
+  return isTold ? obstacles : [...way.refused, ...obstacles];
 }
 
 const writesAllRows =
@@ -176,12 +191,12 @@ async function findWay(
   native: NativeChange | undefined,
   { strategy, request }: Omit<Choice, 'native'>,
   signal: AbortSignal,
-): Promise<NativePlan | NoNativeWay | null> {
+): Promise<NativePlan | NoNativeWay | PlanRefusedError> {
   if (native === undefined) return { clause: request.clauses, reason: 'nothing is known about this server’s own ways' };
   try {
     return await native.find(request, signal);
   } catch (error) {
-    if (strategy === 'auto' && error instanceof PlanRefusedError) return null;
+    if (strategy === 'auto' && error instanceof PlanRefusedError) return error;
     throw error;
   }
 }

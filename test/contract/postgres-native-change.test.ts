@@ -389,6 +389,19 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     });
   });
 
+  test('what the server refuses of a clause that no shadow carries out is said before that it stands alone', async () => {
+    const change = { url, table: 'public.t', alter: 'ADD FOREIGN KEY (id) REFERENCES nothing' };
+    const obstacles = [
+      { code: 'INVALID_ALTER', message: expect.stringContaining('relation "nothing" does not exist') },
+      { code: 'FOREIGN_KEYS', message: expect.stringContaining('adds a foreign key') },
+    ];
+    expect(await planMigration(change)).toMatchObject({ strategy: 'shadow', noNativeWay: null, obstacles });
+    await expect(migrate({ ...change, observer: () => undefined })).rejects.toMatchObject({ obstacles });
+    expect(await planMigration({ ...change, alter: 'ADD z nothing' })).toMatchObject({
+      obstacles: [{ code: 'INVALID_ALTER' }],
+    });
+  });
+
   test('a table that is a partition, or inherits, is left to the shadow', async () => {
     await application.run('CREATE TABLE kin (c int) INHERITS (t)');
     await using database = await open();
