@@ -2,8 +2,9 @@
  * Judging whether source and shadow hold the same rows, each time in one statement and so in one snapshot.
  *
  *   by key    the rows of a range are joined by their keys and compared value by value. Tells the keys that differ, and costs
- *             about half of what hashing both sides does. Only where `=` means the same key in both tables
- *   by hash   counts and checksums of both sides: where a key column changes its type or collation
+ *             about half of what hashing both sides does. Only where `=` means the same key in both tables, and a row of the join
+ *             has no more columns than the server can put into one
+ *   by hash   counts and checksums of both sides: where a key column changes its type or collation, or there are over 800 columns
  */
 
 import type { KeyRange, RowKey } from '../engine/model.ts';
@@ -52,8 +53,13 @@ function comparedColumns({ columns, generated }: PairLayout): readonly CarriedCo
   return [...columns, ...generated];
 }
 
+/** MaxTupleAttributeNumber: of a row that a statement makes, while a table has 1,600 at most. */
+const joinedColumnsMax = 1664;
+
 /** Whether `=` between the keys of both tables is that of their unique indexes, and different spellings are never equal. */
-function areKeysJoined({ key, shadowKey }: PairLayout): boolean {
+function areKeysJoined(layout: PairLayout): boolean {
+  const { key, shadowKey } = layout;
+  if (2 * (key.length + comparedColumns(layout).length) > joinedColumnsMax) return false;
   return key.every((column, part) => {
     const other = shadowKey[part];
     if (other === undefined || column.operators.equal !== '=' || other.operators.equal !== '=') return false;

@@ -125,6 +125,25 @@ describe.each(everywhere)('on $name, $way', ({ name, way }) => {
     await schema.application.run(`UPDATE ${schema.name}.b0 SET n = 6 WHERE id = 2`);
     expect(await isEqual(session, layoutOf(way, schema.name, 0, { n: 'bigint', c: 'character(9)', j: 'jsonb' }))).toBe(false);
   });
+
+  test('tables of as many columns as the server takes are compared', async () => {
+    const url = sharedServer(name);
+    await using schema = await createPostgresSchema(url);
+    await using server = await openPostgres(url);
+    await using session = await server.openSession({}, never);
+    const kinds = ['bigint', 'text', 'json'];
+    const types = Object.fromEntries(Array.from({ length: 1599 }, (_, place) => [`c${place}`, kinds[place % 3] ?? '']));
+    const columns = Object.entries(types).map(([column, type]) => `${column} ${type}`);
+    await schema.application.run(
+      `CREATE TABLE ${schema.name}.a0 (id integer, ${columns.join(', ')}); CREATE TABLE ${schema.name}.b0 (LIKE ${schema.name}.a0);
+       INSERT INTO ${schema.name}.a0 (id, c0, c1598) VALUES (1, 1, '{}'), (2, 2, '[]');
+       INSERT INTO ${schema.name}.b0 (id, c0, c1598) VALUES (1, 1, '{}'), (2, 2, '[]')`,
+    );
+    const layout = layoutOf(way, schema.name, 0, types);
+    expect(await isEqual(session, layout)).toBe(true);
+    await schema.application.run(`UPDATE ${schema.name}.b0 SET c1598 = '{}' WHERE id = 2`);
+    expect(await isEqual(session, layout)).toBe(false);
+  });
 });
 
 const ownOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
