@@ -48,7 +48,7 @@ export const ERRORS = {
     (again) => `${again}; if it persists, lower --workers.`,
   ),
   SERVER_BUSY: transient(
-    'The server refused for lack of a resource (connections, memory, read-only for a moment).',
+    'The server refused for lack of a resource (connections, memory, disk, read-only for a moment).',
     (again) => `${again} later.`,
   ),
   SERVER_LIMIT: fatal(
@@ -137,6 +137,10 @@ export const ERRORS = {
     'The server has removed the part of the log that the migration still needs.',
     'Give this migration up, lengthen the retention of the log if it was too short (PostgreSQL: max_slot_wal_keep_size), and start anew.',
   ),
+  LOG_DAMAGED: final(
+    'A part of the log that the migration still needs cannot be read: the server was ended while it wrote it, such as to a full disk.',
+    'Give this migration up with `tableshift cleanup ID` and start anew. Replicas stop at the same place.',
+  ),
   ONLINE_LOG_FULL: fatal(
     1,
     'Writes during an index build outgrew what the server keeps of them for the build.',
@@ -151,7 +155,7 @@ export const ERRORS = {
   VISIBILITY_TIMEOUT: fatal(
     1,
     'A logged transaction did not become visible in time.',
-    (again) => `Look for a commit that waits for a replica; ${again}.`,
+    (again) => `Look for a commit that waits for a replica, or for room on the disk of the log; ${again}.`,
   ),
   CLAIM_LOST: fatal(
     1,

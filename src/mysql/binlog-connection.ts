@@ -219,6 +219,9 @@ export function explainDumpError(error: Error, place: LogPlace): MigrationError 
   if (errno === ERRNO.PURGED_GTIDS || (errno === ERRNO.READING_LOG && GONE.test(error.message))) {
     return new MigrationError('LOG_PURGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
   }
+  if (errno === ERRNO.READING_LOG && DAMAGED.test(error.message)) {
+    return new MigrationError('LOG_DAMAGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
+  }
   if (errno === ERRNO.READING_LOG && ANONYMOUS.test(error.message)) {
     return new MigrationError(
       'UNKNOWN_LOG_EVENT',
@@ -244,6 +247,8 @@ export function explainDumpError(error: Error, place: LogPlace): MigrationError 
 const ERRNO = { READING_LOG: 1236, PURGED_GTIDS: 1789 } as const;
 const GONE =
   /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|impossible position|GTID state requested/i;
+/** Of a file that is closed: in the one that is written the server sends no more than whole events. */
+const DAMAGED = /truncated in the middle of event|bogus data in log event|did not pass (?:crc|checksum)/i;
 const ANONYMOUS = /replicate anonymous transaction/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;
 

@@ -112,7 +112,7 @@ export class Visibility {
 }
 
 function stuck(what: string, timeoutMs: number, cause?: unknown): MigrationError {
-  const message = `${what} within ${timeoutMs} ms, so they cannot be read yet. Look for a commit that waits for a replica, then resume.`;
+  const message = `${what} within ${timeoutMs} ms, so they cannot be read yet.`;
   return new MigrationError('VISIBILITY_TIMEOUT', message, cause === undefined ? {} : { cause: asMigrationError(cause) });
 }
 

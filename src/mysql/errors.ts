@@ -135,9 +135,12 @@ function codeOf(thrown: unknown): ErrorCode {
   if (errno === null) return 'INTERNAL';
   if (unknownTable.has(errno) && namesBookkeeping.test(messageOf(thrown))) return 'RECORDS_LOST';
   if (errno === noSuchTable && namesShadow.test(messageOf(thrown))) return 'SHADOW_CHANGED';
+  if (saysDiskFull.test(messageOf(thrown))) return 'SERVER_BUSY';
   return codeByErrno.get(errno) ?? 'INTERNAL';
 }
 
+/** ENOSPC, EDQUOT: whoever could not write (a log, a temporary file, an engine) has an error of its own, and none names these. */
+const saysDiskFull = /\b(?:errno:?|errcode:|got error) (?:28|122)\b/i;
 /** ER_NO_SUCH_TABLE. */
 const noSuchTable = 1146;
 /** ER_BAD_DB_ERROR, ER_UNKNOWN_TABLE (of information_schema), ER_NO_SUCH_TABLE. */

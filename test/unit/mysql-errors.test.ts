@@ -25,6 +25,29 @@ test.each([
   expect(translated(Object.assign(new Error(said), fields), 'Asking').code).toBe('RECORDS_LOST');
 });
 
+test.each([
+  ['a file that cannot be written', 3, "Error writing file '/tmp/MLfd=55' (OS errno 28 - No space left on device)"],
+  ['the same of MariaDB', 3, 'Error writing file \'/tmp/MLfd=55\' (Errcode: 28 "No space left on device")'],
+  ['a log that cannot be written', 1026, "Error writing file 'binlog' (errno: 28 - No space left on device)"],
+  ['an engine that cannot write', 1030, "Got error 28 - 'No space left on device' from storage engine"],
+  ['a quota that is used up', 1030, 'Got error 122 "Disk quota exceeded" from storage engine InnoDB'],
+])('%s (error %i) is waited for', (_, errno, said) => {
+  const thrown = Object.assign(new Error(said), { errno, sqlState: 'HY000' });
+  expect(translate(thrown, 'Writing')).toMatchObject({ code: 'SERVER_BUSY', isTransient: true });
+  const other = Object.assign(new Error(said.replace(/28|122/, '5')), { errno, sqlState: 'HY000' });
+  expect(translate(other, 'Writing').code).toBe('INTERNAL');
+});
+
+test.each([
+  "binlog truncated in the middle of event; consider out of disk space on master; the first event 'binlog.000024' at 453868",
+  "bogus data in log event; the first event 'binlog.000024' at 453868",
+  "event read from binlog did not pass crc check; the first event 'binlog.000024' at 453868",
+])('a log that is damaged cannot be gone on with: %s', (said) => {
+  const thrown = Object.assign(new Error(said), { errno: 1236, sqlState: 'HY000' });
+  const error = explainDumpError(thrown, { kind: 'file', server: 's', file: 'binlog.000024', offset: 453868 });
+  expect([error.code, error.isResumable]).toEqual(['LOG_DAMAGED', false]);
+});
+
 test('a log that has transactions without a GTID cannot be gone on with behind GTIDs', () => {
   const said = 'Cannot replicate anonymous transaction when AUTO_POSITION = 1, at file ./binlog.000030, position 244.';
   const thrown = Object.assign(new Error(said), { errno: 1236, sqlState: 'HY000' });
