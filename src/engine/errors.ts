@@ -139,7 +139,7 @@ export const ERRORS = {
   ),
   LOG_DAMAGED: final(
     'A part of the log that the migration still needs cannot be read: the server was ended while it wrote it, such as to a full disk.',
-    'Give this migration up with `tableshift cleanup ID` and start anew. Replicas stop at the same place.',
+    'Give this migration up with `tableshift cleanup ID` and start anew.',
   ),
   ONLINE_LOG_FULL: fatal(
     1,
