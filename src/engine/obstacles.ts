@@ -123,8 +123,8 @@ export const OBSTACLES = {
     remedy: 'Correct the rows that are named; others may be found while copying.',
   },
   ENUM_MEANING_CHANGED: {
-    summary: 'Members of an ENUM or SET are removed or renamed, and rows hold them.',
-    remedy: 'Give these rows another member first, or keep it.',
+    summary: 'Members of an ENUM or SET are removed or renamed, and rows hold them; or CONVERT TO makes others of them.',
+    remedy: 'Give these rows another member first, or keep it; beside CONVERT TO, write the members out with MODIFY.',
   },
   NO_REPLICA_IDENTITY: {
     summary: 'The log does not say which row an UPDATE or DELETE changed.',
