@@ -1,6 +1,6 @@
 /** What about the table, and about earlier migrations of it, stands in the way. */
 
-import type { Plan } from '../engine/model.ts';
+import type { Plan, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { claimObstacle, openMigrationObstacles } from '../sessions/claims.ts';
 import { findMigrations, readClaim } from './bookkeeping.ts';
@@ -64,7 +64,7 @@ export async function earlierObstacles(
   { plan, server }: { readonly plan: Plan; readonly server: Server },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const found = await migrationObstacles(session, { plan, server }, signal);
+  const found = await migrationObstacles(session, { ...plan, server }, signal);
   if (found.some(({ code }) => code === 'TABLE_IN_USE')) return found;
   return [...(await nameObstacles(session, plan, signal)), ...found];
 }
@@ -94,17 +94,17 @@ async function nameObstacles(session: Session, plan: Plan, signal: AbortSignal):
   return obstacles;
 }
 
-/** A live run on the table, or else an unfinished migration of it. */
-async function migrationObstacles(
+/** A live run on the table, or else an unfinished migration of it, but for the one with this ID. */
+export async function migrationObstacles(
   session: Session,
-  { plan, server }: { readonly plan: Plan; readonly server: Server },
+  { id, source, server }: { readonly id: string | null; readonly source: TableName; readonly server: Server },
   signal: AbortSignal,
 ): Promise<readonly Obstacle[]> {
-  const claim = claimName(server, plan.source);
+  const claim = claimName(server, source);
   const holder = await findClaimHolder(session, claim, signal);
   if (holder !== null) {
     const told = `connection ${holder}`;
-    return [claimObstacle(plan, { connectionId: holder, told }, await readClaim(session, claim, signal))];
+    return [claimObstacle({ source }, { connectionId: holder, told }, await readClaim(session, claim, signal))];
   }
-  return openMigrationObstacles(plan, await findMigrations(session, null, signal));
+  return openMigrationObstacles({ id, source }, await findMigrations(session, null, signal));
 }

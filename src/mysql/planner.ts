@@ -2,13 +2,14 @@
 
 import { assert, MigrationError } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
-import type { Family, FamilyMember, MigrationRequest, Plan } from '../engine/model.ts';
+import type { Family, FamilyMember, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
 import { readRoundTripMs } from '../sessions/round-trip.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { readAccount } from './account.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import { areSessionsBusy } from './busy-sessions.ts';
+import { unlessDenied } from './errors.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
 import { findDependents } from './dependents.ts';
 import { readHistograms } from './histograms.ts';
@@ -16,6 +17,7 @@ import { readHolderNotes } from './holder-source.ts';
 import { readLogRetention } from './log-retention.ts';
 import { readLogWriters } from './log-writers.ts';
 import { readDisk } from './obstacles-disk.ts';
+import { migrationObstacles } from './obstacles-table.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { findOldSnapshots } from './older-snapshots.ts';
 import { tableNames } from './plan-names.ts';
@@ -84,7 +86,8 @@ async function makePlans(
     if ('obstacles' in facts) {
       const account = await readAccount(session, signal);
       const asked = { server, account, schema: request.table.schema, tables: requests.length };
-      obstacles.push(...facts.obstacles, ...(await surroundingObstacles(session, asked, signal)));
+      obstacles.push(...(await earlierMigrations(session, { server, source: request.table }, signal)), ...facts.obstacles);
+      obstacles.push(...(await surroundingObstacles(session, asked, signal)));
     } else {
       const source = { schema: facts.source.schema, table: facts.source.table };
       const id = migrationId(source, random);
@@ -100,6 +103,15 @@ async function makePlans(
   const family = first === undefined || others.length === 0 ? null : { id: first.id, members };
   const changed = decisions.map(({ facts, member: { source } }) => ({ source, kept: facts.map.kept }));
   return decisions.map((decision) => decidePlan({ ...decision, family, changed }));
+}
+
+/** The server may refuse a change only for what an earlier migration of the table has left, such as the name of a CHECK (MySQL). */
+async function earlierMigrations(
+  session: Session,
+  { server, source }: { readonly server: Server; readonly source: TableName },
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  return await unlessDenied(() => migrationObstacles(session, { id: null, source, server }, signal), []);
 }
 
 async function lookAround(session: Session, server: Server, signal: AbortSignal): Promise<ServerSurroundings> {

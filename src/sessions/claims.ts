@@ -78,7 +78,11 @@ export function claimedError({ connectionId, told }: ClaimHolder, record: ClaimR
 }
 
 /** That a run has the claim on the plan's table. */
-export function claimObstacle({ source }: Plan, { connectionId, told }: ClaimHolder, record: ClaimRecord | null): Obstacle {
+export function claimObstacle(
+  { source }: Pick<Plan, 'source'>,
+  { connectionId, told }: ClaimHolder,
+  record: ClaimRecord | null,
+): Obstacle {
   const name = `${source.schema}.${source.table}`;
   const message =
     record?.connectionId === connectionId
@@ -87,8 +91,11 @@ export function claimObstacle({ source }: Plan, { connectionId, told }: ClaimHol
   return { code: 'TABLE_IN_USE', message };
 }
 
-/** Other migrations of the plan's table that are unfinished. */
-export function openMigrationObstacles({ id, source }: Plan, migrations: readonly RecordedMigration[]): readonly Obstacle[] {
+/** Migrations of this table that are unfinished, but for the one with this ID. */
+export function openMigrationObstacles(
+  { id, source }: { readonly id: string | null; readonly source: Plan['source'] },
+  migrations: readonly RecordedMigration[],
+): readonly Obstacle[] {
   return migrations
     .filter(({ id: other, plan, state }) => {
       const isSameTable = plan.source.schema === source.schema && plan.source.table === source.table;

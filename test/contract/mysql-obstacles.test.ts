@@ -118,6 +118,17 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       expect(shown(await findObstacles(server, made, never))).toEqual([]);
     });
 
+    test('an unfinished migration of it is told where the server refuses the ALTER', async () => {
+      await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
+      const made = await plan({ server, schema, clauses: 'ADD b INT' });
+      await using session = await server.openSession({}, never);
+      await createBookkeeping(session, [], never);
+      await recordMigration(session, { ...made, id: `z${schema.name.replaceAll('_', '')}` as Plan['id'] }, never);
+      await expect(plan({ server, schema, clauses: 'DROP COLUMN c' })).rejects.toMatchObject({
+        obstacles: [{ code: 'MIGRATION_OPEN' }, { code: 'INVALID_ALTER' }],
+      });
+    });
+
     test('a live run on it is one, and the only one: what it has made is no leftover', async () => {
       await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
       const made = await plan({ server, schema, clauses: 'ADD b INT' });
