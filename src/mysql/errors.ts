@@ -106,16 +106,19 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   ['SERVER_BUSY', [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1684, 1792, 1836, 3100, 3101]],
   // A value that a column cannot take: NULL, range, truncation, wrong text, too long, wrong date, JSON, CHECK; a geometry's kind,
   // latitude and SRID; what an indexed expression cannot compute; a vector; a row that no partition takes. Then what else an expression
-  // over a row's values rejects: bytes, lengths and moments out of range; geometries; JSON; regular expressions; MariaDB's own.
+  // over a row's values rejects: bytes, lengths, moments and other arguments; geometries; JSON; regular expressions; key derivation;
+  // MariaDB's own.
   [
     'ROW_NOT_CONVERTIBLE',
     [
       ...[1048, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1425, 1525, 1526, 1690, 3140, 3141, 3819, 4025],
       ...[3516, 3617, 3643, 3751, 3752, 3903, 3904, 3905, 3906, 3907, 3908, 6138],
-      ...[1256, 1259, 1300, 1301, 1441, 3020, 3513, 3854, 6527],
-      ...[3033, 3034, 3037, 3064, 3070, 3072, 3548, 3560, 3616, 3618, 3704, 3726, 3741, 4032],
-      ...[3143, 3144, 3154, 3156, 3158, 3853, 3685, 3686, 3688, 3689, 3691, 3696],
-      ...[1919, 1958, 4036, 4037, 4038, 4041, 4042, 4046, 4048, 4183],
+      ...[1210, 1256, 1259, 1300, 1301, 1441, 1772, 3020, 3513, 3854, 6527],
+      ...[3033, 3034, 3037, 3064, 3070, 3072, 3548, 3560, 3616, 3618, 3704, 3706, 3726, 3741, 3902, 4032],
+      ...[3143, 3144, 3149, 3153, 3154, 3156, 3158, 3853, 3966, 3967],
+      ...[3685, 3686, 3688, 3689, 3691, 3692, 3693, 3694, 3695, 3696, 3697, 3698, 3699, 3700, 3887, 4007],
+      ...[3235, 3236, 3238],
+      ...[1919, 1958, 4036, 4037, 4038, 4041, 4042, 4044, 4046, 4048, 4051, 4183],
     ],
   ],
   ['DUPLICATE_KEY', [1022, 1062, 1169, 1586, 1859]],

@@ -196,6 +196,12 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
         /^ENUM_MEANING_CHANGED .*'a'.* id = 8\.$/,
       ],
       [
+        'a value that an expression rejects',
+        ['(id INT PRIMARY KEY, a VARCHAR(9))', "(7, '$'), (8, '$[*]')"],
+        `ADD b INT AS (JSON_CONTAINS('{}', '{}', a)) STORED`,
+        /^LOSSY_CONVERSION .*may not contain|not allowed in.* id = 8\.$/i,
+      ],
+      [
         'a duplicate under a new unique key',
         ['(id INT PRIMARY KEY, a INT)', '(7, 1), (8, 1)'],
         'ADD UNIQUE u (a)',
