@@ -90,10 +90,24 @@ export interface MigrationRecord {
   readonly updatedAt: string;
   /** True while a live process holds the claim. */
   readonly isRunning: boolean;
+  /** Of an unfinished migration; null where its newest claim is not recorded any more. */
+  readonly lastRun: LastRun | null;
   /** Code and sentence of what ended the last run, if it failed. */
   readonly failure: string | null;
   /** As `Cutover.unsettled`, for an open migration that has swapped; none for any other. */
   readonly unsettled: readonly string[];
+}
+
+/** Where the newest run of a migration has its process, or had it. */
+export interface LastRun {
+  readonly host: string;
+  readonly pid: number;
+  /** Server time, ISO 8601 in UTC. */
+  readonly startedAt: string;
+  /** When the server heard of it last: its claim, what it saved, or, while it holds the claim, its newest ping. */
+  readonly heardAt: string;
+  /** How long ago that was when it was asked, by the clock of the server. */
+  readonly silentMs: number;
 }
 
 /** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */

@@ -18,10 +18,17 @@ import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
-import { CLAIM_IDLE_MS, CLAIM_PING_MS, claimedError, claimLostError, retakeClaim } from '../sessions/claims.ts';
+import {
+  CLAIM_IDLE_MS,
+  CLAIM_PING_MS,
+  claimedError,
+  claimLostError,
+  type ClaimSigns,
+  retakeClaim,
+} from '../sessions/claims.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
-import { readClaim, writeClaim } from './bookkeeping.ts';
+import { isoTime, readClaim, writeClaim } from './bookkeeping.ts';
 import { lowerCase } from './name-case.ts';
 import { type OpenOptions, readIdentity, type Server } from './server.ts';
 import type { OwnedSession, Session } from './session.ts';
@@ -88,6 +95,22 @@ export async function findClaimHolder(session: Session, name: string, signal: Ab
   const [row] = await session.query(`SELECT IS_USED_LOCK(${quoteText(name)}) AS holder`, signal);
   const holder = row?.['holder'] ?? null;
   return holder === null ? null : Number(holder);
+}
+
+/** What is known of who holds the claim, or had it. `holder`: the connection that holds it. */
+export async function readClaimSigns(
+  session: Session,
+  name: string,
+  holder: number | null,
+  signal: AbortSignal,
+): Promise<ClaimSigns> {
+  const [row] = await session.query(`SELECT ${isoTime('UTC_TIMESTAMP(3)')} AS now`, signal);
+  const now = row?.['now'] ?? '';
+  const record = await readClaim(session, name, signal);
+  const processes = holder === null ? [] : await session.query('SHOW PROCESSLIST', signal);
+  const idle = processes.find((row) => row['Id'] === String(holder))?.['Time'] ?? null;
+  const pingedAt = idle === null ? null : new Date(Date.parse(now) - 1_000 * Number(idle)).toISOString();
+  return { record, pingedAt, now };
 }
 
 function slots(name: string): readonly string[] {

@@ -2,9 +2,10 @@
 
 import { assert } from '../engine/errors.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
+import { lastRunOf } from '../sessions/claims.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
-import { claimName, findClaimHolder } from './claim.ts';
+import { claimName, findClaimHolder, readClaimSigns } from './claim.ts';
 import type { DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig } from './connection-config.ts';
@@ -54,13 +55,18 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   const recorded = await findMigrations(session, null, signal);
   const records: MigrationRecord[] = [];
   for (const record of recorded) {
-    const name = claimName(server, record.plan.source);
-    const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
     const { plan, state } = record;
-    const hasLeft = state === 'open' && plan.strategy !== 'native';
+    if (state !== 'open') {
+      records.push({ ...record, isRunning: false, lastRun: null, unsettled: [] });
+      continue;
+    }
+    const name = claimName(server, plan.source);
+    const holder = await findClaimHolder(session, name, signal);
+    const lastRun = lastRunOf(record, await readClaimSigns(session, name, holder, signal));
     // Who may not see the tables is told nothing of them.
-    const left = hasLeft ? await unlessDenied(() => readUnsettled(session, { server, plan }, signal), []) : [];
-    records.push({ ...record, isRunning, unsettled: left });
+    const unsettled =
+      plan.strategy === 'native' ? [] : await unlessDenied(() => readUnsettled(session, { server, plan }, signal), []);
+    records.push({ ...record, isRunning: holder !== null, lastRun, unsettled });
   }
   return records;
 }

@@ -25,11 +25,12 @@ import {
   claimedError,
   type ClaimHolder,
   claimLostError,
+  type ClaimSigns,
   retakeClaim,
 } from '../sessions/claims.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { hasPassed } from '../sessions/pause.ts';
-import { readClaim, writeClaim } from './bookkeeping.ts';
+import { isoTime, readClaim, writeClaim } from './bookkeeping.ts';
 import { fromClient } from './lock-holders.ts';
 import { refuseStandby, type Server } from './server.ts';
 import { heldLock, isSession, type LockKey } from './session-ender.ts';
@@ -96,6 +97,23 @@ export function claimName(table: TableName): string {
 export async function findClaimHolder(session: Session, name: string, signal: AbortSignal): Promise<number | null> {
   const [row] = await session.query(`SELECT pid FROM pg_catalog.pg_locks WHERE ${heldLock(claimKey(name))}`, signal);
   return row === undefined ? null : Number(row['pid']);
+}
+
+/** What is known of who holds the claim, or had it. `holder`: the server process that holds it. */
+export async function readClaimSigns(
+  session: Session,
+  name: string,
+  holder: number | null,
+  signal: AbortSignal,
+): Promise<ClaimSigns> {
+  const record = await readClaim(session, name, signal);
+  // What users do whom we may not look at is not shown.
+  const [row] = await session.query(
+    `SELECT ${isoTime('clock_timestamp()')} AS now,
+       (SELECT ${isoTime('state_change')} FROM pg_catalog.pg_stat_activity WHERE pid = ${holder ?? 'NULL'}) AS pinged_at`,
+    signal,
+  );
+  return { record, pingedAt: row?.['pinged_at'] ?? null, now: row?.['now'] ?? '' };
 }
 
 function claimKey(name: string): LockKey {

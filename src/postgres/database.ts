@@ -4,9 +4,10 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Database, MigrationRecord, TableClaim } from '../engine/ports.ts';
+import { lastRunOf } from '../sessions/claims.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
-import { claimName, findClaimHolder } from './claim.ts';
+import { claimName, findClaimHolder, readClaimSigns } from './claim.ts';
 import type { ClaimContext, DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig } from './connection-config.ts';
@@ -79,10 +80,15 @@ async function listMigrations(server: Server, signal: AbortSignal): Promise<read
   const recorded = await findMigrations(session, null, signal);
   const records: MigrationRecord[] = [];
   for (const record of recorded) {
+    if (record.state !== 'open') {
+      records.push({ ...record, isRunning: false, lastRun: null, unsettled: [] });
+      continue;
+    }
     const name = claimName(record.plan.source);
-    const isRunning = record.state === 'open' && (await findClaimHolder(session, name, signal)) !== null;
-    const unsettled = record.state === 'open' ? await readUnsettled(session, record.id, signal) : [];
-    records.push({ ...record, isRunning, unsettled });
+    const holder = await findClaimHolder(session, name, signal);
+    const lastRun = lastRunOf(record, await readClaimSigns(session, name, holder, signal));
+    const unsettled = await readUnsettled(session, record.id, signal);
+    records.push({ ...record, isRunning: holder !== null, lastRun, unsettled });
   }
   return records;
 }

@@ -11,8 +11,8 @@ export const bookkeepingSchema = 'tableshift';
 /** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
 const layoutVersions = { shadow: 1, native: 2 } as const;
 
-/** A recorded migration without what is not in its row: whether somebody holds the claim, and what its swap has left. */
-export type RecordedMigration = Omit<MigrationRecord, 'isRunning' | 'unsettled'>;
+/** A recorded migration without what is not in its row: whether and where it runs, and what its swap has left. */
+export type RecordedMigration = Omit<MigrationRecord, 'isRunning' | 'lastRun' | 'unsettled'>;
 
 /** A checkpoint, or the place of a native change. */
 export type Saved = Checkpoint | NativePlace;

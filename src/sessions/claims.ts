@@ -3,6 +3,7 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Plan } from '../engine/model.ts';
+import type { LastRun } from '../engine/ports.ts';
 import type { ClaimRecord, RecordedMigration } from './bookkeeping.ts';
 import { disposeAfterFailure, disposingOnFailure } from './disposal.ts';
 import { hasPassed } from './pause.ts';
@@ -75,6 +76,24 @@ export function claimedError({ connectionId, told }: ClaimHolder, record: ClaimR
       ? `migration ${record.migrationId}, running on ${record.host} (process ${record.pid}) since ${record.claimedAt}`
       : 'another run';
   return new MigrationError('TABLE_CLAIMED', `The table is claimed by ${run}, ${told}. Wait for it or end it.`);
+}
+
+/** What the server says of a claim and of who holds it. Times of the server, ISO 8601 in UTC. */
+export interface ClaimSigns {
+  /** Of whoever took the claim last. */
+  readonly record: ClaimRecord | null;
+  /** The newest ping; null where nobody holds the claim, or the server does not tell us. */
+  readonly pingedAt: string | null;
+  readonly now: string;
+}
+
+/** Where the newest run of a migration has its process, or had it; null where another migration has had the claim since. */
+export function lastRunOf({ id, updatedAt }: RecordedMigration, { record, pingedAt, now }: ClaimSigns): LastRun | null {
+  if (record?.migrationId !== id) return null;
+  const { host, pid, claimedAt } = record;
+  const heardAtMs = Math.max(...[updatedAt, claimedAt, pingedAt ?? claimedAt].map((time) => Date.parse(time)));
+  const silentMs = Math.max(0, Date.parse(now) - heardAtMs);
+  return { host, pid, startedAt: claimedAt, heardAt: new Date(heardAtMs).toISOString(), silentMs };
 }
 
 /** That a run has the claim on the plan's table. */

@@ -1,6 +1,6 @@
 /** What the commands do, except for running a migration (run-command.ts) and cleaning up (cleanup-command.ts). */
 
-import { isFinal, MigrationError } from '../engine/errors.ts';
+import { MigrationError } from '../engine/errors.ts';
 import type { Phase } from '../engine/model.ts';
 import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
 import {
@@ -19,7 +19,8 @@ import { runControl, showLiveStatus } from './control-command.ts';
 import { runCleanup } from './cleanup-command.ts';
 import type { CommandLine } from './cli.ts';
 import { runConfigCheck } from './config-check.ts';
-import { columnsOfOutput, commandText, type Invocation, prepare, type Surroundings, withRemedies } from './invocation.ts';
+import { columnsOfOutput, type Invocation, prepare, type Surroundings, withRemedies } from './invocation.ts';
+import { abandonedLines, isOver, lastRunText, nextOf, stateSentence, stateText } from './last-run.ts';
 import { columnsOf, oneLine } from './live-frame.ts';
 import { nativePlanText, noNativeWayText } from './native-summary.ts';
 import { obstaclesText, planText, tableText } from './plan-text.ts';
@@ -105,10 +106,11 @@ async function runFamilyPlan(
   return exitCode;
 }
 
-async function runList({ values, server, surroundings }: Invocation<'list'>): Promise<number> {
+async function runList(invocation: Invocation<'list'>): Promise<number> {
+  const { values, server, surroundings } = invocation;
   const found = await listMigrations(server);
   const kept = found.some(({ state }) => state === 'done') ? await findKeptTables(server, values.soakMs) : [];
-  const records = found.map((record) => withRetired(record, kept));
+  const records = found.map((record) => shownRecord(invocation, record, kept));
   const strays = await listStrays(server);
   if (values.output === 'json') {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migrations', migrations: records, strays }));
@@ -140,7 +142,7 @@ async function runList({ values, server, surroundings }: Invocation<'list'>): Pr
     oneLine(record.plan.clauses),
   ]);
   surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
-  for (const stray of strays) surroundings.stdout.write(`${stray}\n`);
+  for (const line of [...abandonedLines(records), ...strays]) surroundings.stdout.write(`${line}\n`);
   return 0;
 }
 
@@ -153,7 +155,7 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
     throw new MigrationError('MIGRATION_NOT_FOUND', `${what} is recorded on this server.`);
   }
   const kept = found.state === 'done' ? await findKeptTables(server, values.soakMs) : [];
-  const record = withRetired(found, kept);
+  const record = shownRecord(invocation, found, kept);
   const told = values.events === 0 ? [] : await listEvents({ ...server, id: record.id, eventsMax: values.events });
   const events = told.map(tellEvent);
   const siblings = siblingsOf(record, all);
@@ -161,15 +163,8 @@ async function runStatus(invocation: Invocation<'status'>): Promise<number> {
     surroundings.stdout.write(jsonLine(surroundings.now(), { kind: 'migration', ...record, siblings, events }));
     return 0;
   }
-  const next = record.state === 'open' && !record.isRunning ? nextOf(invocation, record) : null;
-  surroundings.stdout.write(`${recordText(record, siblings, next)}${eventLines(events)}`);
+  surroundings.stdout.write(`${recordText(record, siblings)}${eventLines(events)}`);
   return 0;
-}
-
-/** What there is to do about a migration that has ended unfinished: where it cannot go on, only to give it up. */
-function nextOf(invocation: Invocation<'status'>, { id, failure }: MigrationRecord): readonly [label: string, command: string] {
-  const isOver = failure !== null && isFinal(failure.slice(0, failure.indexOf(':')));
-  return isOver ? ['to give up', commandText(invocation, 'cleanup', id)] : ['to go on', commandText(invocation, 'resume', id)];
 }
 
 /** A table that is swapped together with the one that is asked about. */
@@ -190,21 +185,21 @@ function siblingsOf({ id, plan }: MigrationRecord, all: readonly MigrationRecord
   });
 }
 
-/** A migration with its old table, if that still exists. */
-type ShownRecord = MigrationRecord & { readonly retired: KeptTable | null };
+/** A migration with its old table, if that still exists, and what to do where no process works on it. */
+type ShownRecord = MigrationRecord & { readonly retired: KeptTable | null; readonly next: string | null };
 
-function withRetired(record: MigrationRecord, kept: readonly KeptTable[]): ShownRecord {
-  return { ...record, retired: kept.find(({ id }) => id === record.id) ?? null };
+function shownRecord(
+  invocation: Invocation<'list'> | Invocation<'status'>,
+  record: MigrationRecord,
+  kept: readonly KeptTable[],
+): ShownRecord {
+  const retired = kept.find(({ id }) => id === record.id) ?? null;
+  return { ...record, retired, next: nextOf(invocation, record) };
 }
 
 function soakText({ ageMs, soakEndsAt, reasonToKeep }: KeptTable, soakMs: number): string {
   if (ageMs < soakMs) return `until ${soakEndsAt}`;
   return reasonToKeep === null ? 'may go' : 'in use';
-}
-
-/** `running`, `open`, `done` or `aborted`. */
-function stateText({ state, isRunning }: MigrationRecord): string {
-  return isRunning ? 'running' : state;
 }
 
 /** The last checkpoint is from before the end; null where there is none. */
@@ -217,7 +212,7 @@ function placeText({ place, state }: MigrationRecord): string | null {
   return place === null || state === 'done' ? null : `step ${place.step} of ${place.steps}`;
 }
 
-function recordText(record: ShownRecord, siblings: readonly Sibling[], next: ReturnType<typeof nextOf> | null): string {
+function recordText(record: ShownRecord, siblings: readonly Sibling[]): string {
   const { plan, checkpoint, retired } = record;
   const copied =
     checkpoint === null || plan.strategy === 'native'
@@ -233,7 +228,8 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], next: Ret
     ['table', tableText(plan.source)],
     ['change', oneLine(plan.clauses)],
     ['strategy', plan.strategy],
-    ['state', stateText(record)],
+    ['state', stateSentence(record)],
+    [record.isRunning ? 'run by' : 'last run', lastRunText(record)],
     ...(plan.strategy === 'native'
       ? [
           [record.place?.definition === null ? 'not done' : 'begun last', placeText(record)] as const,
@@ -251,7 +247,7 @@ function recordText(record: ShownRecord, siblings: readonly Sibling[], next: Ret
     ['started', record.startedAt],
     ['last saved', record.updatedAt],
     ['ended by', record.failure === null ? null : hidePasswords(oneLine(record.failure))],
-    ...(next === null ? [] : [next]),
+    [isOver(record) ? 'to give up' : 'to go on', record.next],
   ];
   return lines.map(([label, text]) => (text === null ? '' : `${label.padEnd(12)}${text}\n`)).join('');
 }

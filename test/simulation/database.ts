@@ -90,9 +90,8 @@ export class SimulatedDatabase implements Database {
       if (record === null) return [];
       const isRunning = holder?.isAlive ?? false;
       const unsettled = record.state === 'open' ? [...server.unsettled] : [];
-      return [
-        { ...record, place: null, id: record.plan.id, startedAt: STARTED_AT, updatedAt: STARTED_AT, isRunning, unsettled },
-      ];
+      const times = { startedAt: STARTED_AT, updatedAt: STARTED_AT };
+      return [{ ...record, ...times, place: null, id: record.plan.id, isRunning, lastRun: null, unsettled }];
     };
     return await this.#client.call({ name: 'list migrations', isWrite: false, usesTables: false, begin }, signal);
   }

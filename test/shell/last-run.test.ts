@@ -1,0 +1,64 @@
+/** What `list` and `status` say of a run that could not say itself what became of it. */
+import { hostname } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import type { MigrationRecord } from '../../src/index.ts';
+import { lastRunText, stateSentence, stateText } from '../../src/shell/last-run.ts';
+import { lastObject, runCli, startCli } from '../support/cli.ts';
+import { openPostgresShop } from '../support/postgres-shop.ts';
+import { openShop } from '../support/shop.ts';
+
+const shops = {
+  mysql: () => openShop('mysql', 2_000),
+  mariadb: () => openShop('mariadb', 2_000),
+  postgres: () => openPostgresShop(18, 2_000),
+} as const;
+
+describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
+  test('of a killed run it is said that no process works on it, where and when it was last heard of, and what goes on', async () => {
+    await using shop = await shops[name]();
+    const table = name === 'postgres' ? 'orders' : 'shop.orders';
+    const change = ['--alter', `ALTER TABLE ${table} ADD COLUMN killed INT`, '--cutover', 'manual', '--max-latency', '0'];
+    await using run = startCli(['migrate', '--url', shop.url, ...change, '--output', 'json']);
+    const { plan } = JSON.parse(await run.lineMatching(/"kind":"plan"/)) as { plan: { id: string } };
+    await run.lineMatching(/"phase":"await-cutover"/);
+    const status = async () => lastObject(await runCli(['status', '--url', shop.url, '--output', 'json']));
+    const where = { host: hostname(), pid: run.child.pid };
+    expect(await status()).toMatchObject({ isRunning: true, next: null, lastRun: where });
+    expect((await runCli(['status', '--url', shop.url])).stdout).toContain(
+      `run by      process ${where.pid} on ${where.host}, since `,
+    );
+    run.child.kill('SIGKILL');
+    await run.result;
+    // The server sees the end of the connection a moment later.
+    await expect.poll(async () => (await status())['isRunning'], { timeout: 60_000 }).toBe(false);
+    const next = `tableshift resume --url ${shop.url} ${plan.id}`;
+    const { lastRun } = await status();
+    const { heardAt } = lastRun as { heardAt: string };
+    expect(await status()).toMatchObject({
+      state: 'open',
+      failure: null,
+      lastRun: where,
+      next: expect.stringContaining(plan.id),
+    });
+    const gone = 'no process works on it, for its own is gone without a word';
+    const text = (await runCli(['status', '--url', shop.url])).stdout;
+    expect(text).toContain(`\nstate       open: ${gone}\nlast run    process ${where.pid} on ${where.host}, since `);
+    expect(text).toContain(`; last heard of at ${heardAt}, `);
+    expect(text).toContain(`\nto go on    ${next}\n`);
+    const list = (await runCli(['list', '--url', shop.url])).stdout;
+    expect(list).toContain(`\n${plan.id}: ${gone}, last heard of at ${heardAt}; to go on: ${next}\n`);
+    expect((await runCli(['cleanup', plan.id, '--url', shop.url])).exitCode).toBe(0);
+    expect(await status()).toMatchObject({ state: 'aborted', lastRun: null, next: null });
+  });
+});
+
+test('a run that holds the claim and has not been heard of for ten seconds is called silent, with since when', () => {
+  const lastRun = { host: 'db1', pid: 7, startedAt: '2026-11-27T07:00:00.000Z', heardAt: '2026-11-27T07:01:00.000Z' };
+  const record = (silentMs: number) =>
+    ({ state: 'open', isRunning: true, lastRun: { ...lastRun, silentMs } }) as unknown as MigrationRecord;
+  expect(stateText(record(9_999))).toBe('running');
+  expect(lastRunText(record(9_999))).toBe('process 7 on db1, since 2026-11-27T07:00:00.000Z');
+  expect(stateText(record(12_000))).toBe('silent');
+  expect(stateSentence(record(12_000))).toMatch(/^silent: its process hangs, or its host or the network is gone; /);
+  expect(lastRunText(record(12_000))).toMatch(/; last heard of at 2026-11-27T07:01:00\.000Z, 12 s ago$/);
+});
