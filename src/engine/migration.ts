@@ -148,10 +148,10 @@ async function openStream(run: MigrationRun, checkpoint: Checkpoint | null, sign
 
 /** Saves the last checkpoint, if there is one to save, and the reason of the end. */
 async function leave(
-  { claim: { checkpoints, lost }, clock }: MigrationRun,
+  { claim: { checkpoints, lost }, clock, observer }: MigrationRun,
   { reason, last }: { readonly reason: unknown; readonly last: Checkpoint | null },
 ): Promise<void> {
-  await sayFarewell({ lost, clock }, async (signal) => {
+  await sayFarewell({ lost, clock, observer }, async (signal) => {
     // What cannot be saved, such as in a bookkeeping that is gone, must not keep the rest of the end from being done.
     if (last !== null) await checkpoints.save(last, signal).catch(() => undefined);
     await checkpoints.conclude('open', asRunError(reason), signal);

@@ -58,7 +58,7 @@ export async function runNativeMigration(run: NativeMigrationRun, signal: AbortS
   } catch (thrown) {
     const error = hasBegun ? asRunError(thrown) : asMigrationError(thrown);
     const state = hasBegun || error.isResumable || error.code === 'ABORTED' ? 'open' : 'aborted';
-    await sayFarewell({ lost: claim.lost, clock }, (inner) => claim.checkpoints.conclude(state, error, inner));
+    await sayFarewell({ lost: claim.lost, clock, observer }, (inner) => claim.checkpoints.conclude(state, error, inner));
     throw error;
   } finally {
     for (const stop of stopFollowing) stop();

@@ -22,9 +22,12 @@ export interface Server extends AsyncDisposable {
   openSession(options: OpenOptions, signal: AbortSignal): Promise<OwnedSession>;
 }
 
-/** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+/**
+ * Connects for the first time and finds out what the server is. When the signal aborts later, a server that is away is not waited for any
+ * longer. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY.
+ */
 export async function openServer(config: ConnectionConfig, signal: AbortSignal): Promise<Server> {
-  const ender = createSessionEnder(config);
+  const ender = createSessionEnder(config, signal);
   return await disposingOnFailure(ender, async () => {
     const { flavour, ignoresNameCase, identity } = await look(config, ender, signal);
     return {

@@ -26,14 +26,14 @@ export interface SessionEnder extends SessionEnderFor<SessionIdentity> {
 }
 
 /** Connects nothing yet; call `observe` or hand in a session first to be sure that the server lets us in. */
-export function createSessionEnder(config: ConnectionConfig): SessionEnder {
-  return new MarkedSessions(config);
+export function createSessionEnder(config: ConnectionConfig, leaving: AbortSignal): SessionEnder {
+  return new MarkedSessions(config, leaving);
 }
 
 class MarkedSessions implements SessionEnder {
   readonly #control: ControlConnection<Reply>;
 
-  constructor(config: ConnectionConfig) {
+  constructor(config: ConnectionConfig, leaving: AbortSignal) {
     this.#control = new ControlConnection({
       connect: (signal) => connect(config, signal),
       connectTimeoutMs: config.connectTimeoutMs,
@@ -41,6 +41,7 @@ class MarkedSessions implements SessionEnder {
       translate,
       translateConnecting: (error) => translateConnecting(error, 'Connecting', 'again'),
       sessionList: 'the process list',
+      leaving,
     });
   }
 

@@ -32,10 +32,13 @@ export interface Server extends AsyncDisposable {
   ): Promise<OwnedSession>;
 }
 
-/** Connects for the first time and finds out what the server is. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY. */
+/**
+ * Connects for the first time and finds out what the server is. When the signal aborts later, a server that is away is not waited for any
+ * longer. Rejects with ACCESS_DENIED, UNREACHABLE or SERVER_BUSY.
+ */
 export async function openServer(asked: ConnectionConfig, signal: AbortSignal): Promise<Server> {
   const seen = await look(asked, signal);
-  const ender = createSessionEnder(seen.config);
+  const ender = createSessionEnder(seen.config, signal);
   const server = serverWith(seen, ender);
   return await disposingOnFailure(ender, async () => {
     // The control connection is made now, while there is room for it.

@@ -31,8 +31,8 @@ export interface SessionEnder extends SessionEnderFor<SessionIdentity> {
 }
 
 /** Connects nothing yet; call `observe` first to be sure that the server lets us in. */
-export function createSessionEnder(config: ConnectionConfig): SessionEnder {
-  return new ServerProcesses(config);
+export function createSessionEnder(config: ConnectionConfig, leaving: AbortSignal): SessionEnder {
+  return new ServerProcesses(config, leaving);
 }
 
 /** Advisory locks with this key that are held, as a condition on pg_locks, in the present database. */
@@ -52,7 +52,7 @@ export function isSession({ pid, startedAt }: SessionIdentity): string {
 class ServerProcesses implements SessionEnder {
   readonly #control: ControlConnection<Reply>;
 
-  constructor(config: ConnectionConfig) {
+  constructor(config: ConnectionConfig, leaving: AbortSignal) {
     this.#control = new ControlConnection({
       connect: (signal) => connectToControl(config, signal),
       connectTimeoutMs: config.connectTimeoutMs,
@@ -60,6 +60,7 @@ class ServerProcesses implements SessionEnder {
       translate,
       translateConnecting: (error) => translateConnecting(error, 'Connecting', 'again'),
       sessionList: 'pg_stat_activity',
+      leaving,
     });
   }
 

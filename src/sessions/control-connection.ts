@@ -12,6 +12,11 @@ import { type DriverConnection, runAtOnce } from './connection-driver.ts';
  * server that has been away for so long nobody waits any more, or each session of a run would take its own time to end.
  */
 const LIMIT_MS = 120_000;
+/**
+ * Once the run has been told to end, a server that does not answer is not waited for any longer: what it may still do for us is
+ * ended by the next claim of the table, as after a process that was killed.
+ */
+const LEAVE_MS = 3_000;
 /** A control statement reads what the server has in memory; one that takes longer went into a dead connection. */
 export const CONTROL_STATEMENT_MS = 5_000;
 const POLL_MS = 20;
@@ -26,6 +31,8 @@ export interface ControlParts<Reply> {
   readonly translateConnecting: (error: unknown) => MigrationError;
   /** Where a person finds the sessions of the server. */
   readonly sessionList: string;
+  /** Aborts when the run is to end, which goes on all the same to see its sessions gone. */
+  readonly leaving: AbortSignal;
 }
 
 /** One statement at a time, and several sessions may end at once: they take turns. */
@@ -35,19 +42,29 @@ export class ControlConnection<Reply> implements AsyncDisposable {
   #opened: Promise<DriverConnection<Reply>> | null = null;
   /** Since when the server has not answered, by `performance.now()`; null where it has. */
   #awaySince: number | null = null;
+  /** When the run was told to end, by `performance.now()`. */
+  #leavingSince: number | null = null;
+  /** Aborts some time after that. */
+  readonly #left = new AbortController();
+  /** Whether the server was away for long enough after that. */
+  #isGivenUp = false;
   /** Resolves, never rejects, when the statements that were asked for so far have ended. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ControlParts<Reply>, limitMs = LIMIT_MS) {
     this.#parts = parts;
     this.#limitMs = limitMs;
+    parts.leaving.addEventListener('abort', this.#leave, { once: true });
   }
 
   /** Runs a control statement, on a new connection when the old one broke, until the deadline. All of them may be repeated. */
   async run(sql: string, deadline = this.#deadline()): Promise<Reply> {
     const { connectTimeoutMs, isLoss, translate, translateConnecting } = this.#parts;
     for (;;) {
-      this.#opened ??= this.#parts.connect(AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS));
+      if (this.#isGivenUp) throw this.#stuck('the server could not be asked');
+      const askedAt = performance.now();
+      const limit = AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS);
+      this.#opened ??= this.#parts.connect(AbortSignal.any([limit, this.#left.signal]));
       const opened = this.#opened;
       let connection: DriverConnection<Reply> | null = null;
       try {
@@ -69,9 +86,13 @@ export class ControlConnection<Reply> implements AsyncDisposable {
           this.#awaySince = null;
           throw this.#stuck(refusal.message.replace(/\.$/, ''), refusal);
         }
-        this.#awaySince ??= performance.now();
-        const isLate = performance.now() > Math.min(deadline, this.#awaySince + this.#limitMs);
-        if (isLate) throw this.#stuck('the server could not be asked', error);
+        this.#awaySince ??= Math.max(askedAt, this.#leavingSince ?? 0);
+        const limitMs = this.#leavingSince === null ? this.#limitMs : Math.min(LEAVE_MS, this.#limitMs);
+        if (performance.now() > Math.min(deadline, this.#awaySince + limitMs)) {
+          this.#isGivenUp = this.#leavingSince !== null;
+          const reason = refusal ?? translate(error, 'Asking it');
+          throw this.#stuck(`the server could not be asked (${reason.message.replace(/\.$/, '')})`, error);
+        }
         await delay(RECONNECT_MS);
       }
     }
@@ -96,23 +117,35 @@ export class ControlConnection<Reply> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#parts.leaving.removeEventListener('abort', this.#leave);
     const opened = this.#opened;
     this.#opened = null;
     if (opened === null) return;
     try {
-      await (await opened).end(CONTROL_STATEMENT_MS);
+      await (await opened).end(this.#statementMs);
     } catch {
       // It was never made, or broke: nothing is left to close.
     }
   }
+
+  readonly #leave = (): void => {
+    this.#leavingSince = performance.now();
+    this.#awaySince = null;
+    const reason = new MigrationError('CONNECTION_LOST', 'It did not answer, and is not waited for any longer.');
+    setTimeout(() => this.#left.abort(reason), LEAVE_MS).unref();
+  };
 
   /** Until when what begins now must have been done, by `performance.now()`. */
   #deadline(): number {
     return performance.now() + this.#limitMs;
   }
 
+  get #statementMs(): number {
+    return this.#leavingSince === null ? CONTROL_STATEMENT_MS : LEAVE_MS;
+  }
+
   #inTurn(connection: DriverConnection<Reply>, sql: string): Promise<Reply> {
-    const reply = this.#turn.then(() => runAtOnce(connection, sql, CONTROL_STATEMENT_MS));
+    const reply = this.#turn.then(() => runAtOnce(connection, sql, this.#statementMs));
     this.#turn = reply.catch(() => undefined);
     return reply;
   }

@@ -30,6 +30,7 @@ test('statements that meet the same loss, some later, go on over one new connect
     translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
     translateConnecting: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
     sessionList: 'the list',
+    leaving: new AbortController().signal,
   });
   const replies = await Promise.all(['a', 'b', 'c'].map((sql) => control.run(sql)));
   expect(replies).toEqual(['a over 2', 'b over 2', 'c over 2']);
@@ -50,6 +51,7 @@ test('a server that has been away for as long as one is waited for is asked once
       translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
       translateConnecting: (error) => new MigrationError('CONNECTION_LOST', 'refused', { cause: error }),
       sessionList: 'the list',
+      leaving: new AbortController().signal,
     },
     100,
   );
@@ -81,6 +83,7 @@ test('a server that lets nobody in is one that answers: it is asked anew by who 
           cause: error,
         }),
       sessionList: 'the list',
+      leaving: new AbortController().signal,
     },
     // Less than lies between two attempts.
     200,
@@ -89,3 +92,45 @@ test('a server that lets nobody in is one that answers: it is asked anew by who 
   expect(answers).toEqual(['away', 'in']);
   await expect(control.run('b')).resolves.toBe('reply to b');
 });
+
+/** A server that is away, as who connects to it sees it. */
+function away(connect: (signal: AbortSignal) => Promise<never>) {
+  const leaving = new AbortController();
+  let attempts = 0;
+  const control = new ControlConnection<string>({
+    connect: (signal) => {
+      attempts += 1;
+      return connect(signal);
+    },
+    connectTimeoutMs: 600_000,
+    isLoss: () => true,
+    translate: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+    translateConnecting: (error) => new MigrationError('CONNECTION_LOST', (error as Error).message, { cause: error }),
+    sessionList: 'the list',
+    leaving: leaving.signal,
+  });
+  return { control, leaving, attempts: () => attempts };
+}
+
+const kinds = {
+  refuses: () => Promise.reject(new Error('nobody listens')),
+  'answers nothing': (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+};
+
+test.each(['refuses', 'answers nothing'] as const)(
+  'a server that %s is not waited for once the run has been told to end, nor asked for what comes later',
+  async (kind) => {
+    const { control, leaving, attempts } = away(kinds[kind]);
+    const asked = control.run('a');
+    leaving.abort();
+    const reason = kind === 'refuses' ? 'nobody listens' : 'It did not answer, and is not waited for any longer';
+    await expect(asked).rejects.toMatchObject({
+      code: 'SESSION_STUCK',
+      message: expect.stringContaining(`the server could not be asked (${reason}). Look for it in the list`),
+    });
+    const before = attempts();
+    await expect(control.run('b')).rejects.toMatchObject({ code: 'SESSION_STUCK' });
+    expect(attempts()).toBe(before);
+  },
+);
