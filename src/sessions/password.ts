@@ -46,7 +46,8 @@ export class Password {
 
   /**
    * Connects, and once more with another password where there is one by then and `isRefused` says of the error that it was the password.
-   * Rejects with ACCESS_DENIED where it cannot be read any more.
+   * Rejects with ACCESS_DENIED where it cannot be read any more, and with CONNECTION_LOST where the signal aborts while another is
+   * waited for.
    */
   async login<Result>(
     connect: () => Promise<Result>,
@@ -59,12 +60,12 @@ export class Password {
       this.#hasBeenGood = true;
       return result;
     } catch (error) {
-      if (!isRefused(error) || !(await this.#becomesOtherThan(tried, signal))) throw error;
+      if (!isRefused(error) || !(await this.#becomesOtherThan(tried, error, signal))) throw error;
       return await connect();
     }
   }
 
-  async #becomesOtherThan(tried: string | null, signal: AbortSignal): Promise<boolean> {
+  async #becomesOtherThan(tried: string | null, refusal: unknown, signal: AbortSignal): Promise<boolean> {
     const read = this.#read;
     if (read === null) return false;
     const until = this.#clock.now() + (this.#hasBeenGood ? WAIT_MS_MAX : 0);
@@ -82,7 +83,10 @@ export class Password {
       }
       if (this.#known !== tried) return true;
       if (this.#clock.now() >= until) return false;
-      await this.#clock.sleep(READ_EVERY_MS, signal);
+      await this.#clock.sleep(READ_EVERY_MS, signal).catch((cause: unknown) => {
+        const message = `The server refused the password, and no other one has come yet: ${messageOf(refusal)}`;
+        throw new MigrationError('CONNECTION_LOST', message, { cause });
+      });
     }
   }
 

@@ -65,6 +65,22 @@ describe('a password', () => {
     expect(place.logins).toBe(3);
   });
 
+  test('that was good and is waited for in vain says so where the wait is cut short', async () => {
+    const { place, read, connect } = atServer();
+    const clock = new VirtualClock();
+    const password = await Password.from(read, clock);
+    await password.login(connect(password), isRefused, never);
+    place.server = 'new';
+    const late = new AbortController();
+    const outcome = password.login(connect(password), isRefused, late.signal).catch((error: unknown) => error);
+    await clock.advance(15_000);
+    late.abort(new Error('too late'));
+    expect(await outcome).toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: 'The server refused the password, and no other one has come yet: refused',
+    });
+  });
+
   test('that was good is not waited for longer than two minutes, nor where it is not to be read', async () => {
     const { place, read, connect } = atServer();
     const clock = new VirtualClock();
