@@ -222,6 +222,10 @@ export function explainDumpError(error: Error, place: LogPlace): MigrationError 
   if (errno === ERRNO.READING_LOG && DAMAGED.test(error.message)) {
     return new MigrationError('LOG_DAMAGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
   }
+  if (errno === ERRNO.READING_LOG && BEGUN_ANEW.test(error.message)) {
+    const message = `The server does not know transactions any more that it had sent. Its log was begun anew (RESET), or cut off, and changes may be gone with it: ${error.message}`;
+    return new MigrationError('LOG_PURGED', message, { cause: error });
+  }
   if (errno === ERRNO.READING_LOG && ANONYMOUS.test(error.message)) {
     return new MigrationError(
       'UNKNOWN_LOG_EVENT',
@@ -249,6 +253,7 @@ const GONE =
   /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|impossible position|GTID state requested/i;
 /** Of a file that is closed: in the one that is written the server sends no more than whole events. */
 const DAMAGED = /truncated in the middle of event|bogus data in log event|did not pass (?:crc|checksum)/i;
+const BEGUN_ANEW = /has more GTIDs than the (?:source|master) has/i;
 const ANONYMOUS = /replicate anonymous transaction/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;
 

@@ -251,6 +251,16 @@ describe.each(streamServers)('on $name', (server) => {
     await expect(open({ from: position.token })).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
+  test('a log that is begun anew while it is read is reported as gone once the server is asked for it again', async () => {
+    const { run, open } = world();
+    const { failure, catchUp } = await open();
+    await run("INSERT INTO t VALUES (1, '')");
+    await catchUp();
+    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+    for (const connection of await dumpConnections()) await run(`KILL ${String(connection)}`);
+    expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
+  });
+
   test('a log that is purged while the connection is lost is reported as such', async () => {
     const { run, open } = world();
     await using proxy = await startProxy(world().server.url);

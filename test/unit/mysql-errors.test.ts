@@ -48,6 +48,16 @@ test.each([
   expect([error.code, error.isResumable]).toEqual(['LOG_DAMAGED', false]);
 });
 
+test.each([
+  "Replica has more GTIDs than the source has, using the source's SERVER_UUID.",
+  "Slave has more GTIDs than the master has, using the master's SERVER_UUID.",
+])('a server that has fewer transactions of its own than were read has begun its log anew (%s)', (said) => {
+  const thrown = Object.assign(new Error(said), { errno: 1236, sqlState: 'HY000' });
+  const error = explainDumpError(thrown, { kind: 'gtid', executed: '' });
+  expect([error.code, error.isResumable]).toEqual(['LOG_PURGED', false]);
+  expect(error.message).toContain('begun anew (RESET)');
+});
+
 test('a log that has transactions without a GTID cannot be gone on with behind GTIDs', () => {
   const said = 'Cannot replicate anonymous transaction when AUTO_POSITION = 1, at file ./binlog.000030, position 244.';
   const thrown = Object.assign(new Error(said), { errno: 1236, sqlState: 'HY000' });
