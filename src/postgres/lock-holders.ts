@@ -72,8 +72,7 @@ export async function readLockHolders(
   const isOld = openLongerMs === undefined ? 'true' : longer('a.xact_start', openLongerMs);
   const rows = await session.query(
     `SELECT ${sessionColumns}, p.gid, p.owner, a.application_name, a.backend_start::pg_catalog.text AS started_at,
-       a.xact_start::pg_catalog.text AS transaction_at, pg_catalog.bool_or(l.mode NOT IN (${modesOfRows})) AS is_deliberate,
-       ${preventsWraparound} AS prevents_wraparound
+       a.xact_start::pg_catalog.text AS transaction_at, pg_catalog.bool_or(l.mode NOT IN (${modesOfRows})) AS is_deliberate
      FROM pg_catalog.pg_locks AS l
      LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
      LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
@@ -150,7 +149,7 @@ export const fromClient =
 export const sessionColumns = `a.pid, a.usename, a.backend_type, a.state, ${fromClient} AS client,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.xact_start)) AS transaction_seconds,
   pg_catalog.floor(extract(epoch FROM clock_timestamp() - a.state_change)) AS state_seconds,
-  pg_catalog.left(a.query, ${STATEMENT_CHARS_MAX + 1}) AS statement`;
+  pg_catalog.left(a.query, ${STATEMENT_CHARS_MAX + 1}) AS statement, ${preventsWraparound} AS prevents_wraparound`;
 
 /** `process 4711 of app from 10.0.0.7, idle in transaction for 5 s, in a transaction for 60 s: SELECT …`. */
 export function describeSession(row: Row): string {
@@ -163,7 +162,9 @@ export function describeSession(row: Row): string {
   const seconds = row['transaction_seconds'] ?? null;
   const since = seconds === null ? '' : `, in a transaction for ${seconds} s`;
   const statement = row['statement'] ?? '';
-  return `${who}${doing}${since}${statement === '' ? '' : `: ${beginningOf(statement)}`}`;
+  // Whoever cancels it sees another one begin.
+  const stays = isWorker && row['prevents_wraparound'] === 't' ? '; it gives way to nobody and has to come to its end' : '';
+  return `${who}${doing}${since}${statement === '' ? '' : `: ${beginningOf(statement)}`}${stays}`;
 }
 
 function describeHolder(row: Row): string {
