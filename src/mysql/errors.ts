@@ -138,11 +138,13 @@ function codeOf(thrown: unknown): ErrorCode {
   if (errno === null) return 'INTERNAL';
   if (unknownTable.has(errno) && namesBookkeeping.test(messageOf(thrown))) return 'RECORDS_LOST';
   if (errno === noSuchTable && namesShadow.test(messageOf(thrown))) return 'SHADOW_CHANGED';
-  if (saysDiskFull.test(messageOf(thrown))) return 'SERVER_BUSY';
-  return codeByErrno.get(errno) ?? 'INTERNAL';
+  return codeByErrno.get(errno) ?? (saysDiskFull.test(messageOf(thrown)) ? 'SERVER_BUSY' : 'INTERNAL');
 }
 
-/** ENOSPC, EDQUOT: whoever could not write (a log, a temporary file, an engine) has an error of its own, and none names these. */
+/**
+ * ENOSPC, EDQUOT: whoever could not write (a log, a temporary file, an engine) has an error of its own, and none names these. Errors that
+ * name values of rows, which may say anything, are known by their numbers.
+ */
 const saysDiskFull = /\b(?:errno:?|errcode:|got error) (?:28|122)\b/i;
 /** ER_NO_SUCH_TABLE. */
 const noSuchTable = 1146;
