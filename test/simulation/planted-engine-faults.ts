@@ -135,9 +135,9 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     source: [
       {
         file: 'migration.ts',
-        find: '(inner: AbortSignal) => this.#applier.flushContinuously(inner),',
+        find: '(inner: AbortSignal) => applier.flushContinuously(inner),',
         replace:
-          '(inner: AbortSignal) => this.#applier.flushContinuously(inner),\n      (inner: AbortSignal) => this.#applier.flushContinuously(inner),',
+          '(inner: AbortSignal) => applier.flushContinuously(inner),\n      (inner: AbortSignal) => applier.flushContinuously(inner),',
       },
     ],
     bias: { ...BUSY_COPY, ...FAST_DELIVERY },
@@ -385,7 +385,7 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
   {
     code: 'VG',
     what: 'Rows that were compared count as compared, although the operator asked for all of them once more.',
-    source: [{ file: 'migration.ts', find: 'this.#verifier.restart();', replace: '' }],
+    source: [{ file: 'migration.ts', find: 'this.#parts.verifier.restart();', replace: '' }],
     bias: { ...NO_FAULTS, isVerifying: true, verifiesAgain: true, plantedRow: 'altered', hasBadRows: false },
     seedsMax: 100,
   },
