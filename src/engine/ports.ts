@@ -106,8 +106,8 @@ export interface LastRun {
   readonly startedAt: string;
   /** When the server heard of it last: its claim, what it saved, or, while it holds the claim, its newest ping. */
   readonly heardAt: string;
-  /** How long ago that was when it was asked, by the clock of the server. */
-  readonly silentMs: number;
+  /** How long ago that was when it was asked, by the clock of the server; null where it does not tell us the pings of who holds the claim. */
+  readonly silentMs: number | null;
 }
 
 /** What runs leave in the database for whoever reads it later. Of each migration the newest entries are kept, a bounded number. */

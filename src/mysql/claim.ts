@@ -110,7 +110,7 @@ export async function readClaimSigns(
   const processes = holder === null ? [] : await session.query('SHOW PROCESSLIST', signal);
   const idle = processes.find((row) => row['Id'] === String(holder))?.['Time'] ?? null;
   const pingedAt = idle === null ? null : new Date(Date.parse(now) - 1_000 * Number(idle)).toISOString();
-  return { record, pingedAt, now };
+  return { record, isHeld: holder !== null, pingedAt, now };
 }
 
 function slots(name: string): readonly string[] {

@@ -113,7 +113,7 @@ export async function readClaimSigns(
        (SELECT ${isoTime('state_change')} FROM pg_catalog.pg_stat_activity WHERE pid = ${holder ?? 'NULL'}) AS pinged_at`,
     signal,
   );
-  return { record, pingedAt: row?.['pinged_at'] ?? null, now: row?.['now'] ?? '' };
+  return { record, isHeld: holder !== null, pingedAt: row?.['pinged_at'] ?? null, now: row?.['now'] ?? '' };
 }
 
 function claimKey(name: string): LockKey {

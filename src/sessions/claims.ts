@@ -82,17 +82,18 @@ export function claimedError({ connectionId, told }: ClaimHolder, record: ClaimR
 export interface ClaimSigns {
   /** Of whoever took the claim last. */
   readonly record: ClaimRecord | null;
+  readonly isHeld: boolean;
   /** The newest ping; null where nobody holds the claim, or the server does not tell us. */
   readonly pingedAt: string | null;
   readonly now: string;
 }
 
 /** Where the newest run of a migration has its process, or had it; null where another migration has had the claim since. */
-export function lastRunOf({ id, updatedAt }: RecordedMigration, { record, pingedAt, now }: ClaimSigns): LastRun | null {
+export function lastRunOf({ id, updatedAt }: RecordedMigration, { record, isHeld, pingedAt, now }: ClaimSigns): LastRun | null {
   if (record?.migrationId !== id) return null;
   const { host, pid, claimedAt } = record;
   const heardAtMs = Math.max(...[updatedAt, claimedAt, pingedAt ?? claimedAt].map((time) => Date.parse(time)));
-  const silentMs = Math.max(0, Date.parse(now) - heardAtMs);
+  const silentMs = isHeld && pingedAt === null ? null : Math.max(0, Date.parse(now) - heardAtMs);
   return { host, pid, startedAt: claimedAt, heardAt: new Date(heardAtMs).toISOString(), silentMs };
 }
 

@@ -45,7 +45,7 @@ export function stateText(record: MigrationRecord): string {
 const SILENT_MS_MIN = 10_000;
 
 function isSilent({ isRunning, lastRun }: MigrationRecord): boolean {
-  return isRunning && lastRun !== null && lastRun.silentMs >= SILENT_MS_MIN;
+  return isRunning && (lastRun?.silentMs ?? 0) >= SILENT_MS_MIN;
 }
 
 /** The same, with what that means. */
@@ -58,9 +58,10 @@ export function stateSentence(record: MigrationRecord): string {
 }
 
 /** Where the run is, or was. */
-export function lastRunText({ isRunning, lastRun }: MigrationRecord): string | null {
+export function lastRunText(record: MigrationRecord): string | null {
+  const { isRunning, lastRun } = record;
   if (lastRun === null) return null;
   const { host, pid, startedAt, heardAt, silentMs } = lastRun;
-  const heard = `last heard of at ${heardAt}, ${readableDuration(silentMs)} ago`;
-  return `process ${pid} on ${host}, since ${startedAt}${isRunning && silentMs < SILENT_MS_MIN ? '' : `; ${heard}`}`;
+  const heard = `; last heard of at ${heardAt}, ${readableDuration(silentMs ?? 0)} ago`;
+  return `process ${pid} on ${host}, since ${startedAt}${isRunning && !isSilent(record) ? '' : heard}`;
 }

@@ -2,6 +2,8 @@
 import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import type { MigrationRecord } from '../../src/index.ts';
+import type { ClaimRecord, RecordedMigration } from '../../src/sessions/bookkeeping.ts';
+import { lastRunOf } from '../../src/sessions/claims.ts';
 import { lastRunText, stateSentence, stateText } from '../../src/shell/last-run.ts';
 import { lastObject, runCli, startCli } from '../support/cli.ts';
 import { openPostgresShop } from '../support/postgres-shop.ts';
@@ -54,11 +56,25 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
 
 test('a run that holds the claim and has not been heard of for ten seconds is called silent, with since when', () => {
   const lastRun = { host: 'db1', pid: 7, startedAt: '2026-11-27T07:00:00.000Z', heardAt: '2026-11-27T07:01:00.000Z' };
-  const record = (silentMs: number) =>
+  const record = (silentMs: number | null) =>
     ({ state: 'open', isRunning: true, lastRun: { ...lastRun, silentMs } }) as unknown as MigrationRecord;
   expect(stateText(record(9_999))).toBe('running');
   expect(lastRunText(record(9_999))).toBe('process 7 on db1, since 2026-11-27T07:00:00.000Z');
   expect(stateText(record(12_000))).toBe('silent');
   expect(stateSentence(record(12_000))).toMatch(/^silent: its process hangs, or its host or the network is gone; /);
   expect(lastRunText(record(12_000))).toMatch(/; last heard of at 2026-11-27T07:01:00\.000Z, 12 s ago$/);
+  // Whoever may not see its session is not told its pings, and what it saved last may be long ago.
+  expect(stateText(record(null))).toBe('running');
+  expect(lastRunText(record(null))).toBe('process 7 on db1, since 2026-11-27T07:00:00.000Z');
+});
+
+test('what was saved last says nothing of the silence of a run whose pings the server does not tell', () => {
+  const time = (second: number) => `2026-11-27T07:00:${second}.000Z`;
+  const record = { id: 'k3v9x2', updatedAt: time(20) } as RecordedMigration;
+  const claim = { migrationId: 'k3v9x2', host: 'db1', pid: 7, claimedAt: time(10) } as ClaimRecord;
+  const silence = (isHeld: boolean, pingedAt: string | null) =>
+    lastRunOf(record, { record: claim, isHeld, pingedAt, now: time(59) })?.silentMs;
+  expect(silence(true, time(58))).toBe(1_000);
+  expect(silence(true, null)).toBeNull();
+  expect(silence(false, null)).toBe(39_000);
 });
