@@ -12,6 +12,7 @@ import type { ClaimToGiveUp, Database, MigrationRecord, RetiredTable } from './e
 import { inCall } from './caller.ts';
 import { open as openDatabase, type ServerOptions } from './library-call.ts';
 import { nativeOf } from './native-runs.ts';
+import { patiently } from './patience.ts';
 import { findRecord, openOnes } from './records.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
@@ -56,22 +57,26 @@ async function cleanedUp(options: CleanUpOptions, signal: AbortSignal): Promise<
   const { soakMs = DEFAULT_SOAK_MS, isNow = false, observer = (): void => undefined } = options;
   const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer } };
   await using database = await openDatabase(options, signal);
-  const records = await database.listMigrations(signal);
+  const insist = <Result>(work: () => Promise<Result>): Promise<Result> => patiently('cleaning up', work, signal);
+  const records = await insist(() => database.listMigrations(signal));
   const record = findRecord(records, options.id);
   const open = record.state === 'done' ? [] : openOnes(records, record);
   if (open.length > 0) {
     const { plan } = record;
     if (plan.strategy === 'native') {
-      await using claim = await nativeOf(database).claim(plan, 'resume', signal);
-      const state = await giveUpNative({ plan, claim }, parts, signal);
+      const state = await insist(async () => {
+        await using claim = await nativeOf(database).claim(plan, 'resume', signal);
+        return await giveUpNative({ plan, claim }, parts, signal);
+      });
       const outcome = state === 'done' ? 'found-done' : 'given-up';
       return { id: record.id, strategy: 'native', outcome, dropped: null, ended: [record.id] };
     }
-    const states = await giveUpAll({ database, plans: shadowsOf(open), claims: [] }, parts, signal);
+    const states = await insist(() => giveUpAll({ database, plans: shadowsOf(open), claims: [] }, parts, signal));
     const outcome = states.includes('done') ? 'found-done' : 'given-up';
     return { id: record.id, strategy: 'shadow', outcome, dropped: null, ended: open.map(({ id }) => id) };
   }
-  const retired = (await database.retiredTables.find(signal)).find(({ id }) => id === record.id) ?? null;
+  const found = await insist(() => database.retiredTables.find(signal));
+  const retired = found.find(({ id }) => id === record.id) ?? null;
   if (retired === null)
     return { id: record.id, strategy: record.plan.strategy, outcome: 'nothing-left', dropped: null, ended: [] };
   const reason = isNow ? null : reasonToKeep(retired, soakMs);
@@ -83,7 +88,7 @@ async function cleanedUp(options: CleanUpOptions, signal: AbortSignal): Promise<
     );
   }
   const drop = (lockTimeoutMs: number): Promise<StepOutcome> => database.retiredTables.drop(retired, lockTimeoutMs, signal);
-  await dropPatiently(retired.table, drop, parts, signal);
+  await insist(() => dropPatiently(retired.table, drop, parts, signal));
   return { id: record.id, strategy: 'shadow', outcome: 'dropped', dropped: retired, ended: [] };
 }
 

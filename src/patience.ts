@@ -1,4 +1,4 @@
-/** Not giving up at the first lost connection where there is no migration yet that would be resumed. */
+/** Not giving up at the first lost connection where no migration could be resumed: before there is one, and when one is cleaned up. */
 
 import type { Obstacle } from './engine/obstacles.ts';
 import { retry } from './engine/retry.ts';

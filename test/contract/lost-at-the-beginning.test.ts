@@ -1,6 +1,6 @@
-/** Connections that break before there is a migration that could be resumed. */
+/** Connections that break where no migration could be resumed: before there is one, and when one is cleaned up. */
 import { expect, test } from 'vitest';
-import { listMigrations, migrate, migrateFamily } from '../../src/index.ts';
+import { cleanUp, listMigrations, type MigrationEvent, migrate, migrateFamily } from '../../src/index.ts';
 import { createSchema } from '../support/adapter-server.ts';
 import { ownDatabase } from '../support/postgres-own-database.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -45,8 +45,8 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-18'], 'on', (name) => {
   const { open, alter } = places[name];
 
   /** Each answer that is awaited at one of the moments is cut off, with the connection. */
-  const cutOnce = (cut: RegExp[]) => {
-    const left = [...moments];
+  const cutOnce = (cut: RegExp[], at: readonly RegExp[] = moments) => {
+    const left = [...at];
     return (sent: string): Fate => {
       const moment = left[0];
       if (moment === undefined || !moment.test(sent)) return 'pass';
@@ -85,5 +85,32 @@ describeSideBySide(['mysql', 'mariadb', 'postgres-18'], 'on', (name) => {
     expect(records.map(({ id, state }) => ({ id, state })).sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual(
       results.map(({ id }) => ({ id, state: 'done' })).sort((a, b) => (a.id < b.id ? -1 : 1)),
     );
+  });
+
+  test('a clean-up, too: whatever it does may have been done before', async () => {
+    await using place = await open();
+    await place.application.run('CREATE TABLE things (id INT PRIMARY KEY, size INT NOT NULL)');
+    await place.application.run('INSERT INTO things VALUES (1, 10), (2, 20)');
+    const asked = { strategy: 'shadow', alter: `ALTER TABLE things ${alter}` } as const;
+    const interrupt = new AbortController();
+    const observer = (event: MigrationEvent): void => {
+      if (event.kind === 'phase-entered' && event.phase === 'copy') interrupt.abort();
+    };
+    await expect(migrate({ ...asked, url: place.url, observer, signal: interrupt.signal })).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    const [unfinished] = (await listMigrations({ url: place.url })).filter(({ plan }) => plan.source.schema === place.schema);
+    const givingUp = [/SELECT .*migrations\b/s, /DROP (?:TABLE|SCHEMA)\b/, /UPDATE \S*migrations\b/];
+    const cut: RegExp[] = [];
+    await using proxy = await startProxy(place.url, cutOnce(cut, givingUp));
+    expect(await cleanUp({ url: proxy.url, id: unfinished?.id ?? '' })).toMatchObject({ outcome: 'given-up' });
+    expect(cut).toEqual(givingUp);
+
+    const { id } = await migrate({ ...asked, url: place.url });
+    const dropping = [/DROP (?:TABLE|SCHEMA)\b/];
+    const cutLater: RegExp[] = [];
+    await using later = await startProxy(place.url, cutOnce(cutLater, dropping));
+    expect(await cleanUp({ url: later.url, id, isNow: true })).toMatchObject({ outcome: 'dropped' });
+    expect(cutLater).toEqual(dropping);
   });
 });
