@@ -25,7 +25,8 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     run.child.kill('SIGINT');
     expect((await run.result).exitCode).toBe(1);
     const status = await runCli(['status', '--url', shop.url]);
-    expect(status.stdout).toContain(`state       open\nphase       ${phase}\n`);
+    expect(status.stdout).toContain('state       open: no process works on it\n');
+    expect(status.stdout).toContain(`\nphase       ${phase}\n`);
     return { id: plan.id, retired: plan.retired.table };
   };
 

@@ -131,7 +131,8 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
       `resume --url ${shop.url} --workers 1 --chunk-time 10ms --chunk-rows-max 50 --max-latency 0ms --output json ${String(summary['id'])}`,
     );
     const status = await runCli(['status', '--url', shop.url]);
-    expect(status.stdout).toContain('state       open\nphase       copy\n');
+    expect(status.stdout).toContain('state       open: no process works on it\n');
+    expect(status.stdout).toContain('\nphase       copy\n');
     expect(status.stdout).toContain('ended by    INTERRUPTED: The run was ended by SIGINT.\n');
 
     const resumed = await runCli(command.split(' '));
