@@ -106,7 +106,10 @@ export interface LastRun {
   readonly startedAt: string;
   /** When the server heard of it last: its claim, what it saved, or, while it holds the claim, its newest ping. */
   readonly heardAt: string;
-  /** How long ago that was when it was asked, by the clock of the server; null where it does not tell us the pings of who holds the claim. */
+  /**
+   * How long ago that was when it was asked, by the clock of the server; null where it does not tell us the pings of who holds the
+   * claim.
+   */
   readonly silentMs: number | null;
 }
 
