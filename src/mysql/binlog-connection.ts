@@ -11,7 +11,7 @@
 import ZongJi from '@vlasky/zongji';
 import type { Connection, ConnectionOptions } from 'mysql2';
 import type { Socket } from 'node:net';
-import { MigrationError } from '../engine/errors.ts';
+import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, serverErrno, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
@@ -216,29 +216,26 @@ class ZongjiDump implements Dump {
 export function explainDumpError(error: Error, place: LogPlace): MigrationError {
   const where = place.kind === 'gtid' ? 'behind the transactions of the checkpoint' : `at ${place.file}:${place.offset}`;
   const errno = serverErrno(error);
-  if (errno === ERRNO.PURGED_GTIDS || (errno === ERRNO.READING_LOG && GONE.test(error.message))) {
-    return new MigrationError('LOG_PURGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
-  }
-  if (errno === ERRNO.READING_LOG && DAMAGED.test(error.message)) {
-    return new MigrationError('LOG_DAMAGED', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
-  }
-  if (errno === ERRNO.READING_LOG && BEGUN_ANEW.test(error.message)) {
+  const says = (what: RegExp): boolean => errno === ERRNO.READING_LOG && what.test(error.message);
+  const cannotSend = (code: ErrorCode): MigrationError =>
+    new MigrationError(code, `The server cannot send its log ${where}: ${error.message}`, { cause: error });
+  if (errno === ERRNO.PURGED_GTIDS || says(GONE)) return cannotSend('LOG_PURGED');
+  if (says(DAMAGED)) return cannotSend('LOG_DAMAGED');
+  if (says(BEGUN_ANEW)) {
     const message = `The server does not know transactions any more that it had sent. Its log was begun anew (RESET), or cut off, and changes may be gone with it: ${error.message}`;
     return new MigrationError('LOG_PURGED', message, { cause: error });
   }
-  if (errno === ERRNO.READING_LOG && ANONYMOUS.test(error.message)) {
+  if (says(ANONYMOUS)) {
     return new MigrationError(
       'UNKNOWN_LOG_EVENT',
       `gtid_mode was not ON for a while, and the log has transactions without a GTID, which the server does not send ${where}. Give this migration up and start anew: ${error.message}`,
       { cause: error },
     );
   }
-  if (errno === ERRNO.READING_LOG && REPLACED.test(error.message)) {
+  if (says(REPLACED)) {
     return new MigrationError('CONNECTION_LOST', `Another reader took our server id: ${error.message}`, { cause: error });
   }
-  if (errno === ERRNO.READING_LOG) {
-    return new MigrationError('STREAM_BROKEN', `The server cannot send its log ${where}: ${error.message}`, { cause: error });
-  }
+  if (errno === ERRNO.READING_LOG) return cannotSend('STREAM_BROKEN');
   if (isConnectionLoss(error) || errno === null) {
     return new MigrationError('CONNECTION_LOST', `The connection that reads the log was lost: ${error.message}`, {
       cause: error,
