@@ -7,7 +7,7 @@
 import { assert } from './engine/errors.ts';
 import type { MigrationResult } from './engine/migration.ts';
 import type { NativePlan, NoNativeWay } from './engine/native-change.ts';
-import { chooseWay, type NativeResult, withRefused } from './engine/native-runner.ts';
+import { chooseWay, type NativeResult, type Way, withRefused } from './engine/native-runner.ts';
 import type { MigrationId, MigrationRequest, Plan } from './engine/model.ts';
 import { type Obstacle, PlanRefusedError } from './engine/obstacles.ts';
 import type { Database, MigrationRecord, RetiredTable } from './engine/ports.ts';
@@ -79,10 +79,10 @@ async function planned(options: ChangeOptions & Pick<RunOptions, 'pace'>, signal
   }
   const shadow = { strategy: 'shadow', native: null, noNativeWay: way.reason } as const;
   try {
-    const { planned: plan, obstacles } = await planPatiently(database, request, signal);
+    const { planned: plan, obstacles } = await planShadow(database, { request, way }, signal);
     return { ...shadow, plan, obstacles };
   } catch (error) {
-    if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: withRefused(way, error.obstacles) };
+    if (error instanceof PlanRefusedError) return { ...shadow, plan: null, obstacles: error.obstacles };
     throw error;
   }
 }
@@ -94,6 +94,19 @@ async function wayOf(
   signal: AbortSignal,
 ): ReturnType<typeof chooseWay> {
   return await patiently('choosing the way', () => chooseWay({ native, strategy, request }, signal), signal);
+}
+
+/** Rejects with PlanRefusedError, which has what the server refuses of the ALTER itself, too. */
+async function planShadow(
+  database: Database,
+  { request, way }: { readonly request: MigrationRequest; readonly way: Way },
+  signal: AbortSignal,
+): Promise<{ readonly planned: Plan; readonly obstacles: readonly Obstacle[] }> {
+  try {
+    return await planPatiently(database, request, signal);
+  } catch (error) {
+    throw error instanceof PlanRefusedError ? new PlanRefusedError(withRefused(way, error.obstacles)) : error;
+  }
 }
 
 /** What came of a change, and by which way it went. */
@@ -117,9 +130,7 @@ async function migrated(asked: ChangeOptions & RunOptions, signal: AbortSignal):
     const result = await startNative({ database, plan: way.native, request }, options, signal);
     if (result !== null) return result;
   }
-  const { planned: plan, obstacles } = await planPatiently(database, request, signal).catch((error: unknown) => {
-    throw error instanceof PlanRefusedError ? new PlanRefusedError(withRefused(way, error.obstacles)) : error;
-  });
+  const { planned: plan, obstacles } = await planShadow(database, { request, way }, signal);
   if (obstacles.length > 0) throw new PlanRefusedError(obstacles);
   const [result] = await run({ database, plans: [plan], purpose: 'start' }, options, signal);
   assert(result !== undefined, 'what was run has a result');
