@@ -73,8 +73,12 @@ export class RunParts {
   }
 
   #latencyOf({ controls }: RunPartsNeeds, share: () => number, { clock }: RetryContext): LatencySignal {
-    const placeFence = (signal: AbortSignal): ReturnType<ChangeReceiver['placeFence']> => this.receiver.placeFence(signal);
-    return new LatencySignal({ placeFence, limit: () => controls.options.latency, share, clock });
+    return new LatencySignal({
+      placeFence: (signal) => this.receiver.placeFence(signal),
+      limit: () => controls.options.latency,
+      share,
+      clock,
+    });
   }
 
   #throttlerOf({ claim, controls, signals }: RunPartsNeeds, context: RetryContext): Throttler {
