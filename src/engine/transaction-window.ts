@@ -2,8 +2,11 @@
 
 import type { SessionTransactions } from './ports.ts';
 
-/** Sessions that are in a transaction for so much of the time, 0 to 1, leave little room for what makes each take longer. */
-export const BUSY_FROM = 0.5;
+/**
+ * Sessions that are in a transaction for so much of the time, 0 to 1, leave little room for what makes each take longer. A look of a tenth of
+ * a second is wrong by a third of that, so half would be noticed by chance.
+ */
+export const BUSY_FROM = 0.3;
 
 /** The counters at one moment. */
 export interface TransactionReading {

@@ -93,6 +93,11 @@ describe('the time that transactions of others take', () => {
     expect(pressureOf(samples)).toBe(0);
   });
 
+  test('is learned so where they are busy for two fifths of the time, too, which a short look may take for less', async () => {
+    expect(await new Sessions().begin(four(80, 5))).toMatchObject({ pressure: 0.95 });
+    expect(await new Sessions().begin(four(80, 3))).toMatchObject({ pressure: 0 });
+  });
+
   test('is a stop where no session is free, until it is known that this is so without us', async () => {
     const sessions = new Sessions();
     sessions.share = 0.02;
