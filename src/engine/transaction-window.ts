@@ -3,8 +3,8 @@
 import type { SessionTransactions } from './ports.ts';
 
 /**
- * Sessions that are in a transaction for so much of the time, 0 to 1, leave little room for what makes each take longer. A look of a tenth of
- * a second is wrong by a third of that, so half would be noticed by chance.
+ * Sessions that are in a transaction for so much of the time, 0 to 1, leave little room for what makes each take longer. Half of the time
+ * would be found by chance: a look of a tenth of a second is wrong by a third.
  */
 export const BUSY_FROM = 0.3;
 
