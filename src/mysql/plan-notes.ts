@@ -1,6 +1,7 @@
 /** What an operator should know before starting, beside the obstacles: one sentence each. */
 
 import type { PlanOptions } from '../engine/model.ts';
+import { BUSY_FROM } from '../engine/transaction-window.ts';
 import { roundTripNotes } from '../sessions/round-trip.ts';
 import type { AttachedReplica } from './attached-replicas.ts';
 import { keyColumnKind, type Column } from './catalog.ts';
@@ -201,7 +202,7 @@ function indexNotes({ hasReplicas, isBusy, isDeferring, deferIndexes }: PlanSurr
   }
   if (isBusy) {
     return [
-      'The sessions of applications are busy for half of the time or more: indexes are kept during the copy, for building them later cannot be slowed down (--defer-indexes always builds them nevertheless).',
+      `The sessions of applications are busy for ${100 * BUSY_FROM} % of the time or more: indexes are kept during the copy, for building them later cannot be slowed down (--defer-indexes always builds them nevertheless).`,
     ];
   }
   return isDeferring && hasReplicas
