@@ -36,7 +36,9 @@ test('MySQL defers no index while applications keep their sessions busy, unless 
   try {
     await expect.poll(async () => (await plan({ server, schema, clauses })).deferredIndexes).toEqual([]);
     const busy = await plan({ server, schema, clauses });
-    expect(busy.notes).toContainEqual(expect.stringMatching(/^The sessions of applications are busy for 30 % of the time or more:/));
+    expect(busy.notes).toContainEqual(
+      expect.stringMatching(/^The sessions of applications are busy for 30 % of the time or more:/),
+    );
     const asked = await plan({ server, schema, clauses, options: { deferIndexes: 'always' } });
     expect(asked.deferredIndexes).toEqual(['k']);
   } finally {
