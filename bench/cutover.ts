@@ -21,6 +21,7 @@ ${commonUsage}
   --cutovers N        how many (50)
   --rows N            rows of the table (10,000)
   --writes N          write transactions a second (300), about four row changes each
+  --reads-each N      SELECTs that each of them begins with (0)
   --options TEXT      more options of migrate`;
 
 /** What a statement feels of a swap it feels by then: it was waiting for it. */
@@ -38,6 +39,7 @@ interface Task {
   readonly cutovers: number;
   readonly rows: number;
   readonly writesPerSecond: number;
+  readonly readsEach: number;
   readonly options: readonly string[];
 }
 
@@ -49,6 +51,7 @@ export async function benchCutover(args: readonly string[]): Promise<void> {
       cutovers: { type: 'string', default: '50' },
       rows: { type: 'string', default: '10000' },
       writes: { type: 'string', default: '300' },
+      'reads-each': { type: 'string', default: '0' },
       options: { type: 'string', default: '' },
     },
   });
@@ -57,6 +60,7 @@ export async function benchCutover(args: readonly string[]): Promise<void> {
     cutovers: readCount('cutovers', values.cutovers, { min: 1, max: 10_000 }),
     rows: readCount('rows', values.rows, { min: 1, max: 10_000_000 }),
     writesPerSecond: readCount('writes', values.writes, { min: 1, max: 100_000 }),
+    readsEach: readCount('reads-each', values['reads-each'], { min: 0, max: 1_000 }),
     options: wordsOf(values.options),
   };
   const results: BenchResult[] = [];
@@ -76,7 +80,7 @@ async function measure(flavour: Flavour, version: PostgresVersion, task: Task): 
   console.error(`${flavour}; before the first run: ${describeMachine(machine)}`);
   const flags = benchFlags(flavour);
   await using server = await startServer({ flavour, version, extraFlags: flags });
-  const { rows, writesPerSecond } = task;
+  const { readsEach, rows, writesPerSecond } = task;
   const load = {
     url: server.url,
     schema: 'bench',
@@ -85,6 +89,7 @@ async function measure(flavour: Flavour, version: PostgresVersion, task: Task): 
     writers: 4,
     hasTwin: false,
     rows,
+    readsEach,
     writesPerSecond,
   };
   const tables = await prepareTraffic(load);

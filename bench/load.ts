@@ -27,6 +27,8 @@ const usage = `npm run bench -- load [option…]
 ${commonUsage}
   --rows N            rows of the table (1,000,000)
   --writes N          write transactions a second (300), about four row changes each
+  --reads-each N      SELECTs that each of them begins with; 14, ten by key and four of a hundred rows, are what sysbench's
+                      oltp_read_write does (0)
   --capacity PERCENT  instead: so much of what the same connections can do when they do nothing else, which is measured first
   --connections N     of the application, for its writes (4)
   --rounds N          each variant so many times; medians are shown (3)
@@ -93,6 +95,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
       rows: { type: 'string', default: '1000000' },
       writes: { type: 'string', default: '300' },
       capacity: { type: 'string' },
+      'reads-each': { type: 'string', default: '0' },
       connections: { type: 'string', default: '4' },
       'server-flags': { type: 'string', default: '' },
       rounds: { type: 'string', default: '3' },
@@ -134,10 +137,11 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
     const rows = readCount('rows', values.rows, { min: 1, max: 10_000_000 });
     const version = readVersion(values.version);
     const connections = readCount('connections', values.connections, { min: 1, max: 100 });
+    const readsEach = readCount('reads-each', values['reads-each'], { min: 0, max: 1_000 });
     const percent = values.capacity === undefined ? null : readCount('capacity', values.capacity, { min: 1, max: 99 });
     for (const flavour of readFlavours(values.flavour)) {
       const flags = [...benchFlags(flavour), ...wordsOf(values['server-flags'])];
-      const server = { flavour, version, rows, connections, flags };
+      const server = { flavour, version, rows, connections, flags, readsEach };
       const asked = percent === null ? load : await loadTo(percent, server, load);
       const measure = (variant: Variant): Promise<Felt> => measurePrivate(server, variant, asked);
       results.push(
@@ -149,7 +153,7 @@ export async function benchLoad(args: readonly string[]): Promise<void> {
           rounds,
           load: asked,
           measure,
-          settings: { connections, flags: flags.join(' ') },
+          settings: { connections, 'reads each': readsEach, flags: flags.join(' ') },
         }),
       );
     }
@@ -279,12 +283,15 @@ interface PrivateLoad {
   readonly rows: number;
   /** Of the application, that write. */
   readonly connections: number;
+  /** SELECTs in each transaction. */
+  readonly readsEach: number;
   readonly flags: readonly string[];
 }
 
 /** The traffic of all runs, but for its rate. */
-function trafficOn(server: Server, { connections, rows }: PrivateLoad): Omit<TrafficOptions, 'writesPerSecond'> {
-  return { url: server.url, schema: 'bench', seed: 1, readsPerSecond: 100, writers: connections, hasTwin: false, rows };
+function trafficOn(server: Server, { connections, readsEach, rows }: PrivateLoad): Omit<TrafficOptions, 'writesPerSecond'> {
+  const kind = { schema: 'bench', seed: 1, readsEach, readsPerSecond: 100, hasTwin: false };
+  return { url: server.url, writers: connections, rows, ...kind };
 }
 
 /** The load that takes so much of what the server can do. */

@@ -1,11 +1,15 @@
 /** One transaction of the traffic: its statements, and what they do to the ledger once it is acknowledged. */
 import { below, type Random } from './random.ts';
 import type { ApplicationSession } from './traffic-session.ts';
-import { noteOf, type TrafficRow } from './traffic-table.ts';
+import { firstId, noteOf, type TrafficRow } from './traffic-table.ts';
 import type { WriterOptions } from './traffic-writer.ts';
 
 /** What a transaction does to the ledger once it is acknowledged: a row that is written, or an id that is removed. */
 export type Effect = { readonly put: TrafficRow } | { readonly remove: number };
+
+/** As many as sysbench's oltp_read_write does in a transaction: ten by key and four of a hundred rows. */
+const placesOfReads = 14;
+const rangeRows = 100;
 
 /** In progress: the same changes to the table and, if asked, to its twin. */
 export class Transaction {
@@ -27,6 +31,19 @@ export class Transaction {
   async begin(): Promise<void> {
     await this.#session.query('BEGIN');
     await this.#session.query(this.#journalInsert());
+  }
+
+  /** A row of anybody, or a hundred of them: of each seven places two are ranges, each of another kind. */
+  async readOthers(place: number, random: Random): Promise<void> {
+    const id = firstId + below(random, Math.max(1, this.#options.rows));
+    const range = `FROM ${this.#table} WHERE id BETWEEN ${id} AND ${id + rangeRows - 1}`;
+    const ranges: Readonly<Record<number, string>> = {
+      3: `SELECT note ${range}`,
+      6: `SELECT SUM(amount) ${range}`,
+      10: `SELECT note ${range} ORDER BY note`,
+      13: `SELECT DISTINCT note ${range} ORDER BY note`,
+    };
+    await this.#session.query(ranges[place % placesOfReads] ?? `SELECT note FROM ${this.#table} WHERE id = ${id}`);
   }
 
   /** After a commit without an answer, in a new session: waits for the old one's end, if it still works, by its journal row. */

@@ -16,6 +16,8 @@ export interface WriterOptions {
   readonly worker: number;
   readonly writers: number;
   readonly hasTwin: boolean;
+  /** As in `TrafficOptions`. */
+  readonly readsEach?: number;
   readonly tables: TrafficTables;
   readonly ledger: Ledger;
   readonly record: TrafficRecord;
@@ -70,11 +72,12 @@ export class TrafficWriter {
 
   /** Whether the transaction is committed; never returns without knowing. */
   async #attempt(session: ApplicationSession, transaction: Transaction): Promise<boolean> {
-    const { seed, worker } = this.#options;
+    const { seed, worker, readsEach = 0 } = this.#options;
     const random = seededRandom(seed, worker, this.#number);
     let isCommitSent = false;
     try {
       await transaction.begin();
+      for (let place = 0; place < readsEach; place += 1) await transaction.readOthers(place, random);
       await this.#fill(transaction, pick(random, session.dialect.kinds), random);
       isCommitSent = true;
       await session.query('COMMIT');

@@ -21,6 +21,8 @@ export interface TrafficOptions {
   readonly seed: number;
   /** Transactions a second, of about four row changes each. */
   readonly writesPerSecond: number;
+  /** SELECTs that each of them begins with: of fourteen, ten by key and four of a hundred rows. None unless given. */
+  readonly readsEach?: number;
   readonly readsPerSecond: number;
   /** Sessions that write; each has rows of its own. */
   readonly writers: number;
