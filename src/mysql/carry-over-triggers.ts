@@ -135,14 +135,17 @@ export async function settleTriggers(
   onSettled: (what: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await using locker = await claim.openSession({ settings: lockSettings(settleLimits) }, signal);
+  await using locker = await claim.openSession({ settings: lockSettings(settleLimits), takesSeveral: true }, signal);
   const standIns = await findStandIns(locker, plan, plan.source, signal);
   if (standIns.length === 0) return;
   const owners = [...(await findOwners(locker, plan, standIns, signal)).values()];
   // A retired table that is gone already took its triggers with it.
   const tables = [plan.source, ...(owners.includes(plan.retired.table) ? [plan.retired] : [])];
   await using observer = await claim.openSession({}, signal);
-  const lock = await lockTables({ locker, observer, flavour: server.flavour, tables, options: settleLimits }, signal);
+  const lock = await lockTables(
+    { locker, observer, flavour: server.flavour, tables, used: tables, options: settleLimits },
+    signal,
+  );
   if (lock.kind === 'not-locked') {
     throw new MigrationError(
       'LOCK_WAIT',

@@ -13,7 +13,7 @@ import type { ConnectionConfig } from './connection-config.ts';
 import { isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
 
-/** What a statement gave. `rows` is empty for a statement that returns none. */
+/** What a statement gave; of several, nothing that is meant. `rows` is empty for a statement that returns none. */
 export interface Reply {
   readonly rows: readonly Row[];
   /** Rows really changed (not: matched). */
@@ -36,28 +36,34 @@ export interface Connection {
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
 const keepAliveDelayMs = 10_000;
 
+/** What only some connections are to do. */
+export interface ConnectionUse {
+  /** Whether one message may hold several statements, with `;` between them; those after one that fails are not run. */
+  readonly takesSeveral?: boolean | undefined;
+}
+
 /**
  * Connects. Rejects with the driver's error, with the signal's reason, or with that for which a password cannot be read. `PREFERRED`
  * falls back to plain text.
  */
-export async function connect(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+export async function connect(config: ConnectionConfig, signal: AbortSignal, use: ConnectionUse = {}): Promise<Connection> {
   await config.ssl?.renew();
-  return await config.password.login(() => openEitherWay(config, signal), isPasswordRefused, signal);
+  return await config.password.login(() => openEitherWay(config, use, signal), isPasswordRefused, signal);
 }
 
-async function openEitherWay(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+async function openEitherWay(config: ConnectionConfig, use: ConnectionUse, signal: AbortSignal): Promise<Connection> {
   try {
-    return await open(config, signal);
+    return await open(config, use, signal);
   } catch (error) {
     if (!config.isTlsOptional || (error as QueryError).code !== 'HANDSHAKE_NO_SSL_SUPPORT') throw error;
-    return open({ ...config, ssl: null }, signal);
+    return open({ ...config, ssl: null }, use, signal);
   }
 }
 
-function open(config: ConnectionConfig, signal: AbortSignal): Promise<Connection> {
+function open(config: ConnectionConfig, { takesSeveral = false }: ConnectionUse, signal: AbortSignal): Promise<Connection> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const driver = createConnection(driverOptions(config));
+    const driver = createConnection({ ...driverOptions(config), multipleStatements: takesSeveral });
     const connection = new DriverConnection(driver);
     const giveUp = (reason: unknown): void => {
       signal.removeEventListener('abort', abort);

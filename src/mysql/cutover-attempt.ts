@@ -119,14 +119,14 @@ export async function attemptSwap(tables: Swapped, how: AttemptHow, signal: Abor
   const [{ claim, server }] = tables;
   const { options } = how;
   const opened: OwnedSession[] = [];
-  const open = async (settings: readonly string[]): Promise<OwnedSession> => {
-    const session = await claim.openSession({ settings }, signal);
+  const open = async (settings: readonly string[], takesSeveral = false): Promise<OwnedSession> => {
+    const session = await claim.openSession({ settings, takesSeveral }, signal);
     opened.push(session);
     return session;
   };
   let outcome: CutoverOutcome | null = null;
   try {
-    const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)]);
+    const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)], true);
     const isInOneSession = server.flavour.renamesUnderLock;
     const renamer = isInOneSession ? locker : await open([...lockSettings(options), renameWait]);
     const observer = await open(shortWaits);
@@ -189,7 +189,6 @@ class Attempt {
     let isSwapped: boolean | null = false;
     try {
       await this.#prepareForeignKeys(signal);
-      const askedAt = performance.now();
       const lock = await lockTables(this.#lockRequest, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);
@@ -199,7 +198,7 @@ class Attempt {
       isSwapped = null;
       const swap = await this.#swap();
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
-      if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - askedAt };
+      if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
       if (swap.kind === 'unknown') return await this.#afterUnknown(swap);
       return { kind: 'prevented', reason: swap.reason, blockers: [] };
     } catch (error) {
@@ -260,8 +259,10 @@ class Attempt {
     const [{ server }] = this.#tables;
     const sentry = this.#isInTwoSessions ? [lastLocked(this.#plans).retired] : [];
     const own = this.#plans.flatMap(({ source, shadow }) => [source, shadow]);
-    const tables = [...own, ...sentry, ...relatedTables(this.#tables), ...this.#sequences];
-    return { locker, observer, flavour: server.flavour, tables, options: this.#options };
+    const related = relatedTables(this.#tables);
+    const tables = [...own, ...sentry, ...related, ...this.#sequences];
+    const used = [...this.#plans.map(({ source }) => source), ...related];
+    return { locker, observer, flavour: server.flavour, tables, used, options: this.#options };
   }
 
   async #swap(): Promise<SwapResult> {

@@ -30,6 +30,8 @@ export interface Flavour {
    * who waits.
    */
   readonly metadataLockSource: 'performance_schema' | 'metadata_lock_info';
+  /** LOCK TABLES … NOWAIT exists (MariaDB 10.3). */
+  readonly locksAtOnce: boolean;
   /** Changes of a child by a foreign key's cascade are row events in the log (MySQL 9.6). */
   readonly logsCascades: boolean;
   /** ALTER TABLE … RENAME INDEX exists (MySQL 5.7, MariaDB 10.5.2). */
@@ -104,6 +106,7 @@ export function flavourOf(version: string): Flavour {
     },
     identityExpression: isMariaDb ? "CONCAT_WS(' ', @@server_id, @@hostname, @@port)" : '@@server_uuid',
     metadataLockSource: isMariaDb ? 'metadata_lock_info' : 'performance_schema',
+    locksAtOnce: isMariaDbFrom(10_03_00),
     logsCascades: isMySqlFrom(9_06_00),
     renamesIndexes: isMySqlFrom(5_07_00) || isMariaDbFrom(10_05_02),
     innodbPrefix: isMySqlFrom(8_00_00) ? 'INNODB' : 'INNODB_SYS',

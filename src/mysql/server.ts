@@ -7,7 +7,7 @@ import { createSessionEnder, type SessionEnder } from './session-ender.ts';
 import { openSession, type OwnedSession, type SessionOptions } from './session.ts';
 
 /** What is asked for of a session. */
-export type OpenOptions = Pick<SessionOptions, 'mark' | 'settings' | 'schema' | 'isolation'>;
+export type OpenOptions = Pick<SessionOptions, 'mark' | 'settings' | 'schema' | 'isolation' | 'takesSeveral'>;
 
 /** Disposing it closes its control connection; sessions are disposed by who opened them. */
 export interface Server extends AsyncDisposable {

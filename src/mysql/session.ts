@@ -63,6 +63,8 @@ export interface SessionOptions {
    * what must go on there as well and writes rows that it names by their key.
    */
   readonly isolation?: 'READ COMMITTED' | 'REPEATABLE READ';
+  /** As in `ConnectionUse`. */
+  readonly takesSeveral?: boolean;
 }
 
 /** Set in every session of ours, and in no other. */
@@ -101,7 +103,7 @@ export async function openSession(
 ): Promise<OwnedSession> {
   let connection: Connection;
   try {
-    connection = await connect(options.config, signal);
+    connection = await connect(options.config, signal, { takesSeveral: options.takesSeveral });
     if (when === 'first') await greet(connection, options.config);
   } catch (error) {
     signal.throwIfAborted();

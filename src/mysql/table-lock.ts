@@ -1,27 +1,32 @@
 /** LOCK TABLES within a time limit, and what must be true of a session that holds it. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { assert, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { Blockers } from './blockers.ts';
+import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import type { Session } from './session.ts';
-import { quoteTable } from './statements.ts';
+import { nameList, quoteTable } from './statements.ts';
 
 /** Who asks for what. */
 export interface LockRequest {
-  /** Will hold the lock. */
+  /** Will hold the lock. Takes several statements in one message. */
   readonly locker: Session;
   /** Looks around meanwhile. */
   readonly observer: Session;
   readonly flavour: Flavour;
   /** All tables to lock against readers and writers. */
   readonly tables: readonly TableName[];
+  /** Of them, those that applications use. */
+  readonly used: readonly TableName[];
   readonly options: Pick<CutoverOptions, 'lockTimeoutMs' | 'onBlockerEnded'>;
 }
 
-export type LockOutcome = { readonly kind: 'locked' } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
+export type LockOutcome =
+  /** `askedAt`, by `performance.now()`: since when others have waited. */
+  { readonly kind: 'locked'; readonly askedAt: number } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
 
 /**
  * Settings for a session that will hold the lock. If this process freezes, the server itself ends what it left: the wait for
@@ -39,13 +44,85 @@ export function wholeSeconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1000));
 }
 
+/** Tells that this was no moment to ask. */
+type AskOutcome = LockOutcome | { readonly kind: 'not-now' };
+
+/** A moment is looked for this often, and for this long at most. */
+const [lookEachMs, lookMsMax] = [5, 10_000];
+
 /**
- * Asks for the lock. From here on new statements on these tables wait behind us, which is why it ends after `lockTimeoutMs`,
- * KILL QUERY being what makes it exact. When it is granted, transactions that had written are over and their rows committed.
- * After any other outcome the session may still have the lock, if it was granted at the last moment: unlock it.
+ * Asks for the lock, at a moment at which nobody has read one of the tables in a transaction and may write it yet; where none is found
+ * within `lockTimeoutMs`, nevertheless.
+ *
+ * From the request on new statements on these tables wait behind us, which is why it ends after `lockTimeoutMs`, KILL QUERY being what
+ * makes it exact. A transaction that has only read a table, and now writes it, would wait for us while we wait for its end: the server
+ * finds that circle at once and ends the transaction (error 1213), never our request, whatever its kind. When the lock is granted,
+ * transactions that had written are over and their rows committed. After any other outcome the session may still have the lock, if it
+ * was granted at the last moment: unlock it.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  const { locker, tables } = request;
+  const statement = `LOCK TABLES ${request.tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`;
+  const gently = askingGently(request, statement);
+  const outcome = gently === null ? NOT_NOW : await askAtAGoodMoment(request, gently, signal);
+  if (outcome.kind !== 'not-now') return outcome;
+  const final = await ask(request, { sql: statement, notNow: null }, signal);
+  assert(final.kind !== 'not-now', 'a plain request is served or times out');
+  return final;
+}
+
+const NOT_NOW = { kind: 'not-now' } as const;
+
+async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: AbortSignal): Promise<AskOutcome> {
+  const until = performance.now() + Math.min(request.options.lockTimeoutMs, lookMsMax);
+  do {
+    try {
+      const outcome = await ask(request, gently, signal);
+      if (outcome.kind !== 'not-now') return outcome;
+    } catch (error) {
+      signal.throwIfAborted();
+      // It does not tell who has read what, or not to this user: what is wrong beside will be said of the plain request.
+      if (serverErrno(error) === null) throw error;
+      return NOT_NOW;
+    }
+    await hasPassed(lookEachMs, signal);
+    signal.throwIfAborted();
+  } while (performance.now() < until);
+  return NOT_NOW;
+}
+
+/** A request, and the error by which the server says that it would have to wait, so that it has not been made. */
+interface Asking {
+  readonly sql: string;
+  readonly notNow: number | null;
+}
+
+/** ER_LOCK_WAIT_TIMEOUT, ER_DATA_OUT_OF_RANGE. */
+const [wouldWait, isOutOfRange] = [1205, 1690];
+
+/** Null where the server has no way to ask so. */
+function askingGently({ flavour, used }: LockRequest, statement: string): Asking | null {
+  if (flavour.locksAtOnce) return { sql: `${statement} NOWAIT`, notNow: wouldWait };
+  if (flavour.metadataLockSource !== 'performance_schema') return null;
+  return { sql: `${failsWhileRead(used)}; ${statement}`, notNow: isOutOfRange };
+}
+
+/**
+ * A query that fails while a transaction of several statements holds a lock on one of these tables, but not the one for writing each of
+ * them: it may come to want that. In one message with the request the server has a tenth of a millisecond between the two, and not the way here
+ * and back as well.
+ */
+function failsWhileRead(tables: readonly TableName[]): string {
+  return `SELECT 9223372036854775807 + COUNT(*) FROM (
+    SELECT l.OWNER_THREAD_ID FROM performance_schema.metadata_locks AS l
+    JOIN performance_schema.events_transactions_current AS t
+      ON t.THREAD_ID = l.OWNER_THREAD_ID AND t.STATE = 'ACTIVE' AND t.AUTOCOMMIT = 'NO'
+    WHERE l.OBJECT_TYPE = 'TABLE' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN (${nameList(tables)}) AND l.LOCK_STATUS = 'GRANTED'
+    GROUP BY l.OWNER_THREAD_ID
+    HAVING COUNT(DISTINCT CASE WHEN l.LOCK_TYPE = 'SHARED_WRITE' THEN CONCAT_WS('.', l.OBJECT_SCHEMA, l.OBJECT_NAME) END) < ${tables.length}
+  ) AS readers`;
+}
+
+async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortSignal): Promise<AskOutcome> {
   const { lockTimeoutMs, onBlockerEnded } = request.options;
   const inTheWay = new Blockers(request, onBlockerEnded);
   const settled = new AbortController();
@@ -61,12 +138,13 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
   const limiting = hasPassed(lockTimeoutMs, settled.signal).then((isPassed) => {
     if (isPassed) limit.abort(new MigrationError('LOCK_WAIT', `The lock was not had within ${lockTimeoutMs} ms.`));
   });
+  const askedAt = performance.now();
   try {
-    const list = tables.map((table) => `${quoteTable(table)} WRITE`).join(', ');
-    await locker.execute(`LOCK TABLES ${list}`, AbortSignal.any([signal, limit.signal]));
-    return { kind: 'locked' };
+    await request.locker.execute(sql, AbortSignal.any([signal, limit.signal]));
+    return { kind: 'locked', askedAt };
   } catch (error) {
     signal.throwIfAborted();
+    if (notNow !== null && serverErrno(error) === notNow) return NOT_NOW;
     if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
     await looking.catch(() => undefined);
     return { kind: 'not-locked', blockers };

@@ -104,6 +104,27 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     expect(await schema.application.run(`SELECT v FROM ${schema.name}.orders WHERE id = 1`)).toEqual([{ v: 50 }]);
   });
 
+  test('asks for its lock when nobody has read the table and may yet write it, who would die of that', async () => {
+    await using schema = await ordersSchema(url);
+    let asked = 0;
+    await using proxy = await startProxy(`${url}?ssl-mode=DISABLED`, (sent): Fate => {
+      if (/(?<!UN)LOCK TABLES/.test(sent)) asked += 1;
+      return 'pass';
+    });
+    await using far = await openAdapter(proxy.url);
+    await using orders = await claimTable(far, change(schema.name));
+    await using application = await openApplication(url);
+    await application.run('BEGIN');
+    await application.run(`SELECT v FROM ${schema.name}.orders WHERE id = 1`);
+    const patient = { ...limits, lockTimeoutMs: 60_000 };
+    const attempt = orders.cutover.attempt(patient, (locked) => bringUpToDate(locked, 3), never);
+    await expect.poll(() => asked).toBeGreaterThan(2);
+    await application.run(`UPDATE ${schema.name}.orders SET v = 55 WHERE id = 1`);
+    await application.run('COMMIT');
+    expect((await attempt).kind).toBe('swapped');
+    expect(await schema.application.run(`SELECT v FROM ${schema.name}.orders WHERE id = 1`)).toEqual([{ v: 55 }]);
+  });
+
   test('lets writers go on in the old table when the drain fails, passes its reason on, and can be tried again', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));
