@@ -3,6 +3,7 @@
  *
  *   wait until snapshots older than the shadows' rows are gone     nobody waits yet
  *   does a backup keep tables from being renamed?                  else writers would wait for it under our lock
+ *   does somebody rest for long who holds a lock?                  else writers would wait for him
  *   make the writers ready, raise the counters
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up;
  *                                                                  MariaDB: sequences of defaults, too
@@ -26,7 +27,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
-import { closeAttempt } from '../sessions/swap-attempt.ts';
+import { closeAttempt, notAskedFor } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
 import { createStandIns, dropStandIns, promoteStandIns, readCarriedTriggers } from './carry-over-triggers.ts';
@@ -52,7 +53,7 @@ import {
   settleForeignKeys,
   shortWaits,
 } from './foreign-key-swap.ts';
-import { findBackups } from './lock-holders.ts';
+import { findBackups, findRestingHolders } from './lock-holders.ts';
 import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
@@ -177,6 +178,8 @@ class Attempt {
     if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
     const backups = await this.#findBackups(signal);
     if (backups.length > 0) return { kind: 'prevented', reason: 'a backup lets no table be renamed', blockers: backups };
+    const resting = await this.#findResting(signal);
+    if (resting.length > 0) return { kind: 'prevented', reason: notAskedFor(this.#options), blockers: resting };
     const writers: RowWriter[] = [];
     for (const { plan, prepareWriter } of this.#tables) {
       writers.push(await prepareWriter(locker, signal));
@@ -227,6 +230,15 @@ class Attempt {
   async #findBackups(signal: AbortSignal): Promise<readonly string[]> {
     const { tables, locker, flavour, observer } = this.#lockRequest;
     return await findBackups(observer, tables, { flavour, except: locker.connectionId }, signal);
+  }
+
+  /** For whom writers would wait in vain; none where they are ended, which is done while the lock is waited for. */
+  async #findResting(signal: AbortSignal): Promise<readonly string[]> {
+    const { lockTimeoutMs, onBlockerEnded } = this.#options;
+    if (onBlockerEnded !== undefined) return [];
+    const { tables, locker, flavour, observer } = this.#lockRequest;
+    const search = { flavour, except: locker.connectionId, longerMs: lockTimeoutMs };
+    return await findRestingHolders(observer, tables, search, signal);
   }
 
   get #isInTwoSessions(): boolean {

@@ -101,6 +101,21 @@ export async function findBackups(
   return await findSurely(session, { ...from, tables, isMeant: (row) => row['isBackup'] === '1' }, signal);
 }
 
+/**
+ * Who holds a lock on one of these tables and has done nothing for longer than this, or is prepared and waits to be decided: as
+ * `findForeignHolders`.
+ */
+export async function findRestingHolders(
+  session: Session,
+  tables: readonly TableName[],
+  { longerMs, ...from }: HolderSearch & { readonly longerMs: number },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const isResting = (row: Row): boolean => row['command'] === 'Sleep' && Number(row['seconds'] ?? 0) * 1_000 > longerMs;
+  const isMeant = (row: Row): boolean => row['isOurs'] !== '1' && (row['id'] === null || isResting(row));
+  return await findSurely(session, { ...from, tables, isMeant }, signal);
+}
+
 interface SureSearch extends HolderSearch {
   readonly tables: readonly TableName[];
   readonly isMeant: (row: Row) => boolean;

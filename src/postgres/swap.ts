@@ -24,7 +24,7 @@ import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { timeLimit } from '../sessions/pause.ts';
 import { type EndedHolders, OLDER_SNAPSHOTS_LEFT, OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { hasPassed } from '../sessions/pause.ts';
-import { closeAttempt, sendSwap } from '../sessions/swap-attempt.ts';
+import { closeAttempt, notAskedFor, sendSwap } from '../sessions/swap-attempt.ts';
 import { swapRecord } from './bookkeeping.ts';
 import { Blockers } from './blockers.ts';
 import type { Claim } from './claim.ts';
@@ -327,11 +327,6 @@ function move(from: TableName, to: TableName): readonly string[] {
     ...(from.schema === to.schema ? [] : [`ALTER TABLE ${quoteTable(from)} SET SCHEMA ${quoteName(to.schema)}`]),
     ...(from.table === to.table ? [] : [`ALTER TABLE ${quoteTable(inPlace)} RENAME TO ${quoteName(to.table)}`]),
   ];
-}
-
-/** For whom it would be waited in vain, or for whom others should not wait. */
-function notAskedFor({ lockTimeoutMs }: CutoverOptions): string {
-  return `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`;
 }
 
 const usedOrChanged = 'something of the table is in use, or was made or changed meanwhile';

@@ -2,8 +2,13 @@
 
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
-import type { CutoverOutcome } from '../engine/ports.ts';
+import type { CutoverOptions, CutoverOutcome } from '../engine/ports.ts';
 import { disposeAll } from './disposal.ts';
+
+/** Why an attempt was over before it asked for its lock: for whom it would be waited in vain, or for whom others should not wait. */
+export function notAskedFor({ lockTimeoutMs }: Pick<CutoverOptions, 'lockTimeoutMs'>): string {
+  return `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`;
+}
 
 /** A session that can be ended on the server and be seen gone. */
 interface EndableSession extends AsyncDisposable {

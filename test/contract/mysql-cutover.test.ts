@@ -187,6 +187,24 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     expect(await tablesOf(schema)).toEqual(['orders', 'orders_ts_new']);
   });
 
+  test('does not ask for its lock while who holds one rests for longer than writers would wait, and names him', async () => {
+    await using schema = await ordersSchema(url);
+    await using orders = await claimTable(server, change(schema.name));
+    await using holder = await openApplication(url);
+    await holder.run('BEGIN');
+    await holder.run(`UPDATE ${schema.name}.orders SET v = 70 WHERE id = 1`);
+    const resting = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${holder.connectionId} AND TIME > 0`;
+    await expect.poll(() => schema.application.run(resting)).toHaveLength(1);
+    expect(await orders.cutover.attempt({ ...limits, lockTimeoutMs: 500 }, () => Promise.resolve(), never)).toEqual({
+      kind: 'prevented',
+      reason: 'the lock was not even asked for: it would not be had within 500 ms',
+      blockers: [expect.stringMatching(`^connection ${holder.connectionId} of root from .*, idle for \\d+ s in a transaction`)],
+    });
+    await holder.run('COMMIT');
+    const again = await orders.cutover.attempt(limits, (locked) => bringUpToDate(locked, 3), never);
+    expect(again.kind).toBe('swapped');
+  });
+
   test('names who may be in the way to a user who may not see metadata locks', async () => {
     await using schema = await ordersSchema(url);
     const user = `'${schema.name}'@'%'`;
