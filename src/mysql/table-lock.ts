@@ -108,8 +108,8 @@ function askingGently({ flavour, used }: LockRequest, statement: string): Asking
 
 /**
  * A query that fails while a transaction of several statements holds a lock on one of these tables, but not the one for writing each of
- * them: it may come to want that. In one message with the request the server has a tenth of a millisecond between the two, and not the way here
- * and back as well.
+ * them: it may come to want that. In one message with the request the server has a tenth of a millisecond between the two, and not the
+ * way here and back as well.
  */
 function failsWhileRead(tables: readonly TableName[]): string {
   return `SELECT 9223372036854775807 + COUNT(*) FROM (
