@@ -58,7 +58,7 @@ import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapsh
 import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
 import type { OwnedSession, Session } from './session.ts';
-import { lockSettings, type LockRequest, lockTables } from './table-lock.ts';
+import { helperSettings, lockSettings, type LockRequest, lockTables } from './table-lock.ts';
 import type { Trigger } from './triggers.ts';
 
 /** One table of an attempt. */
@@ -129,15 +129,15 @@ export async function attemptSwap(tables: Swapped, how: AttemptHow, signal: Abor
   try {
     const locker = await open([...lockSettings(options), ...counterSettings(server.flavour)], true);
     const isInOneSession = server.flavour.renamesUnderLock;
-    const renamer = isInOneSession ? locker : await open([...lockSettings(options), renameWait]);
+    const renamer = isInOneSession ? locker : await open([...helperSettings(options), renameWait]);
     const observer = await open(shortWaits);
     const keepers: Keeper[] = [];
     for (const child of isInOneSession ? [] : childrenOf(tables)) {
-      keepers.push({ session: await open(lockSettings(options)), child });
+      keepers.push({ session: await open(helperSettings(options)), child });
     }
     const relays: Relay[] = [];
     for (const source of isInOneSession ? [] : relayedSources(plansOf(tables))) {
-      relays.push({ session: await open(lockSettings(options)), source });
+      relays.push({ session: await open(helperSettings(options)), source });
     }
     outcome = await new Attempt(tables, { locker, renamer, observer, keepers, relays }, how).run(signal);
     return outcome;

@@ -32,11 +32,13 @@ export type LockOutcome =
  * Settings for a session that will hold the lock. If this process freezes, the server itself ends what it left: the wait for
  * the lock after lock_wait_timeout, the idle session, and its locks with it, after wait_timeout.
  */
-export function lockSettings(options: CutoverOptions): readonly string[] {
-  return [
-    `lock_wait_timeout = ${wholeSeconds(options.lockTimeoutMs)}`,
-    `wait_timeout = ${wholeSeconds(options.holdTimeoutMs)}`,
-  ];
+export function lockSettings({ holdTimeoutMs, lockTimeoutMs }: CutoverOptions): readonly string[] {
+  return [`lock_wait_timeout = ${wholeSeconds(lockTimeoutMs)}`, `wait_timeout = ${wholeSeconds(holdTimeoutMs)}`];
+}
+
+/** The same for one that rests until another has the lock, and works then. */
+export function helperSettings({ holdTimeoutMs, lockTimeoutMs }: CutoverOptions): readonly string[] {
+  return lockSettings({ lockTimeoutMs, holdTimeoutMs: holdTimeoutMs + lookMs(lockTimeoutMs) + lockTimeoutMs });
 }
 
 /** Both servers count in whole seconds, at least one. */
@@ -49,6 +51,10 @@ type AskOutcome = LockOutcome | { readonly kind: 'not-now' };
 
 /** A moment is looked for this often, and for this long at most. */
 const [lookEachMs, lookMsMax] = [5, 10_000];
+
+function lookMs(lockTimeoutMs: number): number {
+  return Math.min(lockTimeoutMs, lookMsMax);
+}
 
 /**
  * Asks for the lock, at a moment at which nobody has read one of the tables in a transaction and may write it yet; where none is found
@@ -73,7 +79,7 @@ export async function lockTables(request: LockRequest, signal: AbortSignal): Pro
 const NOT_NOW = { kind: 'not-now' } as const;
 
 async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: AbortSignal): Promise<AskOutcome> {
-  const until = performance.now() + Math.min(request.options.lockTimeoutMs, lookMsMax);
+  const until = performance.now() + lookMs(request.options.lockTimeoutMs);
   do {
     try {
       const outcome = await ask(request, gently, signal);
