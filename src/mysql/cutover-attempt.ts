@@ -53,7 +53,7 @@ import {
   settleForeignKeys,
   shortWaits,
 } from './foreign-key-swap.ts';
-import { findBackups, findRestingHolders } from './lock-holders.ts';
+import { findHopelessHolders, type HopelessHolders } from './lock-holders.ts';
 import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
@@ -176,10 +176,11 @@ class Attempt {
     if (this.#isInTwoSessions) this.#sequences = await readSequences(observer, this.#plans, signal);
     const older = await this.#awaitOlderSnapshots(signal);
     if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };
-    const backups = await this.#findBackups(signal);
+    const { backups, resting } = await this.#findHopeless(signal);
     if (backups.length > 0) return { kind: 'prevented', reason: 'a backup lets no table be renamed', blockers: backups };
-    const resting = await this.#findResting(signal);
-    if (resting.length > 0) return { kind: 'prevented', reason: notAskedFor(this.#options), blockers: resting };
+    // Those that may be ended are ended while the lock is waited for.
+    if (resting.length > 0 && this.#options.onBlockerEnded === undefined)
+      return { kind: 'prevented', reason: notAskedFor(this.#options), blockers: resting };
     const writers: RowWriter[] = [];
     for (const { plan, prepareWriter } of this.#tables) {
       writers.push(await prepareWriter(locker, signal));
@@ -227,18 +228,10 @@ class Attempt {
     return await this.#olderSnapshots.awaitGone(wait, signal);
   }
 
-  async #findBackups(signal: AbortSignal): Promise<readonly string[]> {
-    const { tables, locker, flavour, observer } = this.#lockRequest;
-    return await findBackups(observer, tables, { flavour, except: locker.connectionId }, signal);
-  }
-
-  /** For whom writers would wait in vain; none where they are ended, which is done while the lock is waited for. */
-  async #findResting(signal: AbortSignal): Promise<readonly string[]> {
-    const { lockTimeoutMs, onBlockerEnded } = this.#options;
-    if (onBlockerEnded !== undefined) return [];
-    const { tables, locker, flavour, observer } = this.#lockRequest;
-    const search = { flavour, except: locker.connectionId, longerMs: lockTimeoutMs };
-    return await findRestingHolders(observer, tables, search, signal);
+  async #findHopeless(signal: AbortSignal): Promise<HopelessHolders> {
+    const { tables, locker, flavour, observer, options } = this.#lockRequest;
+    const search = { flavour, except: locker.connectionId, longerMs: options.lockTimeoutMs };
+    return await findHopelessHolders(observer, tables, search, signal);
   }
 
   get #isInTwoSessions(): boolean {

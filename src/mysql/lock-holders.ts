@@ -77,7 +77,8 @@ export async function findForeignHolders(
   from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  return await findSurely(session, { ...from, tables: [table], isMeant: (row) => row['isOurs'] !== '1' }, signal);
+  const rows = await readSurely(session, [table], from, signal);
+  return sentencesOf(rows.filter((row) => row['isOurs'] !== '1'));
 }
 
 /** Who has locked one of these tables on purpose, or changes it, or makes a backup: as `findForeignHolders`. */
@@ -87,52 +88,52 @@ export async function findDeliberateHolders(
   from: HolderSearch,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const isMeant = (row: Row): boolean => row['isDeliberate'] === '1' || row['isBackup'] === '1';
-  return await findSurely(session, { ...from, tables, isMeant }, signal);
+  const rows = await readSurely(session, tables, from, signal);
+  return sentencesOf(rows.filter((row) => row['isDeliberate'] === '1' || isBackup(row)));
 }
 
-/** Who makes a backup, beside which tables can be written and locked, but not renamed: as `findForeignHolders`. */
-export async function findBackups(
-  session: Session,
-  tables: readonly TableName[],
-  from: HolderSearch,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  return await findSurely(session, { ...from, tables, isMeant: (row) => row['isBackup'] === '1' }, signal);
+/** For whom a swap need not even ask for its lock; one sentence a holder. */
+export interface HopelessHolders {
+  /** Who makes a backup, beside which tables can be written and locked, but not renamed. */
+  readonly backups: readonly string[];
+  /** Who holds a lock and has done nothing for longer than was asked, or is prepared and waits to be decided. */
+  readonly resting: readonly string[];
 }
 
-/**
- * Who holds a lock on one of these tables and has done nothing for longer than this, or is prepared and waits to be decided: as
- * `findForeignHolders`.
- */
-export async function findRestingHolders(
+/** As `findForeignHolders`. */
+export async function findHopelessHolders(
   session: Session,
   tables: readonly TableName[],
   { longerMs, ...from }: HolderSearch & { readonly longerMs: number },
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  const isResting = (row: Row): boolean => row['command'] === 'Sleep' && Number(row['seconds'] ?? 0) * 1_000 > longerMs;
-  const isMeant = (row: Row): boolean => row['isOurs'] !== '1' && (row['id'] === null || isResting(row));
-  return await findSurely(session, { ...from, tables, isMeant }, signal);
+): Promise<HopelessHolders> {
+  const rows = await readSurely(session, tables, from, signal);
+  const isIdle = (row: Row): boolean => row['command'] === 'Sleep' && Number(row['seconds'] ?? 0) * 1_000 > longerMs;
+  const isResting = (row: Row): boolean => row['isOurs'] !== '1' && (row['id'] === null || isIdle(row));
+  return { backups: sentencesOf(rows.filter(isBackup)), resting: sentencesOf(rows.filter(isResting)) };
 }
 
-interface SureSearch extends HolderSearch {
-  readonly tables: readonly TableName[];
-  readonly isMeant: (row: Row) => boolean;
-}
-
-async function findSurely(
+/** Empty where the server does not tell. */
+async function readSurely(
   session: Session,
-  { flavour, except, tables, isMeant }: SureSearch,
+  tables: readonly TableName[],
+  { flavour, except }: HolderSearch,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<readonly Row[]> {
   try {
-    const rows = await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
-    return rows.filter(isMeant).map((row) => readHolder(row).sentence);
+    return await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
   } catch (error) {
     if (serverErrno(error) === null) throw error;
     return [];
   }
+}
+
+function sentencesOf(rows: readonly Row[]): readonly string[] {
+  return rows.map((row) => readHolder(row).sentence);
+}
+
+function isBackup(row: Row): boolean {
+  return row['isBackup'] === '1';
 }
 
 /** The statement that lists who holds a lock for certain; it fails where the server does not tell, or not to this user. */

@@ -1,6 +1,6 @@
 /** LOCK TABLES within a time limit, and what must be true of a session that holds it. */
 
-import { assert, MigrationError } from '../engine/errors.ts';
+import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { Blockers } from './blockers.ts';
@@ -46,9 +46,6 @@ export function wholeSeconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1000));
 }
 
-/** Tells that this was no moment to ask. */
-type AskOutcome = LockOutcome | { readonly kind: 'not-now' };
-
 /** A moment is looked for this often, and for this long at most. */
 const [lookEachMs, lookMsMax] = [5, 10_000];
 
@@ -69,37 +66,33 @@ function lookMs(lockTimeoutMs: number): number {
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
   const statement = `LOCK TABLES ${request.tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`;
   const gently = askingGently(request, statement);
-  const outcome = gently === null ? NOT_NOW : await askAtAGoodMoment(request, gently, signal);
-  if (outcome.kind !== 'not-now') return outcome;
-  const final = await ask(request, { sql: statement, notNow: null }, signal);
-  assert(final.kind !== 'not-now', 'a plain request is served or times out');
-  return final;
+  const outcome = gently === null ? null : await askAtAGoodMoment(request, gently, signal);
+  return outcome ?? (await ask(request, { sql: statement }, signal));
 }
 
-const NOT_NOW = { kind: 'not-now' } as const;
-
-async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: AbortSignal): Promise<AskOutcome> {
+/** Null where no such moment was found. */
+async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: AbortSignal): Promise<LockOutcome | null> {
   const until = performance.now() + lookMs(request.options.lockTimeoutMs);
   do {
     try {
-      const outcome = await ask(request, gently, signal);
-      if (outcome.kind !== 'not-now') return outcome;
+      return await ask(request, gently, signal);
     } catch (error) {
       signal.throwIfAborted();
+      const errno = serverErrno(error);
+      if (errno === null) throw error;
       // It does not tell who has read what, or not to this user: what is wrong beside will be said of the plain request.
-      if (serverErrno(error) === null) throw error;
-      return NOT_NOW;
+      if (errno !== gently.notNow) return null;
     }
     await hasPassed(lookEachMs, signal);
     signal.throwIfAborted();
   } while (performance.now() < until);
-  return NOT_NOW;
+  return null;
 }
 
-/** A request, and the error by which the server says that it would have to wait, so that it has not been made. */
 interface Asking {
   readonly sql: string;
-  readonly notNow: number | null;
+  /** The error by which the server says that this is no moment for it, and that it has not been made. */
+  readonly notNow?: number;
 }
 
 /** ER_LOCK_WAIT_TIMEOUT, ER_DATA_OUT_OF_RANGE. */
@@ -128,7 +121,8 @@ function failsWhileRead(tables: readonly TableName[]): string {
   ) AS readers`;
 }
 
-async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortSignal): Promise<AskOutcome> {
+/** Rejects with `notNow`, too. */
+async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortSignal): Promise<LockOutcome> {
   const { lockTimeoutMs, onBlockerEnded } = request.options;
   const inTheWay = new Blockers(request, onBlockerEnded);
   const settled = new AbortController();
@@ -150,8 +144,8 @@ async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortS
     return { kind: 'locked', askedAt };
   } catch (error) {
     signal.throwIfAborted();
-    if (notNow !== null && serverErrno(error) === notNow) return NOT_NOW;
-    if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
+    const isTimeout = error instanceof MigrationError && error.code === 'LOCK_WAIT' && serverErrno(error) !== notNow;
+    if (!isTimeout) throw error;
     await looking.catch(() => undefined);
     return { kind: 'not-locked', blockers };
   } finally {

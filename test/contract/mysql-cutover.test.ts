@@ -94,9 +94,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   test('waits for transactions that have written, and drains their rows', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));
-    await using writer = await openApplication(url);
-    await writer.run('BEGIN');
-    await writer.run(`UPDATE ${schema.name}.orders SET v = 50 WHERE id = 1`);
+    await using writer = await openWriter(url, schema, 50);
     const attempt = orders.cutover.attempt(limits, (locked) => bringUpToDate(locked, 3), never);
     await expect.poll(() => waitingStatements(schema.application)).toContain('LOCK TABLES');
     await writer.run('COMMIT');
@@ -154,10 +152,8 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   test('gives up within its lock time-out, names who is in the way, and harms no writer', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));
-    await using holder = await openApplication(url);
+    await using holder = await openWriter(url, schema, 70);
     await using writer = await openApplication(url);
-    await holder.run('BEGIN');
-    await holder.run(`UPDATE ${schema.name}.orders SET v = 70 WHERE id = 1`);
     let isDrained = false;
     const attempt = orders.cutover.attempt(
       { ...limits, lockTimeoutMs: 600 },
@@ -190,9 +186,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   test('does not ask for its lock while who holds one rests for longer than writers would wait, and names him', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));
-    await using holder = await openApplication(url);
-    await holder.run('BEGIN');
-    await holder.run(`UPDATE ${schema.name}.orders SET v = 70 WHERE id = 1`);
+    await using holder = await openWriter(url, schema, 70);
     const resting = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${holder.connectionId} AND TIME > 0`;
     await expect.poll(() => schema.application.run(resting)).toHaveLength(1);
     expect(await orders.cutover.attempt({ ...limits, lockTimeoutMs: 500 }, () => Promise.resolve(), never)).toEqual({
@@ -213,9 +207,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
     {
       await using limited = await openAdapter(url.replace('root@', `${schema.name}@`));
       await using session = await limited.openSession({}, never);
-      await using holder = await openApplication(url);
-      await holder.run('BEGIN');
-      await holder.run(`UPDATE ${schema.name}.orders SET v = 70 WHERE id = 1`);
+      await using holder = await openWriter(url, schema, 70);
       const tables = [{ schema: schema.name, table: 'orders' }];
       // The metadata locks of MariaDB's plug-in can be seen with PROCESS alone.
       const isSure = limited.flavour.metadataLockSource !== 'performance_schema';
@@ -290,9 +282,7 @@ describeSideBySide(['mysql', 'mariadb'], 'the cutover on', (flavour) => {
   test('lets writers go on when it is aborted, while it waits for the lock and while it drains', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimTable(server, change(schema.name));
-    await using holder = await openApplication(url);
-    await holder.run('BEGIN');
-    await holder.run(`UPDATE ${schema.name}.orders SET v = 5 WHERE id = 1`);
+    await using holder = await openWriter(url, schema, 5);
     const waiting = new AbortController();
     const first = orders.cutover.attempt(limits, () => Promise.resolve(), waiting.signal);
     await expect.poll(() => waitingStatements(schema.application)).toContain('LOCK TABLES');
@@ -442,6 +432,14 @@ async function ordersSchema(url: string): Promise<Schema> {
   );
   await schema.application.run(`INSERT INTO ${schema.name}.orders (v) VALUES (1), (2), (3)`);
   return schema;
+}
+
+/** In a transaction that has changed a row. */
+async function openWriter(url: string, { name }: Schema, value: number): Promise<Application> {
+  const writer = await openApplication(url);
+  await writer.run('BEGIN');
+  await writer.run(`UPDATE ${name}.orders SET v = ${value} WHERE id = 1`);
+  return writer;
 }
 
 function change(schema: string): { schema: string; table: string; clauses: string } {
