@@ -90,7 +90,7 @@ export class RunParts {
         underWay: this.copier.rowsUnderWay,
       }),
       isTableWritten: () => this.receiver.isTableWritten,
-      restRatio: claim.restRatio,
+      restRatio: claim.restRatio?.bind(claim),
     };
     return new Throttler(looked, controls, context);
   }

@@ -46,7 +46,7 @@ export interface ThrottlerParts {
   /** Whether an application writes the table at present. */
   readonly isTableWritten: () => boolean;
   /** How long a worker rests then, as `TableClaim.restRatio`. */
-  readonly restRatio?: number | undefined;
+  readonly restRatio?: (() => number) | undefined;
 }
 
 /** What a piece of work, a chunk as a rule, has done, and for how long it kept the server busy. */
@@ -66,7 +66,7 @@ export class Throttler {
   readonly #signals: readonly ThrottleSignal[];
   readonly #written: () => RowsWritten;
   readonly #isTableWritten: () => boolean;
-  readonly #restRatio: number;
+  readonly #restRatio: () => number;
   readonly #controls: Controls;
   readonly #context: RetryContext;
   readonly #clock: Clock;
@@ -85,7 +85,7 @@ export class Throttler {
   #stopped: { readonly by: string; readonly since: number } | null = null;
 
   constructor(parts: ThrottlerParts, controls: Controls, context: RetryContext) {
-    const { signals, written, isTableWritten, restRatio = DEFAULT_REST_RATIO } = parts;
+    const { signals, written, isTableWritten, restRatio = () => DEFAULT_REST_RATIO } = parts;
     this.#signals = signals;
     this.#written = written;
     this.#isTableWritten = isTableWritten;
@@ -294,7 +294,7 @@ export class Throttler {
       isGentle: latency !== null,
       isTableWritten: this.#isTableWritten(),
       // What one more worker brings shows only where none rests.
-      whileWritten: this.#isCountFound && this.#workerCount.isTrying ? 0 : this.#restRatio,
+      whileWritten: this.#isCountFound && this.#workerCount.isTrying ? 0 : this.#restRatio(),
     });
   }
 

@@ -7,6 +7,7 @@ import type { Plan } from '../engine/model.ts';
 import type { ChangeStream, TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { disposeBefore } from '../sessions/disposal.ts';
 import type { ReplicaLag } from '../sessions/replica-lag.ts';
+import { SessionsOfOthers } from '../sessions/sessions-of-others.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCarryOver } from './carry-over.ts';
 import { readTable, type TableDescription } from './catalog.ts';
@@ -57,6 +58,9 @@ interface ClaimOrder extends ClaimContext {
 /** Fences, barriers, checkpoints and samples never wait behind copying. */
 const serviceSessionsMax = 8;
 
+/** While the sessions of applications are idle. Measured: docs/decisions/workers-and-latency.md. */
+const REST_RATIO = 1;
+
 /** Disposing it gives the claim back, too. To be begun before anything else. */
 export class ClaimedTable implements TableClaim {
   readonly lost: AbortSignal;
@@ -64,13 +68,12 @@ export class ClaimedTable implements TableClaim {
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
   readonly removal: string;
-  /** Measured: docs/decisions/workers-and-latency.md. */
-  readonly restRatio = 1;
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
   readonly #working: SessionPool;
   readonly #service: SessionPool;
   readonly #replicas: readonly ReplicaLag[];
+  readonly #others = new SessionsOfOthers(systemClock);
   #source: TableDescription | null = null;
   #known: TableDescription | null = null;
   #pair: PostgresTablePair | null = null;
@@ -103,7 +106,7 @@ export class ClaimedTable implements TableClaim {
     const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
     this.#replicas = urls.map((url) => replicaLag({ ...lag, url, login: options }));
     this.throttleSignals = [
-      activeSessions(limited, systemClock),
+      activeSessions(limited, this.#others, systemClock),
       standbyLag(limited),
       indexBuild(this.#service, plan, systemClock),
       lockWaiters(this.#service, plan, systemClock),
@@ -111,6 +114,10 @@ export class ClaimedTable implements TableClaim {
       ...operatorLimits(limited, { searchPath: server.searchPath, clock: systemClock }),
       ...this.#replicas,
     ];
+  }
+
+  restRatio(): number {
+    return this.#others.restRatio(REST_RATIO);
   }
 
   get pair(): PostgresTablePair {

@@ -5,6 +5,7 @@ import { judgeLoad, limitedNames, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Clock, ThrottleSignal } from '../engine/ports.ts';
 import { checkQuery, operatorQuery } from '../sessions/operator-query.ts';
+import type { SessionsOfOthers } from '../sessions/sessions-of-others.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
 import { describeSession, sessionColumns } from './lock-holders.ts';
 import type { Server } from './server.ts';
@@ -20,8 +21,14 @@ interface Limited {
 /** To answer, the server looks through all of its sessions. */
 const ASK_EACH_MS = 1_000;
 
-/** Pressure by the number of sessions that are at work, our own included. What other databases of the server do counts too. */
-export function activeSessions({ pool, limits }: Limited, clock: Clock): ThrottleSignal {
+/** Sessions that applications have used of late. */
+const areOthers = `application_name NOT LIKE 'tableshift %' AND state_change > clock_timestamp() - interval '2 seconds'`;
+
+/**
+ * Pressure by the number of sessions that are at work, our own included. What other databases of the server do counts too. `others` is told
+ * of those that are not ours.
+ */
+export function activeSessions({ pool, limits }: Limited, others: SessionsOfOthers, clock: Clock): ThrottleSignal {
   return askSeldom(
     {
       name: 'active sessions',
@@ -30,14 +37,16 @@ export function activeSessions({ pool, limits }: Limited, clock: Clock): Throttl
         const rows = await pool.withSession(
           (session) =>
             session.query(
-              `SELECT count(*) AS active FROM pg_catalog.pg_stat_activity
-             WHERE state = 'active' AND backend_type = 'client backend'`,
+              `SELECT count(*) FILTER (WHERE state = 'active') AS active, count(*) FILTER (WHERE ${areOthers}) AS others,
+               count(*) FILTER (WHERE ${areOthers} AND state <> 'idle') AS busy
+             FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'`,
               signal,
             ),
           signal,
         );
         const limit = limits().runningThreadsMax;
         const active = Number(rows[0]?.['active'] ?? 0);
+        others.see({ count: Number(rows[0]?.['others'] ?? 0), inTransaction: Number(rows[0]?.['busy'] ?? 0) });
         return { pressure: active / limit, detail: `${active} sessions are active, the limit is ${limit}` };
       },
     },

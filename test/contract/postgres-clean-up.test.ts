@@ -9,6 +9,7 @@ import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { findStrays } from '../../src/postgres/strays.ts';
+import { SessionsOfOthers } from '../../src/sessions/sessions-of-others.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
@@ -101,8 +102,14 @@ describe('a throttle signal of PostgreSQL', () => {
     await using busy = await openPostgresApplication(sharedServer('postgres-18'));
     await using pool = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
     const working = busy.run('SELECT pg_sleep(30)').catch(() => undefined);
-    const signal = activeSessions({ pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, runningThreadsMax: 2 }) }, systemClock);
+    const others = new SessionsOfOthers(systemClock);
+    const signal = activeSessions(
+      { pool, limits: () => ({ ...DEFAULT_LOAD_LIMITS, runningThreadsMax: 2 }) },
+      others,
+      systemClock,
+    );
     await expect.poll(async () => (await signal.sample(never)).pressure).toBeGreaterThanOrEqual(1);
+    expect(others.busy).toBeGreaterThan(0.2);
     await pool.withSession((session) => session.query(`SELECT pg_terminate_backend(${busy.pid})`, never), never);
     await working;
   });

@@ -327,14 +327,14 @@ describe('the throttler', () => {
   });
 
   test.each([
-    { restRatio: undefined, share: 2 / 3 },
-    { restRatio: 1, share: 1 / 2 },
+    { asked: undefined, share: 2 / 3 },
+    { asked: 1, share: 1 / 2 },
   ])(
-    'works for $share of the time while the table is written, where the latency has a limit and the database asks for $restRatio',
-    async ({ restRatio, share }) => {
+    'works for $share of the time while the table is written, where the latency has a limit and the database asks for $asked',
+    async ({ asked, share }) => {
       let isWritten = true;
       const options = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 1 };
-      const parts = { isTableWritten: () => isWritten, restRatio };
+      const parts = { isTableWritten: () => isWritten, restRatio: asked === undefined ? undefined : () => asked };
       const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, parts);
       await clock.advance(10_000);
       // Of the four workers that `shareWorked` counts with there is one.
@@ -347,7 +347,7 @@ describe('the throttler', () => {
 
   test('rests after no piece while it tries one more worker, and else after each', async () => {
     const options = { ...OPTIONS, latency: DEFAULT_OPTIONS.latency, copyWorkers: 2 };
-    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, { restRatio: 9 });
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: 'calm' }), options, { restRatio: () => 9 });
     const perSecond: number[] = Array.from({ length: 30 }, () => 0);
     const piece = async (inner: AbortSignal): Promise<Done> => {
       await clock.sleep(100, inner);
