@@ -192,7 +192,7 @@ export interface TableClaim extends AsyncDisposable {
   /**
    * So many times as long as a chunk took, a worker rests after it by default while applications write the table; absent: half as long.
    */
-  restRatio?(): number;
+  readonly restRatio?: (() => number) | undefined;
   /**
    * What the sessions of others have done, of any database, without those of this program. Absent where the server never tells; empty where
    * it does not tell at present, or not to us.

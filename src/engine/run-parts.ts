@@ -90,7 +90,7 @@ export class RunParts {
         underWay: this.copier.rowsUnderWay,
       }),
       isTableWritten: () => this.receiver.isTableWritten,
-      restRatio: claim.restRatio?.bind(claim),
+      restRatio: claim.restRatio,
     };
     return new Throttler(looked, controls, context);
   }

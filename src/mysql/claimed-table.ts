@@ -2,11 +2,13 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import { COPY_WORKERS_MAX } from '../engine/options.ts';
+import { DEFAULT_REST_RATIO } from '../engine/nice-ratio.ts';
 import { DEFAULT_LOAD_LIMITS, type LoadLimits } from '../engine/load.ts';
 import type { Plan } from '../engine/model.ts';
 import type { TableClaim, ThrottleSignal } from '../engine/ports.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
+import { SessionsOfOthers } from '../sessions/sessions-of-others.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { loggedColumns } from './binlog-column.ts';
 import { dropStandIns } from './carry-over-triggers.ts';
@@ -25,6 +27,7 @@ import { freeDisk } from './free-disk.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { readLogRetention } from './log-retention.ts';
 import type { LogPosition } from './position.ts';
+import { processListLooks } from './process-list.ts';
 import { replicaLag } from './replica-lag.ts';
 import { retainedLog } from './retained-log.ts';
 import type { Server } from './server.ts';
@@ -71,6 +74,7 @@ export class ClaimedTable implements TableClaim {
   readonly throttleSignals: readonly ThrottleSignal[];
   readonly removal: string;
   readonly readTransactions: NonNullable<TableClaim['readTransactions']>;
+  readonly restRatio: TableClaim['restRatio'];
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
   readonly #working: SessionPool;
@@ -113,8 +117,12 @@ export class ClaimedTable implements TableClaim {
     const watched = { pool: this.#service, server, plan, clock: systemClock };
     const log = { flavour: server.flavour, limit: () => limits().retainedLogBytesMax, resumeFrom: () => this.#acknowledged };
     this.readTransactions = transactionTimes(this.#service);
+    // What MySQL counts holds the pace itself back.
+    const others = server.flavour.isMariaDb ? new SessionsOfOthers(systemClock) : null;
+    this.restRatio = others === null ? undefined : () => others.restRatio(DEFAULT_REST_RATIO);
+    const looks = others === null ? {} : { look: processListLooks(server, others) };
     this.throttleSignals = [
-      runningThreads(limited, systemClock),
+      runningThreads({ ...limited, ...looks }, systemClock),
       lockWaiters(watched),
       retainedLog({ ...watched, ...log }),
       freeDisk(watched),

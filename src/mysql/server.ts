@@ -18,6 +18,8 @@ export interface Server extends AsyncDisposable {
   /** Tells it from any other, such as the replica that takes over behind the same name. */
   readonly identity: string;
   readonly ender: SessionEnder;
+  /** Connection ids of the sessions that were opened here. */
+  readonly ownConnections: ReadonlySet<number>;
   /** Opens a session with the usual settings, and with those that are asked for. */
   openSession(options: OpenOptions, signal: AbortSignal): Promise<OwnedSession>;
 }
@@ -30,13 +32,19 @@ export async function openServer(config: ConnectionConfig, signal: AbortSignal):
   const ender = createSessionEnder(config, signal);
   return await disposingOnFailure(ender, async () => {
     const { flavour, ignoresNameCase, identity } = await look(config, ender, signal);
+    const ownConnections = new Set<number>();
     return {
       config,
       flavour,
       ignoresNameCase,
       identity,
       ender,
-      openSession: (options, signal) => openSession({ config, flavour, ender, ...options }, signal),
+      ownConnections,
+      openSession: async (options, signal) => {
+        const session = await openSession({ config, flavour, ender, ...options }, signal);
+        ownConnections.add(session.connectionId);
+        return session;
+      },
       [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
     };
   });

@@ -20,16 +20,19 @@ interface Limited {
 /** To count what runs, the server looks through all of its status variables. */
 const ASK_EACH_MS = 1_000;
 
-/** Pressure by the number of statements that are running, our own included. */
-export function runningThreads({ pool, limits }: Limited, clock: Clock): ThrottleSignal {
+/** Pressure by the number of statements that are running, our own included. `look`: what else to look at at that moment. */
+export function runningThreads(
+  { pool, limits, look }: Limited & { readonly look?: (session: Session, signal: AbortSignal) => Promise<void> },
+  clock: Clock,
+): ThrottleSignal {
   return askSeldom(
     {
       name: 'running threads',
       async sample(signal) {
-        const rows = await pool.withSession(
-          (session) => session.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", signal),
-          signal,
-        );
+        const rows = await pool.withSession(async (session) => {
+          await look?.(session, signal);
+          return await session.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", signal);
+        }, signal);
         const limit = limits().runningThreadsMax;
         const running = Number(rows[0]?.['Value'] ?? 0);
         return { pressure: running / limit, detail: `${running} threads are running, the limit is ${limit}` };

@@ -68,6 +68,7 @@ export class ClaimedTable implements TableClaim {
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
   readonly removal: string;
+  readonly restRatio = (): number => this.#others.restRatio(REST_RATIO);
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
   readonly #working: SessionPool;
@@ -114,10 +115,6 @@ export class ClaimedTable implements TableClaim {
       ...operatorLimits(limited, { searchPath: server.searchPath, clock: systemClock }),
       ...this.#replicas,
     ];
-  }
-
-  restRatio(): number {
-    return this.#others.restRatio(REST_RATIO);
   }
 
   get pair(): PostgresTablePair {
