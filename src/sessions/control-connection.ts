@@ -88,7 +88,8 @@ export class ControlConnection<Reply> implements AsyncDisposable {
         }
         this.#awaySince ??= Math.max(askedAt, this.#leavingSince ?? 0);
         const limitMs = this.#leavingSince === null ? this.#limitMs : Math.min(LEAVE_MS, this.#limitMs);
-        if (performance.now() > Math.min(deadline, this.#awaySince + limitMs)) {
+        // A timer may be a moment early.
+        if (this.#left.signal.aborted || performance.now() > Math.min(deadline, this.#awaySince + limitMs)) {
           this.#isGivenUp = this.#leavingSince !== null;
           const reason = refusal ?? translate(error, 'Asking it');
           throw this.#stuck(`the server could not be asked (${reason.message.replace(/\.$/, '')})`, error);
