@@ -190,7 +190,8 @@ export interface TableClaim extends AsyncDisposable {
   /** Statements that take away what the migration builds, for a person who has no record of it any more. */
   readonly removal: string;
   /**
-   * So many times as long as a chunk took, a worker rests after it by default while applications write the table; absent: half as long.
+   * So many times as long as a chunk took, a worker rests after it by default while applications write the table, as it is now; absent:
+   * half as long.
    */
   readonly restRatio?: (() => number) | undefined;
   /**
