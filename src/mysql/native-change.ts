@@ -1,26 +1,23 @@
-/** Changes that MySQL and MariaDB carry out by themselves: found by trying them on an empty clone, run with a short lock wait. */
+/** Changes that MySQL and MariaDB carry out by themselves: found by trying them on an empty clone. */
 
-import { MigrationError, messageOf } from '../engine/errors.ts';
-import type { MigrationRequest, TableName } from '../engine/model.ts';
-import type { NativeChange, NativePlan, NativeStep, NoNativeWay, StepOutcome } from '../engine/native-change.ts';
+import { MigrationError } from '../engine/errors.ts';
+import type { MigrationRequest } from '../engine/model.ts';
+import type { NativeChange, NativePlan, NoNativeWay } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import { type AlterClause, type AlterReading, readAlterClauses } from './alter-clauses.ts';
-import { readTable, type TableDescription } from './catalog.ts';
-import { ordinaryClient } from './client-settings.ts';
-import { isConnectionLoss, serverErrno } from './errors.ts';
+import type { TableDescription } from './catalog.ts';
 import { isSameTable, nameOf, readForeignKeys } from './foreign-keys.ts';
-import { askForLock } from './lock-wait.ts';
 import { isSameInAnyCase } from './name-case.ts';
 import { NativeFinder } from './native-finder.ts';
 import { findPartitionChange } from './native-partitions.ts';
-import { isUnsupported, NativeTrials } from './native-trial.ts';
+import { runStep } from './native-step.ts';
+import { NativeTrials } from './native-trial.ts';
 import { leads } from './obstacles-foreign-keys.ts';
 import { readVariables, variableObstacles } from './obstacles-server.ts';
 import { checkProblems, findSource } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteText } from './statements.ts';
-import { wholeSeconds } from './table-lock.ts';
 
 /** The cheap ways of a server. Each call uses sessions of its own, for calls are rare. */
 export function createNativeChange(server: Server): Pick<NativeChange, 'find' | 'run'> {
@@ -146,58 +143,4 @@ async function triggerHindrance({ session, source, reading }: Asked, signal: Abo
 function columnGoing(clause: AlterClause): string | null {
   if (clause.kind === 'drop-column') return clause.column;
   return clause.kind === 'rename-column' && !isSameInAnyCase(clause.from, clause.to) ? clause.from : null;
-}
-
-interface StepOrder {
-  readonly step: NativeStep;
-  readonly plan: NativePlan;
-  readonly lockTimeoutMs: number;
-}
-
-/**
- * Runs the ALTER. It asks for the metadata lock twice, at its begin and at its end, each time for `lockTimeoutMs` in whole
- * seconds at most, and later statements on the table wait behind it meanwhile. An ALTER that was begun is done wholly or not at all.
- */
-export async function runStep(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
-  const { step, plan, lockTimeoutMs } = order;
-  const seconds = wholeSeconds(lockTimeoutMs);
-  const settings = [`lock_wait_timeout = ${seconds}`, `innodb_lock_wait_timeout = ${seconds}`];
-  await using observer = await server.openSession({}, signal);
-  const before = await definitionOf(observer, plan.source, signal);
-  await using session = await server.openSession({ settings, schema: plan.source.schema }, signal);
-  await session.execute(`SET ${ordinaryClient.begin}`, signal);
-  const wait = { session, observer, flavour: server.flavour, tables: [plan.source], lockTimeoutMs };
-  try {
-    return await askForLock(wait, () => session.execute(step.sql, signal), signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (isConnectionLoss(error) && (await hasChanged(server, plan.source, before, signal))) return { kind: 'done' };
-    throw refusedForReal(error, plan);
-  }
-}
-
-/** Looked at in a session of its own, after the lost one was seen gone. */
-async function hasChanged(server: Server, source: TableName, before: string, signal: AbortSignal): Promise<boolean> {
-  await using session = await server.openSession({}, signal);
-  return (await definitionOf(session, source, signal)) !== before;
-}
-
-/** Without the next AUTO_INCREMENT value, which writers change. */
-export async function definitionOf(session: Session, source: TableName, signal: AbortSignal): Promise<string> {
-  const table = await readTable(session, source, signal);
-  return table?.createStatement.replace(/ AUTO_INCREMENT=\d+/, '') ?? '';
-}
-
-/** ER_DROP_INDEX_FK, ER_FK_COLUMN_CANNOT_DROP, …_DROP_CHILD, …_CHANGE, …_CHANGE_CHILD. */
-const neededByForeignKey: readonly number[] = [1553, 1828, 1829, 1832, 1833];
-
-function refusedForReal(error: unknown, { source, alter }: NativePlan): unknown {
-  const errno = serverErrno(error);
-  if (errno === null || (!isUnsupported(error) && !neededByForeignKey.includes(errno))) return error;
-  const reason = messageOf(error);
-  return new MigrationError(
-    'NO_NATIVE_WAY',
-    `The server did “${alter}” cheaply on an empty clone of ${source.schema}.${source.table}, but refuses for the table itself: ${reason}`,
-    { cause: error },
-  );
 }

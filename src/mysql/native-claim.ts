@@ -8,7 +8,7 @@ import { disposeBefore, disposingOnFailure } from '../sessions/disposal.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { createCheckpointStore } from './checkpoint-store.ts';
 import { type Claim, takeClaim } from './claim.ts';
-import { definitionOf, runStep } from './native-change.ts';
+import { definitionOf, runStep } from './native-step.ts';
 import { readAccount } from './account.ts';
 import { bookkeepingPrivileges } from './obstacles-privileges.ts';
 import { keyringObstacles, readVariables } from './obstacles-server.ts';
@@ -65,7 +65,7 @@ async function claimNatively(server: Server, { plan, purpose }: ClaimOrder, sign
 function within(server: Server, claim: Claim): Server {
   return {
     ...server,
-    openSession: ({ settings = [] }, signal) =>
-      claim.openSession({ settings: ['foreign_key_checks = DEFAULT', ...settings] }, signal),
+    openSession: ({ settings = [], takesSeveral = false }, signal) =>
+      claim.openSession({ settings: ['foreign_key_checks = DEFAULT', ...settings], takesSeveral }, signal),
   };
 }

@@ -64,24 +64,40 @@ function lookMs(lockTimeoutMs: number): number {
  * was granted at the last moment: unlock it.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  const statement = `LOCK TABLES ${request.tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`;
-  const gently = askingGently(request, statement);
-  const outcome = gently === null ? null : await askAtAGoodMoment(request, gently, signal);
-  return outcome ?? (await ask(request, { sql: statement }, signal));
+  return (await lockAtAGoodMoment(request, signal)) ?? (await ask(request, { sql: lockStatement(request) }, signal));
 }
 
-/** Null where no such moment was found. */
-async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: AbortSignal): Promise<LockOutcome | null> {
-  const until = performance.now() + lookMs(request.options.lockTimeoutMs);
+/** The same at such a moment only; null where none was found, or the server has no way to ask so: then nothing is locked. */
+export async function lockAtAGoodMoment(request: LockRequest, signal: AbortSignal): Promise<LockOutcome | null> {
+  const { lockTimeoutMs } = request.options;
+  const gently = askingGently(request);
+  if (gently === null) return null;
+  return await atAGoodMoment({ lockTimeoutMs, ...gently, run: () => ask(request, gently, signal) }, signal);
+}
+
+/** What may be asked for again and again. */
+export interface GentleRequest<Result> {
+  readonly lockTimeoutMs: number;
+  /** The error by which the server says that this is no moment for it, and that it has not been made. */
+  readonly notNow: number;
+  readonly run: () => Promise<Result>;
+}
+
+/** Null where no such moment was found within `lockTimeoutMs`, or the server says anything else against it. */
+export async function atAGoodMoment<Result>(
+  { lockTimeoutMs, notNow, run }: GentleRequest<Result>,
+  signal: AbortSignal,
+): Promise<Result | null> {
+  const until = performance.now() + lookMs(lockTimeoutMs);
   do {
     try {
-      return await ask(request, gently, signal);
+      return await run();
     } catch (error) {
       signal.throwIfAborted();
       const errno = serverErrno(error);
       if (errno === null) throw error;
       // It does not tell who has read what, or not to this user: what is wrong beside will be said of the plain request.
-      if (errno !== gently.notNow) return null;
+      if (errno !== notNow) return null;
     }
     await hasPassed(lookEachMs, signal);
     signal.throwIfAborted();
@@ -91,34 +107,46 @@ async function askAtAGoodMoment(request: LockRequest, gently: Asking, signal: Ab
 
 interface Asking {
   readonly sql: string;
-  /** The error by which the server says that this is no moment for it, and that it has not been made. */
+  /** As in `GentleRequest`. */
   readonly notNow?: number;
 }
 
-/** ER_LOCK_WAIT_TIMEOUT, ER_DATA_OUT_OF_RANGE. */
-const [wouldWait, isOutOfRange] = [1205, 1690];
+/** ER_LOCK_WAIT_TIMEOUT: on MariaDB, of what must not wait at all. */
+export const wouldWait = 1205;
+/** ER_DATA_OUT_OF_RANGE. */
+const isOutOfRange = 1690;
+
+function lockStatement({ tables }: LockRequest): string {
+  return `LOCK TABLES ${tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`;
+}
 
 /** Null where the server has no way to ask so. */
-function askingGently({ flavour, used }: LockRequest, statement: string): Asking | null {
-  if (flavour.locksAtOnce) return { sql: `${statement} NOWAIT`, notNow: wouldWait };
-  if (flavour.metadataLockSource !== 'performance_schema') return null;
-  return { sql: `${failsWhileRead(used)}; ${statement}`, notNow: isOutOfRange };
+function askingGently(request: LockRequest): Required<Asking> | null {
+  const statement = lockStatement(request);
+  if (request.flavour.locksAtOnce) return { sql: `${statement} NOWAIT`, notNow: wouldWait };
+  if (request.flavour.metadataLockSource !== 'performance_schema') return null;
+  return unlessRead(request.used, statement);
 }
 
 /**
- * A query that fails while a transaction of several statements holds a lock on one of these tables, but not the one for writing each of
- * them: it may come to want that. In one message with the request the server has a tenth of a millisecond between the two, and not the
- * way here and back as well.
+ * MySQL: two statements in one message, a query that fails at a wrong moment, and then the server leaves out the other. So it has a tenth
+ * of a millisecond between the two, and not the way here and back as well.
+ *
+ * It fails while a transaction of several statements holds a lock on one of these tables, but not the one for writing each of them: it
+ * may come to want that. And while a backup is made: no table changes its definition beside one, so that what is done under the lock
+ * would wait for its end, and everybody for that.
  */
-function failsWhileRead(tables: readonly TableName[]): string {
-  return `SELECT 9223372036854775807 + COUNT(*) FROM (
+export function unlessRead(tables: readonly TableName[], statement: string): Required<Asking> {
+  const query = `SELECT 9223372036854775807 + COUNT(*) FROM (
     SELECT l.OWNER_THREAD_ID FROM performance_schema.metadata_locks AS l
-    JOIN performance_schema.events_transactions_current AS t
-      ON t.THREAD_ID = l.OWNER_THREAD_ID AND t.STATE = 'ACTIVE' AND t.AUTOCOMMIT = 'NO'
-    WHERE l.OBJECT_TYPE = 'TABLE' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN (${nameList(tables)}) AND l.LOCK_STATUS = 'GRANTED'
+    LEFT JOIN performance_schema.events_transactions_current AS t ON t.THREAD_ID = l.OWNER_THREAD_ID
+    WHERE l.LOCK_STATUS = 'GRANTED' AND (l.OBJECT_TYPE = 'BACKUP LOCK' AND l.LOCK_TYPE = 'SHARED'
+      OR l.OBJECT_TYPE = 'TABLE' AND (l.OBJECT_SCHEMA, l.OBJECT_NAME) IN (${nameList(tables)})
+        AND t.STATE = 'ACTIVE' AND t.AUTOCOMMIT = 'NO')
     GROUP BY l.OWNER_THREAD_ID
     HAVING COUNT(DISTINCT CASE WHEN l.LOCK_TYPE = 'SHARED_WRITE' THEN CONCAT_WS('.', l.OBJECT_SCHEMA, l.OBJECT_NAME) END) < ${tables.length}
-  ) AS readers`;
+  ) AS others`;
+  return { sql: `${query}; ${statement}`, notNow: isOutOfRange };
 }
 
 /** Rejects with `notNow`, too. */

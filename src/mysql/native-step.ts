@@ -1,0 +1,157 @@
+/**
+ * Runs one step of a native change. Its ALTER asks for the metadata lock twice, at its begin and at its end, and later statements on
+ * the table wait behind it meanwhile; a transaction that has only read the table, and now writes it, is ended by the server then
+ * (table-lock.ts says why). What is done at once when the lock is had is therefore asked for at a moment at which nobody can come to
+ * that, where one is found; whatever else as it is, since nobody chooses the moment at which it ends.
+ */
+
+import { MigrationError, messageOf } from '../engine/errors.ts';
+import type { TableName } from '../engine/model.ts';
+import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
+import { readAccount } from './account.ts';
+import { readTable } from './catalog.ts';
+import { ordinaryClient } from './client-settings.ts';
+import { isConnectionLoss, serverErrno, unlessDenied } from './errors.ts';
+import { readForeignKeys } from './foreign-keys.ts';
+import { askForLock } from './lock-wait.ts';
+import { isUnsupported } from './native-trial.ts';
+import type { Server } from './server.ts';
+import type { Session } from './session.ts';
+import { atAGoodMoment, lockAtAGoodMoment, unlessRead, wholeSeconds, wouldWait } from './table-lock.ts';
+import { readTriggerNames } from './triggers.ts';
+
+/** What to run. */
+export interface StepOrder {
+  readonly step: NativeStep;
+  readonly plan: NativePlan;
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * See `NativeChange.run`. Each lock is waited for `lockTimeoutMs` in whole seconds at most, after a good moment was looked for as long.
+ * An ALTER that was begun is done wholly or not at all. Its session is closed in any case, and with it goes its lock.
+ */
+export async function runStep(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
+  const { step, plan, lockTimeoutMs } = order;
+  await using observer = await server.openSession({}, signal);
+  const before = await definitionOf(observer, plan.source, signal);
+  const way = step.sql.endsWith(', ALGORITHM=INSTANT')
+    ? await instantWay(observer, { server, table: plan.source }, signal)
+    : 'plain';
+  const seconds = wholeSeconds(lockTimeoutMs);
+  // If this process freezes under the lock, the server ends the idle session.
+  const settings = [...waitSettings(seconds), `wait_timeout = ${seconds}`];
+  const { schema } = plan.source;
+  await using session = await server.openSession(
+    { settings, schema, takesSeveral: !['plain', 'at-once'].includes(way) },
+    signal,
+  );
+  await session.execute(`SET ${ordinaryClient.begin}`, signal);
+  const asked = { server, order, session, observer };
+  try {
+    return (await runAtAGoodMoment(asked, way, signal)) ?? (await run(asked, step.sql, signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isConnectionLoss(error) && (await hasChanged(server, plan.source, before, signal))) return { kind: 'done' };
+    throw refusedForReal(error, plan);
+  }
+}
+
+function waitSettings(seconds: number): readonly string[] {
+  return [`lock_wait_timeout = ${seconds}`, `innodb_lock_wait_timeout = ${seconds}`];
+}
+
+/**
+ * How a moment is found. `at-once`: MariaDB refuses what would have to wait. `locked`: under a lock that was had at such a moment, as the
+ * ALTER works for milliseconds before it wants the table for itself. `guarded`: begun at one.
+ */
+type Way = 'at-once' | 'locked' | 'guarded' | 'plain';
+
+/**
+ * LOCK TABLES takes along what foreign keys tie to the table, and what its triggers name, which an ALTER leaves alone. Needs more
+ * privileges than the ALTER, and one to see all triggers.
+ */
+async function instantWay(
+  session: Session,
+  { server, table }: { readonly server: Server; readonly table: TableName },
+  signal: AbortSignal,
+): Promise<Way> {
+  if (server.flavour.isMariaDb) return 'at-once';
+  const { grants } = await readAccount(session, signal);
+  if (!['SELECT', 'LOCK TABLES', 'TRIGGER'].every((privilege) => grants.has(privilege, table.schema))) return 'guarded';
+  if ((await readTriggerNames(session, table, signal)).length > 0) return 'guarded';
+  const keys = await unlessDenied(() => readForeignKeys(session, { server, table }, signal), null);
+  return keys?.length === 0 ? 'locked' : 'guarded';
+}
+
+/** Whose turn it is. */
+interface Asked {
+  readonly server: Server;
+  readonly order: StepOrder;
+  /** Runs the step. */
+  readonly session: Session;
+  /** Looks around meanwhile. */
+  readonly observer: Session;
+}
+
+/** Null where no moment was found: then nothing has changed. */
+async function runAtAGoodMoment(asked: Asked, way: Way, signal: AbortSignal): Promise<StepOutcome | null> {
+  const { server, session, observer } = asked;
+  const { step, plan, lockTimeoutMs } = asked.order;
+  const tables = [plan.source];
+  if (way === 'at-once') return await runAtOnce(asked, signal);
+  if (way === 'locked') {
+    const request = { locker: session, observer, flavour: server.flavour, tables, used: tables, options: { lockTimeoutMs } };
+    const lock = await lockAtAGoodMoment(request, signal);
+    return lock?.kind === 'locked' ? await run(asked, step.sql, signal) : lock;
+  }
+  if (way === 'plain') return null;
+  const { sql, notNow } = unlessRead(tables, step.sql);
+  return await atAGoodMoment({ lockTimeoutMs, notNow, run: () => run(asked, sql, signal) }, signal);
+}
+
+/** In the session, not in the statement: that is logged as it is, and replicas are to wait. */
+async function runAtOnce(asked: Asked, signal: AbortSignal): Promise<StepOutcome | null> {
+  const { session, order } = asked;
+  const { step, lockTimeoutMs } = order;
+  const tryNow = async (): Promise<StepOutcome> => {
+    await session.execute(step.sql, signal);
+    return { kind: 'done' };
+  };
+  await session.execute(`SET SESSION ${waitSettings(0).join(', ')}`, signal);
+  const outcome = await atAGoodMoment({ lockTimeoutMs, notNow: wouldWait, run: tryNow }, signal);
+  if (outcome === null) await session.execute(`SET SESSION ${waitSettings(wholeSeconds(lockTimeoutMs)).join(', ')}`, signal);
+  return outcome;
+}
+
+async function run({ server, order, session, observer }: Asked, sql: string, signal: AbortSignal): Promise<StepOutcome> {
+  const { plan, lockTimeoutMs } = order;
+  const wait = { session, observer, flavour: server.flavour, tables: [plan.source], lockTimeoutMs };
+  return await askForLock(wait, () => session.execute(sql, signal), signal);
+}
+
+/** Looked at in a session of its own, after the lost one was seen gone. */
+async function hasChanged(server: Server, source: TableName, before: string, signal: AbortSignal): Promise<boolean> {
+  await using session = await server.openSession({}, signal);
+  return (await definitionOf(session, source, signal)) !== before;
+}
+
+/** Without the next AUTO_INCREMENT value, which writers change. */
+export async function definitionOf(session: Session, source: TableName, signal: AbortSignal): Promise<string> {
+  const table = await readTable(session, source, signal);
+  return table?.createStatement.replace(/ AUTO_INCREMENT=\d+/, '') ?? '';
+}
+
+/** ER_DROP_INDEX_FK, ER_FK_COLUMN_CANNOT_DROP, …_DROP_CHILD, …_CHANGE, …_CHANGE_CHILD. */
+const neededByForeignKey: readonly number[] = [1553, 1828, 1829, 1832, 1833];
+
+function refusedForReal(error: unknown, { source, alter }: NativePlan): unknown {
+  const errno = serverErrno(error);
+  if (errno === null || (!isUnsupported(error) && !neededByForeignKey.includes(errno))) return error;
+  const reason = messageOf(error);
+  return new MigrationError(
+    'NO_NATIVE_WAY',
+    `The server did “${alter}” cheaply on an empty clone of ${source.schema}.${source.table}, but refuses for the table itself: ${reason}`,
+    { cause: error },
+  );
+}
