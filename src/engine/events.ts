@@ -55,15 +55,24 @@ export type MigrationEvent =
       readonly steps: number;
       readonly attempt: number;
       readonly sql: string;
-      /** Whether writers wait for as long as an attempt takes. */
+      /** Whether writers wait for as long as an attempt takes, but for the time in which its moment is looked for. */
       readonly isBrief: boolean;
       readonly lockTimeoutMs: number;
     }
-  | { readonly kind: 'native-step-done'; readonly step: number; readonly attempt: number; readonly durationMs: number }
+  | {
+      readonly kind: 'native-step-done';
+      readonly step: number;
+      readonly attempt: number;
+      readonly durationMs: number;
+      /** Of `durationMs`, the part for which nobody waited: a good moment to ask for the lock was looked for. */
+      readonly soughtMs: number;
+    }
   | {
       readonly kind: 'native-step-blocked';
       readonly step: number;
       readonly attempt: number;
+      /** As of one that is done. */
+      readonly soughtMs: number;
       readonly blockers: readonly string[];
       /** 0 after the last attempt. */
       readonly nextInMs: number;

@@ -84,7 +84,14 @@ export function takingAlong(dear: readonly NoNativeWay[], clausesInAll: number):
   return { clause: dear.map(({ clause }) => clause).join(', '), reason: others === 0 ? reason : `${reason}; ${along}` };
 }
 
-export type StepOutcome = { readonly kind: 'done' } | { readonly kind: 'not-locked'; readonly blockers: readonly string[] };
+/** How a step ended. */
+export type StepOutcome = (
+  | { readonly kind: 'done' }
+  | { readonly kind: 'not-locked'; readonly blockers: readonly string[] }
+) & {
+  /** How long a good moment to ask for the lock was looked for, while nobody waited; absent: not at all. */
+  readonly soughtMs?: number;
+};
 
 /** What a database offers for it. */
 export interface NativeChange {

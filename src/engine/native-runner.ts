@@ -135,15 +135,16 @@ export class NativeRunner {
       ...{ step: number, steps: plan.steps.length, attempt, sql: step.sql, isBrief: step.kind === 'brief', lockTimeoutMs },
     });
     const outcome = await native.run(step, plan, lockTimeoutMs, signal);
+    const { soughtMs = 0 } = outcome;
     if (outcome.kind === 'done') {
       const durationMs = context.clock.now() - startedAtMs;
-      context.observer({ kind: 'native-step-done', step: number, attempt, durationMs });
+      context.observer({ kind: 'native-step-done', step: number, attempt, durationMs, soughtMs });
       return true;
     }
     await this.#parts.onStep(place, false, signal);
     const { blockers } = outcome;
     const nextInMs = attempt >= attemptsMax ? 0 : pauseAfter(attempt, controls.options.cutover, context.clock);
-    context.observer({ kind: 'native-step-blocked', step: number, attempt, blockers, nextInMs });
+    context.observer({ kind: 'native-step-blocked', step: number, attempt, soughtMs, blockers, nextInMs });
     if (attempt >= attemptsMax) throw notLocked({ plan, step, number, attempt }, lockTimeoutMs, blockers);
     await context.clock.sleep(nextInMs, signal);
     return false;

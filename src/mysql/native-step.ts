@@ -17,7 +17,7 @@ import { askForLock } from './lock-wait.ts';
 import { isUnsupported } from './native-trial.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
-import { atAGoodMoment, lockAtAGoodMoment, unlessRead, wholeSeconds, wouldWait } from './table-lock.ts';
+import { type AtItsMoment, atAGoodMoment, lockAtAGoodMoment, unlessRead, wholeSeconds, wouldWait } from './table-lock.ts';
 import { readTriggerNames } from './triggers.ts';
 
 /** What to run. */
@@ -49,7 +49,11 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const asked = { server, order, session, observer };
   try {
-    return (await runAtAGoodMoment(asked, way, signal)) ?? (await run(asked, step.sql, signal));
+    const startedAt = performance.now();
+    const outcome = await runAtAGoodMoment(asked, way, signal);
+    if (outcome !== null) return outcome;
+    const soughtMs = performance.now() - startedAt;
+    return { ...(await run(asked, step.sql, signal)), soughtMs };
   } catch (error) {
     signal.throwIfAborted();
     if (isConnectionLoss(error) && (await hasChanged(server, plan.source, before, signal))) return { kind: 'done' };
@@ -103,11 +107,13 @@ async function runAtAGoodMoment(asked: Asked, way: Way, signal: AbortSignal): Pr
   if (way === 'locked') {
     const request = { locker: session, observer, flavour: server.flavour, tables, used: tables, options: { lockTimeoutMs } };
     const lock = await lockAtAGoodMoment(request, signal);
-    return lock?.kind === 'locked' ? await run(asked, step.sql, signal) : lock;
+    if (lock === null) return null;
+    const { result, soughtMs } = lock;
+    return { ...(result.kind === 'locked' ? await run(asked, step.sql, signal) : result), soughtMs };
   }
   if (way === 'plain') return null;
   const { sql, notNow } = unlessRead(tables, step.sql);
-  return await atAGoodMoment({ lockTimeoutMs, notNow, run: () => run(asked, sql, signal) }, signal);
+  return outcomeOf(await atAGoodMoment({ lockTimeoutMs, notNow, run: () => run(asked, sql, signal) }, signal));
 }
 
 /** In the session, not in the statement: that is logged as it is, and replicas are to wait. */
@@ -119,9 +125,13 @@ async function runAtOnce(asked: Asked, signal: AbortSignal): Promise<StepOutcome
     return { kind: 'done' };
   };
   await session.execute(`SET SESSION ${waitSettings(0).join(', ')}`, signal);
-  const outcome = await atAGoodMoment({ lockTimeoutMs, notNow: wouldWait, run: tryNow }, signal);
+  const outcome = outcomeOf(await atAGoodMoment({ lockTimeoutMs, notNow: wouldWait, run: tryNow }, signal));
   if (outcome === null) await session.execute(`SET SESSION ${waitSettings(wholeSeconds(lockTimeoutMs)).join(', ')}`, signal);
   return outcome;
+}
+
+function outcomeOf(found: AtItsMoment<StepOutcome> | null): StepOutcome | null {
+  return found === null ? null : { ...found.result, soughtMs: found.soughtMs };
 }
 
 async function run({ server, order, session, observer }: Asked, sql: string, signal: AbortSignal): Promise<StepOutcome> {

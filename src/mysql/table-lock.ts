@@ -64,11 +64,11 @@ function lookMs(lockTimeoutMs: number): number {
  * was granted at the last moment: unlock it.
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
-  return (await lockAtAGoodMoment(request, signal)) ?? (await ask(request, { sql: lockStatement(request) }, signal));
+  return (await lockAtAGoodMoment(request, signal))?.result ?? (await ask(request, { sql: lockStatement(request) }, signal));
 }
 
 /** The same at such a moment only; null where none was found, or the server has no way to ask so: then nothing is locked. */
-export async function lockAtAGoodMoment(request: LockRequest, signal: AbortSignal): Promise<LockOutcome | null> {
+export async function lockAtAGoodMoment(request: LockRequest, signal: AbortSignal): Promise<AtItsMoment<LockOutcome> | null> {
   const { lockTimeoutMs } = request.options;
   const gently = askingGently(request);
   if (gently === null) return null;
@@ -83,15 +83,22 @@ export interface GentleRequest<Result> {
   readonly run: () => Promise<Result>;
 }
 
+/** What came of it, after it was looked for such a moment for so long. */
+export interface AtItsMoment<Result> {
+  readonly result: Result;
+  readonly soughtMs: number;
+}
+
 /** Null where no such moment was found within `lockTimeoutMs`, or the server says anything else against it. */
 export async function atAGoodMoment<Result>(
   { lockTimeoutMs, notNow, run }: GentleRequest<Result>,
   signal: AbortSignal,
-): Promise<Result | null> {
-  const until = performance.now() + lookMs(lockTimeoutMs);
+): Promise<AtItsMoment<Result> | null> {
+  const startedAt = performance.now();
+  let askedAt = startedAt;
   do {
     try {
-      return await run();
+      return { result: await run(), soughtMs: askedAt - startedAt };
     } catch (error) {
       signal.throwIfAborted();
       const errno = serverErrno(error);
@@ -101,7 +108,8 @@ export async function atAGoodMoment<Result>(
     }
     await hasPassed(lookEachMs, signal);
     signal.throwIfAborted();
-  } while (performance.now() < until);
+    askedAt = performance.now();
+  } while (askedAt < startedAt + lookMs(lockTimeoutMs));
   return null;
 }
 

@@ -22,7 +22,7 @@ export interface NativeReport {
   readonly eventsLeftOut: number;
 }
 
-/** `attemptsMs`: all its attempts together; of a brief step, no writer has waited for longer. */
+/** `attemptsMs`: all its attempts together, but for looking for a moment; of a brief step, no writer has waited for longer. */
 export type ReportedStep = Omit<StepRecord, 'begunAtMs' | 'attemptAtMs'>;
 
 /** What a report is made of. */

@@ -30,7 +30,7 @@ export interface StepRecord {
   readonly blockers: readonly string[];
   readonly begunAtMs: number;
   readonly attemptAtMs: number;
-  /** All attempts together, as far as they are over: of a brief step, no writer has waited for longer. */
+  /** All attempts together, as far as they are over, but for looking for a moment: of a brief step, no writer has waited for longer. */
   readonly attemptsMs: number;
 }
 
@@ -108,9 +108,12 @@ export function recordEvent(before: RunRecord, event: MigrationEvent, moment: Mo
     case 'native-step-begun':
       return { ...record, native: beginStep(record.native, event, moment.nowMs) };
     case 'native-step-blocked':
-      return { ...record, native: endAttempt(record.native, { state: 'blocked', blockers: event.blockers }, moment.nowMs) };
+      return {
+        ...record,
+        native: endAttempt(record.native, { state: 'blocked', blockers: event.blockers }, moment.nowMs - event.soughtMs),
+      };
     case 'native-step-done': {
-      const native = endAttempt(record.native, { state: 'done' }, moment.nowMs);
+      const native = endAttempt(record.native, { state: 'done' }, moment.nowMs - event.soughtMs);
       return { ...record, native: { ...native, stepsDone: native.stepsDone + 1 } };
     }
     default:
@@ -151,10 +154,11 @@ function beginStep(
   return { stepsDone, attempts: attempts + 1, steps: [...(isAgain ? steps.slice(0, -1) : steps), begun] };
 }
 
-function endAttempt(record: NativeRecord, change: Partial<StepRecord>, nowMs: number): NativeRecord {
+/** `atMs`: the end, less what nobody waited for. */
+function endAttempt(record: NativeRecord, change: Partial<StepRecord>, atMs: number): NativeRecord {
   const last = record.steps.at(-1);
   if (last === undefined) return record;
-  const ended = { ...last, ...change, attemptsMs: last.attemptsMs + nowMs - last.attemptAtMs };
+  const ended = { ...last, ...change, attemptsMs: last.attemptsMs + Math.max(0, atMs - last.attemptAtMs) };
   return { ...record, steps: [...record.steps.slice(0, -1), ended] };
 }
 

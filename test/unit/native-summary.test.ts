@@ -14,8 +14,8 @@ function begun(step: number, steps: number, sql: string): MigrationEvent {
   return { kind: 'native-step-begun', step, steps, attempt: 1, sql, isBrief: true, lockTimeoutMs: 1000 };
 }
 
-function done(step: number): MigrationEvent {
-  return { kind: 'native-step-done', step, attempt: 1, durationMs: 1 };
+function done(step: number): Extract<MigrationEvent, { kind: 'native-step-done' }> {
+  return { kind: 'native-step-done', step, attempt: 1, durationMs: 1, soughtMs: 0 };
 }
 
 test.each([
@@ -31,4 +31,18 @@ test.each([
   const outcome = { id: plan.id, strategy: 'native', steps: 3, attempts, elapsedMs: 0 } as const;
   const summary = summariseNative({ command: 'migrate', plan, record, nowMs: 0, outcome, resumeCommand: '' });
   expect(summary).toMatchObject({ steps: 3, stepsDone: 3, attempts });
+});
+
+test('the time in which a good moment was looked for is none for which writers were blocked', () => {
+  const events: readonly (readonly [MigrationEvent, number])[] = [
+    [begun(1, 1, 'a'), 0],
+    [{ kind: 'native-step-blocked', step: 1, attempt: 1, soughtMs: 900, blockers: [], nextInMs: 100 }, 1_900],
+    [begun(1, 1, 'a'), 2_000],
+    [{ ...done(1), soughtMs: 700 }, 2_705],
+  ];
+  const time = new Date(0);
+  const record = events.reduce((before, [event, nowMs]) => recordEvent(before, event, { time, nowMs }), emptyRecord(0));
+  const outcome = { id: plan.id, strategy: 'native', steps: 1, attempts: 2, elapsedMs: 2_705 } as const;
+  const summary = summariseNative({ command: 'migrate', plan, record, nowMs: 2_705, outcome, resumeCommand: '' });
+  expect(summary.blockedMs).toBe(1_005);
 });
