@@ -13,6 +13,7 @@ import { readTable } from './catalog.ts';
 import { ordinaryClient } from './client-settings.ts';
 import { isConnectionLoss, serverErrno, unlessDenied } from './errors.ts';
 import { readForeignKeys } from './foreign-keys.ts';
+import { findHopelessHolders } from './lock-holders.ts';
 import { askForLock } from './lock-wait.ts';
 import { isUnsupported } from './native-trial.ts';
 import type { Server } from './server.ts';
@@ -28,12 +29,17 @@ export interface StepOrder {
 }
 
 /**
- * See `NativeChange.run`. Each lock is waited for `lockTimeoutMs` in whole seconds at most, after a good moment was looked for as long.
+ * See `NativeChange.run`. Each lock is waited for `lockTimeoutMs` in whole seconds at most, after a good moment was looked for as long;
+ * none is asked for while a session that holds one has rested for longer than that: others would wait in vain behind us.
  * An ALTER that was begun is done wholly or not at all. Its session is closed in any case, and with it goes its lock.
  */
 export async function runStep(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
   const { step, plan, lockTimeoutMs } = order;
   await using observer = await server.openSession({}, signal);
+  const startedAt = performance.now();
+  const search = { flavour: server.flavour, except: observer.connectionId, longerMs: lockTimeoutMs };
+  const { resting } = await findHopelessHolders(observer, [plan.source], search, signal);
+  if (resting.length > 0) return { kind: 'not-locked', blockers: resting, soughtMs: performance.now() - startedAt };
   const before = await definitionOf(observer, plan.source, signal);
   const way = step.sql.endsWith(', ALGORITHM=INSTANT')
     ? await instantWay(observer, { server, table: plan.source }, signal)
@@ -49,10 +55,10 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const asked = { server, order, session, observer };
   try {
-    const startedAt = performance.now();
+    const lookedFrom = performance.now();
     const outcome = await runAtAGoodMoment(asked, way, signal);
     if (outcome !== null) return outcome;
-    const soughtMs = performance.now() - startedAt;
+    const soughtMs = performance.now() - lookedFrom;
     return { ...(await run(asked, step.sql, signal)), soughtMs };
   } catch (error) {
     signal.throwIfAborted();

@@ -68,6 +68,30 @@ describeSideBySide(['mysql', 'mariadb'], 'an instant change on', (flavour) => {
     expect(await schema.application.run('SELECT size FROM things WHERE id = 1')).toEqual([{ size: 55 }]);
   });
 
+  test('is not asked for while who holds the table rests for longer than others would wait, and he is named', async () => {
+    await using schema = await openTable(url(), []);
+    let asked = 0;
+    await using proxy = await startProxy(`${url()}?ssl-mode=DISABLED`, (sent): Fate => {
+      if (/`things` ADD c INT|(?<!UN)LOCK TABLES/.test(sent)) asked += 1;
+      return 'pass';
+    });
+    await using step = await prepareStep(proxy.url, schema.name);
+    await using holder = await openApplication(url());
+    await holder.run('BEGIN');
+    await holder.run(`SELECT * FROM ${schema.name}.things`);
+    const resting = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${holder.connectionId} AND TIME > 0`;
+    await expect.poll(() => schema.application.run(resting)).toHaveLength(1);
+    const askedBefore = asked;
+    expect(await step.run(500)).toMatchObject({
+      kind: 'not-locked',
+      blockers: [expect.stringMatching(`^connection ${holder.connectionId} of root from .*, idle for \\d+ s in a transaction`)],
+    });
+    expect(asked).toBe(askedBefore);
+    await holder.run('COMMIT');
+    expect(await step.run(500)).toMatchObject({ kind: 'done' });
+    expect(asked).toBeGreaterThan(askedBefore);
+  });
+
   test('that was done counts as done where its answer is lost, and the table can be used', async () => {
     await using schema = await openTable(url(), []);
     await using proxy = await startProxy(
