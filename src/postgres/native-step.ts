@@ -7,6 +7,7 @@
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
 import { refusalIn, type ServerReport } from './errors.ts';
+import { findLockHolders } from './lock-holders.ts';
 import { askForLock } from './lock-wait.ts';
 import { backfill, filledColumn } from './native-backfill.ts';
 import { columnsFirst, undoingStatements } from './native-recipes.ts';
@@ -26,6 +27,8 @@ export interface StepOrder {
 
 /** The server ends a brief step this long after its lock timeout. */
 const graceMs = 500;
+/** Long enough for those who are only passing. */
+const hopelessWaitMs = 100;
 /** See table-lock.ts: an autovacuum worker gives way only to who has waited for that long. */
 const deadlockTimeoutMs = 200;
 
@@ -37,7 +40,7 @@ const deadlockTimeoutMs = 200;
 export async function runStep(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
   const { step } = order;
   try {
-    if (step.kind === 'brief') return await runBrief(server, order, signal);
+    if (step.kind === 'brief') return await runBriefly(server, order, signal);
     const index = /^CREATE UNIQUE INDEX CONCURRENTLY "((?:[^"]|"")+)" /.exec(step.sql)?.[1];
     if (index !== undefined) return await buildIndex(server, order, index.replaceAll('""', '"'), signal);
     await using session = await openWorker(server, order, signal);
@@ -67,6 +70,18 @@ async function openWorker(server: Server, { lockTimeoutMs, step }: StepOrder, si
     signal,
   );
   return session;
+}
+
+/** While somebody has the table who will hardly let it go in time, others are not to wait behind us in vain. */
+async function runBriefly(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
+  const { lockTimeoutMs, plan } = order;
+  await using observer = await server.openSession({}, signal);
+  const search = { table: plan.source, of: 'table', except: observer.pid, hopelessAfterMs: lockTimeoutMs } as const;
+  const hopeless = await findLockHolders(observer, search, signal);
+  if (hopeless.length === 0) return await runBrief(server, order, signal);
+  // Whether it is in the way depends on the lock that the statement takes, which only the server knows.
+  const tried = await runBrief(server, { ...order, lockTimeoutMs: Math.min(lockTimeoutMs, hopelessWaitMs) }, signal);
+  return tried.kind === 'done' ? tried : { ...tried, blockers: hopeless };
 }
 
 async function runBrief(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {

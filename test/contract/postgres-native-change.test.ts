@@ -89,6 +89,31 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(await native.run(stepOf(plan, 0), plan, 5_000, never)).toEqual({ kind: 'done' });
   });
 
+  test('a brief step is hardly waited for while who has the table rests for longer than writers would wait, unless it leaves him alone', async () => {
+    const waits: string[] = [];
+    await using proxy = await startProxy(url, (sent): Fate => {
+      waits.push(
+        ...[...sent.matchAll(/(?<!\w)lock_timeout = (\d+)\W+(?:SET )?statement_timeout/g)].map((match) => match[1] ?? ''),
+      );
+      return 'pass';
+    });
+    await using database = await open(`${proxy.url}?sslmode=disable`);
+    const native = nativeOf(database);
+    const column = await planOf(native, 'ADD z int');
+    const key = await planOf(native, 'ADD FOREIGN KEY (id) REFERENCES p');
+    await using reader = await openPostgresApplication(url);
+    await reader.run('BEGIN; SELECT * FROM t');
+    const isResting = `SELECT 1 FROM pg_stat_activity WHERE pid = ${reader.pid} AND clock_timestamp() - state_change > interval '0.4 s'`;
+    await expect.poll(() => application.run(isResting)).toHaveLength(1);
+    const outcome = await native.run(stepOf(column, 0), column, 400, never);
+    expect(outcome).toEqual({ kind: 'not-locked', blockers: [expect.stringContaining(`process ${reader.pid} of `)] });
+    expect(waits.at(-1)).toBe('100');
+    expect(await native.run(stepOf(key, 0), key, 400, never)).toEqual({ kind: 'done' });
+    await reader.run('COMMIT');
+    expect(await native.run(stepOf(column, 0), column, 400, never)).toEqual({ kind: 'done' });
+    expect(waits.at(-1)).toBe('400');
+  });
+
   test('a writer that queues behind a brief step goes on once that gives up, though the lock is still held', async () => {
     await using database = await open();
     const native = nativeOf(database);
