@@ -52,7 +52,11 @@ export async function readHolderNotes(
     silence === 'privilege'
       ? `the user may not read performance_schema: GRANT SELECT ON performance_schema.* TO ${accountText(await readAccount(session, signal))};`
       : `${BREAK_SILENCE[silence]}.`;
-  return [
-    `Who keeps the cutover from its lock can only be guessed, and who waits for the migration is not seen, for ${reason}`,
-  ];
+  const guessed = 'Who keeps the cutover from its lock can only be guessed';
+  const unseen = 'who waits for the migration is not seen';
+  const dying =
+    'a transaction that has read the table and writes it while the lock is waited for may be ended by the server (1213)';
+  // MariaDB need not be asked who has read: LOCK TABLES … NOWAIT.
+  const lacking = at.flavour.isMariaDb ? `${guessed}, and ${unseen}` : `${guessed}, ${unseen}, and ${dying}`;
+  return [`${lacking}, for ${reason}`];
 }

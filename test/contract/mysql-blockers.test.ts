@@ -140,7 +140,11 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
       await using session = await limited.openSession({}, never);
       return await readHolderNotes(session, { table: orders.plan.source, flavour: limited.flavour }, never);
     };
-    const unseen = 'Who keeps the cutover from its lock can only be guessed, and who waits for the migration is not seen, for ';
+    const guessed = 'Who keeps the cutover from its lock can only be guessed';
+    const waiting = 'who waits for the migration is not seen';
+    const dying =
+      'a transaction that has read the table and writes it while the lock is waited for may be ended by the server (1213)';
+    const unseen = `${guessed}, ${flavour === 'mysql' ? `${waiting}, and ${dying}` : `and ${waiting}`}, for `;
     const lacks = (privilege: string, level: string) => ({
       code: 'MISSING_PRIVILEGE',
       message: `The user lacks ${privilege} on ${level}: GRANT ${privilege} ON ${level} TO ${user};`,
