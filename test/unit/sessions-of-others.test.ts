@@ -35,3 +35,17 @@ test('where there are none of others any more, nobody is busy', async () => {
   busy.see({ count: 0, inTransaction: 0 });
   expect(busy.busy).toBe(0);
 });
+
+test('a worker rests as it would anyway beside idle sessions, three times its work beside busy ones, and in between in between', async () => {
+  const clock = new VirtualClock();
+  const others = new SessionsOfOthers(clock);
+  expect([others.restRatio(0.5), others.restRatio(1)]).toEqual([0.5, 1]);
+  for (let second = 0; second < 200; second += 1) {
+    await clock.advance(1000);
+    others.see({ count: 10, inTransaction: 3 });
+  }
+  expect(others.restRatio(1)).toBeCloseTo(2);
+  expect(others.restRatio(0.5)).toBeCloseTo(1.75);
+  await shareAfter(200, 2, clock, others);
+  expect(others.restRatio(1)).toBe(3);
+});
