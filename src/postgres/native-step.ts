@@ -49,7 +49,8 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
       await backfill(session, order.plan.source, column, signal);
       return { kind: 'done' };
     }
-    return await askingFor(server, { session, order }, () => session.execute(step.sql, signal), signal);
+    await using observer = await server.openSession({}, signal);
+    return await askingFor({ observer, session, order }, () => session.execute(step.sql, signal), signal);
   } catch (error) {
     signal.throwIfAborted();
     throw await refused(server, order, error, signal);
@@ -78,13 +79,22 @@ async function runBriefly(server: Server, order: StepOrder, signal: AbortSignal)
   await using observer = await server.openSession({}, signal);
   const search = { table: plan.source, of: 'table', except: observer.pid, hopelessAfterMs: lockTimeoutMs } as const;
   const hopeless = await findLockHolders(observer, search, signal);
-  if (hopeless.length === 0) return await runBrief(server, order, signal);
+  const brief = { server, observer, order };
+  if (hopeless.length === 0) return await runBrief(brief, signal);
   // Whether it is in the way depends on the lock that the statement takes, which only the server knows.
-  const tried = await runBrief(server, { ...order, lockTimeoutMs: Math.min(lockTimeoutMs, hopelessWaitMs) }, signal);
+  const lessPatient = { ...order, lockTimeoutMs: Math.min(lockTimeoutMs, hopelessWaitMs) };
+  const tried = await runBrief({ ...brief, order: lessPatient }, signal);
   return tried.kind === 'done' ? tried : { ...tried, blockers: hopeless };
 }
 
-async function runBrief(server: Server, order: StepOrder, signal: AbortSignal): Promise<StepOutcome> {
+interface BriefStep {
+  readonly server: Server;
+  /** Looks around meanwhile. */
+  readonly observer: Session;
+  readonly order: StepOrder;
+}
+
+async function runBrief({ server, observer, order }: BriefStep, signal: AbortSignal): Promise<StepOutcome> {
   await using session = await openWorker(server, order, signal);
   const { signal: always } = new AbortController();
   // The number is had before the lock is asked for, and nothing but the server is between the lock and the commit.
@@ -92,7 +102,7 @@ async function runBrief(server: Server, order: StepOrder, signal: AbortSignal): 
   const [row] = await session.query('SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id', signal);
   try {
     const run = (): Promise<unknown> => session.execute(`${order.step.sql}; COMMIT`, signal);
-    return await askingFor(server, { session, order }, run, signal);
+    return await askingFor({ observer, session, order }, run, signal);
   } catch (error) {
     if (
       error instanceof MigrationError &&
@@ -133,13 +143,11 @@ async function buildIndex(server: Server, order: StepOrder, index: string, signa
 
 /** See `askForLock`. */
 async function askingFor(
-  server: Server,
-  { session, order }: { readonly session: Session; readonly order: StepOrder },
+  { observer, session, order }: { readonly observer: Session; readonly session: Session; readonly order: StepOrder },
   run: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<StepOutcome> {
   const { lockTimeoutMs, step, plan } = order;
-  await using observer = await server.openSession({}, signal);
   const wait = { session, observer, table: plan.source, lockTimeoutMs, isEndedSoon: step.kind === 'brief' };
   return await askForLock(wait, run, signal);
 }
