@@ -77,6 +77,24 @@ export function isUntold(thrown: unknown): boolean {
   return isUnknownTable(thrown) || codeByErrno.get(serverErrno(thrown) ?? 0) === 'ACCESS_DENIED';
 }
 
+/** Asks as `ask` does until the server has not told once; `untold` is the answer from then on. */
+export function untilUntold<Asked extends readonly unknown[], Answer>(
+  ask: (...asked: Asked) => Promise<Answer>,
+  untold: Answer,
+): (...asked: Asked) => Promise<Answer> {
+  let isSilent = false;
+  return async (...asked) => {
+    if (isSilent) return untold;
+    try {
+      return await ask(...asked);
+    } catch (error) {
+      if (!isUntold(error)) throw error;
+      isSilent = true;
+      return untold;
+    }
+  };
+}
+
 /** ER_SERVER_SHUTDOWN, aborted and net errors, ER_CONNECTION_KILLED (MariaDB), ER_SESSION_WAS_KILLED, idle time-out. */
 const lossErrnos: ReadonlySet<number> = new Set([
   1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 3169, 4031,

@@ -10,7 +10,7 @@ import type { Clock, ThrottleSample, ThrottleSignal } from '../engine/ports.ts';
 import { askSeldom } from '../engine/spaced-signal.ts';
 import { beginningOf, STATEMENT_CHARS_MAX } from '../sessions/statement-text.ts';
 import { claimName } from './claim.ts';
-import { isUntold } from './errors.ts';
+import { untilUntold } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Row, Session, SessionPool } from './session.ts';
 import { nameList, quoteText } from './statements.ts';
@@ -30,22 +30,13 @@ export interface LockWaiterOptions {
 export function lockWaiters({ pool, server, plan, clock }: LockWaiterOptions): ThrottleSignal {
   const find = server.flavour.metadataLockSource === 'performance_schema' ? inPerformanceSchema : inMetadataLockInfo;
   const search = { tables: [plan.source, plan.shadow], marks: `${claimName(server, plan.source)}:%` };
-  let isSilent = false;
-  const sample = async (signal: AbortSignal): Promise<ThrottleSample> => {
-    if (isSilent) return untold;
-    try {
-      return judge(await pool.withSession((session) => find(session, search, signal), signal));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isUntold(error)) throw error;
-      isSilent = true;
-      return untold;
-    }
-  };
+  const ask = async (signal: AbortSignal): Promise<ThrottleSample> =>
+    judge(await pool.withSession((session) => find(session, search, signal), signal));
+  const sample = untilUntold(ask, untold);
   return askSeldom({ name: 'lock waiters', sample }, ASK_EACH_MS, clock);
 }
 
-const untold = { pressure: 0, detail: 'the server does not tell who waits for locks' } as const;
+const untold: ThrottleSample = { pressure: 0, detail: 'the server does not tell who waits for locks' };
 
 interface WaiterSearch {
   readonly tables: readonly TableName[];
