@@ -92,7 +92,7 @@ export async function findDeliberateHolders(
   return sentencesOf(rows.filter((row) => row['isDeliberate'] === '1' || isBackup(row)));
 }
 
-/** For whom a swap need not even ask for its lock; one sentence a holder. */
+/** Because of whom a swap, or an ALTER, need not even ask for its lock; one sentence a holder. */
 export interface HopelessHolders {
   /** Who makes a backup, beside which tables can be written and locked, but not renamed. */
   readonly backups: readonly string[];

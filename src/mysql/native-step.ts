@@ -48,10 +48,8 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   // If this process freezes under the lock, the server ends the idle session.
   const settings = [...waitSettings(seconds), `wait_timeout = ${seconds}`];
   const { schema } = plan.source;
-  await using session = await server.openSession(
-    { settings, schema, takesSeveral: !['plain', 'at-once'].includes(way) },
-    signal,
-  );
+  const takesSeveral = way === 'locked' || way === 'guarded';
+  await using session = await server.openSession({ settings, schema, takesSeveral }, signal);
   await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const asked = { server, order, session, observer };
   try {

@@ -21,8 +21,10 @@ interface Limited {
 /** To answer, the server looks through all of its sessions. */
 const ASK_EACH_MS = 1_000;
 
-/** Sessions that applications have used of late. */
-const areOthers = `application_name NOT LIKE 'tableshift %' AND state_change > clock_timestamp() - interval '2 seconds'`;
+/** Whether a session is none of ours, as `connection.ts` names them. */
+const isOfOthers = "application_name NOT LIKE 'tableshift %'";
+/** Whether it is one that applications have used of late. */
+const areOthers = `${isOfOthers} AND state_change > clock_timestamp() - interval '2 seconds'`;
 
 /**
  * Pressure by the number of sessions that are at work, our own included. What other databases of the server do counts too. `others` is told
@@ -122,7 +124,7 @@ const figures = {
   idle_in_transaction: "count(*) FILTER (WHERE state LIKE 'idle in transaction%')",
   lock_waiters: "count(*) FILTER (WHERE wait_event_type = 'Lock')",
   oldest_transaction_seconds: `coalesce(pg_catalog.floor(extract(epoch FROM clock_timestamp()
-    - min(xact_start) FILTER (WHERE application_name NOT LIKE 'tableshift %'))), 0)`,
+    - min(xact_start) FILTER (WHERE ${isOfOthers}))), 0)`,
 } as const;
 
 /** What the operator asked to look at, each kind a signal of its own. The query finds tables by `searchPath`. */
