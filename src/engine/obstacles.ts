@@ -173,7 +173,7 @@ export const OBSTACLES = {
     remedy: 'Remove it from the subscription first.',
   },
   PREPARED_TRANSACTION: {
-    summary: 'A prepared transaction holds the table.',
+    summary: 'A prepared transaction holds the table, and has for more than 2 s.',
     remedy: 'Commit or roll back the prepared transaction.',
   },
   WRAPAROUND_NEAR: {

@@ -16,8 +16,8 @@ export interface HolderSearch {
   /** Our own session. */
   readonly except: number;
   /**
-   * Only those that will hardly let go in time: prepared transactions, sessions that rest in their transaction for longer, and
-   * maintenance that has worked for longer, but not autovacuum, which gives way to us unless it prevents wraparound.
+   * Only those that will hardly let go in time: transactions that have been prepared, and sessions that rest in theirs, for longer,
+   * and maintenance that has worked for longer, but not autovacuum, which gives way to us unless it prevents wraparound.
    */
   readonly hopelessAfterMs: number | null;
   /** Only sessions whose transaction has been open for longer. */
@@ -66,7 +66,7 @@ export async function readLockHolders(
   const isHopeless =
     hopelessAfterMs === null
       ? 'true'
-      : `(l.pid IS NULL OR (a.state LIKE 'idle in transaction%' AND ${longer('a.state_change', hopelessAfterMs)})
+      : `(${longer('p.prepared', hopelessAfterMs)} OR (a.state LIKE 'idle in transaction%' AND ${longer('a.state_change', hopelessAfterMs)})
           OR (l.mode NOT IN (${modesOfRows}) AND ${longer('a.xact_start', hopelessAfterMs)}
             AND (a.backend_type <> 'autovacuum worker' OR ${preventsWraparound})))`;
   const isOld = openLongerMs === undefined ? 'true' : longer('a.xact_start', openLongerMs);

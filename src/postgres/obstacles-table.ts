@@ -67,10 +67,6 @@ export async function tableObstacles(
     `SELECT 'UNSUPPORTED_TABLE' AS code, format('%s belongs to the extension %s.', ${quoteText(name)}, e.extname) AS message
       FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = ${oid} AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-     UNION ALL SELECT 'PREPARED_TRANSACTION', format('The prepared transaction %s holds a lock on %s.', p.gid, ${quoteText(name)})
-      FROM pg_locks AS l JOIN pg_locks AS x ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.pid IS NULL
-      JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid
-      WHERE l.locktype = 'relation' AND l.pid IS NULL AND l.relation = ${oid} AND p.database = current_database()
      UNION ALL SELECT 'SUBSCRIBED', format('%s receives the changes of a subscription (%s).', ${quoteText(name)}, r.srsubid)
       FROM pg_subscription_rel AS r WHERE r.srrelid = ${oid}
      UNION ALL SELECT 'UNSUPPORTED_TABLE', format('%s has a security label of %s, which is not carried over.', ${quoteText(name)}, provider)
@@ -97,6 +93,30 @@ export async function tableObstacles(
     signal,
   );
   return rows.map((row) => ({ code: row['code'] as Obstacle['code'], message: row['message'] ?? '' }));
+}
+
+/** Where applications commit in two phases there is always one that was prepared just now; only one that stays is in the way. */
+const preparedForMs = 2_000;
+
+/** Transactions that hold the table and wait to be decided. The cutover goes by their locks (lock-holders.ts). */
+export async function preparedObstacles(
+  session: Session,
+  source: TableDescription,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  const rows = await session.query(
+    `SELECT p.gid FROM pg_locks AS l
+      JOIN pg_locks AS x ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.pid IS NULL
+      JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid
+      WHERE l.locktype = 'relation' AND l.pid IS NULL AND l.relation = ${source.oid} AND p.database = current_database()
+        AND clock_timestamp() - p.prepared > interval '${preparedForMs} ms'
+      GROUP BY p.gid ORDER BY p.gid`,
+    signal,
+  );
+  return rows.map(({ gid }) => ({
+    code: 'PREPARED_TRANSACTION',
+    message: `The prepared transaction ${gid ?? ''} holds a lock on ${source.schema}.${source.table}.`,
+  }));
 }
 
 /**

@@ -10,7 +10,13 @@ import { leafObstacles, leafTrialObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles, unplacedRowObstacles } from './obstacles-partitions.ts';
 import { serverObstacles } from './obstacles-server.ts';
 import { sessionObstacles } from './obstacles-sessions.ts';
-import { earlierObstacles, missingValueObstacles, privilegeObstacles, tableObstacles } from './obstacles-table.ts';
+import {
+  earlierObstacles,
+  missingValueObstacles,
+  preparedObstacles,
+  privilegeObstacles,
+  tableObstacles,
+} from './obstacles-table.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -69,6 +75,7 @@ async function obstaclesOfTable(
   return [
     ...privileges,
     ...(await tableObstacles(session, source, signal)),
+    ...(await preparedObstacles(session, source, signal)),
     ...(isHidden ? [] : await missingValueObstacles(session, facts, signal)),
     ...(await eventTriggerObstacles(session, source, signal)),
     ...(await partitionObstacles(session, { source, altered }, signal)),

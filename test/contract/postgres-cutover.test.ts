@@ -181,19 +181,23 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'the cutover on', (name) => {
     expect(await rowsOf(schema, 'v', 'id < 3')).toEqual([{ v: '70' }, { v: '71' }]);
   });
 
-  test('does not even ask for the lock while a prepared transaction has the table', async () => {
+  test('waits for a transaction that was prepared just now, as others are, but does not even ask behind one of long ago', async () => {
     await using schema = await ordersSchema(url);
     await using orders = await claimPostgresTable(server, tableOf(schema));
-    await schema.application.run(`BEGIN; UPDATE ${schema.name}.orders SET v = 72 WHERE id = 1`);
-    await schema.application.run(`PREPARE TRANSACTION '${schema.name}'`);
-    expect(await orders.cutover.attempt(limits, () => Promise.resolve(), never)).toEqual({
+    const { name, application } = schema;
+    await application.run(`BEGIN; UPDATE ${name}.orders SET v = 72 WHERE id = 1; PREPARE TRANSACTION '${name}'`);
+    const lockTimeoutMs = 100;
+    const isLong = `SELECT 1 FROM pg_prepared_xacts WHERE gid = '${name}' AND clock_timestamp() - prepared > interval '${lockTimeoutMs} ms'`;
+    await expect.poll(() => application.run(isLong)).toHaveLength(1);
+    expect(await orders.cutover.attempt({ ...limits, lockTimeoutMs }, () => Promise.resolve(), never)).toEqual({
       kind: 'prevented',
-      reason: `the lock was not even asked for: it would not be had within ${limits.lockTimeoutMs} ms`,
-      blockers: [`the prepared transaction ${schema.name} of postgres, which waits to be committed or rolled back`],
+      reason: `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`,
+      blockers: [`the prepared transaction ${name} of postgres, which waits to be committed or rolled back`],
     });
-    await schema.application.run(`COMMIT PREPARED '${schema.name}'`);
-    const outcome = await orders.cutover.attempt(limits, (locked) => bringUpToDate(locked, 3), never);
-    expect(outcome.kind).toBe('swapped');
+    const attempt = orders.cutover.attempt({ ...limits, lockTimeoutMs: 60_000 }, (locked) => bringUpToDate(locked, 3), never);
+    await seeLockAsked(schema);
+    await application.run(`COMMIT PREPARED '${name}'`);
+    expect((await attempt).kind).toBe('swapped');
     expect(await rowsOf(schema, 'v', 'id = 1')).toEqual([{ v: '72' }]);
   });
 
