@@ -14,7 +14,7 @@ export function translate(thrown: unknown, what: string): MigrationError {
     return new MigrationError('ACCESS_DENIED', message, { cause: thrown });
   }
   const code = codeOf(thrown, what);
-  const gone = goneStates.has(sqlState(thrown) ?? '') ? goneThings.get(code) : undefined;
+  const gone = isGone(sqlState(thrown) ?? '', what) ? goneThings.get(code) : undefined;
   const message = gone === undefined ? `${what} failed: ${messageOf(thrown)}.` : `Somebody has ${gone}: ${messageOf(thrown)}.`;
   return new MigrationError(code, message, { cause: thrown });
 }
@@ -159,7 +159,7 @@ function codeOf(thrown: unknown, what: string): ErrorCode {
   // No message has the name of a setting in another language.
   if (state === '53400' && messageOf(thrown).includes('temp_file_limit')) return 'SERVER_LIMIT';
   if (state === '54000' && isOutOfIds(thrown)) return 'SERVER_BUSY';
-  if (goneStates.has(state)) return goneCode(messageOf(thrown));
+  if (isGone(state, what)) return state.startsWith('22') ? 'SOURCE_CHANGED' : goneCode(messageOf(thrown));
   // Of a value: NaN as an integer, a text whose collation LIKE does not work with. A definition was tried without rows before.
   if (state === '0A000' && (!isDefining(what) || /^The statement "CREATE (?:UNIQUE )?INDEX /.test(what)))
     return 'ROW_NOT_CONVERTIBLE';
@@ -179,6 +179,17 @@ function isByEventTrigger(thrown: unknown, what: string): boolean {
   const { where } = thrown as { readonly where?: unknown };
   const isRaised = isDefining(what) && sqlState(thrown)?.startsWith('P0') === true;
   return isRaised && typeof where === 'string' && /^[^\n]*\(\)/.test(where);
+}
+
+/**
+ * Whether a statement names what is there no more: beside the above the type of a key, which has moved to another schema, or a key
+ * that its type reads no more (a renamed value of an enum), for a DELETE has no other values.
+ */
+function isGone(state: string, what: string): boolean {
+  if (state === '42704')
+    return /^The statement "(?:(?:DELETE FROM|INSERT INTO) .*"tableshift_|SELECT pg_catalog\.concat\()/.test(what);
+  if (state.startsWith('22')) return /^The statement "DELETE FROM (?:ONLY )?"tableshift_/.test(what);
+  return goneStates.has(state);
 }
 
 /** By what the server's message names, in whatever language and quotes. */

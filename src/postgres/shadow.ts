@@ -203,7 +203,7 @@ function validIndexes({ indexes }: TableDescription): readonly Index[] {
   return indexes.filter(({ isValid }) => isValid);
 }
 
-/** What the schema's comment says. Rejects with PLAN_CHANGED where there is none: the shadow was not made by this migration. */
+/** What the schema's comment says. Rejects with SHADOW_CHANGED where there is none: it was made with the shadow. */
 export async function readUnfinished(session: Session, plan: Plan, signal: AbortSignal): Promise<Unfinished> {
   const [row] = await session.query(
     `SELECT pg_catalog.obj_description(oid, 'pg_namespace') AS note FROM pg_catalog.pg_namespace WHERE nspname = ${quoteText(plan.shadow.schema)}`,
@@ -211,10 +211,10 @@ export async function readUnfinished(session: Session, plan: Plan, signal: Abort
   );
   const note = row?.['note'] ?? '';
   if (!note.startsWith(notePrefix)) {
-    throw new MigrationError(
-      'PLAN_CHANGED',
-      `The schema ${plan.shadow.schema} does not say how the shadow is finished. Give migration ${plan.id} up and start anew.`,
-    );
+    const { schema } = plan.shadow;
+    const done = row === undefined ? `dropped the schema ${schema}` : `changed the comment of the schema ${schema}`;
+    const message = `Somebody has ${done}, which says how the shadow is finished. Give migration ${plan.id} up and start anew.`;
+    throw new MigrationError('SHADOW_CHANGED', message);
   }
   return JSON.parse(note.slice(notePrefix.length)) as Unfinished;
 }

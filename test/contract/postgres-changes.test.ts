@@ -106,6 +106,28 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
   });
 
   test.each([
+    ['renaming a value of its enum', "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", 'SOURCE_CHANGED'],
+    ['moving its type to another schema', 'CREATE SCHEMA s; ALTER TYPE mood SET SCHEMA s', 'SOURCE_CHANGED'],
+    [
+      'changing the comment that says how the shadow is finished',
+      `DO $$ BEGIN EXECUTE format('COMMENT ON SCHEMA %I IS ''Whose?''', (SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')); END $$`,
+      'SHADOW_CHANGED',
+    ],
+  ])('a row whose key is changed, and %s, ends the migration for good', async (_, statement, code) => {
+    const make = "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TABLE t (id mood PRIMARY KEY, a int NOT NULL)";
+    await using database = await ownDatabase(server, make, "INSERT INTO t VALUES ('glad', 1), ('sad', 2)");
+    const { ending, plan } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: (application) => application.run(`UPDATE t SET a = 3 WHERE id = 'sad'; ${statement}`),
+    });
+    expect(ending).toMatch(new RegExp(`^${code}: .*Somebody has `));
+    await expect(resumeMigration({ url: database.url }).catch(endingOf)).resolves.toMatch(
+      new RegExp(`^${code}: .*Somebody has `),
+    );
+    await cleanUp({ url: database.url, id: plan.id, isNow: true });
+  });
+
+  test.each([
     ['renamed', 'ALTER TABLE t RENAME TO u', 'u', 'ALTER TABLE u RENAME TO t'],
     ['moved', 'CREATE SCHEMA s; ALTER TABLE t SET SCHEMA s', 's.t', 'ALTER TABLE s.t SET SCHEMA public'],
   ])('a write while it is %s, and back again, stops the migration', async (_, away, name, back) => {

@@ -47,3 +47,14 @@ test.each([
   const thrown = Object.assign(new Error('said'), { code, severity: 'ERROR' });
   expect(translate(thrown, what).code).toBe(expected);
 });
+
+test.each([
+  ['22P02', 'The statement "DELETE FROM ONLY "tableshift_a1"."t" WHERE "id" IN (\'b\'::public.e)"', 'SOURCE_CHANGED'],
+  ['22P02', 'The statement "INSERT INTO "tableshift_a1"."t" ("id") OVERRIDING SYSTEM VALUE SELECT 1"', 'ROW_NOT_CONVERTIBLE'],
+  ['42704', 'The statement "INSERT INTO "tableshift_a1"."t" ("id") OVERRIDING SYSTEM VALUE SELECT 1"', 'SOURCE_CHANGED'],
+  ['42704', 'The statement "SELECT pg_catalog.concat("id") AS k0 FROM ONLY "public"."t""', 'SOURCE_CHANGED'],
+  ['42704', 'The statement "GRANT SELECT ON "public"."t" TO "app""', 'INTERNAL'],
+])('what is read no more, or is not there (%s), in %s is %s', (code, what, expected) => {
+  const thrown = Object.assign(new Error('type "public.e" does not exist'), { code, severity: 'ERROR' });
+  expect(translate(thrown, what).code).toBe(expected);
+});
