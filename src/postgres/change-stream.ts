@@ -58,7 +58,7 @@ const steadyMs = 30_000;
 /** Between looks at the source, most of which are glances. */
 const lookMs = 1_000;
 const looksPerCheck = 5;
-const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>(['SOURCE_CHANGED', 'SHADOW_PUBLISHED']);
+const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>(['SOURCE_CHANGED', 'SHADOW_CHANGED', 'SHADOW_PUBLISHED']);
 const fencePrefix = 'tableshift';
 /** Of things that the server warns of, so many different ones are told. */
 const warningsMax = 20;

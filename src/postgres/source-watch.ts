@@ -33,9 +33,9 @@ export function checkPlanned(plan: Plan, source: TableDescription | null): void 
 
 /** Rejects where somebody has altered the source or published its shadow, until our own swap. Reads the catalog only. */
 export interface SourceWatch {
-  /** At all of it: SOURCE_CHANGED, SHADOW_PUBLISHED. */
+  /** At all of it: SOURCE_CHANGED, SHADOW_CHANGED, SHADOW_PUBLISHED. */
   readonly check: (signal: AbortSignal) => Promise<void>;
-  /** At what must be known soon, as changes may be missing by now or the server refuses them (unstreamed-changes.ts): SOURCE_CHANGED. */
+  /** At what must be known soon, as changes may be missing by now or the server refuses them (unstreamed-changes.ts). */
   readonly glance: (signal: AbortSignal) => Promise<void>;
 }
 

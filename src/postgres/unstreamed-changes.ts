@@ -1,7 +1,8 @@
 /**
  * Changes of the source that do not come by the change stream, by the marks that they leave in the catalog: an ALTER TABLE that
  * computes the rows anew and perhaps gives the same definition, and a publication that did not list the table for a while. Another
- * replica identity loses none, but the server refuses to change rows of a table that is published without it.
+ * replica identity loses none, but the server refuses to change rows of a table that is published without it. And a TRUNCATE of the
+ * shadow, whose rows nobody would copy again once they were compared.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -9,7 +10,7 @@ import type { Plan } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
 import { slotName } from './replication-slot.ts';
 import type { Session } from './session.ts';
-import { quoteText } from './statements.ts';
+import { quoteTable, quoteText } from './statements.ts';
 
 /** The marks at one moment. */
 export interface StreamMarks {
@@ -21,32 +22,40 @@ export interface StreamMarks {
   readonly publication: string | null;
   /** Which columns the server logs to tell which row was changed. Absent in marks of older shadows. */
   readonly identity?: string;
+  /** Files of the shadow and its partitions whose rows were not counted since they are there. Absent in marks of older shadows. */
+  readonly uncounted?: readonly string[];
 }
 
 /** Reads the marks. One statement on the catalog; locks nothing. */
 export async function readStreamMarks(session: Session, plan: Plan, signal: AbortSignal): Promise<StreamMarks> {
   const oid = tableOid(plan.source);
+  const shadow = `to_regclass(${quoteText(quoteTable(plan.shadow))})`;
   const [row] = await session.query(
     `SELECT pg_relation_filenode(${oid}) AS file,
        (SELECT string_agg(a.attnum || ':' || a.xmin::text, ' ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = ${oid} AND a.attnum > 0) AS columns,
        (SELECT concat_ws(' ', t.relreplident, c.relname) FROM pg_class AS t LEFT JOIN pg_index AS i ON i.indrelid = t.oid
            AND (i.indisreplident OR t.relreplident = 'd' AND i.indisprimary) LEFT JOIN pg_class AS c ON c.oid = i.indexrelid
          WHERE t.oid = ${oid}) AS identity,
+       (SELECT string_agg(c.relfilenode::text, ' ') FROM pg_class AS c WHERE c.reltuples < 0 AND c.relkind = 'r'
+         AND c.oid IN (SELECT ${shadow} UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = ${shadow})) AS uncounted,
        (SELECT concat_ws(' ', p.oid, p.xmin, r.oid, r.xmin) FROM pg_publication AS p JOIN pg_publication_rel AS r ON r.prpubid = p.oid
          WHERE r.prrelid = ${oid} AND p.pubname = ${quoteText(slotName(plan.id))}) AS publication`,
     signal,
   );
-  const { file, columns, publication, identity } = row ?? {};
-  return { file: file ?? '', columns: columns ?? '', publication: publication ?? null, identity: identity ?? '' };
+  const { file, columns, publication, identity, uncounted } = row ?? {};
+  return {
+    ...{ file: file ?? '', columns: columns ?? '', publication: publication ?? null, identity: identity ?? '' },
+    uncounted: (uncounted ?? '').split(' ').filter((one) => one !== ''),
+  };
 }
 
-/** Throws SOURCE_CHANGED where changes may be missing, or are refused. */
+/** Throws SOURCE_CHANGED where changes may be missing, or are refused, and SHADOW_CHANGED where rows of the shadow are. */
 export function checkStreamMarks(plan: Plan, before: StreamMarks, now: StreamMarks): void {
   const fault = streamFault(plan, before, now);
   if (fault !== null) throw fault;
 }
 
-/** The same as SOURCE_CHANGED or null. In doubt (VACUUM FULL and a GRANT on a column) it is no null, too. */
+/** The same as an error or null. In doubt (VACUUM FULL and a GRANT on a column) it is no null, too. */
 export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): MigrationError | null {
   const name = `${plan.source.schema}.${plan.source.table}`;
   const changed = (what: string): MigrationError =>
@@ -61,6 +70,12 @@ export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): 
   }
   if (before.publication !== now.publication) {
     return changed(`Somebody has altered the publication ${slotName(plan.id)}, so that changes of ${name} may be missing.`);
+  }
+  // TRUNCATE leaves a new file without a count, VACUUM FULL and CLUSTER one with it.
+  const { uncounted } = before;
+  if (uncounted !== undefined && now.uncounted?.every((one) => uncounted.includes(one)) === false) {
+    const message = `Somebody has emptied the shadow of ${name}, which has lost rows that were copied. Give migration ${plan.id} up and start anew.`;
+    return new MigrationError('SHADOW_CHANGED', message);
   }
   return null;
 }

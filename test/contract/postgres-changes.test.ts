@@ -272,6 +272,21 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     expect(ending).not.toBe('swapped');
   });
 
+  test('emptying its shadow once the rows were compared stops the migration, and computing it anew does no harm', async () => {
+    await using database = await ownDatabase(server, ...plain);
+    const shadow = "(SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')";
+    const onShadow = (statement: string) => async (application: PostgresApplication) => {
+      const [row] = await application.run(`SELECT format('${statement} %I.t', ${shadow}) AS sql`);
+      await application.run(row?.['sql'] ?? '');
+    };
+    const emptied = await migrateDuring(database, { at: 'await-cutover', during: onShadow('TRUNCATE') });
+    expect(emptied.ending).toMatch(/^SHADOW_CHANGED: Somebody has emptied the shadow of public\.t, /);
+    await cleanUp({ url: database.url, id: emptied.plan.id, isNow: true });
+    const computed = await migrateDuring(database, { at: 'await-cutover', during: onShadow('VACUUM FULL') });
+    expect(computed.ending).toBe('swapped');
+    expect(await database.application.run('SELECT count(*) FROM t')).toEqual([{ count: '40' }]);
+  });
+
   test.each(['VACUUM FULL t', 'CLUSTER t', 'ANALYZE t', 'REINDEX TABLE t'])('%s does no harm', async (statement) => {
     await using database = await ownDatabase(server, ...plain, 'ALTER TABLE t CLUSTER ON t_pkey');
     const { ending } = await migrateDuring(database, {
