@@ -30,7 +30,7 @@ import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
-import { isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
+import { checkFinished, isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import type { CarryOver } from './swap.ts';
 import { checkStreamMarks, readStreamMarks } from './unstreamed-changes.ts';
@@ -146,7 +146,7 @@ async function readAll(
   return { tables, privileges, remade, keys: await readForeignKeys(session, oids, signal) };
 }
 
-/** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing. */
+/** Rejects with SOURCE_CHANGED where the source is not what the shadow was made from, or changes of it may be missing; SHADOW_CHANGED. */
 async function readTables(
   session: Session,
   { plan, known }: { readonly plan: Plan; readonly known: KnownSource },
@@ -160,6 +160,7 @@ async function readTables(
     throw sourceChanged(plan, source !== null, 'its shadow was made', changes);
   }
   checkStreamMarks(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
+  checkFinished(plan, unfinished, shadow);
   return { plan, source, shadow, unfinished, renewedIdentities: unfinished.renewedIdentities ?? [] };
 }
 

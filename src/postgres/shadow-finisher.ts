@@ -10,7 +10,7 @@ import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
 import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
 import type { Session, SessionPool } from './session.ts';
-import { type LateKey, readUnfinished } from './shadow.ts';
+import { type LateKey, noteFinished, readUnfinished } from './shadow.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -101,6 +101,7 @@ export class ShadowFinisher {
       await buildBesideWrites(session, plan, signal);
       onMade();
       await session.execute(`VACUUM (ANALYZE) ${quoteTable(plan.shadow)}`, signal);
+      await noteFinished(session, plan, signal);
     }, signal);
   }
 

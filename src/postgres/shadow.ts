@@ -38,6 +38,8 @@ export interface Unfinished {
   readonly lateConstraints: readonly string[];
   /** Columns of the shadow, by number, whose identity counts anew. Absent in older shadows. */
   readonly renewedIdentities?: readonly number[];
+  /** Of the shadow's own definition once it was finished. Absent until then, and in older shadows. */
+  readonly finished?: string;
 }
 
 /** A migration key that is made when it is needed. */
@@ -262,9 +264,27 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
     renewedIdentities,
   };
-  const note = notePrefix + JSON.stringify(unfinished);
-  await session.execute(`COMMENT ON SCHEMA ${quoteName(schema)} IS ${quoteText(note)}`, signal);
+  await writeUnfinished(session, plan, unfinished, signal);
   return { hasKey: key === null };
+}
+
+/** Keeps what the shadow is once it is finished: whatever makes another one of it until the swap is somebody else's. Safe to repeat. */
+export async function noteFinished(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
+  const unfinished = await readUnfinished(session, plan, signal);
+  const shadow = await readTable(session, plan.shadow, signal);
+  if (shadow !== null) await writeUnfinished(session, plan, { ...unfinished, finished: fingerprintOf(shadow) }, signal);
+}
+
+/** Rejects with SHADOW_CHANGED where somebody has altered the shadow since it was finished. */
+export function checkFinished({ source, shadow, id }: Plan, { finished }: Unfinished, now: TableDescription): void {
+  if (finished === undefined || finished === fingerprintOf(now)) return;
+  const message = `Somebody has altered ${shadow.schema}.${shadow.table}, the shadow of ${source.schema}.${source.table}, since it was finished. Give migration ${id} up and start anew.`;
+  throw new MigrationError('SHADOW_CHANGED', message);
+}
+
+async function writeUnfinished(session: Session, { shadow }: Plan, unfinished: Unfinished, signal: AbortSignal): Promise<void> {
+  const note = notePrefix + JSON.stringify(unfinished);
+  await session.execute(`COMMENT ON SCHEMA ${quoteName(shadow.schema)} IS ${quoteText(note)}`, signal);
 }
 
 /** Null where two rows of the source might be one under it, which has to be told at once, or where nothing is to be left out. */

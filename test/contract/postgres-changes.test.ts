@@ -272,6 +272,23 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     expect(ending).not.toBe('swapped');
   });
 
+  test.each([
+    ['dropping an index', 'DROP INDEX %I.i'],
+    ['giving a column another default', 'ALTER TABLE %I.t ALTER a SET DEFAULT 5'],
+    ['adding a CHECK', 'ALTER TABLE %I.t ADD CHECK (a > 0)'],
+  ])('%s of its finished shadow stops the migration', async (_, statement) => {
+    await using database = await ownDatabase(server, ...plain, 'CREATE UNIQUE INDEX i ON t (a)');
+    const schema = "(SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')";
+    const { ending, plan } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: (application) => application.run(`DO $$ BEGIN EXECUTE format('${statement}', ${schema}); END $$`),
+    });
+    expect(ending).toMatch(
+      /^SHADOW_CHANGED: Somebody has altered tableshift_\w+\.t, the shadow of public\.t, since it was finished/,
+    );
+    await cleanUp({ url: database.url, id: plan.id, isNow: true });
+  });
+
   test('emptying its shadow once the rows were compared stops the migration, and computing it anew does no harm', async () => {
     await using database = await ownDatabase(server, ...plain);
     const shadow = "(SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')";
