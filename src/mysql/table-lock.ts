@@ -170,7 +170,8 @@ async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortS
     if (inTheWay.areEnded) await inTheWay.end(settled.signal, signal);
     if (await hasPassed(lockTimeoutMs * 0.25, settled.signal)) blockers = await inTheWay.find(signal);
   };
-  const looking = look();
+  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
+  const looking = look().catch(() => undefined);
   const limiting = hasPassed(lockTimeoutMs, settled.signal).then((isPassed) => {
     if (isPassed) limit.abort(new MigrationError('LOCK_WAIT', `The lock was not had within ${lockTimeoutMs} ms.`));
   });
@@ -182,11 +183,10 @@ async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortS
     signal.throwIfAborted();
     const isTimeout = error instanceof MigrationError && error.code === 'LOCK_WAIT' && serverErrno(error) !== notNow;
     if (!isTimeout) throw error;
-    await looking.catch(() => undefined);
+    await looking;
     return { kind: 'not-locked', blockers };
   } finally {
     settled.abort();
-    // Looking for blockers is a courtesy: its failure is no reason to fail.
     await Promise.allSettled([looking, limiting]);
   }
 }

@@ -300,7 +300,8 @@ async function lockOne(
     if (inTheWay.areEnded) await inTheWay.end(search, settled.signal, signal);
     if (await hasPassed(limitMs * 0.25, settled.signal)) blockers = await inTheWay.find(search, signal);
   };
-  const looking = look();
+  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
+  const looking = look().catch(() => undefined);
   try {
     const joined = new JoinedSession(locker);
     const statements = [`SET LOCAL lock_timeout = ${limitMs}`, lockStatement(wanted), ...whenHad];
@@ -313,11 +314,10 @@ async function lockOne(
       return [`transactions that use ${table.schema}.${table.table} and the tables tied to it in another order`];
     }
     if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
-    await looking.catch(() => undefined);
+    await looking;
     return blockers;
   } finally {
     settled.abort();
-    // Looking for blockers is a courtesy: its failure is no reason to fail.
     await Promise.allSettled([looking]);
   }
 }

@@ -22,17 +22,18 @@ export async function askForLock(
 ): Promise<StepOutcome> {
   const settled = new AbortController();
   let blockers: readonly string[] = [];
-  const looking = hasPassed(lockTimeoutMs * 0.75, settled.signal).then(async (isPassed) => {
-    if (isPassed) blockers = await findBlockers(signal);
-  });
+  const look = async (): Promise<void> => {
+    if (await hasPassed(lockTimeoutMs * 0.75, settled.signal)) blockers = await findBlockers(signal);
+  };
+  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
+  const looking = look().catch(() => undefined);
   try {
     await run();
     return { kind: 'done' };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof MigrationError) || !isNotLocked(error)) throw error;
-    // Looking for blockers is a courtesy: its failure is no reason to fail.
-    await looking.catch(() => undefined);
+    await looking;
     return { kind: 'not-locked', blockers };
   } finally {
     settled.abort();

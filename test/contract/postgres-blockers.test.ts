@@ -55,6 +55,29 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a cutover that may end s
     return { outcome, ended, isAlive, pid: holder.pid, said: await going };
   }
 
+  test('goes on waiting where the session that looks for blockers is ended meanwhile', async () => {
+    await using schema = await createPostgresSchema(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.orders (id int PRIMARY KEY, v int); INSERT INTO ${name}.orders VALUES (1, 1)`);
+    await using orders = await claimPostgresTable(server, { schema: name, table: 'orders' });
+    await using holder = await openPostgresApplication(url);
+    const { id } = orders.plan;
+    const ours = `SELECT pid, wait_event_type FROM pg_stat_activity WHERE application_name = 'tableshift ${id}'`;
+    const before = (await application.run(ours)).map(({ pid }) => pid);
+    await holder.run(`BEGIN; SELECT * FROM ${name}.orders`);
+    const attempt = orders.cutover.attempt(limits, () => Promise.resolve(), never);
+    const findIdle = async (): Promise<readonly (string | null | undefined)[]> => {
+      const fresh = (await application.run(ours)).filter(({ pid }) => !before.includes(pid));
+      const isAsked = fresh.some(({ wait_event_type: waits }) => waits === 'Lock');
+      return isAsked ? fresh.flatMap(({ pid, wait_event_type: waits }) => (waits === 'Lock' ? [] : [pid])) : [];
+    };
+    await expect.poll(findIdle, { interval: 10 }).not.toEqual([]);
+    for (const pid of await findIdle()) await application.run(`SELECT pg_terminate_backend(${pid})`);
+    expect(await attempt).toMatchObject({ kind: 'not-locked', blockers: [] });
+    await holder.run('COMMIT');
+    expect((await orders.cutover.attempt(limits, () => Promise.resolve(), never)).kind).toBe('swapped');
+  });
+
   test('ends a transaction that has read and written, and says whose it was, from where, since when', async () => {
     const { outcome, ended, isAlive, pid } = await attemptAgainst(['BEGIN; UPDATE #.orders SET v = 10 WHERE id = 1']);
     expect(outcome.kind).toBe('swapped');
