@@ -68,6 +68,11 @@ export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): 
       `Somebody has changed the replica identity of ${name}. While this migration’s publication is there, the server may refuse to change rows for that; it goes with this run.`,
     );
   }
+  if (before.publication !== null && now.publication === null) {
+    return changed(
+      `Changes of ${name} come by the publication ${slotName(plan.id)} no more: somebody has altered or dropped it, or an earlier run, which could not go on, has taken it away.`,
+    );
+  }
   if (before.publication !== now.publication) {
     return changed(`Somebody has altered the publication ${slotName(plan.id)}, so that changes of ${name} may be missing.`);
   }

@@ -101,6 +101,9 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     const { ending, plan } = await migrateDuring(database, { during: (application) => application.run(statement) });
     expect(ending).toMatch(/^(?:SOURCE|PLAN)_CHANGED: .*public"?\."?t/);
     expect(ending).toContain(told);
+    // The run has taken its publication away itself.
+    const again = await resumeMigration({ url: database.url }).catch(endingOf);
+    expect(again).toMatch(/^(?:SOURCE|PLAN)_CHANGED: (?!.*Somebody has altered the publication)/);
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
     expect(await database.application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
   });
