@@ -2,7 +2,7 @@
  * Runs one step of a native change. Its ALTER asks for the metadata lock twice, at its begin and at its end, and later statements on
  * the table wait behind it meanwhile; a transaction that has only read the table, and now writes it, is ended by the server then
  * (table-lock.ts says why). What is done at once when the lock is had is therefore asked for at a moment at which nobody can come to
- * that, where one is found; whatever else as it is, since nobody chooses the moment at which it ends.
+ * that, where one is found; a new index as it is, since nobody chooses the moment at which that is built.
  */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
@@ -18,7 +18,7 @@ import { askForLock } from './lock-wait.ts';
 import { isUnsupported } from './native-trial.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
-import { type AtItsMoment, atAGoodMoment, lockAtAGoodMoment, unlessRead, wholeSeconds, wouldWait } from './table-lock.ts';
+import { type AtItsMoment, atAGoodMoment, lockAtAGoodMoment, unlessRead, wholeSeconds } from './table-lock.ts';
 import { readTriggerNames } from './triggers.ts';
 
 /** What to run. */
@@ -41,14 +41,12 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   const { resting } = await findHopelessHolders(observer, [plan.source], search, signal);
   if (resting.length > 0) return { kind: 'not-locked', blockers: resting, soughtMs: performance.now() - startedAt };
   const before = await definitionOf(observer, plan.source, signal);
-  const way = step.sql.endsWith(', ALGORITHM=INSTANT')
-    ? await instantWay(observer, { server, table: plan.source }, signal)
-    : 'plain';
+  const way = step.kind === 'brief' ? await briefWay(observer, { server, table: plan.source }, signal) : 'plain';
   const seconds = wholeSeconds(lockTimeoutMs);
   // If this process freezes under the lock, the server ends the idle session.
-  const settings = [...waitSettings(seconds), `wait_timeout = ${seconds}`];
+  const settings = ['lock_wait_timeout', 'innodb_lock_wait_timeout', 'wait_timeout'].map((name) => `${name} = ${seconds}`);
   const { schema } = plan.source;
-  const takesSeveral = way === 'locked' || way === 'guarded';
+  const takesSeveral = way !== 'plain';
   await using session = await server.openSession({ settings, schema, takesSeveral }, signal);
   await session.execute(`SET ${ordinaryClient.begin}`, signal);
   const asked = { server, order, session, observer };
@@ -65,26 +63,22 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   }
 }
 
-function waitSettings(seconds: number): readonly string[] {
-  return [`lock_wait_timeout = ${seconds}`, `innodb_lock_wait_timeout = ${seconds}`];
-}
+/**
+ * How a moment is found. `locked`: under a lock that was had at such a moment, as the ALTER works for milliseconds before it wants the
+ * table for itself, and MariaDB's would want such a moment twice. `guarded`: begun at one.
+ */
+type Way = 'locked' | 'guarded' | 'plain';
 
 /**
- * How a moment is found. `at-once`: MariaDB refuses what would have to wait. `locked`: under a lock that was had at such a moment, as the
- * ALTER works for milliseconds before it wants the table for itself. `guarded`: begun at one.
+ * MySQL's LOCK TABLES keeps others from what foreign keys tie to the table, and what its triggers name, which an ALTER leaves alone. Needs
+ * more privileges than the ALTER, and one to see all triggers.
  */
-type Way = 'at-once' | 'locked' | 'guarded' | 'plain';
-
-/**
- * LOCK TABLES takes along what foreign keys tie to the table, and what its triggers name, which an ALTER leaves alone. Needs more
- * privileges than the ALTER, and one to see all triggers.
- */
-async function instantWay(
+async function briefWay(
   session: Session,
   { server, table }: { readonly server: Server; readonly table: TableName },
   signal: AbortSignal,
 ): Promise<Way> {
-  if (server.flavour.isMariaDb) return 'at-once';
+  if (server.flavour.isMariaDb) return 'locked';
   const { grants } = await readAccount(session, signal);
   if (!['SELECT', 'LOCK TABLES', 'TRIGGER'].every((privilege) => grants.has(privilege, table.schema))) return 'guarded';
   if ((await readTriggerNames(session, table, signal)).length > 0) return 'guarded';
@@ -104,34 +98,32 @@ interface Asked {
 
 /** Null where no moment was found: then nothing has changed. */
 async function runAtAGoodMoment(asked: Asked, way: Way, signal: AbortSignal): Promise<StepOutcome | null> {
-  const { server, session, observer } = asked;
   const { step, plan, lockTimeoutMs } = asked.order;
-  const tables = [plan.source];
-  if (way === 'at-once') return await runAtOnce(asked, signal);
-  if (way === 'locked') {
-    const request = { locker: session, observer, flavour: server.flavour, tables, used: tables, options: { lockTimeoutMs } };
-    const lock = await lockAtAGoodMoment(request, signal);
-    if (lock === null) return null;
-    const { result, soughtMs } = lock;
-    return { ...(result.kind === 'locked' ? await run(asked, step.sql, signal) : result), soughtMs };
-  }
   if (way === 'plain') return null;
-  const { sql, notNow } = unlessRead(tables, step.sql);
+  if (way === 'locked') return await runUnderLock(asked, signal);
+  const { sql, notNow } = unlessRead([plan.source], step.sql);
   return outcomeOf(await atAGoodMoment({ lockTimeoutMs, notNow, run: () => run(asked, sql, signal) }, signal));
 }
 
-/** In the session, not in the statement: that is logged as it is, and replicas are to wait. */
-async function runAtOnce(asked: Asked, signal: AbortSignal): Promise<StepOutcome | null> {
-  const { session, order } = asked;
-  const { step, lockTimeoutMs } = order;
-  const tryNow = async (): Promise<StepOutcome> => {
-    await session.execute(step.sql, signal);
-    return { kind: 'done' };
-  };
-  await session.execute(`SET SESSION ${waitSettings(0).join(', ')}`, signal);
-  const outcome = outcomeOf(await atAGoodMoment({ lockTimeoutMs, notNow: wouldWait, run: tryNow }, signal));
-  if (outcome === null) await session.execute(`SET SESSION ${waitSettings(wholeSeconds(lockTimeoutMs)).join(', ')}`, signal);
-  return outcome;
+/** ER_TABLE_NOT_LOCKED: MariaDB wants the sequences of defaults, too. */
+const wantsMore = 1100;
+
+async function runUnderLock(asked: Asked, signal: AbortSignal): Promise<StepOutcome | null> {
+  const { server, session, observer } = asked;
+  const { step, plan, lockTimeoutMs } = asked.order;
+  const tables = [plan.source];
+  const request = { locker: session, observer, flavour: server.flavour, tables, used: tables, options: { lockTimeoutMs } };
+  const lock = await lockAtAGoodMoment(request, signal);
+  if (lock === null) return null;
+  const { result, soughtMs } = lock;
+  if (result.kind === 'not-locked') return { ...result, soughtMs };
+  try {
+    return { ...(await run(asked, step.sql, signal)), soughtMs };
+  } catch (error) {
+    if (serverErrno(error) !== wantsMore) throw error;
+    await session.execute('UNLOCK TABLES', signal);
+    return null;
+  }
 }
 
 function outcomeOf(found: AtItsMoment<StepOutcome> | null): StepOutcome | null {

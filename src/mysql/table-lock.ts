@@ -120,7 +120,7 @@ interface Asking {
 }
 
 /** ER_LOCK_WAIT_TIMEOUT: on MariaDB, of what must not wait at all. */
-export const wouldWait = 1205;
+const wouldWait = 1205;
 /** ER_DATA_OUT_OF_RANGE. */
 const isOutOfRange = 1690;
 

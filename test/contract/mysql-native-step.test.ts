@@ -1,4 +1,4 @@
-/** The moment at which an instant ALTER of MySQL and MariaDB is asked for. */
+/** The moment at which a brief ALTER of MySQL and MariaDB is asked for. */
 import { expect, test } from 'vitest';
 import type { StepOutcome } from '../../src/engine/native-change.ts';
 import { createNativeChange } from '../../src/mysql/native-change.ts';
@@ -17,17 +17,18 @@ async function openTable(url: string, beside: readonly string[]): Promise<TestSc
   return schema;
 }
 
-/** The one step of `ADD c INT`, ready to run. */
+/** The one step of a change, ready to run. */
 async function prepareStep(
   url: string,
   schema: string,
+  clauses = 'ADD c INT',
 ): Promise<AsyncDisposable & { readonly run: (lockTimeoutMs: number) => Promise<StepOutcome> }> {
   const server = await openAdapter(url);
   const native = createNativeChange(server);
   const options = { deferIndexes: 'auto', key: null } as const;
-  const plan = await native.find({ table: { schema, table: 'things' }, clauses: 'ADD c INT', options }, never);
+  const plan = await native.find({ table: { schema, table: 'things' }, clauses, options }, never);
   const [step] = 'steps' in plan ? plan.steps : [];
-  if (!('steps' in plan) || step === undefined) throw new Error('a column is added natively');
+  if (!('steps' in plan) || step === undefined) throw new Error(`“${clauses}” is no native change`);
   return {
     run: (lockTimeoutMs) => native.run(step, plan, lockTimeoutMs, never),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -40,21 +41,17 @@ const columnsOf = async ({ application }: TestSchema): Promise<readonly unknown[
 const trigger = 'CREATE TRIGGER watch BEFORE INSERT ON things FOR EACH ROW SET NEW.size = NEW.size + 1';
 const child = 'CREATE TABLE children (id INT PRIMARY KEY, thing INT, FOREIGN KEY (thing) REFERENCES things (id))';
 
-describeSideBySide(['mysql', 'mariadb'], 'an instant change on', (flavour) => {
+describeSideBySide(['mysql', 'mariadb'], 'a brief native change on', (flavour) => {
   const url = (): string => sharedServer(flavour);
 
-  test.each([
-    ['and nothing hangs on the table', []],
-    ['and the table has a trigger', [trigger]],
-    ['and a foreign key refers to the table', [child]],
-  ])('is asked for when nobody has read the table and may yet write it, %s', async (_, beside) => {
-    await using schema = await openTable(url(), beside);
+  /** Lets a transaction read the table, which is written when the step has been asked for, and ends then. */
+  async function runBesideReader(schema: TestSchema, clauses: string): Promise<StepOutcome> {
     let asked = 0;
     await using proxy = await startProxy(`${url()}?ssl-mode=DISABLED`, (sent): Fate => {
       if (sent.includes('ALTER TABLE') || /(?<!UN)LOCK TABLES/.test(sent)) asked += 1;
       return 'pass';
     });
-    await using step = await prepareStep(proxy.url, schema.name);
+    await using step = await prepareStep(proxy.url, schema.name, clauses);
     await using application = await openApplication(url());
     await application.run('BEGIN');
     await application.run(`SELECT * FROM ${schema.name}.things`);
@@ -63,8 +60,34 @@ describeSideBySide(['mysql', 'mariadb'], 'an instant change on', (flavour) => {
     await expect.poll(() => asked - askedBefore).toBeGreaterThan(2);
     await application.run(`UPDATE ${schema.name}.things SET size = 55 WHERE id = 1`);
     await application.run('COMMIT');
-    expect(await outcome).toMatchObject({ kind: 'done', soughtMs: expect.toSatisfy((ms: number) => ms > 0) });
+    return await outcome;
+  }
+
+  const doneAfterLooking = { kind: 'done', soughtMs: expect.toSatisfy((ms: number) => ms > 0) };
+
+  test.each([
+    ['and nothing hangs on the table', []],
+    ['and the table has a trigger', [trigger]],
+    ['and a foreign key refers to the table', [child]],
+  ])('is asked for when nobody has read the table and may yet write it, %s', async (_, beside) => {
+    await using schema = await openTable(url(), beside);
+    expect(await runBesideReader(schema, 'ADD c INT')).toMatchObject(doneAfterLooking);
     expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
+    expect(await schema.application.run('SELECT size FROM things WHERE id = 1')).toEqual([{ size: 55 }]);
+  });
+
+  test.each([
+    ['an index', 'ADD INDEX gone (size)', 'DROP INDEX gone'],
+    [
+      'a partition',
+      'PARTITION BY LIST (id) (PARTITION kept VALUES IN (1, 2), PARTITION gone VALUES IN (3))',
+      'DROP PARTITION gone',
+    ],
+  ])('that drops %s is asked for at such a moment, too', async (_, given, dropped) => {
+    await using schema = await openTable(url(), [`ALTER TABLE things ${given}`]);
+    expect(await runBesideReader(schema, dropped)).toMatchObject(doneAfterLooking);
+    const [shown] = await schema.application.run('SHOW CREATE TABLE things');
+    expect(shown?.['Create Table']).not.toContain('gone');
     expect(await schema.application.run('SELECT size FROM things WHERE id = 1')).toEqual([{ size: 55 }]);
   });
 
@@ -116,6 +139,17 @@ describeSideBySide(['mysql', 'mariadb'], 'an instant change on', (flavour) => {
     expect(await step.run(1_000)).toMatchObject({ kind: 'done' });
     expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
   });
+});
+
+test('MariaDB changes a table whose default takes numbers from a sequence, which is not locked with it', async () => {
+  const url = sharedServer('mariadb');
+  await using schema = await openTable(url, [
+    'CREATE SEQUENCE numbers',
+    'ALTER TABLE things ALTER size SET DEFAULT NEXT VALUE FOR numbers',
+  ]);
+  await using step = await prepareStep(url, schema.name);
+  expect(await step.run(1_000)).toMatchObject({ kind: 'done' });
+  expect(await columnsOf(schema)).toEqual(['id', 'size', 'c']);
 });
 
 test('MySQL locks the table for an instant change only where that keeps nobody from another, nor for as long as a backup is made', async () => {
