@@ -29,7 +29,8 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
         await removeSentry(session, plan, signal);
         await removeGuards(session, { server, plan }, signal);
       }, signal);
-      const open = (settings: readonly string[]): Promise<Session> => claim.openSession({ settings }, signal);
+      const open = (settings: readonly string[]): Promise<Session> =>
+        claim.openSession({ settings, takesSeveral: true }, signal);
       return await dropTable({ open, server, table: plan.shadow, lockTimeoutMs }, signal);
     },
     [Symbol.asyncDispose]: () => disposeBefore(claim, [sessions]),

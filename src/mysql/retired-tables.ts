@@ -19,7 +19,7 @@ export function createRetiredTables(server: Server): RetiredTables {
 
     drop: ({ table }, lockTimeoutMs, signal) => {
       const open = (settings: readonly string[]): Promise<Session> =>
-        server.openSession({ settings, schema: table.schema }, signal);
+        server.openSession({ settings, schema: table.schema, takesSeveral: true }, signal);
       return dropTable({ open, server, table, lockTimeoutMs }, signal);
     },
   };

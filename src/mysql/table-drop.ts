@@ -1,7 +1,8 @@
 /**
  * Dropping a table that no application uses, without making those wait that use others. MySQL locks the parents of its foreign
- * keys for as long as the DROP takes, which for a large table is long; so the keys go first, each in a moment. MariaDB locks no
- * parent. The rows are not deleted before: that would go through the log, and cost the server more than the DROP.
+ * keys for as long as the DROP takes, which for a large table is long; so the keys go first, each in a moment that is begun when
+ * nobody has read the parent and may yet write it (table-lock.ts). MariaDB locks no parent. The rows are not deleted before: that
+ * would go through the log, and cost the server more than the DROP.
  */
 
 import { MigrationError, messageOf } from '../engine/errors.ts';
@@ -13,11 +14,11 @@ import { askForLock } from './lock-wait.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
-import { wholeSeconds } from './table-lock.ts';
+import { atAGoodMoment, unlessRead, wholeSeconds } from './table-lock.ts';
 
 /** What to drop. */
 export interface TableDrop {
-  /** Opens a session with further settings. */
+  /** Opens a session with further settings, one that takes several statements in one message. */
   open(settings: readonly string[]): Promise<Session>;
   readonly server: Pick<Server, 'flavour' | 'ignoresNameCase'>;
   readonly table: TableName;
@@ -43,13 +44,17 @@ export async function dropTable(order: TableDrop, signal: AbortSignal): Promise<
         // In place, the definition only. Locks child and parent for a moment.
         sql: `ALTER TABLE ${quoteTable(table)} DROP FOREIGN KEY ${quoteName(name)}, ALGORITHM=INPLACE, LOCK=NONE`,
         tables: [table, parent],
+        used: [parent],
       })),
     // Locks the table, and nobody else once its foreign keys are gone.
-    { sql: `DROP TABLE IF EXISTS ${quoteTable(table)}`, tables: [table] },
+    { sql: `DROP TABLE IF EXISTS ${quoteTable(table)}`, tables: [table], used: [] },
   ];
-  for (const { sql, tables } of steps) {
+  for (const { sql, tables, used } of steps) {
     const wait = { session, observer, flavour, tables, lockTimeoutMs };
-    const outcome = await askForLock(wait, () => execute(session, sql, table, signal), signal);
+    const ask = (text: string): Promise<StepOutcome> => askForLock(wait, () => execute(session, text, table, signal), signal);
+    const gently = used.length === 0 ? null : unlessRead(used, sql);
+    const found = gently && (await atAGoodMoment({ lockTimeoutMs, ...gently, run: () => ask(gently.sql) }, signal));
+    const outcome = found?.result ?? (await ask(sql));
     if (outcome.kind === 'not-locked') return outcome;
   }
   return { kind: 'done' };
