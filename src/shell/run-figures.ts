@@ -57,7 +57,7 @@ export function noFigures(nowMs: number): RunFigures {
 export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: number): RunFigures {
   switch (event.kind) {
     case 'phase-entered':
-      return { ...endPhase(figures, nowMs), phase: event.phase };
+      return { ...endPhase(figures, nowMs), phase: event.phase, progress: progressIn(event.phase, figures.progress) };
     case 'resumed':
       return { ...endPhase(figures, nowMs), phase: event.phase, isResumed: true, rowsCopied: event.rowsCopied };
     case 'chunk-copied':
@@ -111,6 +111,12 @@ export function addEvent(figures: RunFigures, event: MigrationEvent, nowMs: numb
     case 'finished':
       return figures;
   }
+}
+
+/** The newest figures on entering a phase: those that are counts go on, and how fast and for whom is not known of it yet. */
+function progressIn(phase: Phase, progress: Progress | null): Progress | null {
+  if (progress === null || progress.phase === phase) return progress;
+  return { ...progress, phase, rowsPerSecond: 0, etaMs: null, waitingFor: [] };
 }
 
 /** The figures with the phase at hand accounted for. */

@@ -104,6 +104,17 @@ test.each([
   );
 });
 
+test('on entering a phase the figures are of it at once: what is counted goes on, how fast it goes is not known yet', () => {
+  const entered = [
+    ...([
+      { kind: 'phase-entered', phase: 'copy' },
+      { kind: 'progress', progress: copyProgress },
+    ] as const),
+    { kind: 'phase-entered', phase: 'verify' } as const,
+  ].reduce((figures, event) => addEvent(figures, event, 0), noFigures(0));
+  expect(entered.progress).toEqual({ ...copyProgress, phase: 'verify', rowsPerSecond: 0, etaMs: null });
+});
+
 test('a run that is ready to swap says how its operator lets it go', () => {
   const awaited = { kind: 'cutover-awaited', reason: 'asked for by anna' } as const;
   expect(describeEvent({ ...awaited, by: 'operator' })).toBe(
