@@ -97,20 +97,30 @@ export async function findClaimHolder(session: Session, name: string, signal: Ab
   return holder === null ? null : Number(holder);
 }
 
-/** What is known of who holds the claim, or had it. `holder`: the connection that holds it. */
+/** For how long each session that we may see has rested, in seconds by its connection, at the time `now` of the server. */
+export interface RestedSessions {
+  readonly now: string;
+  readonly seconds: ReadonlyMap<number, number>;
+}
+
+/** Reads the process list, once for all claims that are looked at: it has each session of the server. */
+export async function readRestedSessions(session: Session, signal: AbortSignal): Promise<RestedSessions> {
+  const [row] = await session.query(`SELECT ${isoTime('UTC_TIMESTAMP(3)')} AS now`, signal);
+  const processes = await session.query('SHOW PROCESSLIST', signal);
+  const seconds = new Map(processes.map((process) => [Number(process['Id']), Number(process['Time'])]));
+  return { now: row?.['now'] ?? '', seconds };
+}
+
+/** What is known of who holds the claim, or had it. `holder`: the connection that holds it, found before the sessions were read. */
 export async function readClaimSigns(
   session: Session,
-  name: string,
-  holder: number | null,
+  { name, holder, sessions }: { readonly name: string; readonly holder: number | null; readonly sessions: RestedSessions },
   signal: AbortSignal,
 ): Promise<ClaimSigns> {
-  const [row] = await session.query(`SELECT ${isoTime('UTC_TIMESTAMP(3)')} AS now`, signal);
-  const now = row?.['now'] ?? '';
   const record = await readClaim(session, name, signal);
-  const processes = holder === null ? [] : await session.query('SHOW PROCESSLIST', signal);
-  const idle = processes.find((row) => row['Id'] === String(holder))?.['Time'] ?? null;
-  const pingedAt = idle === null ? null : new Date(Date.parse(now) - 1_000 * Number(idle)).toISOString();
-  return { record, isHeld: holder !== null, pingedAt, now };
+  const rested = holder === null ? undefined : sessions.seconds.get(holder);
+  const pingedAt = rested === undefined ? null : new Date(Date.parse(sessions.now) - 1_000 * rested).toISOString();
+  return { record, isHeld: holder !== null, pingedAt, now: sessions.now };
 }
 
 function slots(name: string): readonly string[] {

@@ -1,11 +1,12 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
 import { assert } from '../engine/errors.ts';
+import type { MigrationId } from '../engine/model.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
 import { lastRunOf } from '../sessions/claims.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { findMigrations } from './bookkeeping.ts';
-import { claimName, findClaimHolder, readClaimSigns } from './claim.ts';
+import { claimName, findClaimHolder, readClaimSigns, readRestedSessions } from './claim.ts';
 import type { DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig } from './connection-config.ts';
@@ -53,20 +54,25 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
 async function listMigrations(server: Server, signal: AbortSignal): Promise<readonly MigrationRecord[]> {
   await using session = await server.openSession({}, signal);
   const recorded = await findMigrations(session, null, signal);
+  const holders = new Map<MigrationId, number | null>();
+  for (const { id, plan, state } of recorded) {
+    if (state === 'open') holders.set(id, await findClaimHolder(session, claimName(server, plan.source), signal));
+  }
+  // Who holds a claim is in it, for it is read after that was asked.
+  const sessions = holders.size === 0 ? null : await readRestedSessions(session, signal);
   const records: MigrationRecord[] = [];
   for (const record of recorded) {
-    const { plan, state } = record;
-    if (state !== 'open') {
+    const { id, plan, state } = record;
+    if (state !== 'open' || sessions === null) {
       records.push({ ...record, isRunning: false, lastRun: null, unsettled: [] });
       continue;
     }
-    const name = claimName(server, plan.source);
-    const holder = await findClaimHolder(session, name, signal);
-    const lastRun = lastRunOf(record, await readClaimSigns(session, name, holder, signal));
+    const holder = holders.get(id) ?? null;
+    const signs = await readClaimSigns(session, { name: claimName(server, plan.source), holder, sessions }, signal);
     // Who may not see the tables is told nothing of them.
     const unsettled =
       plan.strategy === 'native' ? [] : await unlessDenied(() => readUnsettled(session, { server, plan }, signal), []);
-    records.push({ ...record, isRunning: holder !== null, lastRun, unsettled });
+    records.push({ ...record, isRunning: holder !== null, lastRun: lastRunOf(record, signs), unsettled });
   }
   return records;
 }

@@ -11,6 +11,7 @@ import { systemClock } from '../../src/sessions/system-clock.ts';
 import { createSchema, never } from '../support/adapter-server.ts';
 import { createBusyTable, readBusyRows, startWriters } from '../support/busy-rows.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
 
 const login = { defaultsFile: null, password: null, home: null };
 
@@ -90,6 +91,29 @@ describe.each(['mysql', 'mariadb'] as const)('the adapter on %s', (flavour) => {
     await expect(database.claim({ ...plan, hash: 'another' }, 'resume', never)).rejects.toMatchObject({ code: 'PLAN_CHANGED' });
     await using claim = await database.claim(plan, 'resume', never);
     await claim.checkpoints.conclude('aborted', null, never);
+  });
+
+  test('lists migrations with one look at the process list, however many of them run', async () => {
+    await using schema = await createSchema(url);
+    await using another = await createSchema(url);
+    for (const { name } of [schema, another]) await createBusyTable(schema.application, name);
+    const plans = [await planOrders(database, schema.name), await planOrders(database, another.name)];
+    const looks: string[] = [];
+    await using proxy = await startProxy(url, (packet) => {
+      if (packet.endsWith('SHOW PROCESSLIST')) looks.push(packet);
+      return 'pass';
+    });
+    await using own = await openDatabase(`${proxy.url}?ssl-mode=DISABLED`, login, never);
+    const claims = await Promise.all(plans.map((plan) => database.claim(plan, 'start', never)));
+    looks.length = 0;
+    const listed = (await own.listMigrations(never)).filter(({ id }) => plans.some((plan) => plan.id === id));
+    expect(listed).toHaveLength(2);
+    for (const one of listed) expect(one).toMatchObject({ isRunning: true, lastRun: { silentMs: expect.any(Number) } });
+    expect(looks).toHaveLength(1);
+    for (const claim of claims) {
+      await claim.checkpoints.conclude('aborted', null, never);
+      await claim[Symbol.asyncDispose]();
+    }
   });
 
   test('takes away the sentry that a cutover of a dead run has left', async () => {
