@@ -44,7 +44,10 @@ interface WaiterSearch {
   readonly marks: string;
 }
 
-/** MySQL: who waits, holds and is ours all stands in one table in the server's memory. */
+/**
+ * MySQL: who waits, holds and is ours all stands in one table in the server's memory. A thread of the server itself, such as the one
+ * that gathers statistics, has no number in the process list; nobody waits behind the lock that it reads with.
+ */
 function inPerformanceSchema(session: Session, { tables, marks }: WaiterSearch, signal: AbortSignal): Promise<readonly Row[]> {
   const isOurs = (thread: string): string =>
     `EXISTS (SELECT 1 FROM performance_schema.metadata_locks AS m WHERE m.OBJECT_TYPE = 'USER LEVEL LOCK'
@@ -55,7 +58,7 @@ function inPerformanceSchema(session: Session, { tables, marks }: WaiterSearch, 
      FROM performance_schema.metadata_locks AS w
      JOIN performance_schema.threads AS t ON t.THREAD_ID = w.OWNER_THREAD_ID
      WHERE w.LOCK_STATUS = 'PENDING' AND w.OBJECT_TYPE = 'TABLE' AND (w.OBJECT_SCHEMA, w.OBJECT_NAME) IN (${nameList(tables)})
-       AND NOT ${isOurs('w.OWNER_THREAD_ID')}
+       AND t.PROCESSLIST_ID IS NOT NULL AND NOT ${isOurs('w.OWNER_THREAD_ID')}
        AND EXISTS (SELECT 1 FROM performance_schema.metadata_locks AS h WHERE h.OBJECT_TYPE = 'TABLE' AND h.LOCK_STATUS = 'GRANTED'
          AND h.OBJECT_SCHEMA = w.OBJECT_SCHEMA AND h.OBJECT_NAME = w.OBJECT_NAME AND ${isOurs('h.OWNER_THREAD_ID')})
      ORDER BY seconds DESC, id`,

@@ -55,6 +55,29 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
   });
 });
 
+test('the thread of MySQL that gathers statistics may wait for our lock, and is no reason to rest', async () => {
+  const url = sharedServer('mysql');
+  await using server = await openAdapter(url);
+  await using schema = await createSchema(url);
+  const table = `${schema.name}.t`;
+  await schema.application.run(`CREATE TABLE ${table} (id INT PRIMARY KEY, v INT)`);
+  await using claimed = await claimTable(server, { schema: schema.name, table: 't', clauses: 'ADD b INT' });
+  await using pool = createSessionPool({ sizeMax: 1, open: (signal) => claimed.claim.openSession({}, signal) });
+  const signal = lockWaiters({ pool, server, plan: claimed.plan, clock: systemClock });
+  await using ours = await claimed.claim.openSession({}, never);
+  await ours.execute(`LOCK TABLES ${table} WRITE`, never);
+  const values = Array.from({ length: 500 }, (_, id) => `(${id}, 0)`);
+  await ours.execute(`INSERT INTO ${table} VALUES ${values.join(', ')}`, never);
+  const waiting = `SELECT t.NAME AS name FROM performance_schema.metadata_locks AS w
+     JOIN performance_schema.threads AS t ON t.THREAD_ID = w.OWNER_THREAD_ID
+     WHERE w.LOCK_STATUS = 'PENDING' AND w.OBJECT_SCHEMA = '${schema.name}'`;
+  await expect
+    .poll(() => schema.application.run(waiting), { timeout: 30_000 })
+    .toEqual([{ name: 'thread/innodb/dict_stats_thread' }]);
+  expect(await signal.sample(never)).toEqual(nobody);
+  await ours.execute('UNLOCK TABLES', never);
+});
+
 test('a user who may not look, and a MariaDB without the plug-in, get no answer, which is no reason to rest', async () => {
   const untold = { pressure: 0, detail: 'the server does not tell who waits for locks' };
   await using schema = await createSchema(sharedServer('mysql'));
