@@ -232,6 +232,10 @@ export function explainDumpError(error: Error, place: LogPlace): MigrationError 
       { cause: error },
     );
   }
+  if (says(UNREADABLE)) {
+    const message = `The server failed to read its log ${where}: ${error.message}`;
+    return new MigrationError('CONNECTION_LOST', message, { cause: error });
+  }
   if (says(REPLACED)) {
     return new MigrationError('CONNECTION_LOST', `Another reader took our server id: ${error.message}`, { cause: error });
   }
@@ -250,6 +254,8 @@ const GONE =
   /could not find first log file|purged required|purged the binary logs|required binary logs|position > file size|impossible position|GTID state requested/i;
 /** Of a file that is closed: in the one that is written the server sends no more than whole events. */
 const DAMAGED = /truncated in the middle of event|bogus data in log event|did not pass (?:crc|checksum)/i;
+/** A disk that fails for a moment, or a file that was taken away under the reader: when it is asked once more, the server says which. */
+const UNREADABLE = /I\/O error reading log event/i;
 const BEGUN_ANEW = /has more GTIDs than the (?:source|master) has/i;
 const ANONYMOUS = /replicate anonymous transaction/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;

@@ -69,6 +69,13 @@ describe.each(streamServers)('on $name', (server) => {
     }
   };
 
+  /** Files of the log are told apart by the second in which they were begun. */
+  const nextSecond = async (): Promise<void> => {
+    const second = async (): Promise<unknown> => (await world().run('SELECT UNIX_TIMESTAMP() AS s'))[0]?.['s'];
+    const now = await second();
+    while ((await second()) === now);
+  };
+
   test('a stream whose connection is killed goes on without loss and without a jump', async () => {
     const { run, open } = world();
     const reconnects: Reconnect[] = [];
@@ -227,10 +234,7 @@ describe.each(streamServers)('on $name', (server) => {
     await run("INSERT INTO t VALUES (1, '')");
     const { position } = await first.next();
     await first.close();
-    // Files are told apart by the second in which they were begun.
-    const second = async (): Promise<unknown> => (await run('SELECT UNIX_TIMESTAMP() AS s'))[0]?.['s'];
-    const begun = await second();
-    while ((await second()) === begun);
+    await nextSecond();
     await run(reset);
     // By then the new log has the offsets and the numbers of transactions that the old one had.
     for (let id = 2; id <= 30; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
@@ -258,6 +262,18 @@ describe.each(streamServers)('on $name', (server) => {
     await catchUp();
     await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
     for (const connection of await dumpConnections()) await run(`KILL ${String(connection)}`);
+    expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
+  });
+
+  test('a log that is begun anew while it is read is reported as gone as soon as the server fails to read on', async () => {
+    const { run, open } = world();
+    const { failure, catchUp } = await open();
+    await run("INSERT INTO t VALUES (1, REPEAT('x', 500))");
+    await catchUp();
+    await nextSecond();
+    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+    // The reader has the old file in its hands and looks there for what is written to the new one.
+    for (let id = 2; id <= 9; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
     expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
   });
 
