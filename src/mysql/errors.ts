@@ -143,7 +143,7 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   ['ONLINE_LOG_FULL', [1799]],
   // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE.
   ['LOGS_STATEMENTS', [1665]],
-  ['ACCESS_DENIED', [1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410]],
+  ['ACCESS_DENIED', [1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410, 1820]],
 ]);
 
 const codeByErrno: ReadonlyMap<number, ErrorCode> = new Map(

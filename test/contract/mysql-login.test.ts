@@ -95,6 +95,14 @@ describe.each(['mysql', 'mariadb'] as const)('a login on %s', (flavour) => {
     for (const session of sessions) if (session.status === 'fulfilled') await session.value[Symbol.asyncDispose]();
 
     await using application = await openApplication(server.url);
+    // Where the password has expired MySQL refuses the login, MariaDB the first statement.
+    await application.run("CREATE USER expiring@'%' IDENTIFIED BY ''");
+    await using expiring = await openAdapter(server.url.replace('root@', 'expiring@'));
+    await application.run("ALTER USER expiring@'%' PASSWORD EXPIRE");
+    await expect(expiring.openSession({}, never)).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+      message: expect.stringMatching(/SET PASSWORD|password has expired/),
+    });
     await application.run("CREATE USER somebody@'%' IDENTIFIED BY ''");
     await application.run("SET GLOBAL init_connect = 'nonsense here'");
     await expect(openAdapter(server.url.replace('root@', 'somebody@'))).rejects.toMatchObject({
