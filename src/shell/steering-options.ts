@@ -146,7 +146,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'HOST:PORT',
-    help: 'Listen on an address of this machine itself, such as 127.0.0.1:8080, for /status, /metrics and POST /control/COMMAND. Needs a token, in TABLESHIFT_HTTP_TOKEN or --http-token-file.',
+    help: 'Listen on an address of this machine itself, such as 127.0.0.1:8080, for /status, /metrics and POST /control/COMMAND. Needs a token of 16 characters at least, in TABLESHIFT_HTTP_TOKEN or --http-token-file.',
     group: 'Control',
     commands: RUN,
   },
