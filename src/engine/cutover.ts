@@ -140,7 +140,7 @@ export class CutoverRunner {
         this.#context,
         signal,
       );
-      return hasSwapped ? { kind: 'swapped', blockedMs: 0 } : this.#goOn(outcome.cause.message, []);
+      return hasSwapped ? { kind: 'swapped', blockedMs: outcome.blockedMs } : this.#goOn(outcome.cause.message, []);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof MigrationError) || !error.isTransient) throw error;

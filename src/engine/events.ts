@@ -44,6 +44,7 @@ export type MigrationEvent =
     }
   /** A session that held a lock in the way was ended, which had been asked for. */
   | { readonly kind: 'blocker-ended'; readonly attempt: number; readonly blocker: string }
+  /** How long writers were blocked; at most, where the server's answer was lost. */
   | { readonly kind: 'swapped'; readonly blockedMs: number }
   /** What the swap has left to be done, a sentence for each thing, is now begun. */
   | { readonly kind: 'settling'; readonly left: readonly string[] }

@@ -405,7 +405,8 @@ export type CutoverOutcome =
   | { readonly kind: 'not-locked'; readonly blockers: readonly string[] }
   /** `reason` is a clause. */
   | { readonly kind: 'prevented'; readonly reason: string; readonly blockers: readonly string[] }
-  | { readonly kind: 'unknown'; readonly cause: MigrationError };
+  /** The session that has sent the swap is gone. `blockedMs`: at most. */
+  | { readonly kind: 'unknown'; readonly cause: MigrationError; readonly blockedMs: number };
 
 /** Where a migration's progress is kept: in the database itself. */
 export interface CheckpointStore<Saved = Checkpoint> {

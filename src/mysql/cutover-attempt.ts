@@ -21,13 +21,13 @@
  */
 
 import { drainTogether } from '../engine/drains.ts';
-import { assert, type MigrationError } from '../engine/errors.ts';
+import { assert } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine/ports.ts';
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
-import { closeAttempt, notAskedFor } from '../sessions/swap-attempt.ts';
+import { closeAttempt, notAskedFor, type UnknownSwap } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
 import { createStandIns, dropStandIns, promoteStandIns, readCarriedTriggers } from './carry-over-triggers.ts';
@@ -106,7 +106,7 @@ export type SwapResult =
   | { readonly kind: 'swapped' }
   /** It was found unsafe to try; why. */
   | { readonly kind: 'not-tried'; readonly reason: string }
-  | { readonly kind: 'unknown'; readonly cause: MigrationError };
+  | UnknownSwap;
 
 /**
  * Attempts the swap of all tables (`Cutover.attempt`, `FamilyClaim.attempt`); each is drained by the function in its place.
@@ -203,7 +203,7 @@ class Attempt {
       const swap = await this.#swap();
       isSwapped = swap.kind === 'unknown' ? null : swap.kind === 'swapped';
       if (swap.kind === 'swapped') return { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
-      if (swap.kind === 'unknown') return await this.#afterUnknown(swap);
+      if (swap.kind === 'unknown') return await this.#afterUnknown(swap, performance.now() - lock.askedAt);
       return { kind: 'prevented', reason: swap.reason, blockers: [] };
     } catch (error) {
       // A swap that rejects has not happened.
@@ -315,12 +315,12 @@ class Attempt {
    * Guards of a swap that did not happen are in the way of applications. Where that cannot be told now, the next attempt or
    * resume does it.
    */
-  async #afterUnknown(swap: Extract<SwapResult, { kind: 'unknown' }>): Promise<CutoverOutcome> {
+  async #afterUnknown(swap: UnknownSwap, blockedMs: number): Promise<CutoverOutcome> {
     const { observer } = this.#sessions;
     const signal = AbortSignal.timeout(restoreLimitMs);
     // They refer to the shadow only as long as there is one.
     if (observer.isUsable) await this.#removeGuards(observer, signal).catch(() => undefined);
-    return swap;
+    return { ...swap, blockedMs };
   }
 
   async #removeGuards(session: Session, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { timeLimit } from '../sessions/pause.ts';
-import { sendSwap } from '../sessions/swap-attempt.ts';
+import { sendSwap, type UnknownSwap } from '../sessions/swap-attempt.ts';
 import type { SwapResult } from './cutover-attempt.ts';
 import { serverErrno } from './errors.ts';
 import { nameOf } from './foreign-keys.ts';
@@ -63,11 +63,7 @@ export async function swapInOneSession(
 }
 
 /** Sends the RENAME (`sendSwap`). */
-export function rename(
-  plans: SwappedPlans,
-  session: OwnedSession,
-  options: CutoverOptions,
-): Promise<Extract<SwapResult, { kind: 'unknown' }> | null> {
+export function rename(plans: SwappedPlans, session: OwnedSession, options: CutoverOptions): Promise<UnknownSwap | null> {
   const sources = plans.map(({ source }) => source);
   const sessionName = `connection ${session.connectionId}`;
   return sendSwap({ sql: renameStatement(plans), session, sessionName, sources }, swapLimit(options));

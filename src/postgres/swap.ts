@@ -184,7 +184,8 @@ export class TableSwap {
       const limitMs = options.holdTimeoutMs + commitGraceMs;
       const limit = timeLimit(limitMs, `The server did not answer the COMMIT of the swap within ${limitMs / 1000} s.`);
       const failure = await sendSwap(statement, limit);
-      return failure ?? { kind: 'swapped', blockedMs: performance.now() - lock.askedAt };
+      const blockedMs = performance.now() - lock.askedAt;
+      return failure === null ? { kind: 'swapped', blockedMs } : { ...failure, blockedMs };
     } finally {
       await rollBack(locker);
     }

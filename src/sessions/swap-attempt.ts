@@ -10,6 +10,12 @@ export function notAskedFor({ lockTimeoutMs }: Pick<CutoverOptions, 'lockTimeout
   return `the lock was not even asked for: it would not be had within ${lockTimeoutMs} ms`;
 }
 
+/** That the reply to the statement that swaps was lost. */
+export interface UnknownSwap {
+  readonly kind: 'unknown';
+  readonly cause: MigrationError;
+}
+
 /** A session that can be ended on the server and be seen gone. */
 interface EndableSession extends AsyncDisposable {
   execute(sql: string, signal: AbortSignal): Promise<unknown>;
@@ -33,7 +39,7 @@ export interface SwapStatement {
 export async function sendSwap(
   { sql, session, sessionName, sources }: SwapStatement,
   limit: AbortSignal,
-): Promise<Extract<CutoverOutcome, { kind: 'unknown' }> | null> {
+): Promise<UnknownSwap | null> {
   try {
     await session.execute(sql, limit);
     return null;

@@ -1,6 +1,7 @@
 /** Many cutovers under writers that never rest, and cutovers that lose their connections at every step. */
 import { describe, expect, test } from 'vitest';
 import type { CutoverOutcome } from '../../src/engine/ports.ts';
+import { migrate } from '../../src/index.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { createBusyTable, drainBusyRows, readBusyRows, startWriters } from '../support/busy-rows.ts';
 import { claimTable, reclaimTable } from '../support/claimed-table.ts';
@@ -33,6 +34,30 @@ describe.each(['mysql', 'mariadb'] as const)('cutovers under traffic on %s', (fl
     expect(outcomes).toEqual(Array.from({ length: cutovers }, () => 'swapped'));
     expect(writers.writes).toBeGreaterThan(cutovers);
     expect(await readBusyRows(schema.application, schema.name)).toEqual(writers.expected);
+  });
+
+  test('a swap whose answer was lost is told with the time that writers were blocked at most', async () => {
+    await using schema = await createSchema(url);
+    await createBusyTable(schema.application, schema.name);
+    const lost: string[] = [];
+    await using proxy = await startProxy(url, (sent) => {
+      if (lost.length > 0 || !sent.includes('TableShift swaps')) return 'pass';
+      lost.push(sent);
+      return 'cut-answer';
+    });
+    const told: number[] = [];
+    const result = await migrate({
+      ...{
+        url: `${proxy.url}?ssl-mode=DISABLED`,
+        alter: `ALTER TABLE ${schema.name}.orders MODIFY v BIGINT`,
+        strategy: 'shadow',
+      },
+      observer: (event) => event.kind === 'swapped' && told.push(event.blockedMs),
+    });
+    expect(lost).toHaveLength(1);
+    expect(result).toMatchObject({ blockedMs: told[0] });
+    expect(told).toEqual([expect.any(Number)]);
+    expect(told[0]).toBeGreaterThan(0);
   });
 
   // Where an attempt can break: the first statement that looks like this, before the server gets it or right after.

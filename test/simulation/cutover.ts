@@ -168,11 +168,11 @@ class CutoverSession {
       const failure = asMigrationError(error);
       if (failure.code !== 'CONNECTION_LOST') throw error;
       world.count('swaps with unknown outcome');
-      return { kind: 'unknown', cause: failure };
+      return { kind: 'unknown', cause: failure, blockedMs: world.now - this.#lockedAt };
     }
     if (isLost) {
       world.count('swaps with unknown outcome');
-      return { kind: 'unknown', cause: connectionLost('swap') };
+      return { kind: 'unknown', cause: connectionLost('swap'), blockedMs: world.now - this.#lockedAt };
     }
     return { kind: 'swapped', blockedMs: world.now - this.#lockedAt };
   }
