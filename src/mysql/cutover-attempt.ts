@@ -27,6 +27,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
+import { readVariables, whyReadOnly } from './obstacles-server.ts';
 import { closeAttempt, notAskedFor, type UnknownSwap } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
@@ -173,6 +174,9 @@ class Attempt {
 
   async run(signal: AbortSignal): Promise<CutoverOutcome> {
     const { locker, observer } = this.#sessions;
+    // Of a source that has become a replica meanwhile the tables are not swapped by a user who may write nevertheless.
+    const readOnly = whyReadOnly(await readVariables(observer, signal));
+    if (readOnly !== null) return { kind: 'prevented', reason: `the server takes no writes: ${readOnly}`, blockers: [] };
     if (this.#isInTwoSessions) this.#sequences = await readSequences(observer, this.#plans, signal);
     const older = await this.#awaitOlderSnapshots(signal);
     if (older.length > 0) return { kind: 'prevented', reason: OLDER_SNAPSHOTS_LEFT, blockers: older };

@@ -99,11 +99,15 @@ function unorderedCommits(variables: Variables): Obstacle | null {
 }
 
 function readOnly(variables: Variables): Obstacle | null {
+  const reason = whyReadOnly(variables);
+  return reason === null ? null : { code: 'NOT_A_SOURCE', message: `The server takes no writes: ${reason}.` };
+}
+
+/** `read_only is ON`; null where the server takes writes. Some users may write all the same. */
+export function whyReadOnly(variables: Variables): string | null {
   const isWritable = (name: string): boolean => ['OFF', '0', undefined].includes(variables.get(name));
   const name = ['read_only', 'super_read_only', 'innodb_read_only'].find((name) => !isWritable(name));
-  return name === undefined
-    ? null
-    : { code: 'NOT_A_SOURCE', message: `The server takes no writes: ${name} is ${variables.get(name)}.` };
+  return name === undefined ? null : `${name} is ${variables.get(name)}`;
 }
 
 function clustered(variables: Variables): Obstacle | null {

@@ -53,6 +53,28 @@ describe.each(['mysql', 'mariadb'] as const)('a replica of %s that takes over', 
   });
 });
 
+test.each(['mysql', 'mariadb'] as const)(
+  'a source on %s that takes no writes any more is not swapped, although the user may write',
+  async (flavour) => {
+    await using source = await startServer({ flavour });
+    await using application = await openApplication(source.url);
+    await application.run('CREATE DATABASE shop');
+    await application.run('CREATE TABLE shop.orders (id INT PRIMARY KEY, v INT)');
+    await using server = await openAdapter(source.url);
+    await using orders = await claimTable(server, { schema: 'shop', table: 'orders', clauses: 'ADD b INT' });
+    const limits = { lockTimeoutMs: 2_000, holdTimeoutMs: 5_000 };
+    await application.run('SET GLOBAL read_only = ON');
+    expect(await orders.cutover.attempt(limits, async () => undefined, never)).toEqual({
+      kind: 'prevented',
+      reason: 'the server takes no writes: read_only is ON',
+      blockers: [],
+    });
+    expect(await orders.cutover.hasSwapped(never)).toBe(false);
+    await application.run('SET GLOBAL read_only = OFF');
+    expect(await orders.cutover.attempt(limits, async () => undefined, never)).toMatchObject({ kind: 'swapped' });
+  },
+);
+
 /** The reason why it ended. */
 async function readAll(stream: Awaited<ReturnType<typeof openChangeStream>>): Promise<MigrationError | null> {
   try {
