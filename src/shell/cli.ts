@@ -2,7 +2,7 @@
 
 import { Argument, Command, CommanderError, Option as CommanderOption } from 'commander';
 import { MigrationError } from '../engine/errors.ts';
-import { SETTABLE } from './operator-commands.ts';
+import { CONTROL_COMMANDS, SETTABLE } from './operator-commands.ts';
 import type { GivenFlags } from './option-values.ts';
 import { COMMANDS, type CommandName, flagOf, GROUPS, type Option, optionsOf } from './options.ts';
 
@@ -255,7 +255,9 @@ function usageMessage(error: CommanderError, args: readonly string[]): string {
     return `${command} takes only options: the change goes behind --alter, in quotes, the table into it or behind --table.`;
   }
   if (error.code === 'commander.missingArgument' || error.message.includes("argument 'what'"))
-    return 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.';
+    return args[0] === 'config'
+      ? 'Say what is to be done: tableshift config check.'
+      : `Say what is to be done: tableshift control ID COMMAND, which is one of ${CONTROL_COMMANDS.join(', ')}.`;
   const [, flag = ''] = /^error: unknown option '(--[\w-]+)/.exec(error.message) ?? [];
   const others = COMMANDS.filter((name) => optionsOf(name).some((option) => flagOf(option) === flag));
   if (others.length > 0) {

@@ -31,8 +31,12 @@ describe('the program', () => {
   test.each([
     [[], 'No command was given: plan, migrate, resume, list, status, control, cleanup or config.'],
     [['help', 'migrat'], 'There is no command migrat: plan, migrate, resume, list, status, control, cleanup or config.'],
-    [['config'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
-    [['config', 'show'], 'Say what is to be done: tableshift config check, tableshift control ID COMMAND.'],
+    [['config'], 'Say what is to be done: tableshift config check.'],
+    [['config', 'show'], 'Say what is to be done: tableshift config check.'],
+    [
+      ['control'],
+      'Say what is to be done: tableshift control ID COMMAND, which is one of pause, unpause, verify, cutover, postpone, abort, set.',
+    ],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
       ['control', 'K3V9X2', 'pause'],
