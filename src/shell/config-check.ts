@@ -15,6 +15,7 @@ import {
   readText,
 } from './option-values.ts';
 import { allOptions, type Option, type OptionName, optionsOf } from './options.ts';
+import { oneLine } from './live-frame.ts';
 import { jsonLine } from './reporter.ts';
 import { changeChecks, type Check, runChecks, type Told } from './run-checks.ts';
 import { readToken } from './run-control.ts';
@@ -128,7 +129,7 @@ function shownValue(option: Option, value: OptionValue): string | null {
 function checkText({ settings, problems, warnings, missing }: CheckedConfig): string {
   const shown = settings.map(({ name, value, origin, line }) => [
     name,
-    value ?? '-',
+    value === null ? '-' : oneLine(value),
     line === null ? origin : `${origin}, line ${line}`,
   ]);
   const width = (column: number): number => Math.min(40, Math.max(...shown.map((row) => (row[column] ?? '').length)));

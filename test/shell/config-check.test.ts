@@ -137,10 +137,11 @@ test('without a URL a change is wrong where it is for every server, and nothing 
 });
 
 test('the program ends with 0 or 2, and says the same to people and programs', async () => {
-  writeFileSync(path, 'workers: 4\n');
+  writeFileSync(path, 'workers: 4\nalter: |\n  ALTER TABLE orders\n    ADD c INT\n');
   const good = await runCli(['config', 'check', '--config', path]);
   expect(good).toMatchObject({ exitCode: 0, stderr: '' });
   expect(good.stdout).toMatch(/^workers +4 +file, line 1$/m);
+  expect(good.stdout).toMatch(/^alter +ALTER TABLE orders ADD c INT +file, line 2$/m);
   writeFileSync(path, 'workers: 400\n');
   const problem = `problem: "workers" of the configuration file must be from 1 to 24, not "400" (${path}, line 1).`;
   const shown = await runCli(['config', 'check', '--config', path]);
