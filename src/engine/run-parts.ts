@@ -18,7 +18,7 @@ import { Throttler } from './throttler.ts';
 import { TransactionTimeSignal } from './transaction-time.ts';
 import { NOTHING_VERIFIED, Verifier } from './verifier.ts';
 
-/** What the server counts about the transactions of others changes slowly, and costs it something to tell. */
+/** What the server tells of the transactions of others changes slowly, and costs it something. */
 const TRANSACTIONS_EACH_MS = 1000;
 
 export interface RunPartsNeeds {
@@ -37,7 +37,7 @@ export class RunParts {
   readonly receiver: ChangeReceiver;
   readonly applier: ChangeApplier;
   readonly latency: LatencySignal;
-  /** Null where the server does not count the transactions of others. */
+  /** Null where the server tells nothing of the transactions of others. */
   readonly transactions: TransactionTimeSignal | null;
   readonly throttler: Throttler;
   readonly copySize: ChunkSize;

@@ -32,6 +32,7 @@ import type { SwapMember } from './swap.ts';
 import { quoteName } from './statements.ts';
 import { openTablePair, type PostgresTablePair } from './table-pair.ts';
 import { activeSessions, indexBuild, operatorLimits, standbyLag } from './throttle-signals.ts';
+import { transactionTimes } from './transaction-times.ts';
 
 /** How to log in, and what only this adapter knows how to hold back for. */
 export interface DatabaseOptions extends ConnectionDefaults {
@@ -68,6 +69,7 @@ export class ClaimedTable implements TableClaim {
   readonly checkpoints: TableClaim['checkpoints'];
   readonly throttleSignals: readonly ThrottleSignal[];
   readonly removal: string;
+  readonly readTransactions: NonNullable<TableClaim['readTransactions']>;
   readonly restRatio = (): number => this.#others.restRatio(REST_RATIO);
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
@@ -91,6 +93,7 @@ export class ClaimedTable implements TableClaim {
     this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
+    this.readTransactions = transactionTimes(this.#service, systemClock);
     const { slot, publication } = slotRemoval(slotName(plan.id));
     this.removal = `${slot}; ${publication}; DROP SCHEMA IF EXISTS ${quoteName(plan.shadow.schema)} CASCADE;`;
     const store = createCheckpointStore(this.#service, plan.id);

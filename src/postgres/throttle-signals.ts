@@ -22,7 +22,7 @@ interface Limited {
 const ASK_EACH_MS = 1_000;
 
 /** Whether a session is none of ours, as `connection.ts` names them. */
-const isOfOthers = "application_name NOT LIKE 'tableshift %'";
+export const isOfOthers = "application_name NOT LIKE 'tableshift %'";
 /** Whether it is one that applications have used of late. */
 const areOthers = `${isOfOthers} AND state_change > clock_timestamp() - interval '2 seconds'`;
 

@@ -315,7 +315,7 @@ export const OPTIONS = {
     max: 60_000,
     default: null,
     placeholder: 'TIME',
-    help: 'Copying and verifying rest while a small write of ours takes longer than this. The default is twice what it takes while next to nothing is copied, at least 10ms; 0 is no limit. With a limit the transactions of others are watched too, where performance_schema counts them.',
+    help: 'Copying and verifying rest while a small write of ours takes longer than this. The default is twice what it takes while next to nothing is copied, at least 10ms; 0 is no limit. With a limit the transactions of others are watched too, where performance_schema counts them or on PostgreSQL they may be seen.',
     group: 'Load',
     commands: RUN,
   },
