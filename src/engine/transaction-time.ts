@@ -1,5 +1,5 @@
 /**
- * The application's latency as the server counts or shows it: what the transactions of others take, against what they take while next to nothing is
+ * The application's latency as the server shows it: what the transactions of others take, against what they take while next to nothing is
  * copied, and how much of the time their sessions are busy. A heartbeat waits for none of these sessions, so it does not feel
  * that they are full: from there on every request waits behind others, however little longer each takes.
  */
