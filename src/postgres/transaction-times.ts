@@ -3,14 +3,15 @@
  * included, and tells them late; so how long each takes follows from how old those are that are met.
  */
 
+import { MigrationError } from '../engine/errors.ts';
 import type { Clock, SessionTransactions, TableClaim } from '../engine/ports.ts';
-import { isOfOthers } from './throttle-signals.ts';
 import type { Row, Session, SessionPool } from './session.ts';
+import { isOfOthers } from './throttle-signals.ts';
 
 /** Looks follow each other so, seconds. Several of them may meet the same transaction. */
 const LOOK_EACH_S = 0.01;
-/** Looks at a time, with few sessions. A look costs the server the more the more sessions there are, and tells as much more. */
-const looks = { max: 50, min: 10, sessions: 400 } as const;
+/** Looks at a time. The more sessions there are, the more one costs the server, and the more it tells. */
+const LOOKS = { max: 50, min: 10, atSessions: 400 } as const;
 /** Whoever is so many times as old as is usual is something else, such as a report. */
 const UNUSUAL = 10;
 
@@ -22,25 +23,26 @@ interface Met {
   readonly ages: readonly number[];
 }
 
-/** Looks for half a second at each call, but for the first, and where nobody else is at work only once. */
-
+/**
+ * Looks for half a second at each call, but for the first, and where nobody else is at work only once. Asks no more once it may not look.
+ */
 export function transactionTimes(pool: SessionPool, clock: Pick<Clock, 'now'>): NonNullable<TableClaim['readTransactions']> {
   let readAt: number | null = null;
   let sessions: ReadonlyMap<string, SessionTransactions> = new Map();
   let times = 1;
   return async (signal): Promise<readonly SessionTransactions[]> => {
-    if (readAt !== null) {
+    if (readAt !== null && times > 0) {
       const met = await pool.withSession((session) => look(session, times, signal), signal);
-
-      const now = clock.now();
-      sessions = new Map(advanced(sessions, met, now - readAt).map((session) => [session.id, session]));
-      readAt = now;
-      times = met.length === 0 ? 1 : Math.max(looks.min, Math.min(looks.max, Math.round(looks.sessions / met.length)));
-    } else {
-      readAt = clock.now();
+      sessions = new Map(advanced(sessions, met ?? [], clock.now() - readAt).map((session) => [session.id, session]));
+      times = met === null ? 0 : timesFor(met.length);
     }
+    readAt = clock.now();
     return [...sessions.values()];
   };
+}
+
+function timesFor(sessions: number): number {
+  return sessions === 0 ? 1 : Math.max(LOOKS.min, Math.min(LOOKS.max, Math.round(LOOKS.atSessions / sessions)));
 }
 
 /**
@@ -67,10 +69,15 @@ function usualAge(ages: readonly number[]): number {
   return usual.reduce((sum, age) => sum + age, 0) / Math.max(1, usual.length);
 }
 
-/** Of the sessions of others that were at work of late. Who may not see what others do is told of none. */
-async function look(session: Session, times: number, signal: AbortSignal): Promise<readonly Met[]> {
-  const rows = await session.query(statement(times), signal);
-  return rows.map(metOf);
+/** Of the sessions of others that were at work of late. Who may not see what others do is told of none; null: who may not even look. */
+async function look(session: Session, times: number, signal: AbortSignal): Promise<readonly Met[] | null> {
+  try {
+    const rows = await session.query(statement(times), signal);
+    return rows.map(metOf);
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return null;
+    throw error;
+  }
 }
 
 function metOf(row: Row): Met {

@@ -73,7 +73,7 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'on', (name) => {
     expect(ours.map(({ pid }) => pid).filter((pid) => told.includes(pid ?? ''))).toEqual([]);
   });
 
-  test('a role that may not see what others do is told of none', async () => {
+  test('a role that may not see what others do is told of none, and one that may not even look asks no more', async () => {
     await using schema = await createPostgresSchema(url);
     const role = `blind_${schema.name}`;
     await schema.application.run(`CREATE ROLE ${role} LOGIN`);
@@ -84,8 +84,11 @@ describeSideBySide(['postgres-15', 'postgres-18'], 'on', (name) => {
       await reader.read();
       await other.run('BEGIN; SELECT 1');
       expect(await reader.read()).toEqual([]);
+      await schema.application.run('REVOKE EXECUTE ON FUNCTION pg_stat_clear_snapshot FROM PUBLIC');
+      expect(await reader.read()).toEqual([]);
       expect(await reader.read()).toEqual([]);
     } finally {
+      await schema.application.run('GRANT EXECUTE ON FUNCTION pg_stat_clear_snapshot TO PUBLIC');
       await schema.application.run(`DROP ROLE ${role}`);
     }
   });
