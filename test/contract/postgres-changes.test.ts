@@ -124,8 +124,9 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       during: (application) => application.run(`UPDATE t SET a = 3 WHERE id = 'sad'; ${statement}`),
     });
     expect(ending).toMatch(new RegExp(`^${code}: .*Somebody has `));
+    // The run has taken its publication away itself, which by then nobody can tell from somebody else.
     await expect(resumeMigration({ url: database.url }).catch(endingOf)).resolves.toMatch(
-      new RegExp(`^${code}: .*Somebody has `),
+      new RegExp(`^${code}: .*[Ss]omebody has `),
     );
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
   });
