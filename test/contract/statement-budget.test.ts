@@ -170,9 +170,10 @@ function mySqlQuery(packet: string): string | null {
   return text.startsWith('\0\u0001') ? text.slice(2) : text;
 }
 
-/** Without its values. */
+/** Without its values, however many: on a busy machine the rows of a batch may come in two parts, of which each is applied by itself. */
 function shapeOf(statement: string): string {
-  return statement.replaceAll(/X?'[^']*'/g, '?').replaceAll(/\d+/g, '?');
+  const withoutValues = statement.replaceAll(/X?'[^']*'/g, '?').replaceAll(/\d+/g, '?');
+  return withoutValues.replaceAll(/\?(?:(?:, |\), \()\?)+/g, '?');
 }
 
 /** What is in every one of the lists, as often as in that which has it least. */
