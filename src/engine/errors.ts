@@ -296,6 +296,19 @@ export function asRunError(thrown: unknown): MigrationError {
   return error.code === 'ACCESS_DENIED' ? new MigrationError('PRIVILEGE_NEEDED', error.message, { cause: error }) : error;
 }
 
+/** What the work gives; `otherwise` where the user may not do it, or see what it asks for. */
+export async function unlessDenied<Result, Otherwise>(
+  work: () => Promise<Result>,
+  otherwise: Otherwise,
+): Promise<Result | Otherwise> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return otherwise;
+    throw error;
+  }
+}
+
 /** Stops on a state that cannot be, if the program is right. */
 export function assert(isTrue: boolean, message: string): asserts isTrue {
   if (!isTrue) throw new MigrationError('INTERNAL', `Assertion failed: ${message}.`);

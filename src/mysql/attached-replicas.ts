@@ -1,7 +1,7 @@
 /** Which servers follow this one, as it tells itself, and where they may be reached. */
 
+import { unlessDenied } from '../engine/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Row, Session } from './session.ts';
 

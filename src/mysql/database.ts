@@ -1,6 +1,6 @@
 /** MySQL and MariaDB as the engine sees them: everything of this folder, put together. */
 
-import { assert } from '../engine/errors.ts';
+import { assert, unlessDenied } from '../engine/errors.ts';
 import type { MigrationId } from '../engine/model.ts';
 import type { Database, MigrationRecord } from '../engine/ports.ts';
 import { lastRunOf } from '../sessions/claims.ts';
@@ -10,7 +10,6 @@ import { claimName, findClaimHolder, readClaimSigns, readRestedSessions } from '
 import type { DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
 import { connectionConfig } from './connection-config.ts';
-import { unlessDenied } from './errors.ts';
 import { createEventLog } from './event-log.ts';
 import { createFamilies } from './families.ts';
 import { createNativeChange } from './native-change.ts';

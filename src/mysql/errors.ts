@@ -59,19 +59,6 @@ export function isUnknownTable(thrown: unknown): boolean {
   return unknownTable.has(serverErrno(thrown) ?? 0);
 }
 
-/** What the work gives; `otherwise` where the user may not do it, or see what it asks for. */
-export async function unlessDenied<Result, Otherwise>(
-  work: () => Promise<Result>,
-  otherwise: Otherwise,
-): Promise<Result | Otherwise> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return otherwise;
-    throw error;
-  }
-}
-
 /** Whether the server does not tell what was asked: it has no such table, or this user may not read it. */
 export function isUntold(thrown: unknown): boolean {
   return isUnknownTable(thrown) || codeByErrno.get(serverErrno(thrown) ?? 0) === 'ACCESS_DENIED';

@@ -1,7 +1,7 @@
 /** Statistics about the values of columns, which belong to a table and not to its name: the new table has none. */
 
+import { unlessDenied } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
-import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';

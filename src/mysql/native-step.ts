@@ -5,13 +5,13 @@
  * that, where one is found; a new index as it is, since nobody chooses the moment at which that is built.
  */
 
-import { MigrationError, messageOf } from '../engine/errors.ts';
+import { MigrationError, messageOf, unlessDenied } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
 import { readAccount } from './account.ts';
 import { readTable } from './catalog.ts';
 import { ordinaryClient } from './client-settings.ts';
-import { isConnectionLoss, serverErrno, unlessDenied } from './errors.ts';
+import { isConnectionLoss, serverErrno } from './errors.ts';
 import { readForeignKeys } from './foreign-keys.ts';
 import { findHopelessHolders } from './lock-holders.ts';
 import { askForLock } from './lock-wait.ts';

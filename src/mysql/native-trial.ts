@@ -5,13 +5,13 @@
  */
 
 import { createHash } from 'node:crypto';
-import { causeText, inTheWay, MigrationError } from '../engine/errors.ts';
+import { causeText, inTheWay, MigrationError, unlessDenied } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { retry, type RetryContext } from '../engine/retry.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
-import { serverErrno, unlessDenied } from './errors.ts';
+import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { findDeliberateHolders } from './lock-holders.ts';
 import { type Row, type Session, useSchema } from './session.ts';

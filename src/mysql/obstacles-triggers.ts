@@ -1,9 +1,9 @@
 /** Triggers that cannot be carried over as they are, and what the user lacks for making the others again. */
 
+import { unlessDenied } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Account } from './account.ts';
-import { unlessDenied } from './errors.ts';
 import type { Flavour } from './flavour.ts';
 import { type Level, missingPrivileges } from './obstacles-privileges.ts';
 import type { Session } from './session.ts';

@@ -1,8 +1,8 @@
 /** Every reason to refuse a plan, found before anything is changed. */
 
+import { unlessDenied } from '../engine/errors.ts';
 import type { MigrationRequest, Plan } from '../engine/model.ts';
 import { distinct, type Obstacle } from '../engine/obstacles.ts';
-import { unlessDenied } from './errors.ts';
 import { type Account, readAccount } from './account.ts';
 import { accountObstacles } from './obstacles-account.ts';
 import { computingObstacles } from './obstacles-computing.ts';

@@ -1,6 +1,6 @@
 /** Decides the plan of a migration: reads the source, lets the server try the ALTER, and chooses names, key and indexes. */
 
-import { assert, MigrationError } from '../engine/errors.ts';
+import { assert, MigrationError, unlessDenied } from '../engine/errors.ts';
 import { migrationId } from '../engine/migration-id.ts';
 import type { Family, FamilyMember, MigrationRequest, Plan, TableName } from '../engine/model.ts';
 import { distinct, type Obstacle, PlanRefusedError } from '../engine/obstacles.ts';
@@ -9,7 +9,6 @@ import { systemClock } from '../sessions/system-clock.ts';
 import { readAccount } from './account.ts';
 import { findAttachedReplicas } from './attached-replicas.ts';
 import { areSessionsBusy } from './busy-sessions.ts';
-import { unlessDenied } from './errors.ts';
 import { carriedForeignKeys, type ChangedTable, isOfSibling, isSameTable, nameOf } from './foreign-keys.ts';
 import { findDependents } from './dependents.ts';
 import { readHistograms } from './histograms.ts';

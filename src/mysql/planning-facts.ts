@@ -1,5 +1,6 @@
 /** What a plan is made from: the source, the clauses, what the server makes of them, the columns and the key. */
 
+import { unlessDenied } from '../engine/errors.ts';
 import type { MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
@@ -11,7 +12,6 @@ import { probeOnClone } from './clone-trial.ts';
 import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
-import { unlessDenied } from './errors.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
 import { chooseKey } from './migration-key.ts';
 import { lowerCase } from './name-case.ts';

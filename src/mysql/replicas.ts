@@ -1,6 +1,6 @@
 /** Whether other servers follow this one. */
 
-import { unlessDenied } from './errors.ts';
+import { unlessDenied } from '../engine/errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 

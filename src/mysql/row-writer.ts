@@ -1,11 +1,10 @@
 /** Writing rows into the shadow by key, and judging them: through the pool while copying, through the locked session at the cutover. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, unlessDenied } from '../engine/errors.ts';
 import type { RowWriter } from '../engine/ports.ts';
 import type { TableDescription } from './catalog.ts';
 import { withSettings } from './client-settings.ts';
 import { explainCollision } from './collision.ts';
-import { unlessDenied } from './errors.ts';
 import type { WithInsertSession } from './insert-turns.ts';
 import type { PairLayout } from './pair-layout.ts';
 import { differingRows } from './row-comparison.ts';

@@ -1,6 +1,6 @@
 /** Sessions whose writes the log does not have as rows. */
 
-import { unlessDenied } from './errors.ts';
+import { unlessDenied } from '../engine/errors.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
 

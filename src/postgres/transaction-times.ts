@@ -3,7 +3,7 @@
  * included, and tells them late; so how long each takes follows from how old those are that are met.
  */
 
-import { MigrationError } from '../engine/errors.ts';
+import { unlessDenied } from '../engine/errors.ts';
 import type { Clock, SessionTransactions, TableClaim } from '../engine/ports.ts';
 import type { Row, Session, SessionPool } from './session.ts';
 import { isOfOthers } from './throttle-signals.ts';
@@ -71,13 +71,8 @@ function usualAge(ages: readonly number[]): number {
 
 /** Of the sessions of others that were at work of late. Who may not see what others do is told of none; null: who may not even look. */
 async function look(session: Session, times: number, signal: AbortSignal): Promise<readonly Met[] | null> {
-  try {
-    const rows = await session.query(statement(times), signal);
-    return rows.map(metOf);
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === 'ACCESS_DENIED') return null;
-    throw error;
-  }
+  const rows = await unlessDenied(() => session.query(statement(times), signal), null);
+  return rows?.map(metOf) ?? null;
 }
 
 function metOf(row: Row): Met {
