@@ -6,6 +6,7 @@ import type { CutoverOptions } from '../engine/ports.ts';
 import { Blockers } from './blockers.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
+import { asACourtesy } from '../sessions/lock-wait.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import type { Session } from './session.ts';
 import { nameList, quoteTable } from './statements.ts';
@@ -170,8 +171,7 @@ async function ask(request: LockRequest, { notNow, sql }: Asking, signal: AbortS
     if (inTheWay.areEnded) await inTheWay.end(settled.signal, signal);
     if (await hasPassed(lockTimeoutMs * 0.25, settled.signal)) blockers = await inTheWay.find(signal);
   };
-  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
-  const looking = look().catch(() => undefined);
+  const looking = asACourtesy(look);
   const limiting = hasPassed(lockTimeoutMs, settled.signal).then((isPassed) => {
     if (isPassed) limit.abort(new MigrationError('LOCK_WAIT', `The lock was not had within ${lockTimeoutMs} ms.`));
   });

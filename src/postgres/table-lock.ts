@@ -28,6 +28,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
+import { asACourtesy } from '../sessions/lock-wait.ts';
 import { hasPassed } from '../sessions/pause.ts';
 import type { Blockers } from './blockers.ts';
 import type { OuterRelation } from './dependents.ts';
@@ -300,8 +301,7 @@ async function lockOne(
     if (inTheWay.areEnded) await inTheWay.end(search, settled.signal, signal);
     if (await hasPassed(limitMs * 0.25, settled.signal)) blockers = await inTheWay.find(search, signal);
   };
-  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
-  const looking = look().catch(() => undefined);
+  const looking = asACourtesy(look);
   try {
     const joined = new JoinedSession(locker);
     const statements = [`SET LOCAL lock_timeout = ${limitMs}`, lockStatement(wanted), ...whenHad];

@@ -14,6 +14,14 @@ export interface LockWait {
   readonly isNotLocked: (error: MigrationError) => boolean;
 }
 
+/**
+ * Work beside a wait, such as a look at who is in the way: its failure is no reason to fail, nor may it be one that nobody awaits yet,
+ * which would end the process.
+ */
+export async function asACourtesy(work: () => Promise<void>): Promise<void> {
+  await work().catch(() => undefined);
+}
+
 /** Runs what asks for locks, and looks who is in the way while it waits. Rejects with any error but that of the lock. */
 export async function askForLock(
   { lockTimeoutMs, findBlockers, isNotLocked }: LockWait,
@@ -25,8 +33,7 @@ export async function askForLock(
   const look = async (): Promise<void> => {
     if (await hasPassed(lockTimeoutMs * 0.75, settled.signal)) blockers = await findBlockers(signal);
   };
-  // A courtesy: its failure is no reason to fail, nor may it be one that nobody awaits yet, which would end the process.
-  const looking = look().catch(() => undefined);
+  const looking = asACourtesy(look);
   try {
     await run();
     return { kind: 'done' };
