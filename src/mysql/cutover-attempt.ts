@@ -27,7 +27,6 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
-import { readVariables, whyReadOnly } from './obstacles-server.ts';
 import { closeAttempt, notAskedFor, type UnknownSwap } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
@@ -55,6 +54,7 @@ import {
   shortWaits,
 } from './foreign-key-swap.ts';
 import { findHopelessHolders, type HopelessHolders } from './lock-holders.ts';
+import { readVariables, whyReadOnly } from './obstacles-server.ts';
 import { readSnapshots, snapshotPollMs, snapshotWaitMsMin } from './older-snapshots.ts';
 import type { Server } from './server.ts';
 import { readSequences } from './sequences.ts';
