@@ -27,6 +27,7 @@ import type { CutoverOptions, CutoverOutcome, Drain, RowWriter } from '../engine
 import { runTogether } from '../engine/tasks.ts';
 import { withinHoldTime } from '../sessions/hold-limit.ts';
 import { OLDER_SNAPSHOTS_LEFT, type OlderSnapshots } from '../sessions/older-snapshots.ts';
+import { timeLimit } from '../sessions/pause.ts';
 import { closeAttempt, notAskedFor, type UnknownSwap } from '../sessions/swap-attempt.ts';
 import { carryAutoIncrement, counterSettings } from './auto-increment.ts';
 import { Blockers } from './blockers.ts';
@@ -321,7 +322,7 @@ class Attempt {
    */
   async #afterUnknown(swap: UnknownSwap, blockedMs: number): Promise<CutoverOutcome> {
     const { observer } = this.#sessions;
-    const signal = AbortSignal.timeout(restoreLimitMs);
+    const signal = restoreLimit();
     // They refer to the shadow only as long as there is one.
     if (observer.isUsable) await this.#removeGuards(observer, signal).catch(() => undefined);
     return { ...swap, blockedMs };
@@ -333,7 +334,7 @@ class Attempt {
 
   /** After this the keeper's child refers to no retired table. What cannot be done now is left to `settle`. */
   readonly #release = async ({ session, child }: Keeper): Promise<void> => {
-    const signal = AbortSignal.timeout(restoreLimitMs);
+    const signal = restoreLimit();
     for (const swap of this.#tables) await releaseChild(session, { swap, child }, signal).catch(() => undefined);
   };
 
@@ -352,7 +353,7 @@ class Attempt {
   /** Lets writers go on in the old tables, and takes guards and the sentry away. Must finish in spite of an abort. */
   async #restore(): Promise<void> {
     const { locker, observer, renamer } = this.#sessions;
-    const signal = AbortSignal.timeout(restoreLimitMs);
+    const signal = restoreLimit();
     let areGuardsGone = false;
     if (locker.isUsable) {
       try {
@@ -374,5 +375,13 @@ class Attempt {
 }
 
 const restoreLimitMs = 15_000;
+
+function restoreLimit(): AbortSignal {
+  return timeLimit(
+    restoreLimitMs,
+    `The server did not let an attempt to swap be cleared up within ${restoreLimitMs / 1000} s.`,
+  );
+}
+
 /** For what is in the way inside InnoDB, where nobody sees it: seconds, the fewest that the server takes. */
 const renameWait = 'innodb_lock_wait_timeout = 1';

@@ -70,7 +70,7 @@ export function rename(plans: SwappedPlans, session: OwnedSession, options: Cuto
 }
 
 /** ER_TABLE_EXISTS_ERROR. */
-const tableExists = 1050;
+export const tableExists = 1050;
 
 /** Somebody's table has the retired table's name. */
 export function retiredNameTaken(plans: readonly Plan[], cause?: unknown): MigrationError {

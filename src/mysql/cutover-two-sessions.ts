@@ -44,10 +44,10 @@ import { asMigrationError, assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import type { AttemptSessions, SwapResult } from './cutover-attempt.ts';
-import { rename, retiredNameTaken, type SwappedPlans, swapLimit, unlock } from './cutover-one-session.ts';
+import { rename, retiredNameTaken, type SwappedPlans, swapLimit, tableExists, unlock } from './cutover-one-session.ts';
 import { serverErrno } from './errors.ts';
 import { nameOf } from './foreign-keys.ts';
-import { hasPassed } from '../sessions/pause.ts';
+import { hasPassed, timeLimit } from '../sessions/pause.ts';
 import type { OwnedSession, Row, Session } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -217,7 +217,10 @@ async function swapWithKeepers(
     // The server has let go of the locks, with or without the sentry, which went only if the RENAME was next for the last source.
     // So it may have all of them, and ends by itself.
     await Promise.all(relays.map(({ session }) => session.kill()));
-    return settled(await renaming);
+    const result = await renaming;
+    // It met the sentry: of that the loss of the locker is the reason, and another attempt the cure.
+    if (serverErrno(result) === tableExists) throw error;
+    return settled(result);
   }
   await unlock(relays.at(-1)?.session ?? locker, options);
   return settled(await renaming);
@@ -273,8 +276,13 @@ function readWaiting(observer: Session, plans: SwappedPlans): Promise<readonly R
   return observer.query(
     `SELECT ID AS id, LEFT(INFO, 1000) AS statement, ${isAbout} AS isAboutSource
      FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock'`,
-    AbortSignal.timeout(seenLimitMs),
+    answerLimit(seenLimitMs),
   );
+}
+
+/** Of a question under the lock. What is late is no fault of ours: another attempt follows. */
+function answerLimit(ms: number): AbortSignal {
+  return timeLimit(ms, `The server did not answer a question about who waits for the tables within ${ms / 1000} s.`);
 }
 
 function describeAhead(row: Row | undefined): string | null {
@@ -327,7 +335,7 @@ async function whyNotReached(
     await hasPassed(pollMs, over);
   }
   const isCircle = await session
-    .query(`SELECT GET_LOCK(${quoteText(renamer.identity.mark)}, ${proofSeconds}) AS isHeld`, AbortSignal.timeout(proofLimitMs))
+    .query(`SELECT GET_LOCK(${quoteText(renamer.identity.mark)}, ${proofSeconds}) AS isHeld`, answerLimit(proofLimitMs))
     .then(() => false, isDeadlock);
   if (!isCircle || over.aborted) return notShown;
   const relays = sessions.relays.map((relay) => relay.session.connectionId);
@@ -351,7 +359,7 @@ function lockedBefore(plans: SwappedPlans, source: TableName): TableName {
  */
 async function isBeingRenamed(relay: Session, table: TableName): Promise<boolean> {
   try {
-    await relay.query(`SHOW COLUMNS FROM ${quoteTable(table)}`, AbortSignal.timeout(proofLimitMs));
+    await relay.query(`SHOW COLUMNS FROM ${quoteTable(table)}`, answerLimit(proofLimitMs));
     return false;
   } catch (error) {
     if (serverErrno(error) === beingRenamed) return true;

@@ -82,10 +82,17 @@ describe.each(['mysql', 'mariadb'] as const)('cutovers under traffic on %s', (fl
         clauses: 'ADD COLUMN extra INT NOT NULL DEFAULT 7',
       });
       fault.arm();
-      const outcome = await orders.cutover.attempt(limits, drainBusyRows, never).catch((): CutoverOutcome | null => null);
+      const refusals: unknown[] = [];
+      const attempt = orders.cutover.attempt(limits, drainBusyRows, never);
+      const outcome = await attempt.catch((error: unknown): CutoverOutcome | null => {
+        refusals.push(error);
+        return null;
+      });
       fault.disarm();
       await orders[Symbol.asyncDispose]();
       expect(fault.hasStruck).toBe(true);
+      // Another attempt follows.
+      for (const refusal of refusals) expect(refusal).toMatchObject({ isTransient: true });
 
       await using successor = await reclaimTable(server, orders.plan);
       const hasSwapped = await successor.cutover.hasSwapped(never);
