@@ -385,13 +385,21 @@ function mayLock(row: Row): boolean {
   return /^EXECUTE\b/i.test(statement) || (row['isAboutSource'] === '1' && /^LOCK\b/i.test(statement));
 }
 
-/** A statement that asked for an exclusive lock before the RENAME did (TRUNCATE, DROP) would hit the table that is being retired. */
+/**
+ * A statement that asked for an exclusive lock before the RENAME did (TRUNCATE, DROP) would hit the table that is being retired. That
+ * which drops a trigger names no table.
+ */
 function isDefinitionChange(row: Row): boolean {
-  if (row['isAboutSource'] !== '1') return false;
-  return !rowStatements.test(textOf(row));
+  const statement = textOf(row);
+  if (/^DROP\s+TRIGGER\b/i.test(statement)) return true;
+  return row['isAboutSource'] === '1' && !rowStatements.test(statement);
 }
 
-/** Without what may stand in front of the first word. */
+/** From the first word on that says what is done, without the settings of `SET STATEMENT … FOR`. */
 function textOf(row: Row): string {
-  return (row['statement'] ?? '').replace(/^(\s|\(|\/\*.*?\*\/|(--\s|#).*?\n)+/s, '');
+  return fromFirstWord(fromFirstWord(row['statement'] ?? '').replace(/^SET\b.*?\bFOR\b/is, ''));
+}
+
+function fromFirstWord(text: string): string {
+  return text.replace(/^(\s|\(|\/\*.*?\*\/|(--\s|#).*?\n)+/s, '');
 }

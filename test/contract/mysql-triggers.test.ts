@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Cutover, RowWriter } from '../../src/engine/ports.ts';
 import { migrate } from '../../src/index.ts';
-import { never, openAdapter, openApplication } from '../support/adapter-server.ts';
+import { createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { claimTable, keysThrough, reclaimTable, swapTables } from '../support/claimed-table.ts';
 import { killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -12,6 +12,29 @@ import { countedKeys, openTriggerShop, startCountingWriters } from '../support/t
 /** Transactions of tests beside these, on the same server, are no matter. */
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
 const clauses = 'ADD COLUMN extra INT NOT NULL DEFAULT 7 FIRST';
+
+test('a swap in two sessions is called off for who waits to drop a trigger of the table, which names no table', async () => {
+  const url = sharedServer('mariadb');
+  await using server = await openAdapter(url);
+  await using schema = await createSchema(url);
+  const { application, name } = schema;
+  await application.run(`CREATE TABLE ${name}.orders (id INT PRIMARY KEY, v INT)`);
+  await application.run(`CREATE TRIGGER ${name}.doubled BEFORE INSERT ON ${name}.orders FOR EACH ROW SET NEW.v = 2 * NEW.v`);
+  await using claimed = await claimTable(server, { schema: name, table: 'orders', clauses });
+  await using other = await openApplication(url);
+  const isWaiting = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${other.connectionId} AND STATE LIKE '%metadata lock'`;
+  let dropping: Promise<unknown> = Promise.resolve();
+  const whileDropped = async (): Promise<void> => {
+    dropping = other.run(`DROP TRIGGER ${name}.doubled`);
+    await expect.poll(() => application.run(isWaiting)).toHaveLength(1);
+  };
+  const reason = `connection ${other.connectionId} waits to change the table: DROP TRIGGER ${name}.doubled`;
+  expect(await claimed.cutover.attempt(limits, whileDropped, never)).toEqual({ kind: 'prevented', reason, blockers: [] });
+  await dropping;
+  await swapTables(claimed.cutover, limits);
+  await claimed.cutover.settle(() => undefined, never);
+  expect(await application.run(`SHOW TRIGGERS FROM ${name}`)).toEqual([]);
+});
 
 describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {
   const url = sharedServer(flavour);
