@@ -5,7 +5,17 @@ import type { TableName } from '../engine/model.ts';
 import type { Column } from './catalog.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
-import { GtidHistory, type LogFile, LogPosition, OFFSET_MAX, parseLogFile, parseToken, type LogPlace } from './position.ts';
+import {
+  begunAnew,
+  GtidHistory,
+  isLaterFile,
+  type LogFile,
+  LogPosition,
+  OFFSET_MAX,
+  parseLogFile,
+  parseToken,
+  type LogPlace,
+} from './position.ts';
 import { keyTextOf, literalFromText, type KeyColumn } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -119,6 +129,31 @@ async function checkPlace(session: Session, { identity, place, read }: AskedPlac
     const message = `The checkpoint has transactions that this server does not have: ${row?.['unknown']}. Resume on the server that does.`;
     throw new MigrationError('STREAM_BROKEN', message);
   }
+  if (read?.server === identity.server) await checkSameLog(session, { executed: place.executed, read }, signal);
+}
+
+/**
+ * Rejects with LOG_PURGED where the log was begun anew and has given the numbers of the checkpoint's transactions to others since. The
+ * place is in the file that was read last, so the next one says of itself that all of them come before it; not those that the server
+ * took over without their log. Where there is no next file the log is read from that one, and `checkLogFile` judges it.
+ */
+async function checkSameLog(
+  session: Session,
+  { executed, read }: { readonly executed: string; readonly read: LogFile },
+  signal: AbortSignal,
+): Promise<void> {
+  const files = await session.query('SHOW BINARY LOGS', signal);
+  const next = files.map((row) => row['Log_name'] ?? '').find((name) => isLaterFile(name, read.file));
+  if (next === undefined) return;
+  const events = await session.query(`SHOW BINLOG EVENTS IN '${next.replaceAll("'", "''")}' LIMIT 3`, signal);
+  const before = events.find((row) => row['Event_type'] === 'Previous_gtids')?.['Info'] ?? '';
+  const own = executed.split(',').filter((part) => part.trim().startsWith(read.server));
+  const [row] = await session.query(
+    `SELECT GTID_SUBTRACT(${quoteText(own.join(','))}, CONCAT_WS(',', ${quoteText(before)}, @@GLOBAL.gtid_purged)) AS missing`,
+    signal,
+  );
+  if ((row?.['missing'] ?? '') === '') return;
+  throw begunAnew(read.file);
 }
 
 /**

@@ -59,11 +59,20 @@ export function parseLogFile(token: string): LogFile | null {
  */
 export function checkLogFile(read: LogFile | null, next: LogFile): void {
   if (read === null || read.server !== next.server) return;
-  const [before, after] = [read, next].map(({ file }) => /^(.*)\.(\d+)$/.exec(file));
-  const isEarlier = before?.[1] === after?.[1] && Number(after?.[2]) < Number(before?.[2]);
-  if (!isEarlier && (next.file !== read.file || next.begunAt === read.begunAt)) return;
-  const message = `The server's log was begun anew (RESET) since ${read.file} was read, and changes may be gone with it.`;
-  throw new MigrationError('LOG_PURGED', message);
+  if (!isLaterFile(read.file, next.file) && (next.file !== read.file || next.begunAt === read.begunAt)) return;
+  throw begunAnew(read.file);
+}
+
+/** Whether one file of a log comes behind another; never where their names differ in more than the number. */
+export function isLaterFile(one: string, other: string): boolean {
+  const [later, earlier] = [one, other].map((file) => /^(.*)\.(\d+)$/.exec(file));
+  return later?.[1] === earlier?.[1] && Number(later?.[2]) > Number(earlier?.[2]);
+}
+
+/** LOG_PURGED. */
+export function begunAnew(file: string): MigrationError {
+  const message = `The server's log was begun anew (RESET) since ${file} was read, and changes may be gone with it.`;
+  return new MigrationError('LOG_PURGED', message);
 }
 
 /** Consecutive numbers of one source, and the runs before. */

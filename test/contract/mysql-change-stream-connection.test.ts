@@ -245,6 +245,24 @@ describe.each(streamServers)('on $name', (server) => {
     });
   });
 
+  test('a log that was begun anew is not taken for the one that was, either, when its files have got ahead', async () => {
+    const { run, open } = world();
+    const reset = server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS';
+    await run(reset);
+    const first = await open();
+    await run("INSERT INTO t VALUES (1, '')");
+    const { position } = await first.next();
+    await first.close();
+    await run('FLUSH BINARY LOGS');
+    await (await open({ from: position.token })).close();
+    await nextSecond();
+    await run(reset);
+    await run('FLUSH BINARY LOGS');
+    for (let id = 2; id <= 30; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
+    const reading = async (): Promise<unknown> => await (await open({ from: position.token })).next();
+    await expect(reading()).rejects.toMatchObject({ code: 'LOG_PURGED' });
+  });
+
   test('a log that was begun anew and is still shorter than the one that was read is reported as gone', async () => {
     const { run, open } = world();
     const first = await open();
