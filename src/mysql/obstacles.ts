@@ -13,6 +13,7 @@ import { privilegeObstacles } from './obstacles-privileges.ts';
 import { conversionObstacles } from './obstacles-rows.ts';
 import { sampleObstacles } from './obstacles-sample.ts';
 import { sequenceObstacles } from './obstacles-sequences.ts';
+import { sessionObstacles } from './obstacles-sessions.ts';
 import {
   filterObstacles,
   keyringObstacles,
@@ -119,6 +120,7 @@ export async function surroundingObstacles(
   found.push(...(await unlessKnown(() => filterObstacles(session, { schema, server }, signal), privileges)));
   found.push(...(await keyringObstacles(session, variables, signal)));
   found.push(...(await accountObstacles(session, { account, tables, flavour }, signal)));
+  found.push(...(await sessionObstacles(session, { account, tables, flavour }, signal)));
   return found;
 }
 

@@ -41,14 +41,17 @@ describe.each(flavours)('the settings of %s', (flavour) => {
     expect(longer.map(([code]) => code)).toContain('MINIMAL_ROW_IMAGE');
   });
 
-  test('that keep the schema out of the log are obstacles', async () => {
+  test('that keep the schema out of the log, or leave a run too few sessions, are obstacles', async () => {
     await using process = await startServer({ flavour, extraFlags: ['--binlog-do-db=elsewhere', '--binlog-do-db=tableshift'] });
     await using server = await openAdapter(process.url);
     await using schema = await createSchema(process.url);
     await schema.application.run(`CREATE TABLE ${schema.name}.t (id INT PRIMARY KEY)`);
-    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([
-      ['BINLOG_FILTERED', `Changes in the database ${schema.name} are not logged: binlog-do-db lacks it.`],
-    ]);
+    const filtered = ['BINLOG_FILTERED', `Changes in the database ${schema.name} are not logged: binlog-do-db lacks it.`];
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([filtered]);
+    // One more is kept for a user like this.
+    await schema.application.run('SET GLOBAL max_connections = 15');
+    const few = /^A run needs up to 16 sessions, and the server has \d+ free \(max_connections\)\.$/;
+    expect(await obstaclesOf(server, schema, 'ADD b INT')).toEqual([filtered, ['NO_FREE_SESSION', expect.stringMatching(few)]]);
   });
 
   test('that have a table lie in a directory of its own are an obstacle', async () => {
