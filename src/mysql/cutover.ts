@@ -7,11 +7,12 @@ import { OlderSnapshots } from '../sessions/older-snapshots.ts';
 import { settleTriggers } from './carry-over-triggers.ts';
 import { attemptSwap, type CutoverParts } from './cutover-attempt.ts';
 import { sentryComment } from './cutover-two-sessions.ts';
-import { lockAndSettle, shortWaits } from './foreign-key-swap.ts';
+import { lockAndSettle, settleLimits, shortWaits } from './foreign-key-swap.ts';
 import { lowerCase } from './name-case.ts';
 import type { Session } from './session.ts';
 import { readUnsettled } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
+import { lockSettings } from './table-lock.ts';
 
 /** Makes the cutover of a claimed table. */
 export function createCutover(parts: CutoverParts): Cutover {
@@ -42,8 +43,11 @@ class TableSwap implements Cutover {
 
   async settle(onSettled: (what: string) => void, signal: AbortSignal): Promise<void> {
     if (this.#hasForeignKeys) {
-      await using session = await this.#parts.claim.openSession({ settings: shortWaits }, signal);
-      await lockAndSettle(session, { swap: this.#parts, onSettled }, signal);
+      const { claim } = this.#parts;
+      const settings = [...shortWaits, ...lockSettings(settleLimits)];
+      await using locker = await claim.openSession({ settings, takesSeveral: true }, signal);
+      await using observer = await claim.openSession({}, signal);
+      await lockAndSettle({ locker, observer }, { swap: this.#parts, onSettled }, signal);
     }
     await settleTriggers(this.#parts, onSettled, signal);
   }

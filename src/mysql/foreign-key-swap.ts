@@ -18,7 +18,7 @@
  * all that is to be done for it: each key is guarded, named and told of once.
  */
 
-import { MigrationError } from '../engine/errors.ts';
+import { inTheWay, MigrationError } from '../engine/errors.ts';
 import type { CarriedForeignKey, Plan, TableName } from '../engine/model.ts';
 import {
   type ForeignKey,
@@ -34,6 +34,7 @@ import { lowerCase } from './name-case.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
+import { type LockRequest, lockTables } from './table-lock.ts';
 
 type NamingServer = Pick<Server, 'flavour' | 'ignoresNameCase'>;
 
@@ -211,23 +212,37 @@ export interface Settling {
   readonly onSettled: (what: string) => void;
 }
 
+/** How long a settlement that takes its lock by itself waits for it, and may hold it. */
+export const settleLimits = { lockTimeoutMs: 2_000, holdTimeoutMs: 5_000 };
+
 /**
- * The same in a session that holds no lock yet: takes it on all tables at once, waiting for their users and blocking them for
- * `shortWaits`. Without it an ALTER would wait, on MariaDB, for row locks of a transaction that waits for the ALTER.
+ * The same in a session that holds no lock yet, but has `lockSettings`, while another one looks around: takes it on all tables at once,
+ * at a moment as the swap does. Without it an ALTER would wait, on MariaDB, for row locks of a transaction that waits for the ALTER.
+ * Rejects with LOCK_WAIT where the lock is not had in time.
  */
-export async function lockAndSettle(session: Session, settling: Settling, signal: AbortSignal): Promise<void> {
+export async function lockAndSettle(
+  { locker, observer }: Pick<LockRequest, 'locker' | 'observer'>,
+  settling: Settling,
+  signal: AbortSignal,
+): Promise<void> {
   const { server, plan } = settling.swap;
-  const steps = await leftSteps(session, settling.swap, signal);
+  const steps = await leftSteps(locker, settling.swap, signal);
   if (steps.length === 0) return;
   const tables: TableName[] = [plan.source];
   const parents = keysOf(plan).map(({ parent }) => parent);
   for (const table of [...steps.flatMap((step) => [step.table, ...step.parents]), ...parents]) {
     if (tables.every((known) => !isSameTable(server, known, table))) tables.push(table);
   }
-  await session.execute(`LOCK TABLES ${tables.map((table) => `${quoteTable(table)} WRITE`).join(', ')}`, signal);
+  const used = tables.filter((table) => !isSameTable(server, table, plan.retired));
+  const request = { locker, observer, flavour: server.flavour, tables, used, options: settleLimits };
+  const lock = await lockTables(request, signal);
+  if (lock.kind === 'not-locked') {
+    const message = `The tables that foreign keys join to ${nameOf(plan.source)} could not be locked within ${settleLimits.lockTimeoutMs} ms.`;
+    throw new MigrationError('LOCK_WAIT', `${message}${inTheWay(lock.blockers)}`);
+  }
   // Not read again: tables that need nothing more are not locked, and MariaDB would refuse to show them.
-  await carryOut(session, steps, settling.onSettled, signal);
-  await session.execute('UNLOCK TABLES', signal);
+  await carryOut(locker, steps, settling.onSettled, signal);
+  await locker.execute('UNLOCK TABLES', signal);
 }
 
 /** Does what is left, a step after the other, under locks that the session holds on all tables. Safe to run twice. */

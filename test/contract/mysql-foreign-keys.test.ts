@@ -10,7 +10,7 @@ import { swapTables } from '../support/claimed-table.ts';
 import { type KilledClient, killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
-import { startProxy } from '../support/tcp-proxy.ts';
+import { startProxy, type Wire } from '../support/tcp-proxy.ts';
 
 /** Transactions of tests beside these, on the same server, are no matter. */
 const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
@@ -28,7 +28,12 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     const indexesOf = (table: string): string =>
       `SELECT i.NAME, INDEX_ID FROM information_schema.${prefix}_INDEXES i JOIN information_schema.${prefix}_TABLES t
        USING (TABLE_ID) WHERE t.NAME = '${shop.name}/${table}' ORDER BY i.NAME`;
-    const change = { url, table: `${shop.name}.orders`, alter: clauses, strategy: 'shadow' as const };
+    const lockers = new Map<Wire, string>();
+    await using proxy = await startProxy(`${url}?ssl-mode=DISABLED`, (sent, wire) => {
+      lockers.set(wire, `${lockers.get(wire) ?? ''}${sent}`);
+      return 'pass';
+    });
+    const change = { url: proxy.url, table: `${shop.name}.orders`, alter: clauses, strategy: 'shadow' as const };
     const { plan, obstacles } = await planMigration(change);
     const indexes = await shop.run(indexesOf('items'));
     expect(obstacles).toEqual([]);
@@ -41,6 +46,9 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     ]);
     let retired = '';
     await migrate({ ...change, onStart: (started) => (retired = quoteTable(started.retired)) });
+    // Should the process freeze, the server soon ends whoever has locked tables.
+    const locking = [...lockers.values()].filter((sent) => /(?<!UN)LOCK TABLES/.test(sent));
+    expect(locking.filter((sent) => !/, wait_timeout = \d{1,2},/.test(sent))).toEqual([]);
     await twin.run(`ALTER TABLE orders ${clauses}`);
     expect(await shop.look()).toEqual(await twin.look());
     await shop.expectGuarded();
