@@ -16,7 +16,11 @@ import { quoteTable, quoteText } from './statements.ts';
 export interface StreamMarks {
   /** The file of the rows: another one after VACUUM FULL and CLUSTER, which keep the rows, and after an ALTER that rewrites them. */
   readonly file: string;
-  /** Who wrote the catalog's rows of the columns: an ALTER that rewrites the table writes them, VACUUM FULL and CLUSTER do not. */
+  /**
+   * Of each column its default, which an ALTER that computes the column anew makes again; where it has none, who wrote its row in the
+   * catalog. VACUUM FULL and CLUSTER leave both, but for a column that was added with a default and has lost it since: they write down in
+   * its row that old rows have the value now.
+   */
   readonly columns: string;
   /** What is published, and who wrote that; null where no publication of this migration lists the table. */
   readonly publication: string | null;
@@ -32,7 +36,8 @@ export async function readStreamMarks(session: Session, plan: Plan, signal: Abor
   const shadow = `to_regclass(${quoteText(quoteTable(plan.shadow))})`;
   const [row] = await session.query(
     `SELECT pg_relation_filenode(${oid}) AS file,
-       (SELECT string_agg(a.attnum || ':' || a.xmin::text, ' ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = ${oid} AND a.attnum > 0) AS columns,
+       (SELECT string_agg(a.attnum || ':' || coalesce('d' || d.oid, a.xmin::text), ' ' ORDER BY a.attnum) FROM pg_attribute AS a
+         LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = ${oid} AND a.attnum > 0) AS columns,
        (SELECT concat_ws(' ', t.relreplident, c.relname) FROM pg_class AS t LEFT JOIN pg_index AS i ON i.indrelid = t.oid
            AND (i.indisreplident OR t.relreplident = 'd' AND i.indisprimary) LEFT JOIN pg_class AS c ON c.oid = i.indexrelid
          WHERE t.oid = ${oid}) AS identity,
@@ -55,7 +60,7 @@ export function checkStreamMarks(plan: Plan, before: StreamMarks, now: StreamMar
   if (fault !== null) throw fault;
 }
 
-/** The same as an error or null. In doubt (VACUUM FULL and a GRANT on a column) it is no null, too. */
+/** The same as an error or null. In doubt (VACUUM FULL and a GRANT on a column without a default) it is no null, too. */
 export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): MigrationError | null {
   const name = `${plan.source.schema}.${plan.source.table}`;
   const changed = (what: string): MigrationError =>

@@ -309,7 +309,12 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
   });
 
   test.each(['VACUUM FULL t', 'CLUSTER t', 'ANALYZE t', 'REINDEX TABLE t'])('%s does no harm', async (statement) => {
-    await using database = await ownDatabase(server, ...plain, 'ALTER TABLE t CLUSTER ON t_pkey');
+    // Of the last column the server keeps no value in the rows until it writes them again.
+    await using database = await ownDatabase(
+      server,
+      ...plain,
+      'ALTER TABLE t CLUSTER ON t_pkey, ADD added int NOT NULL DEFAULT 5',
+    );
     const { ending } = await migrateDuring(database, {
       at: 'await-cutover',
       during: async (application) => {
@@ -319,6 +324,16 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       },
     });
     expect([ending, (await rowsOf(database.application)).slice(0, 21)]).toEqual(['swapped', '1:1 2:2 3:-1 4:4 5:-2']);
+  });
+
+  test('computing a column anew that has a default stops the migration, at whatever time', async () => {
+    await using database = await ownDatabase(server, ...plain, 'ALTER TABLE t ADD added int NOT NULL DEFAULT 5');
+    const { ending, plan } = await migrateDuring(database, {
+      at: 'await-cutover',
+      during: (application) => application.run('ALTER TABLE t ALTER added TYPE int USING id'),
+    });
+    expect(ending).toMatch(/^SOURCE_CHANGED: Somebody has rewritten the rows of public\.t with an ALTER TABLE/);
+    await cleanUp({ url: database.url, id: plan.id, isNow: true });
   });
 
   test('a role that is no superuser, but a member of the owner, is enough to carry everything over', async () => {
