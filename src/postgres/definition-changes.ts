@@ -18,7 +18,9 @@ export function definitionChanges(before: TableDescription | null, now: TableDes
     ...partChanges('constraint', old.constraints, fresh.constraints),
     ...partChanges('statistics', old.statistics, fresh.statistics),
     ...partChanges('sequence', old.sequences, fresh.sequences),
-    ...properties.flatMap(([name, word]) => (isSame(old[name], fresh[name]) ? [] : [`${word} was changed`])),
+    ...properties
+      .filter(([name]) => name !== 'leaf' || (old.isPartition && fresh.isPartition))
+      .flatMap(([name, word]) => (isSame(old[name], fresh[name]) ? [] : [`${word} was changed`])),
   ];
   const more = changes.length > TOLD_MAX ? [`and ${changes.length - TOLD_MAX} more`] : [];
   return [...changes.slice(0, TOLD_MAX), ...more].join(', ');
@@ -33,6 +35,7 @@ const properties: readonly (readonly [keyof TableDescription, string])[] = [
   ['tablespace', 'the tablespace'],
   ['accessMethod', 'the access method'],
   ['isPartition', 'whether it is a partition'],
+  ['leaf', 'its bound, an index of its table, or the DEFAULT partition beside it,'],
   ['isInherited', 'what it inherits from, or what inherits from it,'],
   ['isTyped', 'the type that it is of'],
   ['typeComment', 'the comment of its type'],
