@@ -15,7 +15,7 @@ import { systemClock } from '../sessions/system-clock.ts';
 import { BatchCollector, type BatchScope } from './change-batches.ts';
 import { parseMessage } from './pgoutput.ts';
 import { type Lsn, lsnOf, parseLsn, positionAt } from './position.ts';
-import { type FeedLimits, type FeedOptions, ReplicationFeed } from './replication-feed.ts';
+import { type FeedLimits, type FeedOptions, refuseToBeStandby, ReplicationFeed } from './replication-feed.ts';
 import { findSlot } from './replication-slot.ts';
 import type { SessionPool } from './session.ts';
 import type { SourceWatch } from './source-watch.ts';
@@ -58,7 +58,12 @@ const steadyMs = 30_000;
 /** Between looks at the source, most of which are glances. */
 const lookMs = 1_000;
 const looksPerCheck = 5;
-const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>(['SOURCE_CHANGED', 'SHADOW_CHANGED', 'SHADOW_PUBLISHED']);
+const toldByWatch: ReadonlySet<string> = new Set<ErrorCode>([
+  'SOURCE_CHANGED',
+  'SHADOW_CHANGED',
+  'SHADOW_PUBLISHED',
+  'STREAM_BROKEN',
+]);
 const fencePrefix = 'tableshift';
 /** Of things that the server warns of, so many different ones are told. */
 const warningsMax = 20;
@@ -67,7 +72,7 @@ const warningsMax = 20;
 export async function openChangeStream(options: ChangeStreamOptions, signal: AbortSignal): Promise<ChangeStream> {
   const stream = new WalStream(options);
   await stream.connect(signal);
-  stream.watchSource();
+  stream.watch();
   return stream;
 }
 
@@ -136,18 +141,25 @@ class WalStream implements ChangeStream {
     if (this.#closed.signal.aborted || this.#failure !== null) feed.close();
   }
 
-  /** Looks at the source until the stream is closed. A look that fails is no answer; there is another one. */
-  watchSource(): void {
-    const { watch } = this.#options;
+  /**
+   * Looks at the source, and whether commits have come to wait for us, until the stream is closed. A look that fails is no answer; there
+   * is another one.
+   */
+  watch(): void {
+    const { watch, sessions } = this.#options;
     const { signal } = this.#closed;
-    const look = async ({ check, glance }: SourceWatch): Promise<void> => {
+    const look = async (isCheck: boolean): Promise<void> => {
+      await sessions.withSession((session) => refuseToBeStandby((sql, inner) => session.query(sql, inner), signal), signal);
+      await (isCheck ? watch?.check : watch?.glance)?.(signal);
+    };
+    const lookOn = async (): Promise<void> => {
       for (let looks = 1; await hasPassed(lookMs, signal); looks++) {
-        await (looks % looksPerCheck === 0 ? check : glance)(signal).catch((error: unknown) => {
+        await look(looks % looksPerCheck === 0).catch((error: unknown) => {
           if (error instanceof MigrationError && toldByWatch.has(error.code)) this.#fail(error);
         });
       }
     };
-    if (watch !== undefined) this.#watching = look(watch);
+    this.#watching = lookOn();
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<ChangeBatch> {

@@ -108,7 +108,7 @@ export class ReplicationFeed {
     try {
       await mark?.((sql, inner) => connection.command(sql, inner), signal);
       await awaitSlot(connection, { slot, from, formerPid }, signal);
-      await refuseToBeStandby(connection, signal);
+      await refuseToBeStandby((sql, inner) => connection.command(sql, inner), signal);
       const patienceMs = await readPatience(connection, signal);
       const statusMs = patienceMs === 0 ? limits.statusMs : Math.min(limits.statusMs, patienceMs * patienceShare);
       feed = new ReplicationFeed(connection, receiver, {
@@ -292,10 +292,10 @@ async function readPatience(connection: ReplicationConnection, signal: AbortSign
  * With `*` among the names, commits wait for us as for any standby, until the changes are applied and saved; we wait until they
  * are visible, which they are when the commit has ended. Nothing makes the server leave out one connection.
  */
-async function refuseToBeStandby(connection: ReplicationConnection, signal: AbortSignal): Promise<void> {
-  const [row] = await connection.command("SELECT pg_catalog.current_setting('synchronous_standby_names') AS names", signal);
-  const names = row?.['names'] ?? '';
-  if (!names.includes('*')) return;
+export async function refuseToBeStandby(run: RunOnConnection, signal: AbortSignal): Promise<void> {
+  const [row] = await run("SELECT pg_catalog.current_setting('synchronous_standby_names') AS names", signal);
+  const names = row?.['names'];
+  if (typeof names !== 'string' || !names.includes('*')) return;
   throw new MigrationError(
     'STREAM_BROKEN',
     `synchronous_standby_names is ${names}, so commits of applications would wait for this migration. Name the standbys instead of *, then resume.`,

@@ -341,7 +341,11 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
       }
       await wait('FIRST 1 (a, b)');
       await run("INSERT INTO t VALUES (1, '')");
-      expect(await (await open()).changes()).toEqual([]);
+      const { changes, failure } = await open();
+      expect(await changes()).toEqual([]);
+      // Told while it reads, before a commit has to wait for long.
+      await wait('*');
+      expect(await failure()).toMatchObject({ code: 'STREAM_BROKEN', message: expect.stringContaining('names is *, so') });
     } finally {
       await wait('');
     }
