@@ -152,9 +152,8 @@ export const ERRORS = {
     (again) =>
       `Look for a stalled log, or a standby that is away and must have the log first (PostgreSQL: synchronized_standby_slots); ${again}.`,
   ),
-  VISIBILITY_TIMEOUT: fatal(
-    1,
-    'A logged transaction did not become visible in time.',
+  VISIBILITY_TIMEOUT: transient(
+    'A logged transaction did not become visible for a minute. It is waited for a quarter of an hour in all.',
     (again) => `Look for a commit that waits for a replica, or for room on the disk of the log; ${again}.`,
   ),
   CLAIM_LOST: fatal(

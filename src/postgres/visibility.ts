@@ -153,7 +153,7 @@ export class VisibilityBarrier {
     const grant = blind === undefined ? '' : `GRANT pg_read_all_stats TO ${blind}, who may not see what others do; `;
     return new MigrationError(
       'VISIBILITY_TIMEOUT',
-      `A logged transaction did not become visible within ${Math.round(this.#limitMs / 1000)} s: ${who}. ${grant === '' ? 'Look' : `${grant}look`} for a commit that waits for a standby, then resume.`,
+      `A logged transaction did not become visible within ${Math.round(this.#limitMs / 1000)} s: ${who}. ${grant === '' ? 'Look' : `${grant}look`} for a commit that waits for a standby.`,
     );
   }
 }
