@@ -7,7 +7,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { Password, type ReadPassword } from '../sessions/password.ts';
 import { decodePart, hostOf, orNull, wholeNumber } from '../sessions/server-address.ts';
 import { Tls } from '../sessions/tls.ts';
-import { findPassword } from './option-files.ts';
+import { findExposedFile, findPassword } from './option-files.ts';
 
 /** Everything that opening a connection needs. Holds the password: never put it into a message or an event. */
 export interface ConnectionConfig {
@@ -16,6 +16,8 @@ export interface ConnectionConfig {
   readonly port: number;
   readonly user: string;
   readonly password: Password;
+  /** A password file that would be read if others might not read it, where nobody else says a password. */
+  readonly unusedPasswordFile?: string;
   readonly database: string;
   readonly ssl: Tls | null;
   /** `prefer`: a server without TLS is talked to in plain text. */
@@ -107,8 +109,10 @@ export async function connectionConfig(url: string, defaults: ConnectionDefaults
   };
   const password = orNull(decodePart(parsed.password)) ?? defaults.password ?? variable('PGPASSWORD');
   const mode = sslMode(parameter('sslmode'));
+  const unused = password === null ? await findExposedFile(variable('PGPASSFILE'), defaults.home) : null;
   return {
     ...target,
+    ...(unused === null ? {} : { unusedPasswordFile: unused }),
     password:
       password === null
         ? await passwordInFile(() => findPassword(variable('PGPASSFILE'), defaults.home, target))

@@ -16,12 +16,10 @@ export interface LoginTarget {
  * clients a missing file is no error, and one that others may read is not used.
  */
 export async function findPassword(path: string | null, home: string | null, target: LoginTarget): Promise<string | null> {
-  const file = path ?? (home === null ? null : join(home, '.pgpass'));
-  if (file === null) return null;
+  const file = fileOf(path, home);
+  if (file === null || (await isExposed(file)) !== false) return null;
   let text: string;
   try {
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0) return null;
     text = await readFile(file, 'utf8');
   } catch {
     return null;
@@ -37,6 +35,25 @@ export async function findPassword(path: string | null, home: string | null, tar
     }
   }
   return null;
+}
+
+/** The same file where it is not used because others may read it; else null. */
+export async function findExposedFile(path: string | null, home: string | null): Promise<string | null> {
+  const file = fileOf(path, home);
+  return file !== null && (await isExposed(file)) === true ? file : null;
+}
+
+function fileOf(path: string | null, home: string | null): string | null {
+  return path ?? (home === null ? null : join(home, '.pgpass'));
+}
+
+/** Null where there is none. */
+async function isExposed(file: string): Promise<boolean | null> {
+  try {
+    return ((await stat(file)).mode & 0o077) !== 0;
+  } catch {
+    return null;
+  }
 }
 
 /** The first four fields, unescaped unless they are a bare `*`, and the password as it stands. */

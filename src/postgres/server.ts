@@ -116,8 +116,15 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw translateConnecting(error, `Connecting to ${describeServer(config)}`, 'first');
+    throw withUnusedFile(translateConnecting(error, `Connecting to ${describeServer(config)}`, 'first'), config);
   }
+}
+
+/** As the servers' own clients say it: who has put the password there looks for the fault elsewhere. */
+function withUnusedFile(error: MigrationError, { unusedPasswordFile }: ConnectionConfig): MigrationError {
+  if (error.code !== 'ACCESS_DENIED' || unusedPasswordFile === undefined) return error;
+  const message = `${error.message} The password file ${unusedPasswordFile} is not used, as others may read it: chmod 600 it.`;
+  return new MigrationError(error.code, message, { cause: error.cause });
 }
 
 const closeLimitMs = 2_000;

@@ -127,6 +127,16 @@ describe.each(ways)('a password $name', ({ args, environment, isWarned }) => {
   });
 });
 
+test('a password file that others may read is not used, and that is why the login fails', async () => {
+  const file = join(folder, 'open');
+  writeFileSync(file, readFileSync(join(folder, 'passfile')), { mode: 0o644 });
+  const { exitCode, stderr } = await runCli(['list', '--url', urlOf('mover')], { PGPASSFILE: file });
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(
+    `: the server wants a password and none was given. The password file ${file} is not used, as others may read it: chmod 600 it.\n`,
+  );
+});
+
 test('a password in a URL that cannot be read is not shown', async () => {
   for (const url of [
     'postgres://mover:gh3im#x@127.0.0.1/shop',
