@@ -23,6 +23,7 @@ export function parseServerUrl(text: string): ServerUrl {
   if (url.hash !== '') {
     throw new MigrationError('BAD_USAGE', 'The URL has a # in it; in a user name or a password it is written as %23.');
   }
+  checkPlaceOfAt(url);
   const asParameter = url.searchParams.get('password');
   const password = url.password === '' ? asParameter : decodePart(url.password);
   const database = decodePart(url.pathname.slice(1));
@@ -30,6 +31,15 @@ export function parseServerUrl(text: string): ServerUrl {
   // PostgreSQL's own clients take it there too.
   if (asParameter !== null) url.searchParams.delete('password');
   return { adapter, shown: url.href, password, database: database === '' ? null : database };
+}
+
+/** A password such as `12/x` makes a port of its beginning and a database, or a parameter, of the rest, and of the user the host. */
+function checkPlaceOfAt({ pathname, search }: URL): void {
+  if (!pathname.includes('@') && !/[?&][^=&]*@/.test(search)) return;
+  throw new MigrationError(
+    'BAD_USAGE',
+    'The URL has an @ behind its host: in a user name or a password / is written as %2F and ? as %3F; in the name of a database @ is %40.',
+  );
 }
 
 function readUrl(text: string): URL {

@@ -93,6 +93,12 @@ describe('the URL of a server', () => {
       'postgres://app:a,b@h1:1,h2:2/shop',
       'The URL names several hosts; only one can be named: the primary that has the table.',
     ],
+    ...['mysql://root:12/se@cret@db1/shop', 'postgres://root:12?secret@db1/shop', 'mysql://root:1?a&secret@db1'].map(
+      (text): [string, string] => [
+        text,
+        'The URL has an @ behind its host: in a user name or a password / is written as %2F and ? as %3F; in the name of a database @ is %40.',
+      ],
+    ),
     ['mysql://root:100%@db1/shop', 'The URL has a % that is not followed by two hexadecimal digits; write it as %25.'],
   ])('%s is refused', (text, message) => {
     expect(() => parseServerUrl(text)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
