@@ -72,6 +72,20 @@ test('the script of scheduled runs ends so that it is tried again where the serv
   expect(JSON.parse(stdout)).toMatchObject({ kind: 'error', error: { code: 'UNREACHABLE' } });
 });
 
+test('cron mails the error of a night that is none of the usual ones, and nothing else', () => {
+  const [, command = ''] = /^0 22 .* tableshift +(said=.*)$/m.exec(readFileSync(join(examples, 'crontab'), 'utf8')) ?? [];
+  const log = join(folder, 'orders.log');
+  const mailed = [0, 124, 2].map((code) => {
+    const run = join(folder, `night-${code}`);
+    writeFileSync(run, `#!/bin/sh\necho ${code}\necho "error ${code}" >&2\nexit ${code}\n`, { mode: 0o755 });
+    const here = command.replace('/opt/tableshift/scheduled-run.sh', run).replaceAll('/var/log/tableshift/orders.log', log);
+    const { stdout, stderr } = spawnSync('/bin/sh', ['-c', here], { encoding: 'utf8' });
+    return stdout + stderr;
+  });
+  expect(mailed).toEqual(['', '', 'error 2\n']);
+  expect(readFileSync(log, 'utf8')).toBe('0\n124\n2\n');
+});
+
 test('the configuration of the example is one', async () => {
   const config = await readConfig(join(examples, 'config.json'));
   const { values } = readOptions('migrate', {}, {}, config);
