@@ -1,6 +1,6 @@
 /** `control`, and `status` of a run on this machine: talks to the run over its socket. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { CommandLine } from './cli.ts';
 import { readConfig } from './config-file.ts';
 import { CONTROL_COMMANDS, type ControlCommand } from './operator-commands.ts';
@@ -21,12 +21,12 @@ export async function runControl(
   const { id, command, setting } = readWords(words);
   const paths = pathsOf(id, flags, surroundings);
   const parts = { id, body: setting ?? '' };
-  const answer = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, parts));
-  if (answer === null)
-    throw new MigrationError(
-      'MIGRATION_NOT_FOUND',
-      noRun(paths, 'A run is controlled on its own machine, by its own user, or by its --http.'),
-    );
+  const { answer, fault } = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, parts));
+  if (answer === null) {
+    const hint =
+      'A run is controlled on its own machine, by its own user, at its --socket if it was given one, or by its --http.';
+    throw fault ?? new MigrationError('MIGRATION_NOT_FOUND', noRun(paths, hint));
+  }
   const said = answer.fields['message'] ?? answer.fields['error'];
   const message = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
   if (answer.status !== 200)
@@ -44,13 +44,17 @@ export async function showLiveStatus(
   line: { readonly id: string | null; readonly flags: GivenFlags },
   surroundings: Surroundings,
 ): Promise<number | null> {
-  const { environment, stdout } = surroundings;
+  const { environment, stdout, stderr } = surroundings;
   if (line.flags.events !== undefined) return null;
   if (line.id === null && readText('socket', line.flags, environment) === null) return null;
   const paths = pathsOf(line.id, line.flags, surroundings);
-  const answer = await askFirst(paths, (path) => askSocket(path, 'GET', '/status', { id: line.id }));
+  const { answer, fault } = await askFirst(paths, (path) => askSocket(path, 'GET', '/status', { id: line.id }));
   if (answer?.status !== 200) {
-    if (await hasUrl(line.flags, environment)) return null;
+    if (await hasUrl(line.flags, environment)) {
+      if (fault !== null) stderr.write(`warning: ${fault.message} This is what the database knows.\n`);
+      return null;
+    }
+    if (fault !== null) throw fault;
     const said = answer?.fields['error'];
     const hint = 'With --url the database is asked what it knows.';
     throw new MigrationError('MIGRATION_NOT_FOUND', typeof said === 'string' ? `${said} ${hint}` : noRun(paths, hint));
@@ -112,13 +116,25 @@ function pathsOf(id: string | null, flags: GivenFlags, { environment }: Surround
   return asked === null ? socketPaths(id ?? '', environment) : [asked];
 }
 
-async function askFirst(
-  paths: readonly string[],
-  ask: (path: string) => Promise<SocketAnswer | null>,
-): Promise<SocketAnswer | null> {
+interface Asked {
+  readonly answer: SocketAnswer | null;
+  /** What kept a place from being asked; null where all of them could be. */
+  readonly fault: MigrationError | null;
+}
+
+/**
+ * The answer of the first that gives one. A place that cannot be asked (the runtime directory of whom somebody was before `su`, a run that
+ * hangs) keeps none of the others from it.
+ */
+async function askFirst(paths: readonly string[], ask: (path: string) => Promise<SocketAnswer | null>): Promise<Asked> {
+  let fault: MigrationError | null = null;
   for (const path of paths) {
-    const answer = await ask(path);
-    if (answer !== null) return answer;
+    try {
+      const answer = await ask(path);
+      if (answer !== null) return { answer, fault: null };
+    } catch (thrown) {
+      fault ??= asMigrationError(thrown);
+    }
   }
-  return null;
+  return { answer: null, fault };
 }

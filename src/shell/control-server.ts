@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { MigrationError, messageOf } from '../engine/errors.ts';
-import { ID_HEADER, OTHER_RUN, USER_HEADER } from './control-socket.ts';
+import { ID_HEADER, OTHER_RUN, SOCKET_PATH_BYTES_MAX, USER_HEADER } from './control-socket.ts';
 import { type AskedCommand, CONTROL_COMMANDS, type ControlAnswer } from './operator-commands.ts';
 
 /** More than this is no command. */
@@ -15,8 +15,6 @@ const BODY_BYTES_MAX = 4_096;
 const CONNECTIONS_MAX = 32;
 const REQUEST_MS_MAX = 5_000;
 const HEADERS_MS_MAX = 2_000;
-/** Linux has room for this many bytes in the name of a socket. */
-const SOCKET_PATH_BYTES_MAX = 107;
 
 /** What is asked for. Each member answers for the run as it is now; null: it has not begun. */
 export interface ControlHandler {

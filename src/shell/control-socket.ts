@@ -13,6 +13,9 @@ const ANSWER_WITHIN_MS = 10_000;
 /** No run, or one that ended at this moment. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
+/** Linux has room for this many bytes in the name of a socket. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
 /** In which a client says who asks. */
 export const USER_HEADER = 'tableshift-user';
 /** In which a client says which migration it means: a run of another one refuses. */
@@ -28,7 +31,10 @@ export interface SocketAnswer {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Where the socket of a migration may be, the preferred place first. A run from cron has no runtime directory, its operator has. */
+/**
+ * Where the socket of a migration may be, the preferred place first. A run from cron has no runtime directory and no TMPDIR, its operator
+ * has.
+ */
 export function socketPaths(id: string, environment: Environment): readonly string[] {
   return folders(environment).map((folder) => join(folder, `${id}.sock`));
 }
@@ -40,8 +46,10 @@ export function socketPaths(id: string, environment: Environment): readonly stri
 export async function prepareSocketPath(id: string, environment: Environment): Promise<string> {
   const faults: string[] = [];
   for (const folder of folders(environment)) {
-    const fault = await makeFolder(folder);
-    if (fault === null) return join(folder, `${id}.sock`);
+    const path = join(folder, `${id}.sock`);
+    const isLong = Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX;
+    const fault = isLong ? `${path} is longer than ${SOCKET_PATH_BYTES_MAX} bytes` : await makeFolder(folder);
+    if (fault === null) return path;
     faults.push(fault);
   }
   throw new Error(faults.join('; '));
@@ -102,8 +110,8 @@ function nameOfUser(): string {
 
 function folders(environment: Environment): readonly string[] {
   const runtime = environment['XDG_RUNTIME_DIR'] ?? '';
-  const shared = join(tmpdir(), `tableshift-${process.getuid?.()}`);
-  return runtime === '' ? [shared] : [join(runtime, 'tableshift'), shared];
+  const shared = [tmpdir(), '/tmp'].map((folder) => join(folder, `tableshift-${process.getuid?.()}`));
+  return [...new Set([...(runtime === '' ? [] : [join(runtime, 'tableshift')]), ...shared])];
 }
 
 function parse(text: string): SocketAnswer['fields'] {

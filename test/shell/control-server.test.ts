@@ -1,14 +1,14 @@
 /** The places at which a run is controlled, with a run that only answers. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { listenOnHttp, listenOnSocket, type ControlHandler } from '../../src/shell/control-server.ts';
 import { parseCommandLine } from '../../src/shell/cli.ts';
 import { runCommand } from '../../src/shell/commands.ts';
@@ -208,6 +208,18 @@ describe('the socket of a run', () => {
     );
   });
 
+  test('is found where another place cannot be asked, and where the operator has another directory for temporary files', async () => {
+    onTestFinished(() => void vi.unstubAllEnvs());
+    vi.stubEnv('TMPDIR', '/tmp');
+    await using listening = await listenOnSocket(await prepareSocketPath('k3v9x2', {}), handler);
+    vi.stubEnv('TMPDIR', folder);
+    const environment = { XDG_RUNTIME_DIR: join(folder, 'file') };
+    writeFileSync(environment.XDG_RUNTIME_DIR, '');
+    const said = { exitCode: 0, stdout: 'so be it\n', error: '' };
+    expect(await tell(['control', 'k3v9x2', 'pause'], environment), listening.place).toEqual(said);
+    expect(asked.splice(0)).toHaveLength(1);
+  });
+
   test('says so while the run has not begun', async () => {
     const path = join(folder, 'three.sock');
     await using listening = await listenOnSocket(path, notBegun);
@@ -239,6 +251,9 @@ describe('the socket of a run', () => {
 
   test('is in the directory for temporary files where the runtime directory cannot be used', async () => {
     const usual = await prepareSocketPath('k3v9x2', {});
+    const long = join(folder, 'x'.repeat(100));
+    mkdirSync(long);
+    expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: long })).toBe(usual);
     expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: '/proc' })).toBe(usual);
     expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: join(folder, 'nowhere') })).toBe(usual);
     expect(await prepareSocketPath('k3v9x2', { XDG_RUNTIME_DIR: folder })).toBe(join(folder, 'tableshift', 'k3v9x2.sock'));

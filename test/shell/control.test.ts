@@ -70,7 +70,14 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(await call('control', plan.id, 'pause')).toMatchObject({ exitCode: 0, stderr: '' });
     expect((await call('status', plan.id)).stdout).toContain(`paused        by operator: asked for by ${by}\n`);
     expect(await call('control', plan.id, 'unpause')).toMatchObject({ stdout: 'Copying and verifying may go on.\n' });
-    expect((await runCli(['status', plan.id, '--url', shop.url])).stdout).toContain('state       running\n');
+    // Where the run cannot be asked, the database is.
+    const notes = join(folder, 'notes');
+    writeFileSync(notes, '');
+    const unasked = await runCli(['status', plan.id, '--url', shop.url], { XDG_RUNTIME_DIR: notes });
+    expect(unasked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('state       running\n') });
+    expect(unasked.stderr).toMatch(
+      /^warning: The socket .*\/notes\/.* cannot be used: .* This is what the database knows\.\n$/,
+    );
     expect(JSON.parse(await run.lineMatching(/"kind":"options-changed"/))).toMatchObject({
       ...{ by, changes: [{ name: 'copyWorkers', before: 2, after: 7 }] },
     });
@@ -123,7 +130,9 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     expect(gone.stderr).toContain(
       `error MIGRATION_NOT_FOUND: No run listens at ${join(folder, 'tableshift', plan.id)}.sock or `,
     );
-    expect(gone.stderr).toContain('. A run is controlled on its own machine, by its own user, or by its --http.\n');
+    expect(gone.stderr).toContain(
+      '. A run is controlled on its own machine, by its own user, at its --socket if it was given one, or by its --http.\n',
+    );
     expect((await call('status', plan.id, '--url', shop.url)).stdout).toContain('state       done\n');
     await runCli(['cleanup', '--yes', '--now', '--url', shop.url]);
   });
