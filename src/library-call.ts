@@ -1,6 +1,5 @@
 /** What a caller of the library says, and the database that it is said to. */
 
-import { homedir } from 'node:os';
 import { Controls } from './engine/controls.ts';
 import { assert, MigrationError } from './engine/errors.ts';
 import type { MigrationEvent } from './engine/events.ts';
@@ -10,6 +9,7 @@ import { DEFAULT_OPTIONS, type MigrationOptions } from './engine/options.ts';
 import type { ThrottleSignal } from './engine/ports.ts';
 import { loadAdapter, type OpenDatabase } from './adapters.ts';
 import { checkAsked } from './caller.ts';
+import { homeOfUser } from './home-folder.ts';
 import { parseServerUrl } from './server-url.ts';
 import type { ReadPassword } from './sessions/password.ts';
 
@@ -96,7 +96,7 @@ export async function open(options: ServerOptions & RunOptions, signal: AbortSig
     {
       password: checkedPassword(options.password ?? server.password),
       defaultsFile: options.defaultsFile ?? null,
-      home: homedir(),
+      home: homeOfUser(),
       environment: options.environment ?? {},
       replicas: { urls: options.replicas ?? [], isFinding: options.isFindingReplicas ?? true },
       load: () => controls.options.load,

@@ -1,9 +1,9 @@
 /** Everything that can be wrong with what a run is told, and that shows before a server is asked. */
 
-import { homedir } from 'node:os';
 import { asMigrationError, messageOf, MigrationError } from '../engine/errors.ts';
 import type { TableChange } from '../index.ts';
 import { loadOfflineAdapter } from '../adapters.ts';
+import { homeOfUser } from '../home-folder.ts';
 import { type AdapterName, parseServerUrl, withLoginOf } from '../server-url.ts';
 import { pairChanges, strategyFor } from './asked-changes.ts';
 import { checkSocketPath, parseHttpAddress } from './control-server.ts';
@@ -56,7 +56,7 @@ export function changeChecks(values: Told<'migrate'>, inFile: OptionsInFile): re
 async function checkServer(login: LoginOptions, replicas: string | null, environment: Environment): Promise<void> {
   const url = urlWithTls(login);
   const { checkLogin } = await loadOfflineAdapter(parseServerUrl(url).adapter);
-  const others = { password: null, defaultsFile: login.defaultsFile, home: homedir(), environment };
+  const others = { password: null, defaultsFile: login.defaultsFile, home: homeOfUser(), environment };
   await checkLogin(url, others);
   for (const replica of parseReplicas(replicas)) {
     try {

@@ -118,7 +118,7 @@ describe('the socket of a run', () => {
     expect(stdout).toBe('EACCES\n');
   });
 
-  test('is found and used by a user who has no name, as in some containers', async (context) => {
+  test('is found and used by a user who has no name and no home, as in some containers', async (context) => {
     context.skip(process.getuid?.() !== 0, 'only root can be another user');
     // Where the user may look: the tests' own folder for such things may be closed to others.
     const own = mkdtempSync('/tmp/tableshift-nameless-');
@@ -127,15 +127,16 @@ describe('the socket of a run', () => {
       const path = join(own, 'nameless.mjs');
       const stdin = {
         contents: `import { askSocket, prepareSocketPath } from './control-socket.ts';
+          import { homeOfUser } from '../home-folder.ts';
           const path = await prepareSocketPath('k3v9x2', {});
-          console.log(path, await askSocket(path, 'GET', '/status'));`,
+          console.log(homeOfUser(), path, await askSocket(path, 'GET', '/status'));`,
         resolveDir: join(import.meta.dirname, '../../src/shell'),
       };
       await build({ stdin, bundle: true, platform: 'node', format: 'esm', outfile: path, logLevel: 'silent' });
       const { stdout } = await promisify(execFile)(process.execPath, [path], {
         ...{ uid: 4_321_000, gid: 4_321_000, cwd: '/', env: { TMPDIR: own } },
       });
-      expect(stdout).toBe(`${own}/tableshift-4321000/k3v9x2.sock null\n`);
+      expect(stdout).toBe(`null ${own}/tableshift-4321000/k3v9x2.sock null\n`);
     } finally {
       rmSync(own, { recursive: true });
     }
