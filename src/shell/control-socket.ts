@@ -90,7 +90,8 @@ export async function askSocket(
         resolve({ status: response.statusCode ?? 0, fields: parse(Buffer.concat(chunks).toString('utf8')) }),
       );
     });
-    call.on('timeout', () => call.destroy(new Error('the run does not answer')));
+    const silence = `the run has not answered for ${ANSWER_WITHIN_MS / 1_000} s; it may be ended (kill -9), and resumed`;
+    call.on('timeout', () => call.destroy(new Error(silence)));
     call.on('error', (error: NodeJS.ErrnoException) => {
       if (GONE.has(error.code ?? '')) resolve(null);
       else reject(new MigrationError('BAD_USAGE', `The socket ${path} cannot be used: ${error.message}.`, { cause: error }));
