@@ -2,8 +2,9 @@
 /** The program: binds the shell to the process. Everything else takes its surroundings as parameters. */
 
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
+import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import { parseCommandLine } from './cli.ts';
@@ -24,6 +25,7 @@ const SAME_SIGNAL_MS = 500;
 let output: 'text' | 'json' = 'text';
 let endAtOnce = endWithError;
 let isLossTold = false;
+const terminals = [0, 1, 2].filter((fd) => isatty(fd));
 const queue = isWaitedFor(process.stdout) ? new OutputQueue(process.stdout, tellLostOutput) : null;
 const surroundings: Surroundings = {
   environment: process.env,
@@ -43,7 +45,10 @@ const surroundings: Surroundings = {
 
 setMaxListeners(LISTENERS_MAX);
 keepSmall();
-process.on('exit', () => queue?.flush());
+process.on('exit', () => {
+  queue?.flush();
+  leaveLostTerminals();
+});
 process.exitCode = await main(process.argv.slice(2));
 setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref();
 
@@ -83,6 +88,11 @@ function tellLostOutput(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE' || isLossTold) return;
   isLossTold = true;
   surroundings.stderr.write(`warning: Output was lost, and the program goes on without it: ${error.message}\n`);
+}
+
+/** Node sets a terminal back as it was, and aborts, with a core, where that one has gone. One that is closed it leaves alone. */
+function leaveLostTerminals(): void {
+  for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { builtProgram, lastObject, runCli } from '../support/cli.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 
@@ -72,8 +73,9 @@ class Terminal implements Disposable {
       .filter((line) => line !== '');
   }
 
+  /** Closes it, unless it is closed already. */
   [Symbol.dispose](): void {
-    this.#tmux('kill-server');
+    spawnSync('tmux', ['-S', this.#socket, 'kill-server']);
     rmSync(this.#socket, { force: true });
   }
 
@@ -172,6 +174,24 @@ test('a password that is asked for is not shown', async () => {
   expect(lines.at(-1)).toBe('exit=0');
   expect(lines).toEqual(expect.arrayContaining([expect.stringMatching(/^ID +STATE/)]));
   expect(lines.join('\n')).not.toContain('geheim');
+});
+
+test('a run whose terminal is closed saves its end and leaves an exit code, where Node alone would leave a core', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tableshift-closed-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const code = join(folder, 'code');
+  execFileSync('mkfifo', [code]);
+  await using reader = await shop.openReader();
+  using terminal = new Terminal(100, 30);
+  const alter = "'ALTER TABLE orders ADD COLUMN unseen INT'";
+  terminal.type(`(trap '' HUP; ${command('migrate', '--url', shop.url, '--alter', alter)}; echo $? > ${code})`);
+  await expect.poll(() => terminal.lines({ joinsWrapped: true }).join('\n')).toContain('> cutover');
+  terminal[Symbol.dispose]();
+  expect(await readFile(code, 'utf8')).toBe('1\n');
+  await reader[Symbol.asyncDispose]();
+  const { id, failure } = lastObject(await runCli(['status', '--url', shop.url, '--output', 'json']));
+  expect(failure).toBe('INTERRUPTED: The run was ended by SIGHUP.');
+  await runCli(['cleanup', '--url', shop.url, String(id)]);
 });
 
 test('Ctrl-C saves a checkpoint, and the last lines say how to go on', async () => {
