@@ -66,8 +66,7 @@ describe.each(postgresStreamVersions)('PostgreSQL %i shuts down fast', (version)
     await again();
     const { next, changes } = await open();
     const written: number[] = [];
-    const write = async (first: number): Promise<void> => {
-      const run = await world().connect();
+    const write = async (run: (sql: string) => Promise<unknown>, first: number): Promise<void> => {
       for (let id = first; ; id += 1) {
         const isOver = await run(`INSERT INTO t VALUES (${id}, '')`).then(
           () => false,
@@ -77,7 +76,9 @@ describe.each(postgresStreamVersions)('PostgreSQL %i shuts down fast', (version)
         written.push(id);
       }
     };
-    const writing = Promise.all([write(1), write(1_000_000)]);
+    // Both are connected before the first writes: the server might be told to shut down before the second is.
+    const [one, other] = [await world().connect(), await world().connect()];
+    const writing = Promise.all([write(one, 1), write(other, 1_000_000)]);
     const seen: string[] = [];
     while (seen.length < 50) seen.push(...(await next()).changes.map(({ key }) => key));
     const restarting = restart(server);
