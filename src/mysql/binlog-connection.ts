@@ -12,6 +12,7 @@ import ZongJi from '@vlasky/zongji';
 import type { Connection, ConnectionOptions } from 'mysql2';
 import type { Socket } from 'node:net';
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
+import { pauseAtOnce } from '../sessions/reading-rest.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, serverErrno, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
@@ -155,6 +156,7 @@ class ZongjiDump implements Dump {
   /** Runs when everything but the request itself has been done; what is queued here comes before it. */
   #takeOver(zongji: ZongJi): void {
     const { heartbeatMs, server, writeTimeoutSeconds } = this.#request;
+    if (zongji.connection !== null) pauseAtOnce(socketOf(zongji.connection));
     const ask = `SELECT ${server.flavour.identityExpression} AS identity`;
     const asking = zongji.connection as unknown as AskingConnection | null;
     asking?.query(ask, (error, rows) => {

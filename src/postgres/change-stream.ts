@@ -10,7 +10,7 @@ import type { ChangeBatch, ChangeStream, OnReconnect } from '../engine/ports.ts'
 import { pauseAfter } from '../engine/retry.ts';
 import { Condition } from '../engine/tasks.ts';
 import { hasPassed, RECONNECT_PAUSES, RECONNECTS_MAX } from '../sessions/pause.ts';
-import { ReadingRest } from '../sessions/reading-rest.ts';
+import { Flow, FLOW_REST_MS, ReadingRest } from '../sessions/reading-rest.ts';
 import { systemClock } from '../sessions/system-clock.ts';
 import { BatchCollector, type BatchScope } from './change-batches.ts';
 import { parseMessage } from './pgoutput.ts';
@@ -89,6 +89,7 @@ class WalStream implements ChangeStream {
     pause: () => this.#feed?.rest(),
     resume: () => this.#feed?.wake(),
   });
+  readonly #flow = new Flow();
   readonly #closed = new AbortController();
   readonly #warnings = new Set<string>();
   #feed: ReplicationFeed | null = null;
@@ -175,18 +176,28 @@ class WalStream implements ChangeStream {
 
   async *#read(signal: AbortSignal): AsyncGenerator<ChangeBatch> {
     for (;;) {
+      const askedAt = performance.now();
       while (!this.#collector.hasNews && this.#failure === null) await this.#news.changed(signal);
       signal.throwIfAborted();
+      this.#flow.note(performance.now() - askedAt);
       if (this.#collector.hasNews) {
         const batch = this.#collector.take();
         this.#feed?.resume();
         this.#rest.begin();
         yield batch;
         this.#rest.end();
+        if (this.#flow.isSteady) await this.#lookAway(signal);
       } else if (this.#failure !== null) {
         await this.#reconnect(this.#failure, signal);
       }
     }
+  }
+
+  /** The server sends each change by itself, as soon as it has decoded it; what comes meanwhile is read at once. */
+  async #lookAway(signal: AbortSignal): Promise<void> {
+    this.#feed?.rest();
+    await systemClock.sleep(FLOW_REST_MS, signal);
+    this.#feed?.wake();
   }
 
   async placeFence(signal: AbortSignal): Promise<Fence> {

@@ -4,9 +4,11 @@
  * given here reads at once and never throws.
  */
 
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { MigrationError } from '../engine/errors.ts';
+import { pauseAtOnce } from '../sessions/reading-rest.ts';
 import { asLoggedIn, clientConfig, liftTimeLimits } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isPasswordRefused, translate, translateConnecting } from './errors.ts';
@@ -14,7 +16,7 @@ import { outputSettings, type Row } from './session.ts';
 
 /** What the driver offers on a connection and its types leave out. */
 interface DriverConnection {
-  readonly stream: { pause(): void; resume(): void; destroy(): void };
+  readonly stream: Socket;
   on(event: 'copyData', listener: (message: { readonly chunk: Buffer }) => void): void;
   once(event: 'replicationStart', listener: () => void): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -117,6 +119,7 @@ export class ReplicationConnection implements AsyncDisposable {
     if (this.#failure !== null) throw this.#failure;
     const onAbort = (): void => this.destroy();
     signal.addEventListener('abort', onAbort, { once: true });
+    pauseAtOnce(this.#connection.stream);
     this.#connection.on('copyData', ({ chunk }) => handlers.onFrame(chunk));
     this.#client.on('notice', ({ message, detail }) => handlers.onWarning([message, detail].flatMap(sentenceOf).join(' ')));
     try {
