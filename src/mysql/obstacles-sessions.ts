@@ -1,13 +1,10 @@
 /** Sessions that a migration would not get, at the latest at its swap. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
-import { sessionsNeeded } from '../sessions/sessions-needed.ts';
+import { noFreeSession, SESSIONS_OF_PLAN, sessionsNeeded } from '../sessions/sessions-needed.ts';
 import type { Account } from './account.ts';
 import type { Flavour } from './flavour.ts';
 import type { Session } from './session.ts';
-
-/** The one that ends others, and the one that asks; a run has them too. */
-const sessionsOfPlan = 2;
 
 /**
  * For so many tables that are swapped together. Needs no privilege. The one session that the server keeps beyond its limit is for whoever
@@ -22,8 +19,7 @@ export async function sessionObstacles(
   const [limit] = await session.query('SELECT @@GLOBAL.max_connections AS most', signal);
   const [connected] = await session.query("SHOW GLOBAL STATUS LIKE 'Threads_connected'", signal);
   const kept = account.grants.has(flavour.privileges.endSessions, null) ? 1 : 0;
-  const free = Number(limit?.['most']) + kept - Number(connected?.['Value']) + sessionsOfPlan;
+  const free = Number(limit?.['most']) + kept - Number(connected?.['Value']) + SESSIONS_OF_PLAN;
   if (free >= needed) return [];
-  const message = `A run needs up to ${needed} sessions, and the server has ${Math.max(0, free)} free (max_connections).`;
-  return [{ code: 'NO_FREE_SESSION', message }];
+  return [noFreeSession(needed, { whole: 'the server', free: Math.max(0, free), setting: 'max_connections' })];
 }

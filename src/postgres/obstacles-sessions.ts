@@ -1,11 +1,8 @@
 /** Sessions that a migration would not get, at the latest at its swap, while its slot keeps the log. */
 
 import type { Obstacle } from '../engine/obstacles.ts';
-import { sessionsNeeded } from '../sessions/sessions-needed.ts';
+import { noFreeSession, SESSIONS_OF_PLAN, sessionsNeeded } from '../sessions/sessions-needed.ts';
 import type { Session } from './session.ts';
-
-/** The one that ends others, and the one that asks; a run has them too. */
-const sessionsOfPlan = 2;
 
 /**
  * For so many tables that are swapped together. Needs no privilege: a session of others whose kind is not told is taken for one of
@@ -19,19 +16,18 @@ export async function sessionObstacles(session: Session, tables: number, signal:
          WHERE usesysid IS NOT NULL AND datname IS NOT NULL AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender'))
      SELECT whole, setting, needed, greatest(free, 0) AS free FROM (
        SELECT 'the server' AS whole, 'max_connections' AS setting, ${needed - tables} AS needed, current_setting('max_connections')::int
-         - CASE WHEN rolsuper THEN 0 ELSE ${reserved} END - (SELECT count(*) FROM clients WHERE NOT replicates) + ${sessionsOfPlan} AS free FROM me
+         - CASE WHEN rolsuper THEN 0 ELSE ${reserved} END - (SELECT count(*) FROM clients WHERE NOT replicates) + ${SESSIONS_OF_PLAN} AS free FROM me
        UNION ALL SELECT 'the role ' || rolname, format('ALTER ROLE %I CONNECTION LIMIT', rolname), ${needed},
-         rolconnlimit + ${sessionsOfPlan} - (SELECT count(*) FROM clients WHERE usesysid = oid) FROM me WHERE rolconnlimit >= 0 AND NOT rolsuper
+         rolconnlimit + ${SESSIONS_OF_PLAN} - (SELECT count(*) FROM clients WHERE usesysid = oid) FROM me WHERE rolconnlimit >= 0 AND NOT rolsuper
        UNION ALL SELECT 'the database ' || datname, format('ALTER DATABASE %I CONNECTION LIMIT', datname), ${needed},
-         datconnlimit + ${sessionsOfPlan} - (SELECT count(*) FROM clients WHERE datname = current_database())
+         datconnlimit + ${SESSIONS_OF_PLAN} - (SELECT count(*) FROM clients WHERE datname = current_database())
          FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0 AND NOT (SELECT rolsuper FROM me)) AS limits
      WHERE free < needed`,
     signal,
   );
-  return rows.map(({ whole, setting, needed, free }) => ({
-    code: 'NO_FREE_SESSION',
-    message: `A run needs up to ${needed ?? ''} sessions, and ${whole ?? ''} has ${free ?? ''} free (${setting ?? ''}).`,
-  }));
+  return rows.map(({ whole, setting, needed, free }) =>
+    noFreeSession(needed ?? '', { whole: whole ?? '', free: free ?? '', setting: setting ?? '' }),
+  );
 }
 
 /** Places of the server that are kept for others; `reserved_connections` is of 16. */
