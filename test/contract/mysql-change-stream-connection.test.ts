@@ -76,6 +76,20 @@ describe.each(streamServers)('on $name', (server) => {
     while ((await second()) === now);
   };
 
+  const beginLogAnew = async (): Promise<void> => {
+    await world().run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+  };
+
+  /** Writes a row; the place behind it, as a stream that is closed again has read it. */
+  const readOneChange = async (): Promise<string> => {
+    const { run, open } = world();
+    const stream = await open();
+    await run("INSERT INTO t VALUES (1, '')");
+    const { position } = await stream.next();
+    await stream.close();
+    return position.token;
+  };
+
   test('a stream whose connection is killed goes on without loss and without a jump', async () => {
     const { run, open } = world();
     const reconnects: Reconnect[] = [];
@@ -228,17 +242,13 @@ describe.each(streamServers)('on $name', (server) => {
 
   test('a log that was begun anew since it was read is not taken for the one that was', async () => {
     const { run, open } = world();
-    const reset = server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS';
-    await run(reset);
-    const first = await open();
-    await run("INSERT INTO t VALUES (1, '')");
-    const { position } = await first.next();
-    await first.close();
+    await beginLogAnew();
+    const from = await readOneChange();
     await nextSecond();
-    await run(reset);
+    await beginLogAnew();
     // By then the new log has the offsets and the numbers of transactions that the old one had.
     for (let id = 2; id <= 30; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
-    const again = await open({ from: position.token });
+    const again = await open({ from });
     await expect(again.next()).rejects.toMatchObject({
       code: 'LOG_PURGED',
       message: expect.stringContaining('begun anew'),
@@ -247,30 +257,23 @@ describe.each(streamServers)('on $name', (server) => {
 
   test('a log that was begun anew is not taken for the one that was, either, when its files have got ahead', async () => {
     const { run, open } = world();
-    const reset = server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS';
-    await run(reset);
-    const first = await open();
-    await run("INSERT INTO t VALUES (1, '')");
-    const { position } = await first.next();
-    await first.close();
+    await beginLogAnew();
+    const from = await readOneChange();
     await run('FLUSH BINARY LOGS');
-    await (await open({ from: position.token })).close();
+    await (await open({ from })).close();
     await nextSecond();
-    await run(reset);
+    await beginLogAnew();
     await run('FLUSH BINARY LOGS');
     for (let id = 2; id <= 30; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
-    const reading = async (): Promise<unknown> => await (await open({ from: position.token })).next();
+    const reading = async (): Promise<unknown> => await (await open({ from })).next();
     await expect(reading()).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
   test('a log that was begun anew and is still shorter than the one that was read is reported as gone', async () => {
-    const { run, open } = world();
-    const first = await open();
-    await run("INSERT INTO t VALUES (1, '')");
-    const { position } = await first.next();
-    await first.close();
-    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
-    await expect(open({ from: position.token })).rejects.toMatchObject({ code: 'LOG_PURGED' });
+    const { open } = world();
+    const from = await readOneChange();
+    await beginLogAnew();
+    await expect(open({ from })).rejects.toMatchObject({ code: 'LOG_PURGED' });
   });
 
   test('a log that is begun anew while it is read is reported as gone once the server is asked for it again', async () => {
@@ -278,7 +281,7 @@ describe.each(streamServers)('on $name', (server) => {
     const { failure, catchUp } = await open();
     await run("INSERT INTO t VALUES (1, '')");
     await catchUp();
-    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+    await beginLogAnew();
     for (const connection of await dumpConnections()) await run(`KILL ${String(connection)}`);
     expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
   });
@@ -289,7 +292,7 @@ describe.each(streamServers)('on $name', (server) => {
     await run("INSERT INTO t VALUES (1, REPEAT('x', 500))");
     await catchUp();
     await nextSecond();
-    await run(server.flavour === 'mariadb' ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
+    await beginLogAnew();
     // The reader has the old file in its hands and looks there for what is written to the new one.
     for (let id = 2; id <= 9; id += 1) await run(`INSERT INTO t VALUES (${id}, REPEAT('x', 500))`);
     expect(await failure()).toMatchObject({ code: 'LOG_PURGED' });
