@@ -14,7 +14,7 @@
  * left of the last three is done by `settle`. The reasoning, and the one exception, are in docs/decisions/mysql-triggers.md.
  */
 
-import { assert, inTheWay, MigrationError } from '../engine/errors.ts';
+import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import type { Claim } from './claim.ts';
 import { serverErrno } from './errors.ts';
@@ -22,7 +22,7 @@ import type { Server } from './server.ts';
 import { OWN_SESSION_MARK, OWN_SQL_MODE, type Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
 import { quoteName, quoteText } from './statements.ts';
-import { lockSettings, lockTables } from './table-lock.ts';
+import { lockOrReject, lockSettings } from './table-lock.ts';
 import {
   readSchemaCollation,
   readTriggers,
@@ -142,16 +142,8 @@ export async function settleTriggers(
   // A retired table that is gone already took its triggers with it.
   const tables = [plan.source, ...(owners.includes(plan.retired.table) ? [plan.retired] : [])];
   await using observer = await claim.openSession({}, signal);
-  const lock = await lockTables(
-    { locker, observer, flavour: server.flavour, tables, used: tables, options: settleLimits },
-    signal,
-  );
-  if (lock.kind === 'not-locked') {
-    throw new MigrationError(
-      'LOCK_WAIT',
-      `${plan.source.schema}.${plan.source.table} could not be locked within ${settleLimits.lockTimeoutMs} ms.${inTheWay(lock.blockers)}`,
-    );
-  }
+  const request = { locker, observer, flavour: server.flavour, tables, used: tables, options: settleLimits };
+  await lockOrReject(`${plan.source.schema}.${plan.source.table}`, request, signal);
   let isLockedOut = false;
   try {
     await promoteStandIns(locker, { plan, onSettled }, signal);

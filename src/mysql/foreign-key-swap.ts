@@ -18,7 +18,7 @@
  * all that is to be done for it: each key is guarded, named and told of once.
  */
 
-import { inTheWay, MigrationError } from '../engine/errors.ts';
+import { MigrationError } from '../engine/errors.ts';
 import type { CarriedForeignKey, Plan, TableName } from '../engine/model.ts';
 import {
   type ForeignKey,
@@ -34,7 +34,7 @@ import { lowerCase } from './name-case.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable } from './statements.ts';
-import { type LockRequest, lockTables } from './table-lock.ts';
+import { lockOrReject, type LockRequest } from './table-lock.ts';
 
 type NamingServer = Pick<Server, 'flavour' | 'ignoresNameCase'>;
 
@@ -235,11 +235,7 @@ export async function lockAndSettle(
   }
   const used = tables.filter((table) => !isSameTable(server, table, plan.retired));
   const request = { locker, observer, flavour: server.flavour, tables, used, options: settleLimits };
-  const lock = await lockTables(request, signal);
-  if (lock.kind === 'not-locked') {
-    const message = `The tables that foreign keys join to ${nameOf(plan.source)} could not be locked within ${settleLimits.lockTimeoutMs} ms.`;
-    throw new MigrationError('LOCK_WAIT', `${message}${inTheWay(lock.blockers)}`);
-  }
+  await lockOrReject(`The tables that foreign keys join to ${nameOf(plan.source)}`, request, signal);
   // Not read again: tables that need nothing more are not locked, and MariaDB would refuse to show them.
   await carryOut(locker, steps, settling.onSettled, signal);
   await locker.execute('UNLOCK TABLES', signal);

@@ -1,6 +1,6 @@
 /** LOCK TABLES within a time limit, and what must be true of a session that holds it. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { inTheWay, MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { CutoverOptions } from '../engine/ports.ts';
 import { Blockers } from './blockers.ts';
@@ -66,6 +66,14 @@ function lookMs(lockTimeoutMs: number): number {
  */
 export async function lockTables(request: LockRequest, signal: AbortSignal): Promise<LockOutcome> {
   return (await lockAtAGoodMoment(request, signal))?.result ?? (await ask(request, { sql: lockStatement(request) }, signal));
+}
+
+/** The same for work that can be done later: rejects with LOCK_WAIT where the lock is not had in time. `what`: the tables, as told then. */
+export async function lockOrReject(what: string, request: LockRequest, signal: AbortSignal): Promise<void> {
+  const lock = await lockTables(request, signal);
+  if (lock.kind === 'locked') return;
+  const message = `${what} could not be locked within ${request.options.lockTimeoutMs} ms.`;
+  throw new MigrationError('LOCK_WAIT', `${message}${inTheWay(lock.blockers)}`);
 }
 
 /** The same at such a moment only; null where none was found, or the server has no way to ask so: then nothing is locked. */
