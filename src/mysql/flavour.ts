@@ -133,13 +133,25 @@ export function flavourOf(version: string): Flavour {
       ...(isMariaDbFrom(10_03_07) && !isMariaDbFrom(11_05_00) ? ['alter_algorithm = 0'] : []),
       // ON from 11.6 on: a row of the shadow that was put in while the statement ran would be error 1020 and no duplicate.
       ...(isMariaDb && hasSnapshotIsolation(versionNumber) ? ['innodb_snapshot_isolation = 0'] : []),
+      // As with sql_notes: without `basic` a value is cut without a word; other words than that tell nothing of values.
+      ...(isMariaDb && hasNoteVerbosity(versionNumber) ? ["note_verbosity = 'basic'"] : []),
+      // With it the server refuses CREATE TABLE … LIKE, and passes over what is not there.
+      ...(isMariaDbFrom(10_05_02) ? ['sql_if_exists = 0'] : []),
     ],
   };
 }
 
 /** Where MariaDB has innodb_snapshot_isolation: it came with fixes of older series. */
 function hasSnapshotIsolation(version: number): boolean {
-  return (
-    [10_06_18, 10_11_08].some((first) => version >= first && version < Math.ceil(first / 100) * 100) || version >= 11_04_02
-  );
+  return isFixedFrom(version, [10_06_18, 10_11_08, 11_04_02]);
+}
+
+/** Where MariaDB has note_verbosity, likewise. */
+function hasNoteVerbosity(version: number): boolean {
+  return isFixedFrom(version, [10_06_16, 10_10_07, 10_11_06, 11_00_04, 11_01_03, 11_02_02]);
+}
+
+/** Whether the version has what came with the first of each of these series, and with all that came after the last of them. */
+function isFixedFrom(version: number, firsts: readonly number[]): boolean {
+  return firsts.some((first) => version >= first && version < Math.ceil(first / 100) * 100) || version >= (firsts.at(-1) ?? 0);
 }

@@ -25,6 +25,7 @@ const settings = {
   max_error_count: '0',
   autocommit: '0',
   max_allowed_packet: '16384',
+  sql_notes: '0',
 };
 
 test.each(['mysql', 'mariadb'] as const)(
@@ -41,12 +42,14 @@ test.each(['mysql', 'mariadb'] as const)(
     );
     await application.run('CREATE TABLE keyed (k VARBINARY(1000) PRIMARY KEY, v INT)');
     await application.run("INSERT INTO keyed VALUES (REPEAT('k', 1000), 1), (REPEAT('l', 1000), 2)");
+    await application.run('CREATE TABLE exact (id INT PRIMARY KEY, d DECIMAL(9, 4))');
+    await application.run('INSERT INTO exact VALUES (1, 0.1234)');
     await application.run('CREATE TABLE overlong (k VARBINARY(3000) PRIMARY KEY, v INT)');
     await application.run("INSERT INTO wide VALUES (1, REPEAT('a', 9000), REPEAT('b', 9000), 1)");
     const own =
       flavour === 'mysql'
         ? { ...settings, transaction_read_only: '1' }
-        : { ...settings, tx_read_only: '1', innodb_snapshot_isolation: '1' };
+        : { ...settings, tx_read_only: '1', innodb_snapshot_isolation: '1', note_verbosity: "''", sql_if_exists: '1' };
     for (const [variable, value] of Object.entries(own)) await application.run(`SET GLOBAL ${variable} = ${value}`);
     await using server = await openAdapter(process.url);
     await using sessions = createSessionPool({ sizeMax: 2, open: (signal) => server.openSession({}, signal) });
@@ -96,6 +99,10 @@ test.each(['mysql', 'mariadb'] as const)(
     // Neither row has a text by which to compare it.
     expect((await wide.pair.compareRange(everything, never)).isEqual).toBe(false);
     expect(await wide.pair.findDifferences(everything, 10, never)).toEqual(['1']);
+
+    const cut = await plan({ server, schema, table: 'exact', clauses: 'MODIFY d DECIMAL(9, 2)' });
+    const wouldBeCut = { code: 'LOSSY_CONVERSION', message: expect.stringContaining('which has id = 1') };
+    expect(await findObstacles(server, cut, never)).toEqual([wouldBeCut]);
 
     // As many keys as fit into a statement.
     const keyed = await open('keyed', 'MODIFY v BIGINT');
