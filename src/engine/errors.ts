@@ -53,9 +53,9 @@ export const ERRORS = {
   ),
   SERVER_LIMIT: fatal(
     1,
-    'The server allows its sessions less than the migration needs, and would again (PostgreSQL: temp_file_limit, which the build of an index reaches).',
+    'The server allows its sessions less than the migration needs, and would again (PostgreSQL: temp_file_limit, which the build of an index reaches; MySQL, MariaDB: max_binlog_cache_size, which the rows of one statement reach).',
     (again) =>
-      `Raise what the message names, for the role or for all (on PostgreSQL a superuser can: ALTER ROLE … SET); ${again}.`,
+      `Raise what the message names, for the role or for all (on PostgreSQL a superuser can: ALTER ROLE … SET; on MySQL and MariaDB SET GLOBAL, no restart); ${again}.`,
   ),
   SLOT_BLOCKED: transient(
     'The replication slot waits for transactions that were running when it was asked for, anywhere on the server.',

@@ -107,12 +107,14 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
   // ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT (MySQL), ER_STATEMENT_TIMEOUT (MariaDB).
   ['STATEMENT_TIMEOUT', [1317, 3024, 1969]],
   // Full disk, also where an index is sorted (1878), or table, out of memory or threads, connections used up, read-only for a moment
-  // (a failover), commit refused by a plug-in, table definition cache raced, or the definition is being changed (of the shadow: by
-  // ourselves).
+  // (a failover), commit refused by a plug-in, table definition cache raced, the definition is being changed (of the shadow: by
+  // ourselves), or the schema is read-only (MySQL).
   [
     'SERVER_BUSY',
-    [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1684, 1792, 1836, 1878, 3100, 3101],
+    [1021, 1037, 1038, 1040, 1041, 1114, 1135, 1180, 1203, 1226, 1290, 1412, 1615, 1684, 1792, 1836, 1878, 3100, 3101, 3989],
   ],
+  // ER_TRANS_CACHE_FULL, ER_STMT_CACHE_FULL.
+  ['SERVER_LIMIT', [1197, 1705]],
   // A value that a column cannot take: NULL, range, truncation, wrong text, too long, wrong date, JSON, CHECK; a geometry's kind,
   // latitude and SRID; what an indexed expression cannot compute; a vector; a row that no partition takes. Then what else an expression
   // over a row's values rejects: bytes, lengths, moments and other arguments; geometries; JSON; regular expressions; key derivation;

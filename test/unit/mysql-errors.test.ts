@@ -8,6 +8,8 @@ import { isUnsupported } from '../../src/mysql/native-trial.ts';
 test.each([
   ['a definition that somebody is changing', 1684, 'SERVER_BUSY', true],
   ['an index that cannot be sorted, as the directory for temporary files is full', 1878, 'SERVER_BUSY', true],
+  ['a schema that somebody has made read-only', 3989, 'SERVER_BUSY', true],
+  ['a transaction that max_binlog_cache_size is too small for', 1197, 'SERVER_LIMIT', false],
   ['a build whose log of writes is full', 1799, 'ONLINE_LOG_FULL', false],
   ['a server that logs statements', 1665, 'LOGS_STATEMENTS', false],
   ['a transaction that a deadlock has undone unnoticed', 4060, 'DEADLOCK', true],
