@@ -102,6 +102,10 @@ export class ClaimedTable implements TableClaim {
       plan,
       claim,
       prepareWriter: (session, signal) => this.pair.prepareWriter(session, signal),
+      checkDefinitions: async (session, signal) => {
+        await checkSource(session, plan, signal);
+        await this.pair.checkShadow(session, signal);
+      },
       undecided: () => this.#stream?.undecided() ?? [],
     };
     this.cutover = createCutover(this.cutoverParts);

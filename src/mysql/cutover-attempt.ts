@@ -5,6 +5,7 @@
  *   does a backup keep tables from being renamed?                  else writers would wait for it under our lock
  *   does somebody rest for long who holds a lock?                  else writers would wait for him
  *   make the writers ready, raise the counters
+ *   are sources and shadows what they were?                        else what somebody did to them, unseen in the log, would be lost
  *   LOCK TABLES sources, shadows WRITE                             new statements wait; those in flight end, or we give up;
  *                                                                  MariaDB: sequences of defaults, too
  *   drain all, side by side                                        through the session that holds the lock; another one reads
@@ -73,6 +74,8 @@ export interface CutoverParts {
    * session locks source and shadow. Its statements name no table but these two and its own, once each, without aliases.
    */
   readonly prepareWriter: (session: Session, signal: AbortSignal) => Promise<RowWriter>;
+  /** Rejects with SOURCE_CHANGED or SHADOW_CHANGED where somebody has altered one of both, whatever the log says. */
+  readonly checkDefinitions: (session: Session, signal: AbortSignal) => Promise<void>;
   /** XA transactions that have changed the source and are prepared, as far as the log has been read. */
   readonly undecided: () => readonly string[];
 }
@@ -198,6 +201,7 @@ class Attempt {
     let isSwapped: boolean | null = false;
     try {
       await this.#prepareForeignKeys(signal);
+      for (const { checkDefinitions } of this.#tables) await checkDefinitions(observer, signal);
       const lock = await lockTables(this.#lockRequest, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);

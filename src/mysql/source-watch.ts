@@ -1,4 +1,4 @@
-/** Notices that somebody else altered the source between its plan and the begin of the log that is read for it. */
+/** Notices that somebody else altered the source between its plan and the begin of the log that is read for it, or past the log. */
 
 import { createHash } from 'node:crypto';
 import type { Plan } from '../engine/model.ts';
@@ -34,7 +34,8 @@ export async function comparePlanned(
 /**
  * Rejects with SOURCE_CHANGED unless the source is what it was when it was planned. To be asked when the place is known from where
  * the log is read, and before the shadow is made: what is altered behind that place the log tells. A definition is read under the
- * metadata lock that an ALTER keeps until it is in the log, so what was logged before is seen here. Not after our own swap.
+ * metadata lock that an ALTER keeps until it is in the log, so what was logged before is seen here. And once more before the swap, for
+ * an ALTER of a session that logs nothing (sql_log_bin). Not after our own swap.
  */
 export async function checkSource(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const found = await comparePlanned(session, plan, signal);

@@ -16,6 +16,7 @@ import * as statements from './row-statements.ts';
 import { createRowWriter, insertChecked, type InsertResult, keysPerStatement, type WriterParts } from './row-writer.ts';
 import type { Session, SessionPool } from './session.ts';
 import { type FinisherOptions, namingBlockers, ShadowFinisher } from './shadow-finisher.ts';
+import { checkShadow } from './shadow-watch.ts';
 import { createShadow } from './shadow.ts';
 
 /** What a pair is made of. */
@@ -31,6 +32,8 @@ export interface LockablePair extends TablePair {
    * is read when this resolves; its statements name only the two tables, once each and without aliases, and temporary ones.
    */
   prepareWriter(session: Session, signal: AbortSignal): Promise<RowWriter>;
+  /** As `checkShadow` of shadow-watch.ts, since this pair first looked. */
+  checkShadow(session: Session, signal: AbortSignal): Promise<void>;
 }
 
 /** Reads the source's definition. Rejects with SOURCE_CHANGED if the table is gone. The shadow need not exist yet. */
@@ -75,6 +78,10 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
         keysPerStatement: size,
         inPlace,
       });
+    },
+    async checkShadow(session, signal) {
+      const { shadow: before } = await layout(signal);
+      await checkShadow(session, { plan, before }, signal);
     },
     async createShadow(signal) {
       shadow.forget();

@@ -96,9 +96,12 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     await using shop = await openShop(url);
     await using database = await openDatabase(url, login, never);
     await using claim = await claimShop(database, shop.name);
+    // What the key of items to the shadow is to be called; a schema has each name once.
+    const { foreignKeys = [], id } = claim.plan;
+    const taken = `_ts_fk_${id.slice(-8)}_${foreignKeys.findIndex(({ name }) => name === 'item_order') + 1}`;
+    await shop.run(`CREATE TABLE other (id INT PRIMARY KEY, CONSTRAINT ${taken} FOREIGN KEY (id) REFERENCES customers (id))`);
     const before = await shop.look();
-    await shop.run(`ALTER TABLE \`${claim.plan.shadow.table}\` DROP INDEX code`);
-    await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toThrow(/foreign key/i);
+    await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toThrow(/foreign key|duplicate key/i);
     expect(await shop.look()).toEqual(before);
     await shop.run('UPDATE orders SET payer_id = 2 WHERE id = 1');
 

@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/mysql/database.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { openPair } from '../support/adapter-pair.ts';
 import { createSchema, never, openAdapter, type TestSchema } from '../support/adapter-server.ts';
+import { claimTable } from '../support/claimed-table.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
 const everything = { after: null, through: null };
@@ -101,5 +102,24 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
       code: expect.stringMatching(/^(SOURCE|SHADOW)_CHANGED$/),
     });
     expect(await t.application.run('SELECT * FROM t_ts_new')).toEqual([]);
+  });
+
+  test.each([
+    ['SOURCE_CHANGED', 'the source without a trace in the log', `ALTER TABLE t ${addition}`],
+    ['SHADOW_CHANGED', 'a column of the shadow', 'ALTER TABLE t_ts_new DROP COLUMN extra'],
+    ['SHADOW_CHANGED', 'an index of the shadow', 'DROP INDEX v ON t_ts_new'],
+    ['SHADOW_CHANGED', 'what writes to the shadow do', 'CREATE TRIGGER r BEFORE INSERT ON t_ts_new FOR EACH ROW SET NEW.v = 0'],
+  ])('ends a swap as %s, before anybody waits, where somebody has altered %s', async (code, _, statement) => {
+    await using schema = await createSchema(url);
+    const { application, name } = schema;
+    await application.run(`USE ${name}`);
+    await application.run('CREATE TABLE t (id INT PRIMARY KEY, v INT, KEY v (v))');
+    await using claimed = await claimTable(server, { schema: name, table: 't', clauses: 'ADD COLUMN extra INT' });
+    await application.run('SET SESSION sql_log_bin = 0');
+    await application.run(statement);
+    const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
+    const drain = (): Promise<void> => Promise.reject(new Error('Nothing is locked.'));
+    await expect(claimed.cutover.attempt(limits, drain, never)).rejects.toMatchObject({ code });
+    expect(await claimed.cutover.hasSwapped(never)).toBe(false);
   });
 });

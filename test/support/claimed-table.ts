@@ -9,6 +9,7 @@ import { createCutover } from '../../src/mysql/cutover.ts';
 import { makePlan } from '../../src/mysql/planner.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { checkSource } from '../../src/mysql/source-watch.ts';
 import { openTablePair, type LockablePair } from '../../src/mysql/table-pair.ts';
 import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never } from './adapter-server.ts';
@@ -52,6 +53,10 @@ export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedT
     plan,
     claim,
     prepareWriter: (session, signal) => pair.prepareWriter(session, signal),
+    checkDefinitions: async (session, signal) => {
+      await checkSource(session, plan, signal);
+      await pair.checkShadow(session, signal);
+    },
     undecided: () => [],
   });
   return {
