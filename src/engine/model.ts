@@ -91,6 +91,8 @@ export interface Plan {
   readonly foreignKeys?: readonly CarriedForeignKey[];
   /** Absent where the adapter needs none, and in plans of before there were any. */
   readonly conversion?: ConversionSettings;
+  /** MySQL, MariaDB: absent in plans of before there were any. */
+  readonly computing?: ComputingSettings;
   /** Absent where the table is swapped alone. */
   readonly family?: Family;
   /** Full statement that creates the empty shadow, for showing. */
@@ -99,6 +101,13 @@ export interface Plan {
   readonly estimate: PlanEstimate;
   /** Things worth knowing that are no obstacle, one sentence each. */
   readonly notes: readonly string[];
+}
+
+/** In which the server computes values of rows until the end, whatever is set globally after the plan. */
+export interface ComputingSettings {
+  readonly timeZone: string;
+  /** Of the sessions of a migration. */
+  readonly sqlMode: string;
 }
 
 /**

@@ -72,7 +72,7 @@ export async function createStandIns(
       await session.execute(standInStatement(plan, trigger, standInName(plan, index + 1)), signal);
     }
   } finally {
-    await restoreSession(session, [ourSettingStatement]);
+    await restoreSession(session, [ourSettingStatement(plan)]);
   }
 }
 
@@ -182,7 +182,7 @@ function promotion(plan: Plan, { name, setting, original }: StandIn, owner: stri
     ...(owner === null ? [] : [`DROP TRIGGER ${quoteName(original.name)}`]),
     settingStatement(setting),
     `${head}${space === '' ? ' ' : space}PRECEDES ${quoteName(name)}${body.slice(space.length)}${end}`,
-    ourSettingStatement,
+    ourSettingStatement(plan),
     drop,
   ];
 }
@@ -264,4 +264,7 @@ function settingStatement({ sqlMode, characterSetClient, collationConnection }: 
 }
 
 /** As session.ts has them. */
-const ourSettingStatement = `SET SESSION sql_mode = ${OWN_SQL_MODE}, character_set_client = utf8mb4, collation_connection = utf8mb4_bin`;
+function ourSettingStatement({ computing }: Pick<Plan, 'computing'>): string {
+  const mode = computing === undefined ? OWN_SQL_MODE : quoteText(computing.sqlMode);
+  return `SET SESSION sql_mode = ${mode}, character_set_client = utf8mb4, collation_connection = utf8mb4_bin`;
+}

@@ -126,7 +126,7 @@ export function layoutOf({ plan, keyColumns, source, shadow, flavour, mark }: Pa
       shadow.columns.every((column) => columns.some((pair) => pair.shadow === column) || hasConstantDefault(column)) &&
       !isComputing(shadow),
     isUpsertable: isUpsertable(key, { plan, shadow }, columns),
-    computing: computingSettings({ key: keyColumns, pairs: columns }),
+    computing: computingSettings({ key: keyColumns, pairs: columns }, plan),
     isComputingOnDelete: shadow.columns.some(({ generated }) => generated !== 'none') || hasIndexedExpression(shadow),
   };
 }

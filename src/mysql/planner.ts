@@ -195,6 +195,7 @@ function decidePlan({ server, request, facts: learned, member, surroundings, fam
     ...built,
     shadow,
     retired,
+    computing: facts.computing,
     ...joining,
     server: { flavour: server.flavour.name, version: server.flavour.version },
     estimate: { rows: source.estimatedRows, dataBytes: source.dataBytes, indexBytes: source.indexBytes },

@@ -1,7 +1,7 @@
 /** What a plan is made from: the source, the clauses, what the server makes of them, the columns and the key. */
 
 import { unlessDenied } from '../engine/errors.ts';
-import type { MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
+import type { ComputingSettings, MigrationKey, MigrationRequest, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { readAlterClauses, type AlterReading } from './alter-clauses.ts';
 import { probeAlter, type ProbedTable } from './alter-probe.ts';
@@ -26,6 +26,7 @@ export interface PlanningFacts {
   readonly map: ColumnMap;
   readonly key: MigrationKey;
   readonly setting: ConversionSetting;
+  readonly computing: ComputingSettings;
   /** Of the source and to it; null where the user may not see them. */
   readonly foreignKeys: readonly ForeignKey[] | null;
 }
@@ -51,7 +52,7 @@ export async function learnFacts(
   if ('code' in key) return { obstacles: [key] };
   const table = { schema: source.schema, table: source.table };
   const foreignKeys = await unlessDenied(() => readForeignKeys(session, { server, table }, signal), null);
-  return { source, reading, probed, map, key, setting: await conversionSetting(session, server, signal), foreignKeys };
+  return { source, reading, probed, map, key, ...(await readSettings(session, server, signal)), foreignKeys };
 }
 
 /** What is carried over, as the layout of the pair will have it. */
@@ -101,16 +102,21 @@ export function checkProblems(source: TableDescription, reading: AlterReading, s
   });
 }
 
-async function conversionSetting(session: Session, server: Server, signal: AbortSignal): Promise<ConversionSetting> {
+async function readSettings(
+  session: Session,
+  server: Server,
+  signal: AbortSignal,
+): Promise<Pick<PlanningFacts, 'setting' | 'computing'>> {
   const [row] = await session.query(
-    `SELECT @@global.time_zone AS zone, @@system_time_zone AS system_zone,
+    `SELECT @@global.time_zone AS zone, @@system_time_zone AS system_zone, @@session.sql_mode AS mode,
       @@global.explicit_defaults_for_timestamp AS explicit_timestamps`,
     signal,
   );
   const zone = row?.['zone'] === 'SYSTEM' ? row['system_zone'] : row?.['zone'];
-  return {
+  const setting = {
     isMariaDb: server.flavour.isMariaDb,
     isServerUtc: ['UTC', 'GMT', '+00:00', 'Etc/UTC', 'Universal', 'Zulu'].includes(zone ?? ''),
     hasExplicitTimestamps: row?.['explicit_timestamps'] === '1',
   };
+  return { setting, computing: { timeZone: row?.['zone'] ?? 'SYSTEM', sqlMode: row?.['mode'] ?? '' } };
 }

@@ -1,10 +1,12 @@
 /** A server that was reached: how to connect to it, what it is, and who ends sessions on it. */
 
+import type { Plan } from '../engine/model.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { flavourOf, type Flavour, unknownFlavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
 import { openSession, type OwnedSession, type SessionOptions } from './session.ts';
+import { quoteText } from './statements.ts';
 
 /** What is asked for of a session. */
 export type OpenOptions = Pick<SessionOptions, 'mark' | 'settings' | 'schema' | 'isolation' | 'takesSeveral'>;
@@ -48,6 +50,17 @@ export async function openServer(config: ConnectionConfig, signal: AbortSignal):
       [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),
     };
   });
+}
+
+/** The server with sessions of the sql_mode that the change was planned with. Disposing the one that is given disposes both. */
+export function asPlanned(server: Server, { computing }: Plan): Server {
+  if (computing === undefined) return server;
+  const mode = `sql_mode = ${quoteText(computing.sqlMode)}`;
+  return {
+    ...server,
+    openSession: (options, signal) => server.openSession({ ...options, settings: [mode, ...(options.settings ?? [])] }, signal),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 }
 
 async function look(

@@ -6,7 +6,7 @@ import { withAlgorithm } from './alter-clauses.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
 import { tryTriggers } from './carry-over-triggers.ts';
 import { readTable, type Index, type TableDescription } from './catalog.ts';
-import { ordinaryClient, withSettings } from './client-settings.ts';
+import { plannedClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
@@ -23,7 +23,7 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   await session.execute(`CREATE TABLE ${shadow} LIKE ${quoteTable(plan.source)}`, signal);
   // A copy of nothing costs nothing; done instantly, the change would use up one of the table's 64 row versions (MySQL).
   const change = `ALTER TABLE ${shadow} ${withAlgorithm('ALGORITHM=COPY', plan.clauses)}`;
-  await withSettings(session, ordinaryClient, () => session.execute(change, signal), signal);
+  await withSettings(session, plannedClient(plan), () => session.execute(change, signal), signal);
   const described = await describeShadow(session, plan, signal);
   await carryAutoIncrement(session, plan, signal);
   await tryTriggers(session, plan, signal);
@@ -51,7 +51,7 @@ export async function finishShadow(session: Session, { plan, isUnwritten }: Fini
   if (missing.length > 0) {
     const changes = indexChanges(indexDefinitions(plan), described.indexes, missing);
     const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
-    await withSettings(session, ordinaryClient, () => session.execute(build, signal), signal);
+    await withSettings(session, plannedClient(plan), () => session.execute(build, signal), signal);
   }
   // Errors come as rows of the result, without a number; so does a lock that was not had, as while a backup has its own.
   const results = await session.query(`ANALYZE TABLE ${shadow}`, signal);

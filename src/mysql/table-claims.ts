@@ -10,7 +10,7 @@ import { createBookkeeping, findMigrations, recordMigration, recordState } from 
 import { type Claim, takeClaim } from './claim.ts';
 import { type ClaimContext, ClaimedTable } from './claimed-table.ts';
 import { eventTableDefinition } from './event-log.ts';
-import type { Server } from './server.ts';
+import { asPlanned, type Server } from './server.ts';
 import type { Session } from './session.ts';
 import { comparePlanned } from './source-watch.ts';
 
@@ -24,8 +24,8 @@ export async function claimTables(
   const { server } = context;
   await prepareBookkeeping(server, signal);
   const claiming = {
-    take: (plan: Plan) => takeClaim(server, { table: plan.source, migration: plan.id }, signal),
-    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, plan }, claim),
+    take: (plan: Plan) => takeClaim(asPlanned(server, plan), { table: plan.source, migration: plan.id }, signal),
+    open: (plan: Plan, claim: Claim) => new ClaimedTable({ ...context, server: asPlanned(server, plan), plan }, claim),
     record: async (first: Claim) => {
       await using session = await first.openSession({}, signal);
       await recordAll(session, plans, purpose, signal);

@@ -1,7 +1,8 @@
 /** A server in another time zone and sql_mode: what the run computes, against the server's own ALTER of an equal table. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEFAULT_OPTIONS, migrate } from '../../src/index.ts';
-import { type Application, createSchema, errnoOf, openApplication, type TestSchema } from '../support/adapter-server.ts';
+import { openDatabase } from '../../src/mysql/database.ts';
+import { type Application, createSchema, errnoOf, never, openApplication, type TestSchema } from '../support/adapter-server.ts';
 import { startServer, type Server } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -98,6 +99,31 @@ describe.each(['mysql', 'mariadb'] as const)('on a %s server in another zone and
     const byExpression = 'SELECT id FROM t FORCE INDEX (by_minute) WHERE MINUTE(ts) + HOUR(ts) = 16';
     expect(await application.run(byExpression)).toEqual([{ id: 2 }]);
     expect(await application.run('CHECK TABLE t')).toMatchObject([{ Msg_text: 'OK' }]);
+  });
+
+  test('a change goes on in the zone and sql_mode that it was planned in', async () => {
+    await using schema = await openTables(
+      'id INT PRIMARY KEY, ts TIMESTAMP, exact DATETIME(3)',
+      "VALUES (1, '2024-06-01 00:30:00', '2024-06-01 12:00:00.900')",
+    );
+    const { application, name } = schema;
+    await using database = await openDatabase(server.url, { defaultsFile: null, password: null, home: null }, never);
+    const options = { deferIndexes: 'never', key: null } as const;
+    const clauses = 'ADD local DATETIME DEFAULT (ts), ADD rough DATETIME DEFAULT (exact)';
+    const plan = await database.plan({ table: { schema: name, table: 't' }, clauses, options }, never);
+    const [set] = await application.run('SELECT @@GLOBAL.sql_mode AS mode');
+    await application.run("SET GLOBAL time_zone = '-11:00', GLOBAL sql_mode = ''");
+    try {
+      await using claim = await database.claim(plan, 'start', never);
+      await claim.pair.createShadow(never);
+      await claim.pair.copyRange({ after: null, through: null }, 'collide', never);
+      await claim.checkpoints.conclude('aborted', null, never);
+    } finally {
+      await application.run(`SET GLOBAL time_zone = '+02:00', GLOBAL sql_mode = '${String(set?.['mode'])}'`);
+    }
+    expect(await application.run("SELECT CONCAT(local, ' ', rough) AS row_text FROM t_ts_new")).toEqual([
+      { row_text: `2024-06-01 00:30:00 ${rounded}` },
+    ]);
   });
 
   test('a native change gives the values that the server’s own ALTER gives', async () => {
