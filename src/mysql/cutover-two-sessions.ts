@@ -204,7 +204,10 @@ async function swapWithKeepers(
       (await whyNotSafe({ plans, sessions, waiters }, over.signal)) ??
       (await whyNotPassedOn({ plans, sessions, relaying, options }, over.signal));
     if (reason !== null) {
+      // What the server says against the RENAME, before anybody ends it, tells more than that it does not wait.
+      const refusal = over.signal.aborted ? await renaming : null;
       await endRename(renamer, renaming);
+      if (refusal instanceof MigrationError && serverErrno(refusal) !== tableExists) throw refusal;
       return { kind: 'not-tried', reason };
     }
     await locker.execute(`DROP TABLE ${quoteTable(guarded.retired)}`, swapLimit(options));

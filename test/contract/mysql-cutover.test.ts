@@ -374,6 +374,20 @@ describe('the cutover in two sessions', () => {
     expect(await schema.application.run(`SELECT v FROM ${schema.name}.orders WHERE id = 1`)).toEqual([{ v: 60 }]);
   });
 
+  test('passes on what the server says against the RENAME', async () => {
+    const url = sharedServer('mariadb');
+    await using schema = await ordersSchema(url);
+    const { name, application } = schema;
+    for (const sql of [`CREATE USER ${name}`, `GRANT ALL ON *.* TO ${name}`]) await application.run(sql);
+    {
+      await using clerk = await openAdapter(url.replace('root@', `${name}@`));
+      await using orders = await claimTable(clerk, change(name));
+      await application.run(`REVOKE ALTER ON *.* FROM ${name}`);
+      await expect(orders.cutover.attempt(limits, async () => {}, never)).rejects.toThrow('ALTER command denied');
+    }
+    await application.run(`DROP USER ${name}`);
+  });
+
   test('is refused where the server may let writers pass ahead of the RENAME', async () => {
     await using own = await startServer({ flavour: 'mariadb', extraFlags: ['--max-write-lock-count=1'] });
     await using server = await openAdapter(own.url);
