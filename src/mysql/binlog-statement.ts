@@ -28,7 +28,8 @@ export interface StatementTarget {
 /**
  * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, to the source, or
  * to what cannot be told where the source is named. `writes-elsewhere`: one to another table, or that does not name the source, but may
- * reach it through a trigger, a view, a function or a foreign key. `empties-shadow`: TRUNCATE, which we never send.
+ * reach it through a trigger, a view, a function or a foreign key. `empties-shadow`: TRUNCATE, or an ALTER by which rows go with their
+ * partition, which we never send.
  */
 export type StatementMeaning =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
@@ -115,7 +116,7 @@ class StatementReader {
       case 'XA':
         return this.#judgeXa();
       case 'ALTER':
-        return this.#judgeIf(this.#alters());
+        return this.#takesRowsOfShadow() ? { kind: 'empties-shadow' } : this.#judgeIf(this.#alters());
       case 'CREATE':
         return this.#judgeIf(this.#creates());
       case 'DROP':
@@ -196,6 +197,28 @@ class StatementReader {
     const [gtrid = '', bqual = ''] = this.#tokens.filter((token) => token.kind === 'string').map((token) => token.value);
     const format = this.#tokens.findLast((token) => token.kind === 'number')?.text ?? '1';
     return { kind: 'xa', action, xid: formatXid(Buffer.from(gtrid, 'hex'), Buffer.from(bqual, 'hex'), Number(format)) };
+  }
+
+  /** ALTER TABLE on the shadow that empties, drops or exchanges a partition or its tablespace, or one that exchanges the shadow itself. */
+  #takesRowsOfShadow(): boolean {
+    const { shadow = null } = this.#target;
+    if (shadow === null) return false;
+    const words = this.#tokens.map((_, index) => this.#keywordAt(index));
+    const isTaking = words.some(
+      (word, index) =>
+        word === 'DISCARD' || (words[index + 1] === 'PARTITION' && ['TRUNCATE', 'DROP', 'EXCHANGE', 'CONVERT'].includes(word)),
+    );
+    if (!isTaking) return false;
+    const from = this.#at;
+    while (this.#skipAny('ONLINE', 'OFFLINE', 'IGNORE', 'TABLE', 'IF', 'EXISTS')) continue;
+    let table = this.#nextTable();
+    let isNamed = table !== null && this.#isTable(table, shadow);
+    while (!isNamed && this.#skipThrough('WITH') !== null) {
+      table = this.#skip('TABLE') ? this.#nextTable() : null;
+      isNamed = table !== null && this.#isTable(table, shadow);
+    }
+    this.#at = from;
+    return isNamed;
   }
 
   /** ALTER TABLE on the source, or one on another table that takes, refers to or becomes the source. */

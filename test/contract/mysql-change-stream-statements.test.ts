@@ -56,15 +56,24 @@ describe.each(streamServers)('on $name', (server) => {
     await run('DROP TABLE IF EXISTS child, other, gone, away');
   });
 
-  test.each(['TRUNCATE t_ts_new', 'TRUNCATE TABLE `$s`.`t_ts_new`'])('%s by others stops the stream', async (statement) => {
+  test.each([
+    'TRUNCATE t_ts_new',
+    'TRUNCATE TABLE `$s`.`t_ts_new`',
+    'ALTER TABLE t_ts_new TRUNCATE PARTITION p1',
+    'ALTER TABLE parts EXCHANGE PARTITION p1 WITH TABLE t_ts_new',
+  ])('%s by others stops the stream', async (statement) => {
     const { run, open, schema } = world();
-    await run('DROP TABLE IF EXISTS t_ts_new');
-    await run('CREATE TABLE t_ts_new (id INT PRIMARY KEY)');
+    const parts = 'PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN MAXVALUE)';
+    await run('DROP TABLE IF EXISTS t_ts_new, parts');
+    await run(`CREATE TABLE parts (id INT PRIMARY KEY) ${parts}`);
+    await run(`CREATE TABLE t_ts_new (id INT PRIMARY KEY) ${statement.includes('EXCHANGE') ? '' : parts}`);
     const { failure } = await open({ shadow: { schema, table: 't_ts_new' } });
     await run('TRUNCATE other');
+    await run('ALTER TABLE parts TRUNCATE PARTITION p1');
+    await run('ALTER TABLE t_ts_new COMMENT = "x"');
     await run(statement.replaceAll('$s', schema));
     expect(await failure()).toMatchObject({ code: 'SHADOW_CHANGED', message: expect.stringContaining('which has lost rows') });
-    await run('DROP TABLE t_ts_new');
+    await run('DROP TABLE t_ts_new, parts');
   });
 
   test.each(['DROP DATABASE d', 'DROP SCHEMA IF EXISTS `d`'])('%s stops a stream on a table in it', async (statement) => {
