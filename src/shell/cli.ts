@@ -70,7 +70,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'show one migration: phase, progress, what ended it',
     id: '[ID]',
     description:
-      'With an ID or --socket: asks the run itself if it runs on this machine, which knows it to the second.\nOtherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of the newest migration.\nExit code 0: it is known. 2: it is not.',
+      'With an ID or --socket, or without --url of the only one there is: asks the run itself if it runs on this machine, which\nknows it to the second. Otherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of\nthe newest migration. Exit code 0: it is known. 2: it is not.',
     examples: ['tableshift status orders8f3kq2zd', 'tableshift status --url mysql://root@db1 orders8f3kq2zd --output json'],
   },
   control: {
@@ -78,6 +78,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     id: '[ID] COMMAND',
     description: [
       'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses.',
+      'With neither it is the only run of this user, which the answer names; abort wants it named.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
       '  verify            compare all rows before the next attempt of the swap, once more where they were already',
       '  cutover           let the swap begin that --cutover manual or postpone holds',
@@ -89,7 +90,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
     examples: [
-      'tableshift control orders8f3kq2zd pause',
+      'tableshift control pause',
       'tableshift control orders8f3kq2zd set workers=4',
       'tableshift control --socket /run/ts.sock abort',
     ],
@@ -257,7 +258,7 @@ function usageMessage(error: CommanderError, args: readonly string[]): string {
   if (error.code === 'commander.missingArgument' || error.message.includes("argument 'what'"))
     return args[0] === 'config'
       ? 'Say what is to be done: tableshift config check.'
-      : `Say what is to be done: tableshift control ID COMMAND, which is one of ${CONTROL_COMMANDS.join(', ')}.`;
+      : `Say what is to be done: tableshift control [ID] COMMAND, which is one of ${CONTROL_COMMANDS.join(', ')}.`;
   const [, flag = ''] = /^error: unknown option '(--[\w-]+)/.exec(error.message) ?? [];
   const others = COMMANDS.filter((name) => optionsOf(name).some((option) => flagOf(option) === flag));
   if (others.length > 0) {

@@ -4,7 +4,7 @@ import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { CommandLine } from './cli.ts';
 import { readConfig } from './config-file.ts';
 import { CONTROL_COMMANDS, type ControlCommand } from './operator-commands.ts';
-import { askSocket, OTHER_RUN, type SocketAnswer, socketPaths } from './control-socket.ts';
+import { askSocket, findRuns, OTHER_RUN, type SocketAnswer, socketPaths, usualFolders } from './control-socket.ts';
 import type { Surroundings } from './invocation.ts';
 import { type FamilyStatus, familyStatusText } from './family-status.ts';
 import { type LiveStatus, liveStatusText } from './live-status.ts';
@@ -13,32 +13,40 @@ import { type Environment, findOption, type GivenFlags, readText } from './optio
 import { OPTIONS } from './options.ts';
 import { jsonLine } from './reporter.ts';
 
+const CONTROL_HINT =
+  'A run is controlled on its own machine, by its own user, at its --socket if it was given one, or by its --http.';
+const STATUS_HINT = 'With --url the database is asked what it knows.';
+
 /** `tableshift control [ID] COMMAND [NAME=VALUE]`. Resolves with the exit code; rejects where no run listens. */
 export async function runControl(
   { words, flags }: Extract<CommandLine, { kind: 'control' }>,
   surroundings: Surroundings,
 ): Promise<number> {
-  const { id, command, setting } = readWords(words);
-  const paths = pathsOf(id, flags, surroundings);
+  const { environment } = surroundings;
+  const { id: named, command, setting } = readWords(words);
+  const config = await readConfig(readText('config', flags, environment));
+  const socket = readText('socket', flags, environment, config);
+  const found = named === null && socket === null ? await findOnlyRun(environment, CONTROL_HINT) : null;
+  if (found !== null && command === 'abort')
+    throw new MigrationError('BAD_USAGE', `abort wants the migration named: tableshift control ${found} abort.`);
+  const id = named ?? found;
+  const paths = pathsOf(id, socket, environment);
   const parts = { id, body: setting ?? '' };
   const { answer, fault } = await askFirst(paths, (path) => askSocket(path, 'POST', `/control/${command}`, parts));
-  if (answer === null) {
-    const hint =
-      'A run is controlled on its own machine, by its own user, at its --socket if it was given one, or by its --http.';
-    throw fault ?? new MigrationError('MIGRATION_NOT_FOUND', noRun(paths, hint));
-  }
+  if (answer === null) throw fault ?? new MigrationError('MIGRATION_NOT_FOUND', noRun(paths, CONTROL_HINT));
   const said = answer.fields['message'] ?? answer.fields['error'];
-  const message = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
+  const sentence = typeof said === 'string' ? said : `The run answered ${answer.status}.`;
+  const message = found === null ? sentence : `${found}: ${sentence}`;
   if (answer.status !== 200)
     throw new MigrationError(answer.status === OTHER_RUN ? 'MIGRATION_NOT_FOUND' : 'BAD_USAGE', message);
-  const isJson = readText('output', flags, surroundings.environment) === 'json';
+  const isJson = readText('output', flags, environment, config) === 'json';
   surroundings.stdout.write(isJson ? jsonLine(surroundings.now(), { kind: 'control', command, message }) : `${message}\n`);
   return 0;
 }
 
 /**
- * Shows the status that the run itself gives; null where none listens, or --events asks for what only the database has. Rejects
- * with MIGRATION_NOT_FOUND where no run listens and no --url says which database to ask instead.
+ * Shows the status that the run itself gives; null where none listens, or is named, and --url says which database to ask instead, or
+ * --events asks for what only that has. Without an ID, a socket and --url, of the only run there is. Rejects with MIGRATION_NOT_FOUND.
  */
 export async function showLiveStatus(
   line: { readonly id: string | null; readonly flags: GivenFlags },
@@ -46,22 +54,27 @@ export async function showLiveStatus(
 ): Promise<number | null> {
   const { environment, stdout, stderr } = surroundings;
   if (line.flags.events !== undefined) return null;
-  if (line.id === null && readText('socket', line.flags, environment) === null) return null;
-  const paths = pathsOf(line.id, line.flags, surroundings);
-  const { answer, fault } = await askFirst(paths, (path) => askSocket(path, 'GET', '/status', { id: line.id }));
+  const config = await readConfig(readText('config', line.flags, environment));
+  const socket = readText('socket', line.flags, environment, config);
+  const hasUrl = findOption({ ...OPTIONS.url, name: 'url' }, { flags: line.flags, environment, config }).value !== null;
+  const isNamed = line.id !== null || socket !== null;
+  if (!isNamed && hasUrl) return null;
+  const id = isNamed ? line.id : await findOnlyRun(environment, STATUS_HINT);
+  const paths = pathsOf(id, socket, environment);
+  const { answer, fault } = await askFirst(paths, (path) => askSocket(path, 'GET', '/status', { id }));
   if (answer?.status !== 200) {
-    if (await hasUrl(line.flags, environment)) {
+    if (hasUrl) {
       if (fault !== null) stderr.write(`warning: ${fault.message} This is what the database knows.\n`);
       return null;
     }
     if (fault !== null) throw fault;
     const said = answer?.fields['error'];
-    const hint = 'With --url the database is asked what it knows.';
-    throw new MigrationError('MIGRATION_NOT_FOUND', typeof said === 'string' ? `${said} ${hint}` : noRun(paths, hint));
+    const message = typeof said === 'string' ? `${said} ${STATUS_HINT}` : noRun(paths, STATUS_HINT);
+    throw new MigrationError('MIGRATION_NOT_FOUND', message);
   }
   // A run of the same version wrote it.
   const status = answer.fields as unknown as LiveStatus | FamilyStatus | NativeStatus;
-  const isJson = readText('output', line.flags, environment) === 'json';
+  const isJson = readText('output', line.flags, environment, config) === 'json';
   stdout.write(isJson ? jsonLine(surroundings.now(), status) : statusText(status));
   return 0;
 }
@@ -70,9 +83,15 @@ function noRun(paths: readonly string[], hint: string): string {
   return `No run listens at ${paths.join(' or ')}. ${hint}`;
 }
 
-async function hasUrl(flags: GivenFlags, environment: Environment): Promise<boolean> {
-  const config = await readConfig(readText('config', flags, environment));
-  return findOption({ ...OPTIONS.url, name: 'url' }, { flags, environment, config }).value !== null;
+/** Where nobody has named one. Rejects where there is none, and with BAD_USAGE where there are several. */
+async function findOnlyRun(environment: Environment, hint: string): Promise<string> {
+  const [only, ...others] = await findRuns(environment);
+  if (only === undefined) {
+    const message = `No run of this user listens in ${usualFolders(environment)}. ${hint}`;
+    throw new MigrationError('MIGRATION_NOT_FOUND', message);
+  }
+  if (others.length === 0) return only;
+  throw new MigrationError('BAD_USAGE', `Several runs are there: ${[only, ...others].join(', ')}. Name one by its ID.`);
 }
 
 function statusText(status: LiveStatus | FamilyStatus | NativeStatus): string {
@@ -106,14 +125,13 @@ function isCommand(word: string): word is ControlCommand {
   return CONTROL_COMMANDS.some((command) => command === word);
 }
 
-function pathsOf(id: string | null, flags: GivenFlags, { environment }: Surroundings): readonly string[] {
-  const asked = readText('socket', flags, environment);
-  const isName = id === null ? asked !== null : /^[a-z0-9]{1,24}$/.test(id);
-  if (!isName) {
-    const wrong = id === null ? '' : `"${id}" is no ID, which has lower-case letters and digits only. `;
-    throw new MigrationError('BAD_USAGE', `${wrong}Name the migration by its ID, or its socket with --socket.`);
+/** `socket`: the one that was asked for. */
+function pathsOf(id: string | null, socket: string | null, environment: Environment): readonly string[] {
+  if (id !== null && !/^[a-z0-9]{1,24}$/.test(id)) {
+    const message = `"${id}" is no ID, which has lower-case letters and digits only. Name the migration by its ID, or its socket with --socket.`;
+    throw new MigrationError('BAD_USAGE', message);
   }
-  return asked === null ? socketPaths(id ?? '', environment) : [asked];
+  return socket === null ? socketPaths(id ?? '', environment) : [socket];
 }
 
 interface Asked {

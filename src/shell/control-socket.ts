@@ -1,14 +1,17 @@
 /** Where the sockets of runs are, and how the other end of one is asked. */
 
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
 import type { Environment } from './option-values.ts';
 
 /** A run that does not answer for so long hangs. */
 const ANSWER_WITHIN_MS = 10_000;
+
+/** Of the name of a socket, behind the ID. */
+const SUFFIX = '.sock';
 
 /** No run, or one that ended at this moment. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
@@ -36,7 +39,7 @@ export interface SocketAnswer {
  * has.
  */
 export function socketPaths(id: string, environment: Environment): readonly string[] {
-  return folders(environment).map((folder) => join(folder, `${id}.sock`));
+  return folders(environment).map((folder) => join(folder, `${id}${SUFFIX}`));
 }
 
 /**
@@ -46,7 +49,7 @@ export function socketPaths(id: string, environment: Environment): readonly stri
 export async function prepareSocketPath(id: string, environment: Environment): Promise<string> {
   const faults: string[] = [];
   for (const folder of folders(environment)) {
-    const path = join(folder, `${id}.sock`);
+    const path = join(folder, `${id}${SUFFIX}`);
     const isLong = Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX;
     const fault = isLong ? `${path} is longer than ${SOCKET_PATH_BYTES_MAX} bytes` : await makeFolder(folder);
     if (fault === null) return path;
@@ -55,14 +58,42 @@ export async function prepareSocketPath(id: string, environment: Environment): P
   throw new Error(faults.join('; '));
 }
 
+/** The IDs of the runs of this user that listen at their usual places, of several tables that of the first: where nobody has named one. */
+export async function findRuns(environment: Environment): Promise<readonly string[]> {
+  const places = (await Promise.all(folders(environment).map(socketsIn))).flat();
+  const ids = await Promise.all(places.map(idOfRun));
+  return [...new Set(ids)].filter((id) => id !== null);
+}
+
+/** The folders in which these places are, in words. */
+export function usualFolders(environment: Environment): string {
+  return folders(environment).join(' or ');
+}
+
+async function socketsIn(folder: string): Promise<readonly string[]> {
+  if (!(await isOfThisUserAlone(folder).catch(() => false))) return [];
+  const names = await readdir(folder);
+  return names.filter((name) => name.endsWith(SUFFIX)).map((name) => join(folder, name));
+}
+
+/** Null where no run listens. One that hangs is one, too. */
+async function idOfRun(path: string): Promise<string | null> {
+  const answer = await askSocket(path, 'GET', '/status').catch(() => ({ fields: { id: basename(path, SUFFIX) } }));
+  const id = answer?.fields['id'];
+  return typeof id === 'string' ? id : null;
+}
+
 /** Null, or what is wrong. Makes no parent: where one is missing, Node may never come back from that (`/proc`). */
 async function makeFolder(folder: string): Promise<string | null> {
   const failure = await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => error);
   if (failure !== undefined && failure.code !== 'EEXIST')
     return `${folder} cannot be made (${failure.code ?? failure.message})`;
+  return (await isOfThisUserAlone(folder)) ? null : `${folder} is not a directory of this user alone`;
+}
+
+async function isOfThisUserAlone(folder: string): Promise<boolean> {
   const status = await lstat(folder);
-  const isOurs = status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0;
-  return isOurs ? null : `${folder} is not a directory of this user alone`;
+  return status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0;
 }
 
 /** What goes with a request. */

@@ -198,7 +198,7 @@ export const STEERING_OPTIONS = {
     placeholder: 'FILE',
     help: 'Read options from a JSON object, or from YAML where the name ends in .yaml or .yml; keys are flags without their dashes, and those that begin with --no- are written without it: {"workers": 4, "verify": false, "window": ["22:00-06:00"]}. Flags and the environment win over it.',
     group: 'Output',
-    commands: ['plan', 'migrate', 'resume', 'list', 'status', 'cleanup'],
+    commands: ['plan', 'migrate', 'resume', 'list', 'status', 'control', 'cleanup'],
   },
   events: {
     flag: 'events',

@@ -1,7 +1,7 @@
 /** The places at which a run is controlled, with a run that only answers. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -198,6 +198,46 @@ describe('the socket of a run', () => {
     expect(await tell(['control', 'k3v9x2', 'pause'], environment)).toEqual({ exitCode: 0, stdout: 'so be it\n', error: '' });
     expect(await tell(['control', 'pause'], environment)).toMatchObject({ exitCode: 0 });
     expect(asked.splice(0)).toHaveLength(2);
+  });
+
+  test('needs no name where the run is the only one of its user; to give that up it is named', async (context) => {
+    context.skip(process.getuid?.() !== 0, 'only root can be another user');
+    // A user who has no other runs on this machine.
+    vi.spyOn(process, 'getuid').mockReturnValue(64_711);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const environment = { XDG_RUNTIME_DIR: mkdtempSync(join(folder, 'runtime-')) };
+    const places = join(environment.XDG_RUNTIME_DIR, 'tableshift');
+    mkdirSync(places, { mode: 0o700 });
+    chownSync(places, 64_711, 64_711);
+    expect((await tell(['control', 'pause'], environment)).error).toMatch(
+      `error MIGRATION_NOT_FOUND: No run of this user listens in ${places} or `,
+    );
+    // Two sockets of one run, which two tables have.
+    const paths = await Promise.all(['k3v9x2', 'm4w8y1'].map((id) => prepareSocketPath(id, environment)));
+    await using one = await listenOnSocket(paths[0] ?? '', handler);
+    await using two = await listenOnSocket(paths[1] ?? '', handler);
+    const said = { exitCode: 0, stdout: 'k3v9x2: so be it\n', error: '' };
+    expect(await tell(['control', 'pause'], environment), one.place + two.place).toEqual(said);
+    expect((await tell(['status', '--output', 'json'], environment)).stdout).toMatch(/"id":"k3v9x2"/);
+    expect((await tell(['control', 'abort'], environment)).error).toBe(
+      'error BAD_USAGE: abort wants the migration named: tableshift control k3v9x2 abort.',
+    );
+    const other: ControlHandler = { ...handler, status: () => ({ kind: 'status', id: 'another' }) };
+    await using three = await listenOnSocket(await prepareSocketPath('another', environment), other);
+    expect((await tell(['control', 'pause'], environment)).error, three.place).toMatch(
+      /^error BAD_USAGE: Several runs are there: .*k3v9x2.*\. Name one by its ID\.$/,
+    );
+    expect(asked.splice(0)).toHaveLength(1);
+  });
+
+  test('may be told by a configuration file', async () => {
+    const socket = join(folder, 'seven.sock');
+    await using listening = await listenOnSocket(socket, handler);
+    const config = join(folder, 'run.json');
+    writeFileSync(config, JSON.stringify({ socket, url: 'mysql://db.invalid/shop' }));
+    expect(await tell(['status', '--config', config, '--output', 'json'], {}), listening.place).toMatchObject({ exitCode: 0 });
+    expect(await tell(['control', 'pause'], { TABLESHIFT_CONFIG: config })).toMatchObject({ exitCode: 0 });
+    expect(asked.splice(0)).toHaveLength(1);
   });
 
   test('that nobody listens at is said so, and that the database may be asked', async () => {

@@ -35,7 +35,7 @@ describe('the program', () => {
     [['config', 'show'], 'Say what is to be done: tableshift config check.'],
     [
       ['control'],
-      'Say what is to be done: tableshift control ID COMMAND, which is one of pause, unpause, verify, cutover, postpone, abort, set.',
+      'Say what is to be done: tableshift control [ID] COMMAND, which is one of pause, unpause, verify, cutover, postpone, abort, set.',
     ],
     [['list'], '--url is missing (or TABLESHIFT_URL).'],
     [
