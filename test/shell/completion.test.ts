@@ -26,6 +26,15 @@ test('commands, their flags and the choices of a flag are completed', () => {
   expect(offered('migrate', '--workers', '')).toEqual([]);
 });
 
+test('a value is completed behind an equals sign too, which is a word of its own in bash, and none in zsh', () => {
+  expect(offered('migrate', '--cutover', '=')).toEqual(['auto', 'manual']);
+  expect(offered('migrate', '--cutover', '=', 'ma')).toEqual(['manual']);
+  expect(offered('migrate', '--cutover=ma')).toEqual(['--cutover=manual']);
+  expect(offered('migrate', '--workers', '=')).toEqual([]);
+  expect(offered('control', 'k3v9x2', 'set', 'old-snapshots', '=', 'i')).toEqual(['ignore']);
+  expect(offered('migrate', '--cutover', '=', 'manual', '--cutover-w')).toEqual(['--cutover-window']);
+});
+
 test('every flag of a command is offered', () => {
   expect(offered('resume', '--')).toEqual(
     expect.arrayContaining(optionsOf('resume').flatMap((option) => flagOf(option) ?? [])),
@@ -54,7 +63,11 @@ test('zsh understands what is written for bash', (context) => {
 test('fish is offered every command, and every flag with its choices', () => {
   const script = fishCompletion();
   expect(script).toContain("-n __fish_use_subcommand -a 'plan migrate resume list status control cleanup config help'\n");
-  expect(script).toContain("-n '__fish_seen_subcommand_from control' -a 'pause unpause verify cutover postpone abort set'\n");
+  const words = 'pause unpause verify cutover postpone abort set';
+  expect(script).toContain(
+    `-n '__fish_seen_subcommand_from control; and not __fish_seen_subcommand_from ${words}' -a '${words}'\n`,
+  );
+  expect(script).toContain("-n '__fish_seen_subcommand_from control; and __fish_seen_subcommand_from set' -a 'workers= ");
   expect(script).toMatch(/seen_subcommand_from migrate' -l output -x -a 'text json' -d '/);
   expect(script).toMatch(/seen_subcommand_from resume' -l report -r -F -d '/);
   expect(script).toContain(" -l cutover -x -a 'auto manual' -d 'auto, manual'\n");
