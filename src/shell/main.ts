@@ -12,7 +12,7 @@ import { runCommand } from './commands.ts';
 import { exposedFlags } from './exposed-flags.ts';
 import { printError, type Surroundings } from './invocation.ts';
 import { OPTIONS } from './options.ts';
-import { areSame, isWaitedFor, OutputQueue } from './output-queue.ts';
+import { areSame, isWaitedFor, OutputQueue, PipeOutput } from './output-queue.ts';
 
 /** A connection that does not close must not keep a run that has ended from ending. */
 const EXIT_LIMIT_MS = 5_000;
@@ -30,7 +30,7 @@ const queue = isWaitedFor(process.stdout) ? new OutputQueue(process.stdout, tell
 const surroundings: Surroundings = {
   environment: process.env,
   stdin: process.stdin,
-  stdout: queue ?? process.stdout,
+  stdout: queue ?? new PipeOutput(process.stdout, tellLostOutput),
   stderr: queue !== null && areSame(process.stdout.fd, process.stderr.fd) ? queue : process.stderr,
   now: () => new Date(),
   monotonicMs: () => performance.now(),

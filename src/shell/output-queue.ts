@@ -18,6 +18,8 @@ export interface OutputStream {
 
 /** So much is kept for a terminal or a file that takes nothing, bytes. What comes beyond is counted and left out. */
 const KEPT_BYTES_MAX = 1024 * 1024;
+/** The same for a pipe. Behind it is a program, which may be away for an hour or two: in an hour a run writes some 2 MB of JSON. */
+const PIPE_BYTES_MAX = 8 * 1024 * 1024;
 /** Somebody else who has the terminal may have made it one that refuses instead of waiting. */
 const REFUSED_PAUSE_MS = 50;
 
@@ -41,6 +43,46 @@ function stat(fd: number): ReturnType<typeof fstatSync> | null {
   }
 }
 
+/** Node's own stream for a pipe or a socket. */
+export interface PipeStream extends OutputStream {
+  readonly writableLength: number;
+  write(text: string): unknown;
+  on(event: 'resize' | 'drain', listener: () => void): unknown;
+}
+
+/** Output into a pipe, or a socket such as that of the journal: Node does not wait for those, but would keep all that they do not take. */
+export class PipeOutput {
+  readonly #stream: PipeStream;
+  #textsLeftOut = 0;
+
+  /** `onError` is told what was left out, once all the rest has been taken. */
+  constructor(stream: PipeStream, onError: (error: Error) => void) {
+    this.#stream = stream;
+    stream.on('drain', () => {
+      if (this.#textsLeftOut > 0) onError(leftOut(this.#textsLeftOut));
+      this.#textsLeftOut = 0;
+    });
+  }
+
+  write(text: string): void {
+    if (this.#stream.writableLength < PIPE_BYTES_MAX) this.#stream.write(text);
+    else this.#textsLeftOut += 1;
+  }
+
+  on(event: 'resize', listener: () => void): void {
+    this.#stream.on(event, listener);
+  }
+
+  off(event: 'resize', listener: () => void): void {
+    this.#stream.off(event, listener);
+  }
+}
+
+function leftOut(texts: number): Error {
+  return new Error(`${texts} texts, while nothing could be written`);
+}
+
+/** Output into a terminal or a file. */
 export class OutputQueue {
   readonly #stream: OutputStream;
   readonly #onError: (error: NodeJS.ErrnoException) => void;
@@ -140,7 +182,7 @@ export class OutputQueue {
     if (this.#kept.length === 0 && this.#textsLeftOut > 0) {
       const count = this.#textsLeftOut;
       this.#textsLeftOut = 0;
-      this.#onError(new Error(`${count} texts, while nothing could be written`));
+      this.#onError(leftOut(count));
     }
   }
 }

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, read, readFileSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { areSame, isWaitedFor, OutputQueue } from '../../src/shell/output-queue.ts';
+import { areSame, isWaitedFor, OutputQueue, PipeOutput } from '../../src/shell/output-queue.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -64,6 +65,24 @@ test('a terminal that takes nothing keeps nobody waiting; of what comes in hours
   closeSync(fd);
   expect(shown).toBe(text.repeat(16));
   expect(errors).toEqual(['24 texts, while nothing could be written']);
+});
+
+test('of what is written into a pipe that nobody reads, eight megabytes are kept, and the rest is counted', async () => {
+  const fd = stoppedTerminal();
+  // A pipe is blocking or not by each opening.
+  const reader = openSync(join(folder, 'fifo'), 'r');
+  const pipe = new Socket({ fd, readable: false, writable: true });
+  const errors: string[] = [];
+  const output = new PipeOutput(Object.assign(pipe, { fd }), ({ message }) => errors.push(message));
+  const text = `${'x'.repeat(1024 * 1024 - 1)}\n`;
+  for (let count = 0; count < 20; count += 1) output.write(text);
+  expect(pipe.writableLength).toBe(8 * text.length);
+  const buffer = Buffer.alloc(text.length);
+  for (let left = 8 * text.length; left > 0; )
+    left -= (await promisify(read)(reader, buffer, 0, buffer.length, null)).bytesRead;
+  await expect.poll(() => errors, { interval: 1 }).toEqual(['12 texts, while nothing could be written']);
+  pipe.destroy();
+  closeSync(reader);
 });
 
 test('a text that cannot be written is told of, and the next one is tried all the same', async () => {
