@@ -21,11 +21,20 @@ while read -r asked; do
   fi
 done`;
 
-/** Says what keeps $1, in the directory $2, from being written. */
-const LOOK_WHETHER_WRITABLE = `if [ -d "$1" ]; then echo 'that is a directory'
-elif [ -e "$1" ]; then [ -w "$1" ] || echo 'that file cannot be written to'
-elif [ ! -d "$2" ] || [ ! -w "$2" ]; then echo 'its directory cannot be written to'
-fi`;
+/**
+ * Says what keeps $1, in the directory $2, from being written, its input being of the usual size. Rights alone do not tell where root asks,
+ * nor of a disk that is full: so where a file would be made, one is, for a moment.
+ */
+const LOOK_WHETHER_WRITABLE = `if [ -d "$1" ]; then echo 'that is a directory'; exit
+elif [ -e "$1" ] && [ ! -w "$1" ]; then echo 'that file cannot be written to'; exit
+elif [ -L "$1" ] || [ -e "$1" ]; then [ -f "$1" ] && [ ! -L "$1" ] && [ -w "$2" ] || exit 0
+elif [ ! -d "$2" ]; then echo 'there is no such directory'; exit
+fi
+beside="$2/.tableshift-$$.new"
+trap 'rm -f -- "$beside"' EXIT
+fault=$({ cat > "$beside"; } 2>&1) || echo "$fault" | sed 's/.*: /in its directory nothing can be written: /'`;
+/** Bytes; the events of a report are bounded. */
+const USUAL_SIZE = 65_536;
 
 /**
  * Puts what it gets in the place of $1, in the directory $2: a disk that is full, or a write that is cut off, leaves the older content. A
@@ -110,7 +119,7 @@ export class FlagFile implements Disposable {
 
 /** What keeps the file from being written; empty where nothing is known to. Rejects where that does not show in time. */
 export async function faultOfWriting(path: string): Promise<string> {
-  return await runShell(LOOK_WHETHER_WRITABLE, [path, dirname(path)], '', CHECK_MS_MAX);
+  return await runShell(LOOK_WHETHER_WRITABLE, [path, dirname(path)], ' '.repeat(USUAL_SIZE), CHECK_MS_MAX);
 }
 
 /** Replaces the content of a file, as a whole where it can. Rejects with what the system says, or where that takes too long. */

@@ -23,7 +23,10 @@ export type Check = () => unknown;
 /** What a run is told, as far as it is told already: its command line may still say the URL and the change. */
 export type Told<Command extends 'migrate' | 'resume'> = Omit<OptionsOf<Command>, 'url'> & { readonly url: string | null };
 
-/** What `migrate` and `resume` look at first, each for itself. Nothing is opened or made; what may be a pipe is left for who needs it. */
+/**
+ * What `migrate` and `resume` look at first, each for itself. Nothing is opened or made, but a file in the directory of the report, for
+ * a moment; what may be a pipe is left for who needs it.
+ */
 export function runChecks(values: Told<'resume'>, environment: Environment): readonly Check[] {
   const { url, window, cutoverWindow, windowTimezone, throttleHttp, socket, http, hooks, webhook, report } = values;
   return [
