@@ -80,8 +80,13 @@ export function suggestion(asked: string, names: readonly string[]): string {
     .toSorted((a, b) => a.distance - b.distance);
   // What all variables have in common makes none of them nearer.
   const own = wanted.replace(/^tableshift-/, '');
-  if (nearest === undefined || nearest.distance > Math.max(2, Math.floor(own.length / 4))) return '';
+  if (nearest === undefined || nearest.distance > slipsMax(own.length)) return '';
   return `, perhaps "${nearest.name}" is meant`;
+}
+
+/** So many letters may be wrong: of short names one, for half of the letters make another word. */
+function slipsMax(letters: number): number {
+  return letters < 6 ? 1 : Math.max(2, Math.floor(letters / 4));
 }
 
 interface Entry {

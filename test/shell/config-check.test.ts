@@ -42,6 +42,8 @@ test('each setting is shown with where it comes from, and no password', async ()
     TABLESHIFT_WORKERS: '6',
     TABLESHIFT_WROKERS: '7',
     TABLESHIFT_DISK_WAITS: 'no',
+    // Two letters from NOW, of three.
+    TABLESHIFT_FOO: 'bar',
   };
   const { settings, problems, warnings, missing } = await checkConfig(
     { config: path, chunkTimeMs: '2s', verify: false },
@@ -52,6 +54,7 @@ test('each setting is shown with where it comes from, and no password', async ()
   expect(warnings).toEqual([
     'The variable TABLESHIFT_WROKERS is no option, perhaps "TABLESHIFT_WORKERS" is meant.',
     'The variable TABLESHIFT_DISK_WAITS is no option.',
+    'The variable TABLESHIFT_FOO is no option.',
   ]);
   const byName = Object.fromEntries(settings.map(({ name, ...setting }) => [name, setting]));
   expect(byName).toMatchObject({
@@ -78,7 +81,7 @@ test('all problems are told at once, each with its place', async () => {
     `"chunk-time" of the configuration file must be a time with its unit, such as 250ms, 10s or 5m, not "soon" (${path}, line 2).`,
     expect.stringMatching(/^--window must be windows such as .*, not "tonight"\.$/),
     expect.stringMatching(/^--max-load must be names with limits such as .*, not "high"\.$/),
-    '--report /nowhere/r.md: its directory cannot be written to.',
+    '--report /nowhere/r.md: there is no such directory.',
   ]);
 });
 
