@@ -11,7 +11,7 @@ export async function readTextFile(what: string, path: string): Promise<string> 
 /** What a secret is read from. */
 export interface SecretFile {
   readonly text: string;
-  /** Only its owner may read it. */
+  /** Only its owner may read it; or we by a group, where the system gave it us so, as Kubernetes does with `fsGroup`. */
   readonly isPrivate: boolean;
   /** It can be read again: a pipe cannot. */
   readonly isLasting: boolean;
@@ -23,8 +23,13 @@ export async function readSecretFile(what: string, path: string): Promise<Secret
     await using file = await open(path);
     const about = await file.stat();
     const text = await file.readFile('utf8');
-    return { text, isPrivate: (about.mode & 0o077) === 0, isLasting: about.isFile() };
+    return { text, isPrivate: isPrivate(about, process.getuid?.() ?? 0), isLasting: about.isFile() };
   });
+}
+
+/** Of a file of root's that another user reads, its group is for that: nobody else could have made it so. */
+export function isPrivate({ mode, uid }: { readonly mode: number; readonly uid: number }, reader: number): boolean {
+  return (mode & (uid === 0 && reader !== 0 ? 0o037 : 0o077)) === 0;
 }
 
 async function orRefused<Result>(what: string, path: string, read: () => Promise<Result>): Promise<Result> {

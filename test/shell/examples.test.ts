@@ -104,6 +104,8 @@ test('the pod of the example has its password, although the file of the configur
   const pod = readFileSync(join(examples, 'cronjob.yaml'), 'utf8');
   const [, secret = ''] = /- name: TABLESHIFT_PASSWORD_FILE\n +value: (\S+)\/password\n/.exec(pod) ?? [];
   expect(pod).toContain(`- name: secret\n                  mountPath: ${secret}\n`);
+  // Who is not root reads it by its group.
+  expect(pod).toMatch(/runAsNonRoot: true\n[^]*fsGroup: \d+\n[^]*defaultMode: 0400\n/);
   const config = await readConfig(join(examples, 'config.json'));
   const file = join(folder, 'password');
   writeFileSync(file, 'geheim\n', { mode: 0o400 });

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { hidePasswords, parseServerUrl, withLoginOf } from '../../src/server-url.ts';
 import type { ConfigValues } from '../../src/shell/config-file.ts';
 import { exposedFlags } from '../../src/shell/exposed-flags.ts';
+import { isPrivate } from '../../src/sessions/text-file.ts';
 import { type Login, readLogin } from '../../src/shell/login.ts';
 import { type Environment, type GivenFlags, readOptions } from '../../src/shell/option-values.ts';
 import { askPassword, type Keyboard } from '../../src/shell/prompt.ts';
@@ -188,6 +189,14 @@ describe('the password', () => {
       `Other users may read the password file ${open}: chmod 600 it.`,
     ]);
     expect((await login({ url, passwordFile: passwordFile('x', 0o600) })).warnings).toEqual([]);
+    // As Kubernetes hands a secret to who is not root; of anybody else's file the group may be a crowd.
+    const readers = [
+      [0o440, 0, 7],
+      [0o440, 7, 7],
+      [0o440, 0, 0],
+      [0o444, 0, 7],
+    ] as const;
+    expect(readers.map(([mode, uid, reader]) => isPrivate({ mode, uid }, reader))).toEqual([true, false, false, false]);
   });
 
   test('in a file that is not there, or says none, is bad usage', async () => {
