@@ -149,7 +149,7 @@ export const OBSTACLES = {
   UNSUPPORTED_TABLE: {
     summary: 'The table is of a kind whose rows or changes cannot be carried over.',
     remedy:
-      'Use the server’s own ALTER. Not supported are, on PostgreSQL, unlogged, temporary, foreign, inheriting and typed tables and those of an extension; on MariaDB those with an application-time period, or with defaults that use one sequence more than once.',
+      'Use the server’s own ALTER. Not supported are, on PostgreSQL, unlogged, temporary, foreign, inheriting and typed tables and those of an extension; on MySQL those with CHECK constraints and a name that leaves no room for theirs; on MariaDB those with an application-time period, or with defaults that use one sequence more than once.',
   },
   UNSUPPORTED_INDEX: {
     summary: 'The table has, or gets, a unique index whose collisions cannot be told apart from changes in flight.',

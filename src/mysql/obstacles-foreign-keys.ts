@@ -9,6 +9,7 @@ import type { Column, Index } from './catalog.ts';
 import { type ForeignKey, isSameTable, nameOf, shadowColumn } from './foreign-keys.ts';
 import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import { missingPrivileges, type Level } from './obstacles-privileges.ts';
+import { identifierLengthMax } from './plan-names.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -31,9 +32,6 @@ interface ChangedMember {
 function memberOf({ members, server }: Asked, table: TableName): ChangedMember | undefined {
   return members.find(({ plan }) => isSameTable(server, plan.source, table));
 }
-
-/** Longest name of a constraint, in characters. */
-const nameLengthMax = 64;
 
 /** All obstacles that foreign keys of the table and to it are. Rejects with ACCESS_DENIED where the user may not see them. */
 export async function foreignKeyObstacles(session: Session, asked: Asked, signal: AbortSignal): Promise<readonly Obstacle[]> {
@@ -231,7 +229,7 @@ function nameObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): re
   const prefix = `${source.table}_ibfk_`;
   return keys
     .filter(({ child, name }) => isSameTable(server, child, source) && name.startsWith(prefix))
-    .filter(({ name }) => retired.table.length + name.length - source.table.length > nameLengthMax)
+    .filter(({ name }) => retired.table.length + name.length - source.table.length > identifierLengthMax)
     .map(({ name }) => ({
       code: 'FOREIGN_KEYS',
       message: `The foreign key ${name} of ${nameOf(source)} would get a name that is too long when the table is retired as ${retired.table}; give the key a name of its own first.`,

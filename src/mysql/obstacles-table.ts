@@ -7,7 +7,9 @@ import { findMigrations, readClaim } from './bookkeeping.ts';
 import type { Index } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
 import { typeFamily } from './conversions.ts';
+import { checkNames, readCreateStatement } from './create-statement.ts';
 import { lowerCase } from './name-case.ts';
+import { identifierLengthMax } from './plan-names.ts';
 import type { PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -51,6 +53,22 @@ export function definitionObstacles({ source, probed, foreignKeys }: PlanningFac
     });
   }
   return obstacles;
+}
+
+/**
+ * MySQL calls the CHECK constraints of a table that is made like another after the table, renames them with it, and refuses the RENAME
+ * where that makes a name too long: the swap would fail.
+ */
+export function checkNameObstacles({ source, probed: { definition }, setting }: PlanningFacts): readonly Obstacle[] {
+  if (setting.isMariaDb) return [];
+  const prefix = lowerCase(`${definition.table}_chk_`);
+  const count = checkNames(readCreateStatement(definition.createStatement)).filter((name) =>
+    lowerCase(name).startsWith(prefix),
+  ).length;
+  const longest = `${source.table}_chk_${count}`;
+  if (count === 0 || longest.length <= identifierLengthMax) return [];
+  const message = `The CHECK constraints of ${source.schema}.${source.table} would be called ${longest} and the like, which is longer than ${identifierLengthMax} characters: drop them first, or give the table a shorter name.`;
+  return [{ code: 'UNSUPPORTED_TABLE', message }];
 }
 
 /** MySQL shows the expression of such an index as `cast(… as … array)`. */

@@ -23,7 +23,7 @@ import {
   rowImageObstacles,
   variableObstacles,
 } from './obstacles-server.ts';
-import { definitionObstacles, earlierObstacles } from './obstacles-table.ts';
+import { checkNameObstacles, definitionObstacles, earlierObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -79,6 +79,7 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
     ...rowImageObstacles(variables, facts.source, plan),
     ...primaryKeyObstacles(variables, facts),
     ...definitionObstacles(facts),
+    ...checkNameObstacles(facts),
   ];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, asked, signal),

@@ -3,8 +3,13 @@
 import { chanceOf } from '../engine/migration-id.ts';
 import type { MigrationId, TableName } from '../engine/model.ts';
 
-/** Longest name of a table on both servers, in characters, all of which are of the Basic Multilingual Plane. */
-const nameLengthMax = 64;
+/** Longest name on both servers, in characters, all of which are of the Basic Multilingual Plane. */
+export const identifierLengthMax = 64;
+/**
+ * Longest name of a table of ours: MySQL names constraints after their table (`…_chk_1`, `…_ibfk_12`), renames them with it, and refuses a
+ * RENAME where one gets too long.
+ */
+const nameLengthMax = identifierLengthMax - '_ibfk_99'.length;
 /** Longest name of a file in bytes, without `.ibd`. */
 const fileNameBytesMax = 251;
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { flavourOf } from '../../src/mysql/flavour.ts';
 import { filterObstacles, variableObstacles } from '../../src/mysql/obstacles-server.ts';
-import { definitionObstacles } from '../../src/mysql/obstacles-table.ts';
+import { checkNameObstacles, definitionObstacles } from '../../src/mysql/obstacles-table.ts';
 import type { PlanningFacts } from '../../src/mysql/planning-facts.ts';
 import type { Session } from '../../src/mysql/session.ts';
 
@@ -59,4 +59,15 @@ test('a column of a type that is not known is one, once where source and shadow 
   expect(definitionObstacles(facts)).toEqual([
     { code: 'UNKNOWN_COLUMN_TYPE', message: 'shop.t.shape is of the type hologram(3), which is not known here.' },
   ]);
+});
+
+test('a table whose name leaves no room for the names of its CHECK constraints is refused: the RENAME of the swap would be', () => {
+  const found = (letters: number, isMariaDb: boolean): readonly string[] => {
+    const createStatement =
+      'CREATE TABLE `p` (`v` int, CONSTRAINT `own` CHECK (v < 9), CONSTRAINT `p_chk_1` CHECK (v > 0)) ENGINE=InnoDB';
+    const source = { schema: 'shop', table: 'x'.repeat(letters) };
+    const facts = { source, probed: { definition: { table: 'p', createStatement } }, setting: { isMariaDb } };
+    return checkNameObstacles(facts as unknown as PlanningFacts).map(({ code }) => code);
+  };
+  expect([found(58, false), found(59, false), found(64, true)]).toEqual([[], ['UNSUPPORTED_TABLE'], []]);
 });
