@@ -195,7 +195,7 @@ class Migration {
       observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
     });
     receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
-    await this.#begin(signal);
+    await this.#beginOrLeave(signal);
     const background = [
       (inner: AbortSignal) => receiver.pull(inner),
       (inner: AbortSignal) => applier.flushContinuously(inner),
@@ -220,6 +220,16 @@ class Migration {
       blockedMs,
     };
     return { checkpoint: this.#snapshot().checkpoint, figures };
+  }
+
+  /** There may be nothing to save yet, but whoever looks is to be told why it ended. */
+  async #beginOrLeave(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#begin(signal);
+    } catch (reason) {
+      await leave(this.#run, { reason, last: null });
+      throw reason;
+    }
   }
 
   /** Up to the first checkpoint, in the order of rule 1: the stream is open; shadow; barrier; only then the first read of the source. */

@@ -1,7 +1,7 @@
 /** What `list` and `status` say of a run that could not say itself what became of it. */
 import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import type { MigrationRecord } from '../../src/index.ts';
+import { listMigrations, migrate, type MigrationRecord } from '../../src/index.ts';
 import type { ClaimRecord, RecordedMigration } from '../../src/sessions/bookkeeping.ts';
 import { lastRunOf } from '../../src/sessions/claims.ts';
 import { lastRunText, stateSentence, stateText } from '../../src/shell/last-run.ts';
@@ -77,4 +77,18 @@ test('what was saved last says nothing of the silence of a run whose pings the s
   expect(silence(true, time(58))).toBe(1_000);
   expect(silence(true, null)).toBeNull();
   expect(silence(false, null)).toBe(39_000);
+});
+
+test('a run that ends while it makes its shadow leaves the reason, and did not go without a word', async () => {
+  await using shop = await openShop('mysql', 10);
+  const stop = new AbortController();
+  const run = migrate({
+    ...{ url: shop.url, strategy: 'shadow', alter: 'ALTER TABLE orders ADD COLUMN stopped INT', signal: stop.signal },
+    observer: (event) => {
+      if (event.kind === 'phase-entered' && event.phase === 'prepare') stop.abort(new Error('enough'));
+    },
+  });
+  await expect(run).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  const [record] = await listMigrations({ url: shop.url });
+  expect(record).toMatchObject({ state: 'open', checkpoint: null, failure: expect.stringMatching(/^INTERRUPTED: /) });
 });
