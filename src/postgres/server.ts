@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { ConversionSettings, Plan } from '../engine/model.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
+import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 import { runAtOnce } from '../sessions/connection-driver.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { connect } from './connection.ts';
@@ -100,7 +101,9 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
       }
       const ssl = connection.isEncrypted ? config.ssl : null;
       const flavour = flavourOf(row?.['version'] ?? '', Number(row?.['number']));
-      const searchPath = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
+      // A role that is called as our schema has that first in its usual path, from the first run on.
+      const schemas = JSON.parse(row?.['schemas'] ?? '[]') as readonly string[];
+      const searchPath = schemas.filter((schema) => schema !== bookkeepingSchema);
       const conversionSettings = {
         searchPath,
         timeZone: row?.['zone'] ?? '',

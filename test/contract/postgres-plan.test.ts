@@ -115,6 +115,18 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
     }
   });
 
+  test('a role that is called as the schema of the bookkeeping finds its own tables, and not those of the bookkeeping', async () => {
+    await using schema = await withTable('(id int PRIMARY KEY)');
+    await schema.application.run('CREATE SCHEMA IF NOT EXISTS tableshift; CREATE ROLE tableshift SUPERUSER LOGIN');
+    try {
+      const { username } = new URL(url);
+      await using other = await openPostgres(url.replace(`${username}@`, 'tableshift@'));
+      expect(other.searchPath).toEqual(['public']);
+    } finally {
+      await schema.application.run('DROP ROLE tableshift');
+    }
+  });
+
   test('a role for which the server quotes all names has the same plan', async () => {
     await using schema = await withTable('(id int PRIMARY KEY, a text, b timestamptz DEFAULT now())');
     const { username } = new URL(url);
