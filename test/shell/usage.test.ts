@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -85,18 +85,23 @@ describe('the program', () => {
     expect(status).toBe(0);
   });
 
-  test('can be ended by signals while a file that it reads does not answer', async () => {
+  test('can be ended by signals while a file that it reads does not answer, and opens no debugger at any', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tableshift-usage-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const pipe = join(folder, 'config.json');
     execFileSync('mkfifo', [pipe]);
-    const child = spawn(process.execPath, [builtProgram(), 'list', '--config', pipe], { stdio: 'ignore' });
-    const ended = once(child, 'exit');
+    const stdio: StdioOptions = ['ignore', 'ignore', 'pipe'];
+    const child = spawn(process.execPath, [builtProgram(), 'list', '--config', pipe], { stdio });
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    const ended = once(child, 'close');
     // Opened when the program waits for what will be written.
     await using writer = await open(pipe, 'w');
+    child.kill('SIGUSR1');
     const knocking = setInterval(() => child.kill('SIGTERM'), 50);
     onTestFinished(() => clearInterval(knocking));
     expect(await ended).toEqual([null, 'SIGTERM']);
+    expect(said).not.toContain('Debugger');
     expect(writer.fd).toBeGreaterThan(0);
   });
 
