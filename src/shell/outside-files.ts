@@ -25,7 +25,7 @@ done`;
  * Says what keeps $1, in the directory $2, from being written, its input being of the usual size. Rights alone do not tell where root asks,
  * nor of a disk that is full: so where a file would be made, one is, for a moment.
  */
-const LOOK_WHETHER_WRITABLE = `if [ -d "$1" ]; then echo 'that is a directory'; exit
+const LOOK_WHETHER_WRITABLE = `if [ -d "$1" ] || [ "\${1%/}" != "$1" ]; then echo 'that is a directory'; exit
 elif [ -e "$1" ] && [ ! -w "$1" ]; then echo 'that file cannot be written to'; exit
 elif [ -L "$1" ] || [ -e "$1" ]; then [ -f "$1" ] && [ ! -L "$1" ] && [ -w "$2" ] || exit 0
 elif [ ! -d "$2" ]; then echo 'there is no such directory'; exit

@@ -50,6 +50,7 @@ test('a file that cannot be written is told before, and what goes wrong then is 
   using place = openFolder();
   expect(await faultOfWriting(place.path)).toBe('');
   expect(await faultOfWriting(place.folder)).toBe('that is a directory');
+  expect(await faultOfWriting(`${place.path}/`)).toBe('that is a directory');
   expect(await faultOfWriting(join(place.path, 'x'))).toBe('there is no such directory');
   // Where root may write by its rights.
   expect(await faultOfWriting('/proc/a file')).toBe('in its directory nothing can be written: Directory nonexistent');
