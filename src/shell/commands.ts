@@ -56,6 +56,9 @@ export async function runCommand(
   }
 }
 
+/** Of a change in the list, where one of hundreds of columns would fill the screen. */
+const CHANGE_LENGTH_MAX = 120;
+
 /** Why the server was not asked whether it carries the change out by itself. */
 const HELD_BY_HAND = {
   clause: '--cutover manual',
@@ -139,7 +142,7 @@ async function runList(invocation: Invocation<'list'>): Promise<number> {
     record.updatedAt,
     record.retired === null ? '-' : soakText(record.retired, values.soakMs),
     record.plan.strategy,
-    oneLine(record.plan.clauses),
+    shortText(oneLine(record.plan.clauses)),
   ]);
   surroundings.stdout.write(records.length === 0 ? 'No migration is recorded on this server.\n' : tableLines([head, ...rows]));
   for (const line of [...abandonedLines(records), ...strays]) surroundings.stdout.write(`${line}\n`);
@@ -195,6 +198,11 @@ function shownRecord(
 ): ShownRecord {
   const retired = kept.find(({ id }) => id === record.id) ?? null;
   return { ...record, retired, next: nextOf(invocation, record) };
+}
+
+/** `status` has all of it. */
+function shortText(text: string): string {
+  return text.length <= CHANGE_LENGTH_MAX ? text : `${text.slice(0, CHANGE_LENGTH_MAX - 1)}…`;
 }
 
 function soakText({ ageMs, soakEndsAt, reasonToKeep }: KeptTable, soakMs: number): string {

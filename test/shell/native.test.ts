@@ -41,7 +41,10 @@ test('a native change is recorded with its steps, and the hooks are told of them
     const line = `echo "${name} $TABLESHIFT_HOOK_EVENT $TABLESHIFT_HOOK_ID" >> ${told}`;
     writeFileSync(join(hooks, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
   }
-  const run = await runCli(['migrate', ...change('ADD COLUMN second INT'), '--hooks', hooks], auto);
+  const run = await runCli(
+    ['migrate', ...change(`ADD COLUMN second INT COMMENT '${'why '.repeat(40)}'`), '--hooks', hooks],
+    auto,
+  );
   expect(run).toMatchObject({ exitCode: 0, stderr: '' });
   const [, id] = /The migration is recorded as (\w+)\./.exec(run.stdout) ?? [];
   expect(run.stdout).toMatch(
@@ -62,7 +65,7 @@ test('a native change is recorded with its steps, and the hooks are told of them
   expect(gate).toBeLessThan(lines.indexOf(`any native-step-begun ${id}`));
   const list = await runCli(['list', '--url', shop.url]);
   expect(list.stdout).toMatch(
-    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +done +shop\\.orders .* native +ADD COLUMN second INT\n`),
+    new RegExp(`^ID .* STRATEGY .*\n(?:.*\n)*${id} +done +done +shop\\.orders .* native +ADD COLUMN second INT .{97}…\n`),
   );
 });
 
