@@ -70,15 +70,15 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'show one migration: phase, progress, what ended it',
     id: '[ID]',
     description:
-      'With an ID or --socket, or without --url of the only one there is: asks the run itself if it runs on this machine, which\nknows it to the second. Otherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of\nthe newest migration. Exit code 0: it is known. 2: it is not.',
+      'Asks the run itself, which knows it to the second, if it runs on this machine: the one that is named by an ID or by\n--socket, or without --url the only one of this user. Otherwise, with --url, shows what the database knows, as of the\nlast checkpoint; without an ID, of the newest migration. Exit code 0: it is known. 2: it is not.',
     examples: ['tableshift status orders8f3kq2zd', 'tableshift status --url mysql://root@db1 orders8f3kq2zd --output json'],
   },
   control: {
     summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
     id: '[ID] COMMAND',
     description: [
-      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses.',
-      'With neither it is the only run of this user, which the answer names; abort wants it named.',
+      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run',
+      'refuses. With neither it is the only run of this user, which the answer names; abort wants it named.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
       '  verify            compare all rows before the next attempt of the swap, once more where they were already',
       '  cutover           let the swap begin that --cutover manual or postpone holds',
