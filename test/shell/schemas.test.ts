@@ -149,7 +149,7 @@ describe.each(['mysql', 'postgres'] as const)('on %s', (name) => {
     const refused = await call('migrate', ...alter('ADD COLUMN late integer'), '--report', '/nowhere/report.md');
     expect(refused.exitCode).toBe(2);
     expect(lastObject(refused)).toMatchObject({
-      error: { code: 'BAD_USAGE', message: '--report /nowhere/report.md: its directory cannot be written to.' },
+      error: { code: 'BAD_USAGE', message: '--report /nowhere/report.md: there is no such directory.' },
     });
     expect(faults('error', lastObject(refused))).toEqual([]);
   });
