@@ -1,6 +1,7 @@
 /** Which servers follow this one, as it tells itself, and where they may be reached. */
 
 import { unlessDenied } from '../engine/errors.ts';
+import { addressText } from '../sessions/server-address.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import type { Flavour } from './flavour.ts';
 import type { Row, Session } from './session.ts';
@@ -85,11 +86,6 @@ export function attachedReplicas({ registered, dumps, isMariaDb, config }: ToldB
 /** Those whose address is not among the named ones, each as host and port. */
 export function unnamedReplicas(found: readonly AttachedReplica[], named: readonly string[]): readonly AttachedReplica[] {
   return found.filter(({ addresses }) => !addresses.some((address) => named.includes(addressText(address))));
-}
-
-/** As in a URL. */
-export function addressText({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What is local to the source is where the source is; here it would be another machine. */

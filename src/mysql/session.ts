@@ -5,6 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { MigrationError } from '../engine/errors.ts';
+import { addressText } from '../sessions/server-address.ts';
 import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Pool } from '../sessions/session-pool.ts';
@@ -145,7 +146,7 @@ export async function useSchema(session: Pick<Session, 'execute'>, schema: strin
 
 /** Who is connected to, without user and password. */
 export function describeServer(config: ConnectionConfig): string {
-  return config.socketPath ?? `${config.host}:${config.port}`;
+  return config.socketPath ?? addressText(config);
 }
 
 /** The settings of all sessions. READ COMMITTED is what makes INSERT … SELECT read the source without locks. */

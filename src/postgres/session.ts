@@ -3,6 +3,7 @@
  * (src/sessions/watched-session.ts says how).
  */
 
+import { addressText } from '../sessions/server-address.ts';
 import { connectionDriver, runAtOnce } from '../sessions/connection-driver.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import type { Pool } from '../sessions/session-pool.ts';
@@ -95,7 +96,7 @@ export async function openSession(
 
 /** Who is connected to, without user and password. */
 export function describeServer(config: ConnectionConfig): string {
-  return config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : `${config.host}:${config.port}`;
+  return config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : addressText(config);
 }
 
 /**

@@ -19,6 +19,11 @@ export function hostOf(url: URL): string {
   return host.startsWith('[') ? host.slice(1, -1) : host;
 }
 
+/** A host with its port, as in a URL. */
+export function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** The number that the parameter has, from 1 to `max`. Throws BAD_USAGE. */
 export function wholeNumber(name: string, text: string, max: number): number {
   const value = Number(text);

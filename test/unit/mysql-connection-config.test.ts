@@ -5,12 +5,18 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { connectionConfig, type ConnectionConfig } from '../../src/mysql/connection-config.ts';
 import { readOptionFiles } from '../../src/mysql/option-files.ts';
+import { describeServer } from '../../src/mysql/session.ts';
 
 const nothing = { defaultsFile: null, password: null, home: null };
 /** Keeps the machine's own option files out. */
 const noFiles = { ...nothing, defaultsFile: '/dev/null' };
 
 describe('a URL', () => {
+  test('with an IPv6 address is told as one writes it', async () => {
+    const config = await connectionConfig('mysql://root@[2001:db8::1]:3307/shop', noFiles);
+    expect([config.host, describeServer(config)]).toEqual(['2001:db8::1', '[2001:db8::1]:3307']);
+  });
+
   test('names host, port, user, password and database, percent-decoded', async () => {
     expect(await connectionConfig('mysql://app%40x:p%3A%2F%C3%BC%25@db.example:3307/shop%20a', noFiles)).toEqual({
       host: 'db.example',
