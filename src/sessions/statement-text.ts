@@ -6,9 +6,12 @@ export const STATEMENT_CHARS_MAX = 120;
 /** Of a statement of ours in an error. */
 const FAILED_CHARS_MAX = 80;
 
-/** The subject of a sentence about a statement of ours. */
+/** Settings for one transaction in front of a statement, in the same message. */
+const settingsInFront = /^(?:SET LOCAL (?:[^;'"]|'[^']*'|"[^"]*")*; )+(?=.)/;
+
+/** The subject of a sentence about a statement of ours, without settings in front of it, by which nobody would know it. */
 export function theStatement(sql: string): string {
-  return `The statement "${beginningOf(sql, FAILED_CHARS_MAX)}"`;
+  return `The statement "${beginningOf(sql.replace(settingsInFront, ''), FAILED_CHARS_MAX)}"`;
 }
 
 /** The beginning of a statement, in one line: too little to hold many values. */
