@@ -146,7 +146,8 @@ function namingSource(sessions: PairSessions, { schema, table }: TableName): Pai
         return await sessions.withSession(work, signal);
       } catch (error) {
         const isByServer = error instanceof MigrationError && error.code === 'SOURCE_CHANGED' && error.cause !== undefined;
-        if (!isByServer) throw error;
+        // Looking for the row at fault may work on a session within another one.
+        if (!isByServer || error.cause instanceof MigrationError) throw error;
         throw new MigrationError('SOURCE_CHANGED', `The table ${schema}.${table} has changed. ${error.message}`, {
           cause: error,
         });

@@ -2,7 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { asMigrationError } from '../../src/engine/errors.ts';
-import { cleanUp, migrate, type MigrationEvent, type Plan, resumeMigration } from '../../src/index.ts';
+import {
+  cleanUp,
+  Controls,
+  DEFAULT_OPTIONS,
+  migrate,
+  type MigrationEvent,
+  type Plan,
+  resumeMigration,
+} from '../../src/index.ts';
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
@@ -129,6 +137,38 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       new RegExp(`^${code}: .*[Ss]omebody has `),
     );
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
+  });
+
+  test.each([
+    ['a renamed value of an enum', "AS ENUM ('one', 'two')", 'one', "RENAME VALUE 'one' TO 'first'"],
+    ['an attribute more', 'AS (a int)', '(1)', 'ADD ATTRIBUTE b int'],
+  ])('a type of its key that gets %s while rows are copied ends the migration for good', async (_, type, value, altered) => {
+    await using database = await ownDatabase(
+      server,
+      `CREATE TYPE kind ${type}; CREATE TABLE t (k kind, id int, PRIMARY KEY (k, id))`,
+      `INSERT INTO t SELECT '${value}', n FROM generate_series(1, 40) AS n`,
+    );
+    const controls = new Controls({ ...DEFAULT_OPTIONS, latency: null, chunkRowsFirst: 5, chunkRowsMax: 5, copyWorkers: 1 });
+    const doing: Promise<unknown>[] = [];
+    const alter = async (): Promise<void> => {
+      await database.application.run(`ALTER TYPE kind ${altered}`);
+      controls.unpause('operator');
+    };
+    const observer = (event: MigrationEvent): void => {
+      if (event.kind !== 'chunk-copied' || doing.length > 0) return;
+      controls.pause('operator', 'the type is altered');
+      doing.push(alter());
+    };
+    const request = {
+      url: database.url,
+      strategy: 'shadow',
+      alter: 'ALTER TABLE public.t ADD b int',
+      observer,
+      controls,
+    } as const;
+    const ending = await migrate(request).then(() => 'swapped', endingOf);
+    await Promise.all(doing);
+    expect(ending).toMatch(/^SOURCE_CHANGED: The table public\.t has changed\. Somebody has .* what it is made of: .*22P02/);
   });
 
   test.each([

@@ -53,6 +53,8 @@ test.each([
   ['22P02', 'The statement "INSERT INTO "tableshift_a1"."t" ("id") OVERRIDING SYSTEM VALUE SELECT 1"', 'ROW_NOT_CONVERTIBLE'],
   ['42704', 'The statement "INSERT INTO "tableshift_a1"."t" ("id") OVERRIDING SYSTEM VALUE SELECT 1"', 'SOURCE_CHANGED'],
   ['42704', 'The statement "SELECT pg_catalog.concat("id") AS k0 FROM ONLY "public"."t""', 'SOURCE_CHANGED'],
+  ['42704', 'The statement "SELECT count(s.k0) AS source, count(t.k0) AS shadow"', 'SOURCE_CHANGED'],
+  ['42704', 'The statement "SELECT pg_catalog.pg_drop_replication_slot(slot_name)"', 'INTERNAL'],
   ['42704', 'The statement "GRANT SELECT ON "public"."t" TO "app""', 'INTERNAL'],
 ])('what is read no more, or is not there (%s), in %s is %s', (code, what, expected) => {
   const thrown = Object.assign(new Error('type "public.e" does not exist'), { code, severity: 'ERROR' });
