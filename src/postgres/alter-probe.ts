@@ -6,7 +6,7 @@ import type { Obstacle } from '../engine/obstacles.ts';
 import type { AlterReading, UsingExpression } from './alter-clauses.ts';
 import type { Column, TableDescription } from './catalog.ts';
 import { refusalIn, type ServerReport } from './errors.ts';
-import { readPartitionIndexes, readPartitions } from './partitioned-shadow.ts';
+import { readRelationsOfPartitions } from './partitioned-shadow.ts';
 import { withDefaultPath } from './search-path.ts';
 import type { Session } from './session.ts';
 import { makeAltered } from './shadow.ts';
@@ -58,11 +58,6 @@ export async function probeAlter(
   } catch (error) {
     return refusalOf(error, source, step);
   }
-}
-
-async function readRelationsOfPartitions(session: Session, table: TableName, signal: AbortSignal): Promise<readonly string[]> {
-  const indexes = await readPartitionIndexes(session, table, signal);
-  return [...(await readPartitions(session, table, signal)), ...indexes.map(({ name }) => name)];
 }
 
 /** What was being done: making the empty copy, or altering it. */

@@ -23,9 +23,9 @@ import { dependencyObstacles } from './obstacles-dependencies.ts';
 import { foreignKeyObstacles } from './obstacles-foreign-keys.ts';
 import { leafObstacles } from './obstacles-leaf.ts';
 import { partitionObstacles } from './obstacles-partitions.ts';
-import { tableObstacles } from './obstacles-table.ts';
+import { tableObstacles, takenNameObstacles } from './obstacles-table.ts';
 import { shadowPublishers } from './published.ts';
-import { readPartitions } from './partitioned-shadow.ts';
+import { readPartitions, readRelationsOfPartitions } from './partitioned-shadow.ts';
 import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
@@ -185,8 +185,10 @@ async function findInTheWay(
   for (const { source, shadow, plan } of tables) {
     const kept = keptColumns(source, shadow);
     const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
+    const relationsOfPartitions = await readRelationsOfPartitions(session, plan.shadow, signal);
     const obstacles = [
       ...(await tableObstacles(session, source, signal)),
+      ...(await takenNameObstacles(session, source, { definition: shadow, relationsOfPartitions }, signal)),
       ...(await partitionObstacles(session, { source, altered: shadow }, signal)),
       ...(await leafObstacles(session, source, signal)),
       ...(await foreignKeyObstacles(session, { source, kept }, signal)),

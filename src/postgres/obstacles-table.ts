@@ -3,6 +3,7 @@
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { claimObstacle, openMigrationObstacles } from '../sessions/claims.ts';
+import type { ProbedTable } from './alter-probe.ts';
 import { findMigrations, missingGrants, readClaim } from './bookkeeping.ts';
 import type { TableDescription } from './catalog.ts';
 import { claimName, findClaimHolder } from './claim.ts';
@@ -173,23 +174,31 @@ async function nameObstacles(
     const message = `The schema ${row['nspname'] ?? ''}, for the ${isShadow ? 'shadow' : 'retired table'}, exists already.`;
     found.push({ code: isShadow ? 'SHADOW_EXISTS' : 'RETIRED_EXISTS', message });
   }
-  const { definition, relationsOfPartitions } = probed;
+  return [...found, ...(await takenNameObstacles(session, source, probed, signal))];
+}
+
+/** What the new table brings along into the source's schema, and somebody else has there under that name. Reads the catalog only. */
+export async function takenNameObstacles(
+  session: Session,
+  source: TableDescription,
+  { definition, relationsOfPartitions }: Pick<ProbedTable, 'definition' | 'relationsOfPartitions'>,
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
   const arriving = [...[...definition.indexes, ...definition.sequences].map(({ name }) => name), ...relationsOfPartitions];
   const leaving = new Set(
     [...source.indexes, ...source.sequences.filter(({ schema }) => schema === source.schema)].map(({ name }) => name),
   );
   const names = arriving.filter((name) => !leaving.has(name));
-  if (names.length === 0) return found;
+  if (names.length === 0) return [];
   const taken = await session.query(
     `SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
       WHERE n.nspname = ${quoteText(source.schema)} AND c.relname IN (${names.map(quoteText).join(', ')}) ORDER BY 1`,
     signal,
   );
-  for (const row of taken) {
-    const message = `The new table would have ${row['relname'] ?? ''}, but ${source.schema} has something else of that name.`;
-    found.push({ code: 'NAME_TAKEN', message });
-  }
-  return found;
+  return taken.map((row) => ({
+    code: 'NAME_TAKEN',
+    message: `The new table would have ${row['relname'] ?? ''}, but ${source.schema} has something else of that name.`,
+  }));
 }
 
 /** A live run on the table, or else an unfinished migration of it. */

@@ -74,6 +74,16 @@ export async function readPartitionIndexes(
   return rows.map((row) => ({ name: row['name'] ?? '', partition: row['partition'] ?? '', index: row['index'] ?? '' }));
 }
 
+/** Names of the partitions and of their indexes. Reads the catalog. */
+export async function readRelationsOfPartitions(
+  session: Session,
+  table: TableName,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const indexes = await readPartitionIndexes(session, table, signal);
+  return [...(await readPartitions(session, table, signal)), ...indexes.map(({ name }) => name)];
+}
+
 /**
  * Builds an index of each partition without blocking writes, one after another, and the table's from them, which changes the
  * catalog only and makes the writers of the shadow wait for as long. One that was left half-built is dropped first. Safe to repeat.

@@ -208,9 +208,16 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       /is used by function public\.f\(\), .* it is used by view public\.v/,
     ],
     ['a column of its type', 'CREATE TABLE c (x t)', 'DROP TABLE c', /is used by .*table public\.c,/],
+    [
+      'a view with the name of a key that the ALTER adds',
+      'CREATE VIEW t_a_key AS SELECT 1',
+      'DROP VIEW t_a_key',
+      /would have t_a_key,/,
+    ],
   ])('%s that is made meanwhile keeps the swap away until it is gone', async (_, make, drop, blocker) => {
     await using database = await ownDatabase(server, ...plain);
-    const { ending, events } = await migrateDuring(database, { during: (application) => application.run(make) });
+    const clauses = 'ADD b int DEFAULT 7, ADD UNIQUE (a)';
+    const { ending, events } = await migrateDuring(database, { clauses, during: (application) => application.run(make) });
     expect(ending).toMatch(/^CUTOVER_NOT_LOCKED: /);
     expect(events.findLast((event) => event.kind === 'cutover-failed')?.blockers).toEqual([expect.stringMatching(blocker)]);
     await database.application.run(`${drop}; UPDATE t SET a = 0 WHERE id = 2`);
