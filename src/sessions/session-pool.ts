@@ -55,10 +55,10 @@ class BoundedPool<Session extends PooledSession> implements Pool<Session> {
       const session = await this.#take(signal);
       try {
         const result = await work(session);
-        await this.#giveBack(session, true);
+        await this.#giveBack(session, true, signal);
         return result;
       } catch (error) {
-        await this.#giveBack(session, false);
+        await this.#giveBack(session, false, signal);
         throw error;
       }
     } finally {
@@ -104,10 +104,25 @@ class BoundedPool<Session extends PooledSession> implements Pool<Session> {
     for (let entry = this.#idle.pop(); entry !== undefined; entry = this.#idle.pop()) {
       const { session, since } = entry;
       if (session.isUsable && (performance.now() - since < restMs || (await this.#isAlive(session, signal)))) return session;
-      await session.kill();
+      await this.#end(session, signal);
       signal.throwIfAborted();
     }
     return this.#options.open(signal);
+  }
+
+  /**
+   * Ends a session that broke. What broke it may have broken those that lie idle, and a dead one is known only after a time without an
+   * answer: so all of them are asked now, side by side, and not each when it comes to be used, one such time after the other.
+   */
+  async #end(broken: Session, signal: AbortSignal): Promise<void> {
+    const suspects = signal.aborted ? [] : this.#idle.splice(0);
+    const ended = [broken.kill(), ...suspects.map(({ session }) => this.#keepIfAlive(session, signal))];
+    for (const result of await Promise.allSettled(ended)) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #keepIfAlive(session: Session, signal: AbortSignal): Promise<void> {
+    if (session.isUsable && (await this.#isAlive(session, signal))) return this.#keep(session);
+    return session.kill();
   }
 
   async #isAlive(session: Session, signal: AbortSignal): Promise<boolean> {
@@ -121,9 +136,13 @@ class BoundedPool<Session extends PooledSession> implements Pool<Session> {
   }
 
   /** After a failure the session may be inside a transaction or hold locks. */
-  async #giveBack(session: Session, isClean: boolean): Promise<void> {
+  async #giveBack(session: Session, isClean: boolean, signal: AbortSignal): Promise<void> {
     if (session.isUsable && !isClean) await this.#reset(session);
-    if (!session.isUsable || this.#isClosed) return session[Symbol.asyncDispose]();
+    return session.isUsable ? this.#keep(session) : this.#end(session, signal);
+  }
+
+  async #keep(session: Session): Promise<void> {
+    if (this.#isClosed) return session[Symbol.asyncDispose]();
     this.#idle.push({ session, since: performance.now() });
   }
 
