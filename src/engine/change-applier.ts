@@ -270,8 +270,9 @@ export class ChangeApplier {
   }
 
   /**
-   * Inserts a part that collided, or stops on true duplicates (rule 8). Shadow rows in the way are older than the source: they are
-   * taken out, and read again by the next flush, which knows more of the changes that moved them. So rows that took over each
+   * Inserts a part that collided, or stops on true duplicates (rule 8). Shadow rows in the way are older than the source, or rows of the
+   * part that another part of the flush has put in, having them in another spelling. They are taken out; the older ones are read again
+   * by the next flush, which knows more of the changes that moved them. So rows that took over each
    * other's values, however many, are worked off by one flush after another, and none holds more of them than are in the way of
    * its own. A part that collides again meanwhile is halved: where values move all the time, a large one would do so each time. Says how
    * many were in the way.
@@ -285,7 +286,8 @@ export class ChangeApplier {
       if (cause.kind === 'duplicates') throw this.#duplicateError(cause);
       if (cause.keys.some((key) => !cleared.has(key))) fruitless = 0;
       for (const key of cause.keys) cleared.add(key);
-      // Known to be read again before they are gone.
+      for (const key of cause.respelled ?? []) own.add(key);
+      // Known to be read again before they are gone. Not the part's own, which it puts in: nothing that is still to come changed them.
       this.reRead(cause.keys.filter((key) => !own.has(key)));
       for (const some of parts(cause.keys, writer.keysPerStatement)) await this.#delete(some, writer, signal);
       if ((await this.#insert(part, writer, signal)) === 'inserted') return cleared.size;

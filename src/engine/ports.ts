@@ -237,10 +237,13 @@ export interface RowWriter {
   findDifferingRows(keys: readonly RowKey[], signal: AbortSignal): Promise<readonly RowKey[]>;
 }
 
-/** See RowWriter.explainCollision. `index` and `values` are for the message; `values` as the server prints them. */
+/**
+ * See RowWriter.explainCollision. `index` and `values` are for the message; `values` as the server prints them. `respelled`: those of
+ * `keys` that stand for rows which were asked for in another spelling; absent where there is none.
+ */
 export type CollisionCause =
   | { readonly kind: 'duplicates'; readonly index: string; readonly values: string; readonly rows: readonly [RowKey, RowKey] }
-  | { readonly kind: 'in-the-way'; readonly keys: readonly RowKey[] };
+  | { readonly kind: 'in-the-way'; readonly keys: readonly RowKey[]; readonly respelled?: readonly RowKey[] };
 
 /** The source and its shadow. No member ever takes a lock on a row of the source. */
 export interface TablePair extends RowWriter {

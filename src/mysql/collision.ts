@@ -53,8 +53,15 @@ async function explain(session: Session, { layout, probe, keys }: Explained, sig
   }
   // In the way by this snapshot too, and so older than it: a row that was in the way before may have been a duplicate then.
   const judged = new Set([...keys, ...inTheWay]);
-  const found = await findInTheWay();
-  return { kind: 'in-the-way', keys: [...found].filter((key) => judged.has(key)) };
+  const found = [...(await findInTheWay())].filter((key) => judged.has(key));
+  if (found.every((key) => keys.includes(key))) return { kind: 'in-the-way', keys: found };
+  const asked = await session.query(
+    `SELECT ${keySelection(layout.key, 'shadow')} FROM ${probe.name} WHERE ${keysCondition(layout.key, 'shadow', keys)}`,
+    signal,
+  );
+  const own = new Set(asked.map((row) => keyFromRow(layout.key, row)));
+  const respelled = found.filter((key) => own.has(key) && !keys.includes(key));
+  return respelled.length === 0 ? { kind: 'in-the-way', keys: found } : { kind: 'in-the-way', keys: found, respelled };
 }
 
 interface Explained {

@@ -29,8 +29,12 @@ export async function explainCollision(
     const found = await findDuplicates(session, layout, { unique, table: both }, signal);
     if (found !== null) return found;
   }
-  const inTheWay = await keysInTheWay(session, layout, { keys, table: both }, signal);
-  return { kind: 'in-the-way', keys: inTheWay.filter((key) => judged.has(key)) };
+  const found = (await keysInTheWay(session, layout, { keys, table: both }, signal)).filter((key) => judged.has(key));
+  if (found.every((key) => keys.includes(key))) return { kind: 'in-the-way', keys: found };
+  const select = `SELECT ${keyTexts(layout.shadowKey)} FROM ${both} WHERE ${keysCondition(layout.shadowKey, keys)}`;
+  const own = new Set(keysFromRows(layout.shadowKey, await session.query(select, signal)));
+  const respelled = found.filter((key) => own.has(key) && !keys.includes(key));
+  return respelled.length === 0 ? { kind: 'in-the-way', keys: found } : { kind: 'in-the-way', keys: found, respelled };
 }
 
 /** Keys of rows of the shadow that hold a value that a row of the probe with one of these keys has, each once. */

@@ -353,6 +353,19 @@ describe.each(['mysql', 'mariadb'] as const)('a pair on %s', (flavour) => {
       expect(t.pair.describeKey(a)).toBe("id = 'a'");
     });
 
+    test('tells a row that is in the way of itself, in another spelling, from one that has been spelled anew', async () => {
+      await using t = await open(
+        ['CREATE TABLE t (id VARCHAR(9) CHARACTER SET latin1 PRIMARY KEY)', "INSERT INTO t VALUES ('A')"],
+        'ADD x INT',
+      );
+      const [a, A] = keys("_latin1 X'61'", "_latin1 X'41'") as [RowKey, RowKey];
+      await t.application.run("INSERT INTO t_ts_new VALUES ('A', NULL)");
+      expect(await t.pair.insertRows([a], never)).toBe('collided');
+      expect(await t.pair.explainCollision([a], never)).toEqual({ kind: 'in-the-way', keys: [A], respelled: [A] });
+      await t.application.run("UPDATE t SET id = 'a'");
+      expect(await t.pair.explainCollision([a], never)).toEqual({ kind: 'in-the-way', keys: [A] });
+    });
+
     test.each([
       // Through a probe, a row that changes meanwhile counts as different; one that does not never does.
       ['expressions', 'MODIFY a BIGINT', []],

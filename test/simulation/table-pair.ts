@@ -298,7 +298,8 @@ function explain(server: Client['server'], source: Table, rows: readonly Row[]):
     if (twin !== undefined) return { kind: 'duplicates', index: 'u2', values: String(row.u2), rows: [keyOf(row), keyOf(twin)] };
     for (const other of server.inTheWayOf(row, shadow)) keys.set(other.key, keyOf(other));
   }
-  return { kind: 'in-the-way', keys: [...keys.values()] };
+  const own = new Set(rows.map(keyOf));
+  return { kind: 'in-the-way', keys: [...keys.values()], respelled: [...keys.values()].filter((key) => own.has(key)) };
 }
 
 function showRange(range: KeyRange): string {
