@@ -114,13 +114,14 @@ class Pulse {
   }
 
   async beat(signal: AbortSignal): Promise<void> {
-    const number = this.#number + 1;
+    // Each number is used once, for a write whose answer was lost may have happened.
+    this.#number += 1;
+    const number = this.#number;
     await this.#source.withSession(async (session) => {
       const updated = await session.execute(`UPDATE ${fences} SET number = ${number} WHERE run = ${this.run}`, signal);
       if (updated.affectedRows > 0) return;
       await session.execute(`INSERT INTO ${fences} (run, number) VALUES (${this.run}, ${number})`, signal);
     }, signal);
-    this.#number = number;
     this.#beats.sent(BigInt(number), this.#clock.now());
   }
 

@@ -9,6 +9,8 @@ import { systemClock } from '../../src/sessions/system-clock.ts';
 import { bookkeepingSchema } from '../../src/sessions/bookkeeping.ts';
 import { never, openApplication, openAdapter } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
 
 const login = { defaultsFile: '/dev/null', password: null, home: null };
 
@@ -73,4 +75,19 @@ describe.each(['mysql', 'mariadb'] as const)('the lag of a replica on %s', (flav
     await using signal = source.lagOf(`${flavour}://root@127.0.0.1:1/`);
     expect(await signal.sample(never)).toMatchObject({ pressure: 1, detail: expect.stringContaining('cannot be asked') });
   });
+});
+
+test.each(['mysql', 'mariadb'] as const)('a beat on %s whose answer was lost is followed by others', async (name) => {
+  let isNextLost = false;
+  await using proxy = await startProxy(sharedServer(name), (sent) => {
+    const isLost = isNextLost && sent.includes('UPDATE `tableshift`.`fences`');
+    if (isLost) isNextLost = false;
+    return isLost ? 'cut-answer' : 'pass';
+  });
+  await using source = await openSource(`${proxy.url}?ssl-mode=disabled`);
+  await using signal = source.lagOf(sharedServer(name));
+  const first = await signal.sample(never);
+  isNextLost = true;
+  await expect(signal.sample(never)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  expect(await signal.sample(never)).toEqual(first);
 });
