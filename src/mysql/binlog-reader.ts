@@ -95,8 +95,11 @@ export class BinlogReader {
       const message = `The place in ${this.#file} is beyond 4 GiB, which cannot be asked for without GTIDs. Resume from the checkpoint.`;
       throw new MigrationError('STREAM_BROKEN', message);
     }
-    if (this.#group !== null && this.#group.added > 0)
-      this.#cutOff = { identity: this.#group.identity, added: this.#group.added };
+    if (this.#group !== null) {
+      const { identity, added, toPassOver } = this.#group;
+      // Also what has not come again yet: a connection may be lost before it has caught up with the one before.
+      if (added + toPassOver > 0) this.#cutOff = { identity, added: added + toPassOver };
+    }
     this.#group = null;
     this.#inner = null;
     this.#checksum = 0;

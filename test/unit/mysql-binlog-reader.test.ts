@@ -1,12 +1,21 @@
 /** Reading a log whose files are larger than the 32 bits that its events have for offsets. */
 import { describe, expect, test } from 'vitest';
 import { BatchQueue } from '../../src/mysql/binlog-batches.ts';
+import { NO_COLUMN } from '../../src/mysql/binlog-column.ts';
 import { EVENT } from '../../src/mysql/binlog-format.ts';
 import { BinlogReader } from '../../src/mysql/binlog-reader.ts';
 import { LogPosition } from '../../src/mysql/position.ts';
 import { type EventParts, logEvent } from '../support/binlog-events.ts';
 
 const GiB4 = 0x1_0000_0000;
+
+const id = { name: 'id', ordinal: 0, isUnsigned: false, charset: null, scale: 0, precision: 0 };
+/** With one whole number, which is its key. */
+const table = {
+  columns: [{ ...NO_COLUMN, ...id, dataType: 'int', columnType: 'int' }],
+  key: [{ ...id, kind: 'integer' as const, fixedBytes: null }],
+  defaults: [null],
+};
 
 /** A reader at a place of a log without GTIDs, fed with events that it finds at their own offsets. */
 function readerAt(offset: number): {
@@ -22,7 +31,7 @@ function readerAt(offset: number): {
     source: { schema: 's', table: 't' },
     areNamesCaseSensitive: true,
     charsets: new Map(),
-    table: { columns: [], key: [], defaults: [] },
+    table,
     fences: { table: { name: { schema: 's', table: 'f' }, columns: [], key: [], defaults: [] }, fenceOf: () => null },
     ownMark: null,
     onDistantWrite: () => undefined,
@@ -110,4 +119,27 @@ test('rows of a table that was never named, or outside of a transaction, are no 
   const { feed } = readerAt(500);
   feed(EVENT.ANONYMOUS_GTID, { endsAt: 600 });
   expect(() => feed(EVENT.WRITE_ROWS_V1, { body, endsAt: 700 })).toThrow('table 9 was never named');
+});
+
+describe('a transaction that is cut off, and cut off again', () => {
+  const number = Buffer.from([9, 0, 0, 0, 0, 0]);
+  const named = Buffer.concat([number, Buffer.from([0, 0, 1]), Buffer.from('s\0\x01t\0'), Buffer.from([1, 3, 0, 0])]);
+  const insertOf = (key: number): Buffer => Buffer.concat([number, Buffer.from([0, 0, 1, 1, 0, key, 0, 0, 0])]);
+
+  test.each([[[]], [[1]], [[1, 2, 3]], [[1, 2, 3, 4]]])('after %j had come again, comes once', (again) => {
+    const { reader, queue, feed } = readerAt(500);
+    const receive = (keys: readonly number[]): void => {
+      rotate(feed, 'log.1', true);
+      feed(EVENT.ANONYMOUS_GTID, { endsAt: 600 });
+      feed(EVENT.TABLE_MAP, { body: named, endsAt: 700 });
+      for (const key of keys) feed(EVENT.WRITE_ROWS_V1, { body: insertOf(key), endsAt: 800 + 50 * key });
+    };
+    receive([1, 2, 3]);
+    reader.restart();
+    receive(again);
+    reader.restart();
+    receive([1, 2, 3, 4, 5]);
+    feed(EVENT.XID, { body: Buffer.alloc(8), endsAt: 2_000 });
+    expect(queue.take()?.changes.map(({ key }) => key)).toEqual(['1', '2', '3', '4', '5']);
+  });
 });
