@@ -87,17 +87,14 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
       `The checkpoint of migration ${plan.id} was made for another plan. Give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
     );
   }
-  const swapped =
-    (await findEarlierSwap(run, checkpoint, signal)) ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
+  const earlier = await orLeave(run, () => findEarlierSwap(run, checkpoint, signal));
+  const swapped = earlier ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
   observer({ kind: 'phase-entered', phase: 'clean-up' });
   const { meet, inTurn } = run.seat ?? ALONE;
-  try {
+  await orLeave(run, async () => {
     await meet('settlement', signal);
     await inTurn(() => settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal), signal);
-  } catch (reason) {
-    await leave(run, { reason, last: null });
-    throw reason;
-  }
+  });
   await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
   observer({ kind: 'phase-entered', phase: enter('clean-up', 'done') });
   observer({ kind: 'finished', id: plan.id });
@@ -134,12 +131,17 @@ async function migrateUpToSwap(
   return await new Migration(run, stream, checkpoint, startedAt).run(signal);
 }
 
-/** A run that fails here has done nothing yet, but the next one should be told why. */
 async function openStream(run: MigrationRun, checkpoint: Checkpoint | null, signal: AbortSignal): Promise<ChangeStream> {
   const from = checkpoint?.position ?? null;
   const open = (): Promise<ChangeStream> => run.claim.openChangeStream(from, signal);
+  const context = { clock: run.clock, observer: run.observer };
+  return await orLeave(run, () => retry('opening the change stream', open, context, signal));
+}
+
+/** For what leaves no checkpoint to be saved when it fails: whoever comes next is told why it did. */
+async function orLeave<Result>(run: MigrationRun, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await retry('opening the change stream', open, { clock: run.clock, observer: run.observer }, signal);
+    return await work();
   } catch (reason) {
     await leave(run, { reason, last: null });
     throw reason;
@@ -195,7 +197,7 @@ class Migration {
       observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
     });
     receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
-    await this.#beginOrLeave(signal);
+    await orLeave(this.#run, () => this.#begin(signal));
     const background = [
       (inner: AbortSignal) => receiver.pull(inner),
       (inner: AbortSignal) => applier.flushContinuously(inner),
@@ -220,16 +222,6 @@ class Migration {
       blockedMs,
     };
     return { checkpoint: this.#snapshot().checkpoint, figures };
-  }
-
-  /** There may be nothing to save yet, but whoever looks is to be told why it ended. */
-  async #beginOrLeave(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#begin(signal);
-    } catch (reason) {
-      await leave(this.#run, { reason, last: null });
-      throw reason;
-    }
   }
 
   /** Up to the first checkpoint, in the order of rule 1: the stream is open; shadow; barrier; only then the first read of the source. */
