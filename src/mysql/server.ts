@@ -20,8 +20,8 @@ export interface Server extends AsyncDisposable {
   /** Tells it from any other, such as the replica that takes over behind the same name. */
   readonly identity: string;
   readonly ender: SessionEnder;
-  /** Connection ids of the sessions that were opened here. */
-  readonly ownConnections: ReadonlySet<number>;
+  /** Connection ids of the sessions that were opened here and have not ended. */
+  ownConnections(): readonly number[];
   /** Opens a session with the usual settings, and with those that are asked for. */
   openSession(options: OpenOptions, signal: AbortSignal): Promise<OwnedSession>;
 }
@@ -34,17 +34,19 @@ export async function openServer(config: ConnectionConfig, signal: AbortSignal):
   const ender = createSessionEnder(config, signal);
   return await disposingOnFailure(ender, async () => {
     const { flavour, ignoresNameCase, identity } = await look(config, ender, signal);
-    const ownConnections = new Set<number>();
+    const own = new Set<OwnedSession>();
     return {
       config,
       flavour,
       ignoresNameCase,
       identity,
       ender,
-      ownConnections,
+      ownConnections: () => [...own].filter(({ isUsable }) => isUsable).map(({ connectionId }) => connectionId),
       openSession: async (options, signal) => {
+        // A run of days opens many, and a server that was restarted gives their numbers to others.
+        for (const session of own) if (!session.isUsable) own.delete(session);
         const session = await openSession({ config, flavour, ender, ...options }, signal);
-        ownConnections.add(session.connectionId);
+        own.add(session);
         return session;
       },
       [Symbol.asyncDispose]: () => ender[Symbol.asyncDispose](),

@@ -4,6 +4,7 @@ import { processListLooks } from '../../src/mysql/process-list.ts';
 import type { SessionsSeen } from '../../src/sessions/sessions-of-others.ts';
 import { createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
 import { startServer } from '../support/servers.ts';
+import { sharedServer } from '../support/shared-servers.ts';
 
 test('those in a transaction count as busy, those that rest do not, and ours not at all', async () => {
   await using fresh = await startServer({ flavour: 'mariadb' });
@@ -29,6 +30,15 @@ test('those in a transaction count as busy, those that rest do not, and ours not
   await expect.poll(settled, { interval: 150, timeout: 10_000 }).toEqual({ count: 2, inTransaction: 1 });
   await busy.run('ROLLBACK');
   await expect.poll(settled, { interval: 150 }).toEqual({ count: 2, inTransaction: 0 });
+});
+
+test('a session that has ended is none of ours any more, as another may get its number', async () => {
+  await using server = await openAdapter(sharedServer('mariadb'));
+  {
+    await using session = await server.openSession({}, never);
+    expect(server.ownConnections()).toEqual([session.connectionId]);
+  }
+  expect(server.ownConnections()).toEqual([]);
 });
 
 test('who may not look is told nothing, and does not ask again', async () => {
