@@ -60,7 +60,7 @@ export class ReplicationConnection implements AsyncDisposable {
     signal.throwIfAborted();
     const connection = new ReplicationConnection(new pg.Client(replicating(config, applicationName)), config.connectTimeoutMs);
     try {
-      await connection.#client.connect();
+      await connection.#closingOnAbort(() => connection.#client.connect(), signal);
       await connection.command(asLoggedIn, signal);
       // Making a slot, and reading from it, wait for as long as others take; who waits here has limits of his own.
       await connection.command(liftTimeLimits, signal);
@@ -101,29 +101,23 @@ export class ReplicationConnection implements AsyncDisposable {
   /** Runs a command for which the server may wait. Aborting closes the connection, which ends it on the server. */
   async longCommand(text: string, signal: AbortSignal): Promise<readonly Row[]> {
     signal.throwIfAborted();
-    const onAbort = (): void => this.destroy();
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const result = await this.#client.query<Row>(text);
+      const result = await this.#closingOnAbort(() => this.#client.query<Row>(text), signal);
       return result.rows;
     } catch (error) {
       signal.throwIfAborted();
       throw translate(error, `The command "${text.slice(0, 60)}"`);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
     }
   }
 
   /** Turns the connection into a stream. Rejects with what the server says against it. */
   async stream(command: string, handlers: StreamHandlers, signal: AbortSignal): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
-    const onAbort = (): void => this.destroy();
-    signal.addEventListener('abort', onAbort, { once: true });
     pauseAtOnce(this.#connection.stream);
     this.#connection.on('copyData', ({ chunk }) => handlers.onFrame(chunk));
     this.#client.on('notice', ({ message, detail }) => handlers.onWarning([message, detail].flatMap(sentenceOf).join(' ')));
-    try {
-      await new Promise<void>((resolve, reject) => {
+    const begin = (): Promise<void> =>
+      new Promise((resolve, reject) => {
         this.#connection.once('replicationStart', resolve);
         this.#onFailure = (error) => {
           reject(error);
@@ -132,9 +126,7 @@ export class ReplicationConnection implements AsyncDisposable {
         // Stays pending while the stream runs; its rejection is how the server tells why it ended.
         this.#client.query(command).catch((error: unknown) => this.#fail(error));
       });
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    await this.#closingOnAbort(begin, signal);
   }
 
   send(bytes: Buffer): void {
@@ -159,6 +151,17 @@ export class ReplicationConnection implements AsyncDisposable {
     this.#onFailure = () => {};
     this.destroy();
     await Promise.resolve();
+  }
+
+  /** Does what an abort ends by closing the connection. */
+  async #closingOnAbort<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    const onAbort = (): void => this.destroy();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await work();
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   #fail(error: unknown): void {

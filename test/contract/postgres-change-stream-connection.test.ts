@@ -1,6 +1,7 @@
 /** The connection behind the change stream: lost, silent, refused, paused; a slot that is gone, taken or ahead. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { never, openPostgres } from '../support/postgres-adapter.ts';
+import { MigrationError } from '../../src/engine/errors.ts';
 import type { Reconnect } from '../../src/engine/ports.ts';
 import type { ConnectionConfig } from '../../src/postgres/connection-config.ts';
 import { ReplicationConnection } from '../../src/postgres/replication-connection.ts';
@@ -368,6 +369,16 @@ describe.each(postgresStreamVersions)('on PostgreSQL %i', (version) => {
     await close();
     while ((await senders(slot)).length > 0);
     expect((await state(slot))['active']).toBe('false');
+  });
+
+  test('an abort ends a connection that is being made, however long the server takes', async () => {
+    const abort = new AbortController();
+    await using proxy = await startProxy(world().server.url, () => {
+      abort.abort(new MigrationError('INTERRUPTED', 'enough'));
+      return 'swallow';
+    });
+    const config = { ...through(proxy), connectTimeoutMs: 3_600_000 };
+    await expect(ReplicationConnection.open(config, 'tableshift', abort.signal)).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
 
   test('time limits that the role has on its sessions do not hold for the connection', async () => {
