@@ -6,6 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MigrationError } from '../engine/errors.ts';
 import { type DriverConnection, runAtOnce } from './connection-driver.ts';
+import { timeLimit } from './pause.ts';
 
 /**
  * The server may be restarting, recovering, or rolling a long statement back; a run that goes on after it is worth a wait. One wait: of a
@@ -59,12 +60,11 @@ export class ControlConnection<Reply> implements AsyncDisposable {
 
   /** Runs a control statement, on a new connection when the old one broke, until the deadline. All of them may be repeated. */
   async run(sql: string, deadline = this.#deadline()): Promise<Reply> {
-    const { connectTimeoutMs, isLoss, translate, translateConnecting } = this.#parts;
+    const { isLoss, translate, translateConnecting } = this.#parts;
     for (;;) {
       if (this.#isGivenUp) throw this.#stuck('the server could not be asked');
       const askedAt = performance.now();
-      const limit = AbortSignal.timeout(connectTimeoutMs + CONTROL_STATEMENT_MS);
-      this.#opened ??= this.#parts.connect(AbortSignal.any([limit, this.#left.signal]));
+      this.#opened ??= this.#connect();
       const opened = this.#opened;
       let connection: DriverConnection<Reply> | null = null;
       try {
@@ -127,6 +127,12 @@ export class ControlConnection<Reply> implements AsyncDisposable {
     } catch {
       // It was never made, or broke: nothing is left to close.
     }
+  }
+
+  #connect(): Promise<DriverConnection<Reply>> {
+    const limitMs = this.#parts.connectTimeoutMs + CONTROL_STATEMENT_MS;
+    const limit = timeLimit(limitMs, `It let nobody in within ${limitMs / 1000} s.`);
+    return this.#parts.connect(AbortSignal.any([limit, this.#left.signal]));
   }
 
   readonly #leave = (): void => {
