@@ -20,6 +20,9 @@ const COUNTS: ReadonlySet<string> = new Set([
 /** To a server a time limit of 0 may be none: an attempt of the cutover would keep writers waiting for as long as it takes. */
 const LIMITS: ReadonlySet<string> = new Set(['fenceTimeoutMs', 'cutover.lockTimeoutMs', 'cutover.holdTimeoutMs']);
 
+/** What is to wait longer, some 24 days, a timer of the host ends at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** Numbers that may be null. */
 const OPTIONAL: ReadonlySet<string> = new Set(['niceRatio', 'load.retainedLogBytesMax']);
 
@@ -35,7 +38,7 @@ export function checkSettings(options: MigrationOptions): void {
     const value = settings.get(name) ?? null;
     const isOptional = OPTIONAL.has(name) || (options.latency === null && name.startsWith('latency.'));
     if (isOptional ? value === null : typeof usual !== 'number') continue;
-    const [is, must] = boundOf(name);
+    const [is, must] = boundOf(name, value);
     if (typeof value === 'number' && is(value)) continue;
     throw new MigrationError('BAD_USAGE', `The setting ${name} must be ${must}; it is ${String(value)}.`);
   }
@@ -49,7 +52,8 @@ export function changesOf(before: MigrationOptions, after: MigrationOptions): re
     .filter((change) => change.before !== change.after);
 }
 
-function boundOf(name: string): readonly [(value: number) => boolean, string] {
+function boundOf(name: string, asked: SettingValue): readonly [(value: number) => boolean, string] {
+  if (name.endsWith('Ms') && Number(asked) > TIMER_MS_MAX) return [() => false, `${TIMER_MS_MAX} at most`];
   if (COUNTS.has(name)) return [(value) => Number.isInteger(value) && value >= 1, 'a whole number, 1 or more'];
   if (LIMITS.has(name)) return [(value) => Number.isFinite(value) && value > 0, 'a number above 0'];
   return [(value) => Number.isFinite(value) && value >= 0, 'a number, 0 or more'];

@@ -86,6 +86,7 @@ test('a setting that no run could keep to is refused, at the start and as a chan
     [{ copyWorkers: 0 }, 'copyWorkers must be a whole number, 1 or more; it is 0'],
     [{ chunkRowsMax: 1.5 }, 'chunkRowsMax must be a whole number, 1 or more; it is 1.5'],
     [{ checkpointIntervalMs: Number.NaN }, 'checkpointIntervalMs must be a number, 0 or more; it is NaN'],
+    [{ checkpointIntervalMs: 2 ** 31 }, 'checkpointIntervalMs must be 2147483647 at most; it is 2147483648'],
     [{ niceRatio: -1 }, 'niceRatio must be a number, 0 or more; it is -1'],
     [{ latency: { factor: 2, floorMs: -1 } }, 'latency.floorMs must be a number, 0 or more; it is -1'],
     [{ cutover: { ...cutover, lockTimeoutMs: 0 } }, 'cutover.lockTimeoutMs must be a number above 0; it is 0'],
