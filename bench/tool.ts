@@ -39,11 +39,7 @@ export interface ToolTask {
 
 /** Migrates by a shadow, up to the swap. Rejects when it did not get there, with what the program said. */
 export async function migrateByTool(task: ToolTask, watch: ToolOptions = {}): Promise<ToolRun> {
-  const { alter, options, table } = task;
-  return await runToSwap(
-    ['migrate', '--url', withoutPassword(task.url), '--table', table, '--alter', alter, '--strategy', 'shadow', ...options],
-    watch,
-  );
+  return await runToSwap(migrateArguments(task), watch);
 }
 
 /** Goes on with a migration that was killed. */
@@ -57,23 +53,14 @@ export async function resumeByTool({
 
 /** Runs it until a line of this kind, and ends it there as a crash would. Gives the migration's id. */
 export async function killToolAt(task: ToolTask, kind: string): Promise<string> {
-  const { alter, options, table, url } = task;
-  const args = [
-    'migrate',
-    '--url',
-    withoutPassword(url),
-    '--table',
-    table,
-    '--alter',
-    alter,
-    '--strategy',
-    'shadow',
-    ...options,
-  ];
-  const { lines, stderr, exitCode } = await runProgram(args, { kill: { at: kind, count: 1 } });
+  const { lines, stderr, exitCode } = await runProgram(migrateArguments(task), { kill: { at: kind, count: 1 } });
   const plan = lines.find((line) => line.kind === 'plan')?.['plan'];
   if (exitCode !== null || !isObject(plan)) throw new RunFailedError(`The tool ended before ${kind}: ${whyOf(lines, stderr)}`);
   return String(plan['id']);
+}
+
+function migrateArguments({ alter, options, table, url }: ToolTask): readonly string[] {
+  return ['migrate', '--url', withoutPassword(url), '--table', table, '--alter', alter, '--strategy', 'shadow', ...options];
 }
 
 /** Drops the old table that a run kept. */
