@@ -2,6 +2,7 @@
 
 import type { Clock } from '../engine/ports.ts';
 import { BUSY_FROM, readingOf, type TransactionReading, windowBetween } from '../engine/transaction-window.ts';
+import { untilUntold } from './errors.ts';
 import type { Session } from './session.ts';
 import { readTransactionTimes } from './transaction-times.ts';
 
@@ -18,8 +19,8 @@ export async function areSessionsBusy(
   clock: Pick<Clock, 'now' | 'sleep'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const read = async (): Promise<TransactionReading> =>
-    readingOf((await readTransactionTimes(session, signal)) ?? [], clock.now());
+  const times = untilUntold(() => readTransactionTimes(session, signal), []);
+  const read = async (): Promise<TransactionReading> => readingOf(await times(), clock.now());
   const from = await read();
   if (from.sessions.size === 0) return false;
   await clock.sleep(GLANCE_MS, signal);

@@ -1,7 +1,7 @@
 /** What the transactions of others take, from the counters of performance_schema. */
 
 import type { SessionTransactions, TableClaim } from '../engine/ports.ts';
-import { isUntold } from './errors.ts';
+import { untilUntold } from './errors.ts';
 import type { Session, SessionPool } from './session.ts';
 
 /** Counters are in picoseconds. */
@@ -9,35 +9,20 @@ const PER_MS = 1e9;
 
 /** Asks no more once the server has not told. */
 export function transactionTimes(pool: SessionPool): NonNullable<TableClaim['readTransactions']> {
-  let isSilent = false;
-  return async (signal): Promise<readonly SessionTransactions[]> => {
-    if (isSilent) return [];
-    const told = await pool.withSession((session) => readTransactionTimes(session, signal), signal);
-    isSilent = told === null;
-    return told ?? [];
-  };
+  return untilUntold((signal: AbortSignal) => pool.withSession((session) => readTransactionTimes(session, signal), signal), []);
 }
 
 /**
- * Reads them in one statement. Null where performance_schema is off, as it is on MariaDB by default, does not count transactions, or may
- * not be read.
+ * Reads them in one statement. Rejects as `isUntold` where performance_schema is off, as it is on MariaDB by default, does not count
+ * transactions, or may not be read.
  */
-export async function readTransactionTimes(
-  session: Session,
-  signal: AbortSignal,
-): Promise<readonly SessionTransactions[] | null> {
-  try {
-    const rows = await session.query(statement, signal);
-    return rows.map((row) => ({
-      id: row['id'] ?? '',
-      count: Number(row['transactions']),
-      busyMs: Number(row['picoseconds']) / PER_MS,
-    }));
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!isUntold(error)) throw error;
-    return null;
-  }
+export async function readTransactionTimes(session: Session, signal: AbortSignal): Promise<readonly SessionTransactions[]> {
+  const rows = await session.query(statement, signal);
+  return rows.map((row) => ({
+    id: row['id'] ?? '',
+    count: Number(row['transactions']),
+    busyMs: Number(row['picoseconds']) / PER_MS,
+  }));
 }
 
 /** Sessions of clients, without ours. */
