@@ -40,7 +40,7 @@ export function readFilters(status: Row): ReplicaFilters {
 }
 
 /** Whether the replica applies changes of the table. `ignoresNameCase`: see Server. */
-export function isApplied(filters: ReplicaFilters, { schema, table }: TableName, ignoresNameCase: boolean): boolean {
+function isApplied(filters: ReplicaFilters, { schema, table }: TableName, ignoresNameCase: boolean): boolean {
   const has = (names: readonly string[], name: string): boolean => names.some((one) => isSameName(one, name, ignoresNameCase));
   const { doSchemas, ignoreSchemas, doTables, ignoreTables, doPatterns, ignorePatterns } = filters;
   if (doSchemas.length > 0 ? !has(doSchemas, schema) : has(ignoreSchemas, schema)) return false;

@@ -5,7 +5,7 @@ import { keysThrough } from './claimed-table.ts';
 import { seededRandom } from './random.ts';
 
 /** Rows have the keys 1 to this. */
-export const busyKeys = 200;
+const busyKeys = 200;
 const writerCount = 4;
 
 /** Running writers. */

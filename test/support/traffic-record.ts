@@ -47,7 +47,7 @@ export interface TrafficReport {
 }
 
 /** A statement that takes longer than this is a stall of the application. */
-export const stallMs = 100;
+const stallMs = 100;
 const statementTextMax = 100;
 /** The longest statement is kept for each slot of this width, so that the one of any time can be told afterwards. */
 const slotMs = 100;
