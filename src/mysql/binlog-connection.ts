@@ -9,10 +9,9 @@
  */
 
 import ZongJi from '@vlasky/zongji';
-import type { Connection, ConnectionOptions } from 'mysql2';
-import type { Socket } from 'node:net';
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import { pauseAtOnce } from '../sessions/reading-rest.ts';
+import { loginOptions, socketOf } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isConnectionLoss, serverErrno, translateConnecting } from './errors.ts';
 import type { Flavour } from './flavour.ts';
@@ -132,7 +131,7 @@ class ZongjiDump implements Dump {
   }
 
   #connect(config: ConnectionConfig): ZongJi {
-    const zongji = new ZongJi(driverOptions(config));
+    const zongji = new ZongJi(loginOptions(config));
     // Stays for good: an 'error' event without a listener would end the process.
     zongji.on('error', (error: Error & { readonly code?: string }) => {
       if (zongji !== this.#zongji) return;
@@ -261,21 +260,3 @@ const UNREADABLE = /I\/O error reading log event/i;
 const BEGUN_ANEW = /has more GTIDs than the (?:source|master) has/i;
 const ANONYMOUS = /replicate anonymous transaction/i;
 const REPLACED = /same server_uuid|same server_id|server_uuid\/server_id/i;
-
-/** Missing in the driver's types; with TLS it is another one than at first. */
-function socketOf(connection: Connection): Socket {
-  return (connection as Connection & { readonly stream: Socket }).stream;
-}
-
-function driverOptions(config: ConnectionConfig): ConnectionOptions {
-  return {
-    ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
-    ...(config.user === null ? {} : { user: config.user }),
-    ...(config.password.known === null ? {} : { password: config.password.known }),
-    ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl.known }),
-    connectTimeout: config.connectTimeoutMs,
-    enableKeepAlive: true,
-    keepAliveInitialDelay: 10_000,
-    connectAttributes: { program_name: 'tableshift' },
-  };
-}

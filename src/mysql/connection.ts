@@ -9,6 +9,7 @@ import {
   type TypeCastField,
 } from 'mysql2';
 import type { Socket } from 'node:net';
+import type { DriverConnection } from '../sessions/connection-driver.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isPasswordRefused } from './errors.ts';
 import type { Row } from './session.ts';
@@ -21,16 +22,9 @@ export interface Reply {
   readonly warnings: number;
 }
 
-/** A connection as the driver sees it: it knows nothing about aborting, and its errors are the driver's. */
-export interface Connection {
+/** See `DriverConnection`. */
+export interface Connection extends DriverConnection<Reply> {
   readonly connectionId: number;
-  /** False once the driver knows that the connection is gone. A half-open one still looks open. */
-  readonly isOpen: boolean;
-  run(sql: string): Promise<Reply>;
-  /** Says goodbye to the server and closes; resolves when the server has closed its end, or after `limitMs`. */
-  end(limitMs: number): Promise<void>;
-  /** Closes the socket at once. The server may go on with a statement. */
-  destroy(): void;
 }
 
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
@@ -64,7 +58,7 @@ function open(config: ConnectionConfig, { takesSeveral = false }: ConnectionUse,
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const driver = createConnection({ ...driverOptions(config), multipleStatements: takesSeveral });
-    const connection = new DriverConnection(driver);
+    const connection = new MySqlConnection(driver);
     const giveUp = (reason: unknown): void => {
       signal.removeEventListener('abort', abort);
       connection.destroy();
@@ -84,7 +78,7 @@ function open(config: ConnectionConfig, { takesSeveral = false }: ConnectionUse,
   });
 }
 
-class DriverConnection implements Connection {
+class MySqlConnection implements Connection {
   readonly #driver: DriverHandle;
   readonly #pending = new Set<(error: Error) => void>();
   #isOpen = true;
@@ -144,7 +138,7 @@ class DriverConnection implements Connection {
 }
 
 /** Missing in the driver's types; with TLS it is another one than at first. */
-function socketOf(driver: DriverHandle): Socket {
+export function socketOf(driver: DriverHandle): Socket {
   return (driver as DriverHandle & { readonly stream: Socket }).stream;
 }
 
@@ -152,13 +146,23 @@ function lossError(): Error {
   return Object.assign(new Error('The connection was closed'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true });
 }
 
-function driverOptions(config: ConnectionConfig): ConnectionOptions {
+/** How any connection of ours gets there and logs in. */
+export function loginOptions(config: ConnectionConfig): ConnectionOptions {
   return {
     ...(config.socketPath === null ? { host: config.host, port: config.port } : { socketPath: config.socketPath }),
     ...(config.user === null ? {} : { user: config.user }),
     ...(config.password.known === null ? {} : { password: config.password.known }),
     ...(config.ssl === null || config.socketPath !== null ? {} : { ssl: config.ssl.known }),
     connectTimeout: config.connectTimeoutMs,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: keepAliveDelayMs,
+    connectAttributes: { program_name: 'tableshift' },
+  };
+}
+
+function driverOptions(config: ConnectionConfig): ConnectionOptions {
+  return {
+    ...loginOptions(config),
     // By default the driver asks for IGNORE_SPACE, which changes how SQL is parsed, and for matched instead of changed rows.
     flags: ['-IGNORE_SPACE', '-FOUND_ROWS', '-LOCAL_FILES'],
     charset: 'UTF8MB4_BIN',
@@ -168,9 +172,6 @@ function driverOptions(config: ConnectionConfig): ConnectionOptions {
     bigNumberStrings: true,
     jsonStrings: true,
     typeCast: asText,
-    enableKeepAlive: true,
-    keepAliveInitialDelay: keepAliveDelayMs,
-    connectAttributes: { program_name: 'tableshift' },
   };
 }
 

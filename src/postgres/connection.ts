@@ -2,6 +2,7 @@
 
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import pg from 'pg';
+import type { DriverConnection } from '../sessions/connection-driver.ts';
 import type { TlsConfig } from '../sessions/tls.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { doneBefore, isConnectionLoss, isPasswordRefused } from './errors.ts';
@@ -21,21 +22,13 @@ export interface Reply {
 /** `failed`: an error has ended it in all but name; only a roll-back is of use. */
 export type TransactionState = 'none' | 'open' | 'failed';
 
-/** A connection as the driver sees it: it knows nothing about aborting, and its errors are the driver's. */
-export interface Connection {
-  /** False once the driver knows that the connection is gone. A half-open one still looks open. */
-  readonly isOpen: boolean;
+/** See `DriverConnection`. Several statements, with `;` between, are one transaction and give the reply of the last. */
+export interface Connection extends DriverConnection<Reply> {
   /** As the server told it with its last reply. */
   readonly transaction: TransactionState;
   /** What the server called its process when we connected; a pooler in between invents a number. */
   readonly announcedPid: number;
   readonly isEncrypted: boolean;
-  /** Several statements, with `;` between, are one transaction and give the reply of the last. */
-  run(sql: string): Promise<Reply>;
-  /** Says goodbye to the server and closes; resolves when the server has closed its end, or after `limitMs`. */
-  end(limitMs: number): Promise<void>;
-  /** Closes the socket at once. The server may go on with a statement. */
-  destroy(): void;
 }
 
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
@@ -107,7 +100,7 @@ function tlsOptions(tls: TlsConfig, host: string): pg.ClientConfig['ssl'] {
 async function open(config: ConnectionConfig, applicationName: string, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   const client = new pg.Client(clientConfig(config, applicationName)) as DriverClient;
-  const connection = new DriverConnection(client, config.ssl !== null);
+  const connection = new PostgresConnection(client, config.ssl !== null);
   let abort = (): void => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -138,7 +131,7 @@ type DriverClient = pg.Client & {
   };
 };
 
-class DriverConnection implements Connection {
+class PostgresConnection implements Connection {
   readonly isEncrypted: boolean;
   readonly #client: DriverClient;
   readonly #pending = new Set<(error: Error) => void>();

@@ -3,11 +3,14 @@
 import type { MigrationError } from '../engine/errors.ts';
 import type { SessionDriver, SessionState } from './watched-session.ts';
 
-/** A connection as the driver library sees it. */
+/** A connection as the driver library sees it: it knows nothing about aborting, and its errors are the driver's. */
 export interface DriverConnection<Reply> {
+  /** False once the driver knows that the connection is gone. A half-open one still looks open. */
   readonly isOpen: boolean;
   run(sql: string): Promise<Reply>;
+  /** Says goodbye to the server and closes; resolves when the server has closed its end, or after `limitMs`. */
   end(limitMs: number): Promise<void>;
+  /** Closes the socket at once. The server may go on with a statement. */
   destroy(): void;
 }
 
