@@ -13,6 +13,7 @@ import {
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import { whileWriting } from '../support/postgres-writers.ts';
 import { testedPostgres } from '../support/shared-servers.ts';
 
 /** `m` with the partitions m_2023, "M 2024" and m_rest, and what belongs to the whole and to "M 2024" alone. */
@@ -74,21 +75,7 @@ describe.each(testedPostgres)('a leaf partition on %s', (server) => {
       ...measurements(role).map((text) => text.replace(`CREATE ROLE ${role};`, '')),
     );
     const { application, url } = database;
-    const done = new AbortController();
-    const errors: string[] = [];
     const blockers: (readonly string[])[] = [];
-    const write = async (statement: (turn: number) => string): Promise<number> => {
-      await using writer = await openPostgresApplication(url);
-      let written = 0;
-      for (let turn = 1; !done.signal.aborted; turn += 1) {
-        await writer.run(statement(turn)).then(
-          () => (written += 1),
-          (error: unknown) => errors.push(String(error)),
-        );
-      }
-      return written;
-    };
-    const onBoth = (statement: (table: string) => string): string => `${statement('m')}; ${statement('twin')}`;
     await application.run('SET search_path = public');
     await using reader = await openPostgresApplication(url);
     try {
@@ -101,31 +88,22 @@ describe.each(testedPostgres)('a leaf partition on %s', (server) => {
         blockers.push(event.blockers);
         if (event.blockers.length > 0) held.push(reader.run('ROLLBACK'));
       };
-      const writers = [
-        write((n) =>
-          onBoth(
-            (table) =>
-              `INSERT INTO ${table} (id, day, v, note) VALUES (${100_000 + n}, date '2023-06-01' + ${n % 900}, 5, 'new')`,
-          ),
-        ),
-        write((n) =>
-          onBoth(
-            (table) => `UPDATE ${table} SET day = date '2023-01-01' + ${(n * 379) % 1000} WHERE id = ${1 + ((n * 7) % 3000)}`,
-          ),
-        ),
-        write((n) => onBoth((table) => `UPDATE ${table} SET v = v % 800 + 1 WHERE id = ${3001 + ((n * 11) % 1500)}`)),
-        write((n) => onBoth((table) => `DELETE FROM ${table} WHERE id = ${4501 + (n % 1500)}`)),
+      const writes = [
+        (n: number, table: string) =>
+          `INSERT INTO ${table} (id, day, v, note) VALUES (${100_000 + n}, date '2023-06-01' + ${n % 900}, 5, 'new')`,
+        (n: number, table: string) =>
+          `UPDATE ${table} SET day = date '2023-01-01' + ${(n * 379) % 1000} WHERE id = ${1 + ((n * 7) % 3000)}`,
+        (n: number, table: string) => `UPDATE ${table} SET v = v % 800 + 1 WHERE id = ${3001 + ((n * 11) % 1500)}`,
+        (n: number, table: string) => `DELETE FROM ${table} WHERE id = ${4501 + (n % 1500)}`,
       ];
+      const onBoth = writes.map((write) => (turn: number) => `${write(turn, 'm')}; ${write(turn, 'twin')}`);
       let id = '';
-      try {
+      const { counts, ...refused } = await whileWriting(url, onBoth, async () => {
         ({ id } = await migrate({ url, strategy: 'shadow', alter: `ALTER TABLE ${leaf} ${clauses}`, observer, pace }));
-      } finally {
-        done.abort();
-      }
-      const written = await Promise.all(writers);
+      });
       await Promise.all(held);
-      expect(errors).toEqual([]);
-      expect(written.every((count) => count > 0)).toBe(true);
+      expect(refused).toEqual({ refusals: 0, errors: [] });
+      expect(counts.every((count) => count > 0)).toBe(true);
       expect(blockers.flat()).toEqual(expect.arrayContaining([expect.stringContaining(`${reader.pid}`)]));
 
       const rows = 'SELECT id, day, v, note';
@@ -172,7 +150,6 @@ describe.each(testedPostgres)('a leaf partition on %s', (server) => {
       expect(await application.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tableshift\\_%'")).toEqual([]);
       expect(await tiesOf(application)).toEqual(await tiesOf(native.application));
     } finally {
-      done.abort();
       for (const one of [application, native.application]) await one.run(`DROP OWNED BY ${role}`);
       await application.run(`DROP ROLE ${role}`);
     }

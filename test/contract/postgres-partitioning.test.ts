@@ -10,9 +10,10 @@ import {
   planMigration,
   resumeMigration,
 } from '../../src/index.ts';
-import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
+import type { PostgresApplication } from '../support/postgres-adapter.ts';
 import { type Inventory, inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
 import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import { whileWriting } from '../support/postgres-writers.ts';
 import { testedPostgres } from '../support/shared-servers.ts';
 
 /** `t` with what belongs to it and what is bound to it; each write of an application goes to `twin`, too. */
@@ -96,46 +97,23 @@ describe.each(testedPostgres)('partitioning a plain table on %s', (server) => {
       ALTER TABLE t ADD FOREIGN KEY (amount) REFERENCES p`;
     await using database = await ownDatabase(server, ...shop(role), ...(server === 'postgres-18' ? [parent] : []));
     const { application, url } = database;
-    const done = new AbortController();
-    const errors: string[] = [];
-    const write = async (statement: (turn: number) => string): Promise<number> => {
-      await using writer = await openPostgresApplication(url);
-      let written = 0;
-      for (let turn = 1; !done.signal.aborted; turn += 1) {
-        await writer.run(statement(turn)).then(
-          () => (written += 1),
-          (error: unknown) => errors.push(String(error)),
-        );
-      }
-      return written;
-    };
-    const onBoth = (statement: (table: string) => string): string => `${statement('t')}; ${statement('twin')}`;
     try {
       const before = await inventoryOf(application, 'public', 't');
       await application.run('SET search_path = public');
-      const writers = [
-        write((n) =>
-          onBoth(
-            (table) =>
-              `INSERT INTO ${table} (id, day, amount, note) VALUES (${100_000 + n}, date '2023-06-01' + ${n % 900}, 5, 'new')`,
-          ),
-        ),
-        write((n) =>
-          onBoth(
-            (table) => `UPDATE ${table} SET day = date '2024-01-01' + ${(n * 379) % 720} WHERE id = ${1 + ((n * 7) % 2000)}`,
-          ),
-        ),
-        write((n) => onBoth((table) => `UPDATE ${table} SET amount = amount % 800 + 1 WHERE id = ${2001 + ((n * 11) % 1000)}`)),
-        write((n) => onBoth((table) => `DELETE FROM ${table} WHERE id = ${3001 + (n % 1000)}`)),
+      const writes = [
+        (n: number, table: string) =>
+          `INSERT INTO ${table} (id, day, amount, note) VALUES (${100_000 + n}, date '2023-06-01' + ${n % 900}, 5, 'new')`,
+        (n: number, table: string) =>
+          `UPDATE ${table} SET day = date '2024-01-01' + ${(n * 379) % 720} WHERE id = ${1 + ((n * 7) % 2000)}`,
+        (n: number, table: string) => `UPDATE ${table} SET amount = amount % 800 + 1 WHERE id = ${2001 + ((n * 11) % 1000)}`,
+        (n: number, table: string) => `DELETE FROM ${table} WHERE id = ${3001 + (n % 1000)}`,
       ];
-      try {
-        await change(database, `${keyed}, ADD z int DEFAULT 7, ${byDay}`);
-      } finally {
-        done.abort();
-      }
-      const written = await Promise.all(writers);
-      expect(errors).toEqual([]);
-      expect(written.every((count) => count > 0)).toBe(true);
+      const onBoth = writes.map((write) => (turn: number) => `${write(turn, 't')}; ${write(turn, 'twin')}`);
+      const { counts, ...refused } = await whileWriting(url, onBoth, () =>
+        change(database, `${keyed}, ADD z int DEFAULT 7, ${byDay}`),
+      );
+      expect(refused).toEqual({ refusals: 0, errors: [] });
+      expect(counts.every((count) => count > 0)).toBe(true);
 
       const rows = 'SELECT id, day, amount, note';
       expect(
@@ -190,7 +168,6 @@ describe.each(testedPostgres)('partitioning a plain table on %s', (server) => {
         ],
       });
     } finally {
-      done.abort();
       await dropRoles(application, role);
     }
   });

@@ -1,11 +1,13 @@
-/** Applications that write to tables which foreign keys join, for as long as a migration of them goes on. */
+/** Applications that write, for as long as a migration goes on. */
 import { openPostgresApplication } from './postgres-adapter.ts';
 
 /** What they have done by then. */
 export interface Written {
   /** How often each statement was done, in their order. */
   readonly counts: readonly number[];
-  /** What they were refused for another reason than a foreign key. */
+  /** How often a foreign key refused one. */
+  readonly refusals: number;
+  /** What they were refused for another reason. */
   readonly errors: readonly string[];
 }
 
@@ -17,6 +19,7 @@ export async function whileWriting(
 ): Promise<Written> {
   const done = new AbortController();
   const errors: string[] = [];
+  let refusals = 0;
   const write = async (statement: (turn: number) => string): Promise<number> => {
     await using writer = await openPostgresApplication(url);
     let written = 0;
@@ -26,7 +29,8 @@ export async function whileWriting(
         written += 1;
       } catch (error) {
         // Statements sent together are one transaction, and a refused one is over.
-        if ((error as { readonly code?: string }).code !== '23503') errors.push(String(error));
+        if ((error as { readonly code?: string }).code === '23503') refusals += 1;
+        else errors.push(String(error));
       }
     }
     return written;
@@ -37,5 +41,6 @@ export async function whileWriting(
   } finally {
     done.abort();
   }
-  return { counts: await writers, errors };
+  const counts = await writers;
+  return { counts, refusals, errors };
 }
