@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keyColumns, readTable, type Column, type TableDescription } from '../../src/mysql/catalog.ts';
 import { hasConstantDefault } from '../../src/mysql/implicit-defaults.ts';
 import type { Server } from '../../src/mysql/server.ts';
-import { createSchema, never, openAdapter, type TestSchema } from '../support/adapter-server.ts';
+import { createSchema, never, openAdapter, schemaWith, type TestSchema } from '../support/adapter-server.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
 describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
@@ -14,12 +14,7 @@ describe.each(['mysql', 'mariadb'] as const)('the catalog of %s', (flavour) => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withTable = async (...statements: readonly string[]): Promise<TestSchema> => {
-    const schema = await createSchema(url);
-    await schema.application.run(`USE ${schema.name}`);
-    for (const statement of statements) await schema.application.run(statement);
-    return schema;
-  };
+  const withTable = (...statements: readonly string[]): Promise<TestSchema> => schemaWith(url, ...statements);
   const read = async (schema: TestSchema, table = 't'): Promise<TableDescription | null> => {
     await using session = await server.openSession({}, never);
     return await readTable(session, { schema: schema.name, table }, never);

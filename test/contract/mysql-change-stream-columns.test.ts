@@ -6,7 +6,7 @@ import { rowImageObstacles } from '../../src/mysql/obstacles-server.ts';
 import { createSchema, never, type TestSchema } from '../support/adapter-server.ts';
 import { plan } from '../support/plan-request.ts';
 import { startServer, type Server } from '../support/servers.ts';
-import { openStreamFixture, type StreamFixture } from '../support/stream-fixture.ts';
+import { openStreamFixture, rowSettings, type StreamFixture } from '../support/stream-fixture.ts';
 
 type Flavour = 'mysql' | 'mariadb';
 
@@ -87,18 +87,6 @@ const only: Readonly<Record<Flavour, typeof types>> = {
   ],
 };
 
-const images: Readonly<Record<Flavour, readonly string[]>> = {
-  mysql: ['FULL', 'MINIMAL', 'NOBLOB'].flatMap((image) =>
-    ['', 'PARTIAL_JSON'].flatMap((partial) =>
-      ['OFF', 'ON'].map(
-        (compression) =>
-          `SET SESSION binlog_row_image = ${image}, binlog_row_value_options = '${partial}', binlog_transaction_compression = ${compression}`,
-      ),
-    ),
-  ),
-  mariadb: ['FULL', 'MINIMAL', 'NOBLOB'].map((image) => `SET SESSION binlog_row_image = ${image}`),
-};
-
 describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
   let server: Server;
   let schema: TestSchema;
@@ -121,7 +109,7 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
   const run = (sql: string): Promise<unknown> => schema.application.run(sql);
   const key = (id: number, name: string): string => `(${id},X'${Buffer.from(name).toString('hex').toUpperCase()}')`;
 
-  test.each(images[flavour])('a key among columns of every type is found after %s', async (setting) => {
+  test.each(rowSettings[flavour])('a key among columns of every type is found after %s', async (setting) => {
     const all = [...types, ...only[flavour]];
     await run('DROP TABLE IF EXISTS t');
     const columns = all.map(([type], at) => `c${at} ${type}`);
@@ -187,7 +175,7 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
       `CREATE TABLE t (a INT, id INT NOT NULL PRIMARY KEY, x ${flavour === 'mysql' ? 'VARCHAR(30)' : 'TEXT'}, b BLOB, j JSON, ${hidden})`,
     );
     const { changes, close } = await fixture.open({ schema: schema.name, table: 't', keyColumns: ['id'] });
-    for (const setting of images[flavour]) {
+    for (const setting of rowSettings[flavour]) {
       await run(setting);
       await run("INSERT INTO t VALUES (1, 10, 'x', 'b', '[1, 2]'), (NULL, 20, NULL, NULL, NULL), (3, 30, '', '', '[]')");
       await run("UPDATE t SET x = 'y', b = 'c' WHERE id = 20");

@@ -5,22 +5,9 @@ import { createSchema, never, type TestSchema } from '../support/adapter-server.
 import { hostileKeys } from '../support/hostile-keys.ts';
 import { startServer, type Server } from '../support/servers.ts';
 import { describeSideBySide } from '../support/side-by-side.ts';
-import { openStreamFixture, type StreamFixture } from '../support/stream-fixture.ts';
+import { openStreamFixture, rowSettings, type StreamFixture } from '../support/stream-fixture.ts';
 
 type Flavour = 'mysql' | 'mariadb';
-
-/** How a session may log its rows; each is tried with and without compression. */
-const sessionSettings: Readonly<Record<Flavour, readonly string[]>> = {
-  mysql: ['FULL', 'MINIMAL', 'NOBLOB'].flatMap((image) =>
-    ['', 'PARTIAL_JSON'].flatMap((partial) =>
-      ['OFF', 'ON'].map(
-        (compression) =>
-          `SET SESSION binlog_row_image = ${image}, binlog_row_value_options = '${partial}', binlog_transaction_compression = ${compression}`,
-      ),
-    ),
-  ),
-  mariadb: ['FULL', 'MINIMAL', 'NOBLOB'].map((image) => `SET SESSION binlog_row_image = ${image}`),
-};
 
 /** What only the whole server can be set to. */
 const serverSettings: Readonly<Record<Flavour, readonly string[]>> = {
@@ -70,7 +57,7 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     for (const serverSetting of serverSettings[flavour]) {
       await run(serverSetting);
       const { changes, close } = await fixture.open({ schema: schema.name, table: 't', keyColumns: ['k'] });
-      for (const setting of sessionSettings[flavour]) {
+      for (const setting of rowSettings[flavour]) {
         await run(setting);
         await run(
           `INSERT IGNORE INTO t (a, doc, k, note) VALUES ${values.map((value) => `(repeat('a', 200), '{"x": 1, "y": "long enough"}', ${value}, 'n')`).join()}`,
@@ -132,7 +119,7 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
     await run('DROP TABLE IF EXISTS t');
     await run('CREATE TABLE t (a INT NOT NULL, b VARCHAR(9) NOT NULL, v TEXT, PRIMARY KEY (a, b))');
     const { changes } = await fixture.open({ schema: schema.name, table: 't', keyColumns: ['a', 'b'] });
-    for (const setting of sessionSettings[flavour]) {
+    for (const setting of rowSettings[flavour]) {
       await run(setting);
       await run("INSERT INTO t VALUES (1, 'x', 'v')");
       await run('UPDATE t SET a = 2');

@@ -5,7 +5,7 @@ import { createBookkeeping, recordMigration, recordState } from '../../src/mysql
 import { takeClaim } from '../../src/mysql/claim.ts';
 import { findObstacles } from '../../src/mysql/obstacles.ts';
 import type { Server } from '../../src/mysql/server.ts';
-import { createSchema, never, openAdapter, openApplication, type TestSchema } from '../support/adapter-server.ts';
+import { createSchema, never, openAdapter, openApplication, schemaWith, type TestSchema } from '../support/adapter-server.ts';
 import { obstaclesOf, plan, refusal, shown, type Found } from '../support/plan-request.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -19,12 +19,7 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withTable = async (...statements: readonly string[]): Promise<TestSchema> => {
-    const schema = await createSchema(url);
-    await schema.application.run(`USE ${schema.name}`);
-    for (const statement of statements) await schema.application.run(statement);
-    return schema;
-  };
+  const withTable = (...statements: readonly string[]): Promise<TestSchema> => schemaWith(url, ...statements);
 
   test('there are none for a plain table on a plain server, and nothing is left behind', async () => {
     await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY, a INT)', 'INSERT INTO t VALUES (1, 2), (2, 3)');

@@ -1,7 +1,7 @@
 /** What is decided before a migration, on real tables: columns, key, uniques, indexes, names. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../src/mysql/server.ts';
-import { createSchema, openAdapter, type TestSchema } from '../support/adapter-server.ts';
+import { createSchema, openAdapter, schemaWith, type TestSchema } from '../support/adapter-server.ts';
 import { plan, refusal } from '../support/plan-request.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -16,12 +16,7 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withTable = async (definition: string): Promise<TestSchema> => {
-    const schema = await createSchema(url);
-    await schema.application.run(`USE ${schema.name}`);
-    await schema.application.run(`CREATE TABLE t ${definition}`);
-    return schema;
-  };
+  const withTable = (definition: string): Promise<TestSchema> => schemaWith(url, `CREATE TABLE t ${definition}`);
 
   describe('the columns', () => {
     test.each<[string, string, string, ColumnLists]>([

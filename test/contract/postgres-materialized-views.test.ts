@@ -14,7 +14,7 @@ import type { Server } from '../../src/postgres/server.ts';
 import type { Session } from '../../src/postgres/session.ts';
 import { createShadow, dropShadow } from '../../src/postgres/shadow.ts';
 import {
-  createPostgresSchema,
+  postgresSchemaWith,
   never,
   openPostgresWithBookkeeping,
   openPostgresApplication,
@@ -33,12 +33,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withStatements = async (...statements: readonly string[]): Promise<PostgresSchema> => {
-    const schema = await createPostgresSchema(url);
-    await schema.application.run(`SET search_path = ${schema.name}`);
-    for (const statement of statements) await schema.application.run(statement);
-    return schema;
-  };
+  const withStatements = (...statements: readonly string[]): Promise<PostgresSchema> => postgresSchemaWith(url, ...statements);
 
   test('are there for every reader, and never with older rows than before, while the application refreshes them', async () => {
     const [owner, role] = ['app', 'migrator'].map((name) => `${name}_${randomUUID().slice(0, 8)}`);

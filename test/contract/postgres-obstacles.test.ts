@@ -10,6 +10,7 @@ import { ReplicationConnection } from '../../src/postgres/replication-connection
 import type { Server } from '../../src/postgres/server.ts';
 import {
   createPostgresSchema,
+  postgresSchemaWith,
   never,
   openPostgres,
   openPostgresApplication,
@@ -37,12 +38,7 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withStatements = async (...statements: readonly string[]): Promise<PostgresSchema> => {
-    const schema = await createPostgresSchema(url);
-    await schema.application.run(`SET search_path = ${schema.name}`);
-    for (const statement of statements) await schema.application.run(statement.replaceAll('SCHEMA_NAME', schema.name));
-    return schema;
-  };
+  const withStatements = (...statements: readonly string[]): Promise<PostgresSchema> => postgresSchemaWith(url, ...statements);
   const plain = 'CREATE TABLE t (id serial PRIMARY KEY, a int, b2 text UNIQUE)';
 
   test('there are none for a plain table, with triggers, policies, rules, views, reading functions and publications', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ColumnPair } from '../../src/engine/model.ts';
 import { readTable } from '../../src/postgres/catalog.ts';
 import type { Server } from '../../src/postgres/server.ts';
-import { createPostgresSchema, never, openPostgres, type PostgresSchema } from '../support/postgres-adapter.ts';
+import { never, openPostgres, type PostgresSchema, postgresSchemaWith } from '../support/postgres-adapter.ts';
 import { planPostgres, postgresRefusal } from '../support/postgres-plan.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -23,13 +23,8 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withTable = async (definition: string, ...more: readonly string[]): Promise<PostgresSchema> => {
-    const schema = await createPostgresSchema(url);
-    await schema.application.run(`SET search_path = ${schema.name}`);
-    await schema.application.run(`CREATE TABLE t ${definition}`);
-    for (const statement of more) await schema.application.run(statement);
-    return schema;
-  };
+  const withTable = (definition: string, ...more: readonly string[]): Promise<PostgresSchema> =>
+    postgresSchemaWith(url, `CREATE TABLE t ${definition}`, ...more);
 
   test.each<[string, string, string, ColumnLists]>([
     ['a column that is added is not copied', '(id int PRIMARY KEY, a int)', 'ADD b int', [['id>id', 'a>a'], [], ['b']]],

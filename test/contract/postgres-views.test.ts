@@ -6,7 +6,7 @@ import { readOuterRelations } from '../../src/postgres/dependents.ts';
 import { findObstacles } from '../../src/postgres/obstacles.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import {
-  createPostgresSchema,
+  postgresSchemaWith,
   never,
   openPostgres,
   openPostgresApplication,
@@ -26,12 +26,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('views on %s', (name) => 
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  const withStatements = async (...statements: readonly string[]): Promise<PostgresSchema> => {
-    const schema = await createPostgresSchema(url);
-    await schema.application.run(`SET search_path = ${schema.name}`);
-    for (const statement of statements) await schema.application.run(statement);
-    return schema;
-  };
+  const withStatements = (...statements: readonly string[]): Promise<PostgresSchema> => postgresSchemaWith(url, ...statements);
 
   test('stay the same views, and no statement through them fails or is lost while the table is swapped', async () => {
     const [owner, role] = ['app', 'migrator'].map((name) => `${name}_${randomUUID().slice(0, 8)}`);

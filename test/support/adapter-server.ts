@@ -75,3 +75,11 @@ export async function createSchema(url: string): Promise<TestSchema> {
     },
   };
 }
+
+/** The same with what these statements make in it; `application` finds names in it. */
+export async function schemaWith(url: string, ...statements: readonly string[]): Promise<TestSchema> {
+  const schema = await createSchema(url);
+  await schema.application.run(`USE ${schema.name}`);
+  for (const statement of statements) await schema.application.run(statement);
+  return schema;
+}

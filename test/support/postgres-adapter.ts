@@ -72,3 +72,11 @@ export async function createPostgresSchema(url: string): Promise<PostgresSchema>
     },
   };
 }
+
+/** The same with what these statements make in it, in which SCHEMA_NAME is its name; `application` finds names in it. */
+export async function postgresSchemaWith(url: string, ...statements: readonly string[]): Promise<PostgresSchema> {
+  const schema = await createPostgresSchema(url);
+  await schema.application.run(`SET search_path = ${schema.name}`);
+  for (const statement of statements) await schema.application.run(statement.replaceAll('SCHEMA_NAME', schema.name));
+  return schema;
+}

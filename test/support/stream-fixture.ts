@@ -14,6 +14,19 @@ import { collect, type CollectedStream } from './stream-collected.ts';
 
 export { changeText, type CollectedStream } from './stream-collected.ts';
 
+/** How a session may log its rows, on MySQL each with and without compression. */
+export const rowSettings: Readonly<Record<'mysql' | 'mariadb', readonly string[]>> = {
+  mysql: ['FULL', 'MINIMAL', 'NOBLOB'].flatMap((image) =>
+    ['', 'PARTIAL_JSON'].flatMap((partial) =>
+      ['OFF', 'ON'].map(
+        (compression) =>
+          `SET SESSION binlog_row_image = ${image}, binlog_row_value_options = '${partial}', binlog_transaction_compression = ${compression}`,
+      ),
+    ),
+  ),
+  mariadb: ['FULL', 'MINIMAL', 'NOBLOB'].map((image) => `SET SESSION binlog_row_image = ${image}`),
+};
+
 /** Which table, by which key, and what differs from the usual. */
 export interface FixtureStream extends Partial<ChangeStreamOptions> {
   readonly schema: string;
