@@ -60,6 +60,18 @@ function shownAddress(url: URL, hasQuery: boolean): string {
 
 function parseAddress(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : null;
-  if (url !== null && ['http:', 'https:'].includes(url.protocol)) return url;
+  if (url !== null && ['http:', 'https:'].includes(url.protocol)) {
+    if (isDecodable(url.username) && isDecodable(url.password)) return url;
+    throw new MigrationError('BAD_USAGE', 'The login in --throttle-http has a % that encodes nothing: % itself is %25.');
+  }
   throw new MigrationError('BAD_USAGE', '--throttle-http must be an address that begins with http:// or https://.');
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

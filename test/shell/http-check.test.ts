@@ -76,6 +76,6 @@ test('a server that hangs gives no answer within two seconds', async () => {
   silent.closeAllConnections();
 });
 
-test.each(['example.org', 'ftp://example.org/', ''])('%j is no address to ask', (address) => {
+test.each(['example.org', 'ftp://example.org/', '', 'http://ops:50%@example.org/'])('%j is no address to ask', (address) => {
   expect(() => httpCheck(address, new VirtualClock())).toThrow(expect.objectContaining({ code: 'BAD_USAGE' }));
 });
