@@ -327,7 +327,7 @@ export interface ChangeStream extends AsyncDisposable {
   watchWarnings?(told: (message: string) => void): void;
 }
 
-/** The connection that reads the log was lost, and will be tried again. */
+/** The connection that reads the log was lost, or one that asks about what it has read, and will be tried again. */
 export interface Reconnect {
   /** Counts from 1, in a row. */
   readonly attempt: number;

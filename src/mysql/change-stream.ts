@@ -10,9 +10,11 @@
  *   any ──anything that could miss a change, attempts used up──▶ failed: `batches` hands out what is left, then rejects
  */
 
-import { asMigrationError, type MigrationError } from '../engine/errors.ts';
+import { asMigrationError, MigrationError } from '../engine/errors.ts';
+import type { Observer } from '../engine/events.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
 import type { ChangeBatch, ChangeStream, Clock, OnReconnect } from '../engine/ports.ts';
+import { retry } from '../engine/retry.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { RECONNECTS_MAX } from '../sessions/pause.ts';
 import { ReadingRest } from '../sessions/reading-rest.ts';
@@ -269,8 +271,16 @@ class BinlogChangeStream implements LoggedChanges {
     if (this.#distantWrites.length === 0) return;
     const statements = this.#distantWrites;
     this.#distantWrites = [];
+    const { source, sessions, clock } = this.#options;
+    const judge = (): Promise<void> => checkDistantWrites(statements, source, sessions, signal);
+    const observer: Observer = (event) => {
+      if (event.kind !== 'retrying') return;
+      const { attempt, code, message } = event;
+      this.#onReconnect?.({ attempt, cause: new MigrationError(code, message) });
+    };
+    const isCurable = ({ isTransient }: MigrationError): boolean => isTransient && !this.#isClosed;
     try {
-      await checkDistantWrites(statements, this.#options.source, this.#options.sessions, signal);
+      await retry('asking what may carry a write', judge, { clock, observer, isCurable }, signal);
     } catch (error) {
       // Not judged, so not let pass by whoever asks for batches again.
       this.#distantWrites.unshift(...statements);

@@ -1,6 +1,9 @@
 /** Statements in the log: those that change the source or write to it as text stop the stream, all others pass. */
 import mysql from 'mysql2/promise';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { SessionPool } from '../../src/mysql/session.ts';
+import { createSessionPool } from '../../src/mysql/session-pool.ts';
+import { changeText } from '../support/stream-collected.ts';
 import { streamServers, useStreamWorld } from '../support/stream-world.ts';
 
 describe.each(streamServers)('on $name', (server) => {
@@ -240,6 +243,33 @@ describe.each(streamServers)('on $name', (server) => {
       code: 'STATEMENT_FORMAT_WRITE',
       message: expect.stringContaining('.carries, which mentions'),
     });
+  });
+
+  test('a write in statement format to another table passes also where the connection is lost that asks the catalog', async () => {
+    const { open, connect, run, fixture } = world();
+    await using pool = createSessionPool({ sizeMax: 2, open: (signal) => fixture.server.openSession({}, signal) });
+    let cuts = 0;
+    const sessions: SessionPool = {
+      withSession: (work, signal) =>
+        pool.withSession(async (session) => {
+          if (cuts > 0) await run(`KILL ${session.connectionId}`);
+          cuts -= 1;
+          return await work(session);
+        }, signal),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const told: number[] = [];
+    const { next, close } = await open({ sessions, onReconnect: ({ attempt }) => told.push(attempt) });
+    const other = await connect();
+    await other("SET SESSION binlog_format = 'STATEMENT'");
+    await other('INSERT INTO other VALUES (3, 3)');
+    await run('INSERT INTO t VALUES (1, 1)');
+    cuts = 2;
+    let batch = await next();
+    while (batch.changes.length === 0) batch = await next();
+    expect(batch.changes.map(changeText)).toEqual(['upsert 1']);
+    expect(told).toEqual([1, 2]);
+    await close();
   });
 
   test('a write in statement format to a parent whose changes cascade stops the stream', async (context) => {
