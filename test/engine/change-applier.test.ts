@@ -78,10 +78,10 @@ test('a row that two spellings of its key are to bring up to date is there once 
     keysPerStatement: 1,
     async deleteRows(keys) {
       isThere = false;
-      done.push(`delete ${keys}`);
+      done.push(`delete ${keys.join()}`);
     },
     async insertRows(keys) {
-      done.push(`insert ${keys}`);
+      done.push(`insert ${keys.join()}`);
       if (isThere) return 'collided';
       isThere = true;
       return 'inserted';
