@@ -23,7 +23,8 @@ done`;
 
 /**
  * Says what keeps $1, in the directory $2, from being written, its input being of the usual size. Rights alone do not tell where root asks,
- * nor of a disk that is full: so where a file would be made, one is, for a moment.
+ * nor of a disk that is full: so where a file would be made, one is, for a moment. Others may write to the directory, too, such as /tmp,
+ * and guess its name: so `set -C` makes none through a link that waits there.
  */
 const LOOK_WHETHER_WRITABLE = `if [ -d "$1" ] || [ "\${1%/}" != "$1" ]; then echo 'that is a directory'; exit
 elif [ -e "$1" ] && [ ! -w "$1" ]; then echo 'that file cannot be written to'; exit
@@ -32,7 +33,7 @@ elif [ ! -d "$2" ]; then echo 'there is no such directory'; exit
 fi
 beside="$2/.tableshift-$$.new"
 trap 'rm -f -- "$beside"' EXIT
-fault=$({ cat > "$beside"; } 2>&1) || echo "$fault" | sed 's/.*: /in its directory nothing can be written: /'`;
+fault=$({ rm -f -- "$beside"; set -C; cat > "$beside"; } 2>&1) || echo "$fault" | sed 's/.*: /in its directory nothing can be written: /'`;
 /** Bytes; the events of a report are bounded. */
 const USUAL_SIZE = 65_536;
 
@@ -42,7 +43,8 @@ const USUAL_SIZE = 65_536;
  */
 const REPLACE = `if [ -L "$1" ] || [ ! -w "$2" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then cat > "$1"; exit; fi
 beside="$2/.tableshift-$$.new"
-if [ -e "$1" ]; then cp -p -- "$1" "$beside"; fi && cat > "$beside" && mv -f -- "$beside" "$1" && exit
+{ rm -f -- "$beside"; ( set -C; : > "$beside" ) } &&
+  if [ -e "$1" ]; then cp -p -- "$1" "$beside"; fi && cat > "$beside" && mv -f -- "$beside" "$1" && exit
 rm -f -- "$beside"
 exit 1`;
 
