@@ -82,7 +82,7 @@ export class SimulatedRowWriter implements RowWriter {
     const { server } = this.client;
     const begin = () => {
       const source = server.sourceRows();
-      return () => explain(server, source, pickRows(source, keys));
+      return () => explain(server, source, keys);
     };
     return await this.send({ name: `explain ${keys.join(' ')}`, isWrite: false, begin }, signal);
   }
@@ -288,7 +288,8 @@ function pickRows(source: Table, keys: readonly RowKey[]): readonly Row[] {
   return [...rows.values()];
 }
 
-function explain(server: Client['server'], source: Table, rows: readonly Row[]): CollisionCause {
+function explain(server: Client['server'], source: Table, asked: readonly RowKey[]): CollisionCause {
+  const rows = pickRows(source, asked);
   const shadow = server.shadowRows();
   const keys = new Map<number, RowKey>();
   for (const row of rows) {
@@ -298,8 +299,10 @@ function explain(server: Client['server'], source: Table, rows: readonly Row[]):
     if (twin !== undefined) return { kind: 'duplicates', index: 'u2', values: String(row.u2), rows: [keyOf(row), keyOf(twin)] };
     for (const other of server.inTheWayOf(row, shadow)) keys.set(other.key, keyOf(other));
   }
-  const own = new Set(rows.map(keyOf));
-  return { kind: 'in-the-way', keys: [...keys.values()], respelled: [...keys.values()].filter((key) => own.has(key)) };
+  const found = [...keys.values()];
+  const own = rows.map(keyOf);
+  const respelled = found.filter((key) => own.includes(key) && !asked.includes(key));
+  return respelled.length === 0 ? { kind: 'in-the-way', keys: found } : { kind: 'in-the-way', keys: found, respelled };
 }
 
 function showRange(range: KeyRange): string {
