@@ -5,6 +5,7 @@
 
 import type { RowKey } from '../engine/model.ts';
 import type { CollisionCause } from '../engine/ports.ts';
+import { rowsInTheWay } from '../sessions/rows-in-the-way.ts';
 import type { Column, Index, IndexPart } from './catalog.ts';
 import { withSettings } from './client-settings.ts';
 import { keyFromRow, keySelection, keysCondition } from './key-parts.ts';
@@ -54,14 +55,10 @@ async function explain(session: Session, { layout, probe, keys }: Explained, sig
   // In the way by this snapshot too, and so older than it: a row that was in the way before may have been a duplicate then.
   const judged = new Set([...keys, ...inTheWay]);
   const found = [...(await findInTheWay())].filter((key) => judged.has(key));
-  if (found.every((key) => keys.includes(key))) return { kind: 'in-the-way', keys: found };
-  const asked = await session.query(
-    `SELECT ${keySelection(layout.key, 'shadow')} FROM ${probe.name} WHERE ${keysCondition(layout.key, 'shadow', keys)}`,
-    signal,
+  const asked = `SELECT ${keySelection(layout.key, 'shadow')} FROM ${probe.name} WHERE ${keysCondition(layout.key, 'shadow', keys)}`;
+  return await rowsInTheWay(found, keys, async () =>
+    (await session.query(asked, signal)).map((row) => keyFromRow(layout.key, row)),
   );
-  const own = new Set(asked.map((row) => keyFromRow(layout.key, row)));
-  const respelled = found.filter((key) => own.has(key) && !keys.includes(key));
-  return respelled.length === 0 ? { kind: 'in-the-way', keys: found } : { kind: 'in-the-way', keys: found, respelled };
 }
 
 interface Explained {

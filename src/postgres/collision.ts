@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
 import type { CollisionCause } from '../engine/ports.ts';
+import { rowsInTheWay } from '../sessions/rows-in-the-way.ts';
 import type { PairLayout, ShadowUnique } from './pair-layout.ts';
 import { keysFromRows } from './row-key.ts';
 import { insertInto, keysCondition, keyTexts } from './row-statements.ts';
@@ -30,11 +31,8 @@ export async function explainCollision(
     if (found !== null) return found;
   }
   const found = (await keysInTheWay(session, layout, { keys, table: both }, signal)).filter((key) => judged.has(key));
-  if (found.every((key) => keys.includes(key))) return { kind: 'in-the-way', keys: found };
   const select = `SELECT ${keyTexts(layout.shadowKey)} FROM ${both} WHERE ${keysCondition(layout.shadowKey, keys)}`;
-  const own = new Set(keysFromRows(layout.shadowKey, await session.query(select, signal)));
-  const respelled = found.filter((key) => own.has(key) && !keys.includes(key));
-  return respelled.length === 0 ? { kind: 'in-the-way', keys: found } : { kind: 'in-the-way', keys: found, respelled };
+  return await rowsInTheWay(found, keys, async () => keysFromRows(layout.shadowKey, await session.query(select, signal)));
 }
 
 /** Keys of rows of the shadow that hold a value that a row of the probe with one of these keys has, each once. */
