@@ -1,9 +1,13 @@
 /** Letting go of several things. */
 
+/** Waits until all have ended, and only then rejects with the first reason why one failed. */
+export async function allEnded(ending: readonly PromiseLike<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(ending)) if (result.status === 'rejected') throw result.reason;
+}
+
 /** Disposes all of them side by side, and rejects with the first reason why one could not be only when all have ended. */
 export async function disposeAll(parts: readonly AsyncDisposable[]): Promise<void> {
-  const results = await Promise.allSettled(parts.map((part) => part[Symbol.asyncDispose]()));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  await allEnded(parts.map((part) => part[Symbol.asyncDispose]()));
 }
 
 /** Disposes what works by `last`, such as the sessions of a claim, and then `last` itself, whether or not the others could be. */

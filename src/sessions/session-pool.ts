@@ -1,7 +1,7 @@
 /** A bounded pool of equal sessions on whatever server, opened when first needed. */
 
 import { MigrationError } from '../engine/errors.ts';
-import { disposeAll } from './disposal.ts';
+import { allEnded, disposeAll } from './disposal.ts';
 
 /** What the pool needs of a session. */
 export interface PooledSession extends AsyncDisposable {
@@ -116,8 +116,7 @@ class BoundedPool<Session extends PooledSession> implements Pool<Session> {
    */
   async #end(broken: Session, signal: AbortSignal): Promise<void> {
     const suspects = signal.aborted ? [] : this.#idle.splice(0);
-    const ended = [broken.kill(), ...suspects.map(({ session }) => this.#keepIfAlive(session, signal))];
-    for (const result of await Promise.allSettled(ended)) if (result.status === 'rejected') throw result.reason;
+    await allEnded([broken.kill(), ...suspects.map(({ session }) => this.#keepIfAlive(session, signal))]);
   }
 
   async #keepIfAlive(session: Session, signal: AbortSignal): Promise<void> {
