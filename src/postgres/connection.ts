@@ -35,10 +35,11 @@ export interface Connection extends DriverConnection<Reply> {
 const keepAliveDelayMs = 10_000;
 
 /**
- * Whom a session is of: who logged in. A role that is set for the account (`ALTER ROLE app SET role = owner`) may not look at its
- * other sessions, nor end them, nor replicate.
+ * Whom a session is of, and what names mean in it; before anything else is said to the server. It is of who logged in: a role that is set
+ * for the account (`ALTER ROLE app SET role = owner`) may not look at its other sessions, nor end them, nor replicate. A path that is set
+ * may have a schema before pg_catalog, whose operators are not those that are meant: `pid = …` would find the sessions of others.
  */
-export const asLoggedIn = 'SET ROLE NONE';
+export const asLoggedIn = 'SET ROLE NONE; SET search_path = pg_catalog, pg_temp';
 
 /**
  * Lifts every time limit that the role or the database has set on its sessions, those that this server knows (`transaction_timeout`

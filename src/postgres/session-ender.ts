@@ -108,7 +108,7 @@ async function connectToControl(config: ConnectionConfig, signal: AbortSignal): 
   try {
     await runAtOnce(
       connection,
-      `${asLoggedIn}; ${liftTimeLimits}; SET datestyle = 'ISO'; SET timezone = 'UTC'; SET search_path = pg_catalog, pg_temp;
+      `${asLoggedIn}; ${liftTimeLimits}; SET datestyle = 'ISO'; SET timezone = 'UTC';
        SET default_transaction_read_only = off`,
       CONTROL_STATEMENT_MS,
     );

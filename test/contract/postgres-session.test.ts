@@ -70,6 +70,24 @@ describeSideBySide(servers, 'a session on', (name) => {
     await schema.application.run(`DROP ROLE ${role}`);
   });
 
+  test('finds itself where the path of the role has operators before those of the server', async () => {
+    await using schema = await createPostgresSchema(url);
+    const role = `role_${schema.name}`;
+    await schema.application.run(
+      `CREATE FUNCTION ${schema.name}.never(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false';
+       CREATE OPERATOR ${schema.name}.= (LEFTARG = int, RIGHTARG = int, FUNCTION = ${schema.name}.never);
+       CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema.name} TO ${role};
+       ALTER ROLE ${role} SET search_path = ${schema.name}, pg_catalog`,
+    );
+    const theirs = new URL(url);
+    theirs.username = role;
+    await using other = await openPostgres(theirs.href);
+    await using session = await other.openSession({}, never);
+    expect(await session.query('SELECT pg_backend_pid() AS pid', never)).toEqual([{ pid: String(session.pid) }]);
+    await session[Symbol.asyncDispose]();
+    await schema.application.run(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+
   test('gives every value as the text that the server prints', async () => {
     await using session = await server.openSession({}, never);
     const [row] = await session.query(
