@@ -108,7 +108,7 @@ const endingStates: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '5
 function loginCode(state: string): ErrorCode {
   // Too many connections; starting up, shutting down or in recovery.
   if (state.startsWith('53')) return 'SERVER_BUSY';
-  return state.startsWith('57') ? 'CONNECTION_LOST' : 'ACCESS_DENIED';
+  return state.startsWith('57') || endingStates.has(state) ? 'CONNECTION_LOST' : 'ACCESS_DENIED';
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What errors of PostgreSQL mean for the caller. */
 import { expect, test } from 'vitest';
-import { isPasswordRefused, refusalIn, translate } from '../../src/postgres/errors.ts';
+import { isPasswordRefused, refusalIn, translate, translateConnecting } from '../../src/postgres/errors.ts';
 
 test.each([
   ['a wrong statement', '42601', true],
@@ -24,6 +24,14 @@ test.each([
   ['42501', 'auth_failed', false],
 ])('a login that is refused with %s by %s is refused for its password: %s', (code, routine, isForPassword) => {
   expect(isPasswordRefused(Object.assign(new Error('said'), { code, severity: 'FATAL', routine }))).toBe(isForPassword);
+});
+
+test('a login that a time limit of the role has ended is a lost connection, which may come back', () => {
+  const thrown = Object.assign(new Error('terminating connection due to transaction timeout'), {
+    code: '25P04',
+    severity: 'FATAL',
+  });
+  expect(translateConnecting(thrown, 'Connecting', 'again').code).toBe('CONNECTION_LOST');
 });
 
 test.each([
