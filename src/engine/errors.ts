@@ -97,6 +97,11 @@ export const ERRORS = {
     'A row does not fit the new definition.',
     (again) => `Correct the row that is named, or those that the constraint of the message does not allow; then ${again}.`,
   ),
+  OBJECT_NEEDED: fatal(
+    1,
+    'Somebody dropped or renamed what the change is made with, such as a function or an operator in USING (PostgreSQL).',
+    (again) => `Make what the message names again; then ${again}, which goes on where it was.`,
+  ),
   DUPLICATE_KEY: fatal(
     1,
     'Two rows have the same value under a unique key that the change adds.',

@@ -140,6 +140,8 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   // In a function: a CASE without this value, several rows where one is expected.
   ['20', 'ROW_NOT_CONVERTIBLE'],
   ['21', 'ROW_NOT_CONVERTIBLE'],
+  // A function or an operator that the change or a default calls, and that was there when the change was planned.
+  ['42883', 'OBJECT_NEEDED'],
   // A unique key, an exclusion constraint.
   ['23505', 'DUPLICATE_KEY'],
   ['23P01', 'DUPLICATE_KEY'],

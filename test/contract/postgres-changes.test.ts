@@ -340,6 +340,21 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
   });
 
+  test('a function of USING that is dropped stops the migration, and a resume goes on when it is there again', async () => {
+    const make = "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT -$1'";
+    await using database = await ownDatabase(server, ...plain, make);
+    const { ending } = await migrateDuring(database, {
+      clauses: 'ALTER a TYPE int USING f(a)',
+      during: (application) => application.run('DROP FUNCTION f(int); UPDATE t SET a = a + 100'),
+    });
+    expect(ending).toMatch(/^OBJECT_NEEDED: .*function public\.f\(integer\) does not exist/);
+    await database.application.run(make);
+    await resumeMigration({ url: database.url });
+    expect(await database.application.run('SELECT min(a), max(a), count(*) FROM t')).toEqual([
+      { min: '-140', max: '-101', count: '40' },
+    ]);
+  });
+
   test('emptying its shadow once the rows were compared stops the migration, and computing it anew does no harm', async () => {
     await using database = await ownDatabase(server, ...plain);
     const shadow = "(SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')";
