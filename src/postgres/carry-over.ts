@@ -30,7 +30,8 @@ import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
-import { checkFinished, isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
+import { isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
+import { checkFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import type { CarryOver } from './swap.ts';
 import { checkStreamMarks, readStreamMarks } from './unstreamed-changes.ts';
@@ -155,13 +156,18 @@ async function readTables(
   const unfinished = await readUnfinished(session, plan, signal);
   const source = await readTable(session, plan.source, signal);
   const shadow = await readTable(session, plan.shadow, signal);
-  if (source === null || shadow === null || !isMadeFrom(unfinished, source)) {
+  if (source === null || !isMadeFrom(unfinished, source)) {
     const changes = source === null ? '' : definitionChanges(known(plan), source);
     throw sourceChanged(plan, source !== null, 'its shadow was made', changes);
   }
   checkStreamMarks(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
-  checkFinished(plan, unfinished, shadow);
-  return { plan, source, shadow, unfinished, renewedIdentities: unfinished.renewedIdentities ?? [] };
+  return {
+    plan,
+    source,
+    shadow: checkFinished(plan, unfinished, shadow),
+    unfinished,
+    renewedIdentities: unfinished.renewedIdentities ?? [],
+  };
 }
 
 /** Foreign keys that somebody made between when they were read and when the tables were locked: the next attempt knows them. */

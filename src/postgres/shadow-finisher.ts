@@ -10,7 +10,8 @@ import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
 import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
 import type { Session, SessionPool } from './session.ts';
-import { type LateKey, noteFinished, readUnfinished } from './shadow.ts';
+import { type LateKey, readUnfinished } from './shadow.ts';
+import { noteFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { inTransaction } from './transaction.ts';
 

@@ -38,6 +38,8 @@ export interface Unfinished {
   readonly lateConstraints: readonly string[];
   /** Columns of the shadow, by number, whose identity counts anew. Absent in older shadows. */
   readonly renewedIdentities?: readonly number[];
+  /** Of the shadow's own definition when it was made, and of the indexes that it will have. Absent in older shadows. */
+  readonly made?: { readonly frame: string; readonly indexes: string };
   /** Of the shadow's own definition once it was finished. Absent until then, and in older shadows. */
   readonly finished?: string;
 }
@@ -189,10 +191,29 @@ export function isMadeFrom({ fingerprint, settings }: Unfinished, source: TableD
   return fingerprint === (settings === undefined ? hashOf(source) : fingerprintOf(source));
 }
 
+/**
+ * A fingerprint of what we change at no time between when a shadow was made and the swap: all but its indexes, what they stand for and what
+ * is said of them.
+ */
+export function frameOf(shadow: TableDescription): string {
+  const constraints = shadow.constraints.filter(({ type }) => !'pux'.includes(type));
+  return hashOf({ ...withoutSettings(shadow), indexes: [], constraints, replicaIdentity: '' });
+}
+
+/** A fingerprint of the indexes of a shadow, by what they allow in it and how. */
+export function indexesOf(shadow: TableDescription): string {
+  const indexes = validIndexes(shadow).map(({ name, rest, isUnique, isPrimary, isExclusion, isImmediate, hasConstraint }) =>
+    [name, rest, isUnique, isPrimary, isExclusion, isImmediate, hasConstraint].join(),
+  );
+  return hashText(JSON.stringify(indexes.toSorted()));
+}
+
 function hashOf(source: TableDescription): string {
-  return createHash('sha256')
-    .update(JSON.stringify(fingerprinted(source)))
-    .digest('hex');
+  return hashText(JSON.stringify(fingerprinted(source)));
+}
+
+function hashText(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** What of a description the fingerprint is of, beside the settings. */
@@ -263,26 +284,19 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
     partitionIndexes: parts.filter(({ index }) => plan.deferredIndexes.includes(index)),
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
     renewedIdentities,
+    made: { frame: frameOf(await readExisting(session, plan.shadow, signal)), indexes: indexesOf(altered) },
   };
   await writeUnfinished(session, plan, unfinished, signal);
   return { hasKey: key === null };
 }
 
-/** Keeps what the shadow is once it is finished: whatever makes another one of it until the swap is somebody else's. Safe to repeat. */
-export async function noteFinished(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  const unfinished = await readUnfinished(session, plan, signal);
-  const shadow = await readTable(session, plan.shadow, signal);
-  if (shadow !== null) await writeUnfinished(session, plan, { ...unfinished, finished: fingerprintOf(shadow) }, signal);
-}
-
-/** Rejects with SHADOW_CHANGED where somebody has altered the shadow since it was finished. */
-export function checkFinished({ source, shadow, id }: Plan, { finished }: Unfinished, now: TableDescription): void {
-  if (finished === undefined || finished === fingerprintOf(now)) return;
-  const message = `Somebody has altered ${shadow.schema}.${shadow.table}, the shadow of ${source.schema}.${source.table}, since it was finished. Give migration ${id} up and start anew.`;
-  throw new MigrationError('SHADOW_CHANGED', message);
-}
-
-async function writeUnfinished(session: Session, { shadow }: Plan, unfinished: Unfinished, signal: AbortSignal): Promise<void> {
+/** Keeps it as the schema's comment. */
+export async function writeUnfinished(
+  session: Session,
+  { shadow }: Plan,
+  unfinished: Unfinished,
+  signal: AbortSignal,
+): Promise<void> {
   const note = notePrefix + JSON.stringify(unfinished);
   await session.execute(`COMMENT ON SCHEMA ${quoteName(shadow.schema)} IS ${quoteText(note)}`, signal);
 }

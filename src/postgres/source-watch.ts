@@ -1,10 +1,10 @@
 /**
- * Notices that somebody else altered the source, or published the shadow. The cutover looks under its lock and would refuse anyway;
- * this is to know it hours earlier, and at a resume before anything else.
+ * Notices that somebody else altered the source or the shadow, or published the shadow. The cutover looks under its lock and would refuse
+ * anyway; this is to know it hours earlier, and at a resume before anything else.
  */
 
 import { createHash } from 'node:crypto';
-import type { MigrationError } from '../engine/errors.ts';
+import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
@@ -12,8 +12,9 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { definitionChanges } from './definition-changes.ts';
 import { checkUnpublished } from './published.ts';
 import type { Session, SessionPool } from './session.ts';
-import { fingerprintOf, readUnfinished } from './shadow.ts';
-import { readStreamMarks, streamFault, type StreamMarks } from './unstreamed-changes.ts';
+import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
+import { checkShadow } from './shadow-watch.ts';
+import { readStreamMarks, streamFault } from './unstreamed-changes.ts';
 
 /** The hash of a plan that is made for this definition of the source. */
 export function planHash(decisions: PlanDecisions, source: TableDescription): string {
@@ -31,7 +32,7 @@ export function checkPlanned(plan: Plan, source: TableDescription | null): void 
   if (!isAsPlanned(plan, source)) throw sourceChanged(plan, source !== null, 'the change was planned');
 }
 
-/** Rejects where somebody has altered the source or published its shadow, until our own swap. Reads the catalog only. */
+/** Rejects where somebody has altered the source or the shadow, or published that, until our own swap. Reads the catalog only. */
 export interface SourceWatch {
   /** At all of it: SOURCE_CHANGED, SHADOW_CHANGED, SHADOW_PUBLISHED. */
   readonly check: (signal: AbortSignal) => Promise<void>;
@@ -57,12 +58,20 @@ export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: W
     if (!(await isSwapRecorded(session, plan.id, signal))) throw changed;
   };
   /** Of the shadow that this run works with: it does not get others. */
-  let marks: StreamMarks | null = null;
+  let unfinished: Unfinished | null = null;
   const glance = async (session: Session, signal: AbortSignal): Promise<void> => {
     if (!hasShadow()) return;
-    marks ??= (await readUnfinished(session, plan, signal)).marks;
-    const changed = streamFault(plan, marks, await readStreamMarks(session, plan, signal));
+    unfinished ??= await readUnfinished(session, plan, signal);
+    const changed = streamFault(plan, unfinished.marks, await readStreamMarks(session, plan, signal));
     if (changed !== null) await rejectUnlessSwapped(session, changed, signal);
+  };
+  const lookAtShadow = async (session: Session, signal: AbortSignal): Promise<void> => {
+    try {
+      if (unfinished !== null) await checkShadow(session, plan, unfinished, signal);
+    } catch (error) {
+      if (!(error instanceof MigrationError) || error.code !== 'SHADOW_CHANGED') throw error;
+      await rejectUnlessSwapped(session, error, signal);
+    }
   };
   return {
     glance: (signal) => sessions.withSession((session) => glance(session, signal), signal),
@@ -71,6 +80,7 @@ export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: W
         const source = await readTable(session, plan.source, signal);
         if (source !== null && isUnchanged(source)) {
           await glance(session, signal);
+          await lookAtShadow(session, signal);
           return await checkUnpublished(session, plan, signal);
         }
         const changes = source === null ? '' : definitionChanges(known, source);

@@ -1,9 +1,10 @@
 /** The source and its shadow: walking, copying and comparing ranges, each in one statement without a lock on the source. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { MigrationError, type ErrorCode } from '../engine/errors.ts';
 import type { KeyRange, Plan, RowKey, TableName } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import type { RowSettings } from './conversion-settings.ts';
+import { sqlState } from './errors.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows, rowKey } from './row-key.ts';
@@ -19,7 +20,8 @@ import {
 import { createRowWriter, insertChecked, type WriterPlace } from './row-writer.ts';
 import type { Row, Session, SessionPool } from './session.ts';
 import { ShadowFinisher } from './shadow-finisher.ts';
-import { createShadow } from './shadow.ts';
+import { createShadow, readUnfinished } from './shadow.ts';
+import { checkShadow } from './shadow-watch.ts';
 
 export interface TablePairOptions {
   readonly plan: Plan;
@@ -43,7 +45,8 @@ export interface PostgresTablePair extends TablePair {
 /** Opens the pair. The shadow need not exist yet. */
 export function openTablePair(options: TablePairOptions): PostgresTablePair {
   const { plan, keyColumns } = options;
-  const sessions = namingSource(options.sessions, plan.source);
+  const bare = namingSource(options.sessions, plan.source);
+  const sessions = askingAfterShadow(bare, plan);
   const layout = layoutOnce({ ...options, sessions });
   const { isGentle = () => false } = options;
   const finisher = new ShadowFinisher({ ...options, sessions, isGentle, onMade: layout.forget });
@@ -78,7 +81,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     },
     async createShadow(signal) {
       layout.forget();
-      finisher.begin(await sessions.withSession((session) => createShadow(session, plan, signal), signal));
+      finisher.begin(await bare.withSession((session) => createShadow(session, plan, signal), signal));
     },
     // Before the VACUUM each row of the shadow costs more to read, which takes what is gained.
     isFinishedWhileCompared: false,
@@ -155,6 +158,34 @@ function namingSource(sessions: PairSessions, { schema, table }: TableName): Pai
     },
   };
 }
+
+/**
+ * What the server cannot do with the shadow, or with a row of the source in it, it says in many ways where somebody has made another table
+ * of the shadow. So that is asked then.
+ */
+function askingAfterShadow(sessions: PairSessions, plan: Plan): PairSessions {
+  return {
+    async withSession(work, signal) {
+      try {
+        return await sessions.withSession(work, signal);
+      } catch (error) {
+        if (!(error instanceof MigrationError) || !toldOfShadow.has(error.code) || sqlState(error) === null) throw error;
+        const look = async (session: Session): Promise<void> =>
+          await checkShadow(session, plan, await readUnfinished(session, plan, signal), signal);
+        const fault: unknown = await sessions.withSession(look, signal).catch((cause: unknown) => cause);
+        if (!(fault instanceof MigrationError) || fault.code !== 'SHADOW_CHANGED') throw error;
+        throw new MigrationError('SHADOW_CHANGED', fault.message, { cause: error });
+      }
+    },
+  };
+}
+
+const toldOfShadow: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INTERNAL',
+  'SOURCE_CHANGED',
+  'ROW_NOT_CONVERTIBLE',
+  'OBJECT_NEEDED',
+]);
 
 /** The layout is read when it is first needed, and again after the shadow was made anew or has got an index. */
 function layoutOnce(pair: Pick<TablePairOptions, 'plan' | 'conversionSettings' | 'sessions'>) {

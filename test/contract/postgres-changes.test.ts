@@ -340,6 +340,22 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     await cleanUp({ url: database.url, id: plan.id, isNow: true });
   });
 
+  test.each([
+    ['adding NOT NULL to its shadow', 'ALTER TABLE %1$I.t ALTER b SET NOT NULL'],
+    ['dropping a unique index of its shadow', 'DROP INDEX %1$I.i'],
+    ['giving a column of its shadow another type', 'ALTER TABLE %1$I.t ALTER a TYPE bytea USING NULL'],
+    ['adding a CHECK to its shadow', 'ALTER TABLE %1$I.t ADD CHECK (a < 30) NOT VALID'],
+    ['adding a rule to its shadow', 'CREATE RULE r AS ON INSERT TO %1$I.t DO INSTEAD NOTHING'],
+    ['putting a view in place of its shadow', 'ALTER TABLE %1$I.t RENAME TO x; CREATE VIEW %1$I.t AS SELECT * FROM %1$I.x'],
+  ])('%s while rows are copied stops the migration', async (_, statements) => {
+    await using database = await ownDatabase(server, ...plain, 'CREATE UNIQUE INDEX i ON t (a)');
+    const schema = "(SELECT nspname FROM pg_namespace WHERE nspname ~ '^tableshift_t')";
+    const { ending } = await migrateDuring(database, {
+      during: (application) => application.run(`DO $$ BEGIN EXECUTE format('${statements}', ${schema}); END $$`),
+    });
+    expect(ending).toMatch(/^SHADOW_CHANGED: .*omebody.* has .* Give migration \w+ up and start anew/);
+  });
+
   test('a function of USING that is dropped stops the migration, and a resume goes on when it is there again', async () => {
     const make = "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT -$1'";
     await using database = await ownDatabase(server, ...plain, make);
