@@ -105,6 +105,22 @@ export const LATE_DRAINS: Partial<Scenario> = {
   endings: [],
 };
 
+/** One row that no repair puts right, and nobody who writes. */
+export const STUBBORN: Partial<Scenario> = {
+  hasStubbornRow: true,
+  rowsAtStart: 16,
+  transactionsMax: 0,
+  isVerifying: true,
+  plantedRow: 'none',
+  hasLongerKey: false,
+  hasDuplicates: false,
+};
+
+/** Leaves whatever differs to the comparison under the lock, as a row does that changes all the while. */
+export const NO_JUDGEMENT: readonly SourceFault[] = [
+  { file: 'verifier.ts', find: 'round <= ROUNDS_MAX && open.length > 0', replace: 'round <= 0 && open.length > 0' },
+];
+
 /** Ends the first run within its first steps, the second a little later. */
 export const crashes = (...steps: readonly number[]): Partial<Scenario> => ({
   endings: steps.map((afterSteps) => ({ kind: 'crash', phase: null, afterSteps })),

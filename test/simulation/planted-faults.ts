@@ -7,6 +7,7 @@ import { ADAPTER_FAULTS } from './planted-adapter-faults.ts';
 import { COPYING_FAULTS } from './planted-copying-faults.ts';
 import { ENGINE_FAULTS } from './planted-engine-faults.ts';
 import type { PlantedFault } from './planted-fault.ts';
+import { VERIFICATION_FAULTS } from './planted-verification-faults.ts';
 
 /** A fault without counterpart in the algorithm as it is built. */
 export interface AbsentFault {
@@ -14,7 +15,12 @@ export interface AbsentFault {
   readonly reason: string;
 }
 
-export const PLANTED_FAULTS: readonly PlantedFault[] = [...COPYING_FAULTS, ...ENGINE_FAULTS, ...ADAPTER_FAULTS];
+export const PLANTED_FAULTS: readonly PlantedFault[] = [
+  ...COPYING_FAULTS,
+  ...ENGINE_FAULTS,
+  ...VERIFICATION_FAULTS,
+  ...ADAPTER_FAULTS,
+];
 
 export const ABSENT_FAULTS: readonly AbsentFault[] = [
   {

@@ -123,6 +123,8 @@ export interface Scenario {
   readonly endings: readonly Ending[];
   /** A row of the shadow that is lost, altered or invented before verification sees it. */
   readonly plantedRow: 'none' | 'lost' | 'altered' | 'invented';
+  /** Whether one row of the shadow never is what was written, as behind a trigger: no repair helps, so nothing may be swapped. */
+  readonly hasStubbornRow: boolean;
 
   // The engine.
   readonly copyWorkers: number;
@@ -264,6 +266,7 @@ function faultsOf(chance: Chance) {
     endings: kinds
       .map((kind) => ({ kind, phase: chance.hits(0.35) ? chance.pick(LATE_PHASES) : null }))
       .map((one) => ({ ...one, afterSteps: Math.floor(chance.hits(0.5) ? chance.delay(30) : 10 + chance.delay(150)) })),
+    hasStubbornRow: false,
     plantedRow: chance.hits(0.2) ? chance.pick(['lost', 'altered', 'invented'] as const) : ('none' as const),
   };
 }

@@ -62,6 +62,8 @@ export class Statement<Result> {
   }
 }
 
+/** The row that never is what was written, where a seed is about that. */
+export const STUBBORN_KEY = 0;
 /** More than any value of the further column. */
 const LONGER_KEY_STEP = 1_000_000;
 
@@ -313,7 +315,7 @@ export class Server {
       after.set(this.placeOf(row), row);
     }
     for (const row of rows) {
-      shadow.set(this.placeOf(row), { ...row });
+      shadow.set(this.placeOf(row), this.#stored(row));
       this.judge.shadowWritten(row);
     }
     this.world.count('rows upserted');
@@ -333,7 +335,7 @@ export class Server {
       after.set(this.placeOf(row), row);
     }
     for (const row of rows) {
-      shadow.set(this.placeOf(row), { ...row });
+      shadow.set(this.placeOf(row), this.#stored(row));
       if (this.rowsWith(row.key, shadow).length > 1) this.world.count('rows in two versions');
       this.judge.shadowWritten(row);
     }
@@ -344,6 +346,11 @@ export class Server {
     const others = this.inTheWayOf(row, shadow);
     const [hit] = others;
     for (const other of others) shadow.delete(other.key);
+  #stored(row: Row): Row {
+    const isStubborn = this.scenario.hasStubbornRow && row.key === STUBBORN_KEY;
+    return isStubborn ? { ...row, v: row.v + 7 } : { ...row };
+  }
+
     if (isInPlace && hit !== undefined) shadow.set(hit.key, { ...row, key: hit.key, spelling: hit.spelling });
     else shadow.set(row.key, { ...row });
   }

@@ -36,7 +36,7 @@ const report = await runSeeds({
   count,
   workers: Math.min(count, Number(values.workers)),
   bias: { ...variant?.bias, ...planted?.bias },
-  faults: planted?.source ?? [],
+  faults: [...(variant?.source ?? []), ...(planted?.source ?? [])],
   ...(values.trace ? { onTraced: (result) => console.log(result.trace.join('\n')) } : {}),
 });
 print(report);

@@ -14,8 +14,8 @@ describe('the simulation', () => {
     expect(seeds).toBe(2000);
   });
 
-  test.for(VARIANTS)('200 seeds about $what come out well', async ({ bias }) => {
-    const { failures } = await runSeeds({ from: 1, count: 200, workers: WORKERS, bias });
+  test.for(VARIANTS)('200 seeds about $what come out well', async ({ bias, source = [] }) => {
+    const { failures } = await runSeeds({ from: 1, count: 200, workers: WORKERS, bias, faults: source });
     expect(failures.map(({ seed, failure }) => `${seed}: ${failure}`)).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 /** The variants that the rule book ran one by one, as overrides of a seed: each has to come out well on every seed. */
 
-import { crashes, SHIFTS } from './planted-fault.ts';
+import type { SourceFault } from './bundle.ts';
+import { crashes, NO_JUDGEMENT, SHIFTS, STUBBORN } from './planted-fault.ts';
 import type { Scenario } from './scenario.ts';
 
 const ANY_ORDER: Partial<Scenario> = { isVisibilityOrdered: false, barrier: 'per-transaction' };
@@ -10,6 +11,8 @@ export interface Variant {
   readonly code: string;
   readonly what: string;
   readonly bias: Partial<Scenario>;
+  /** Places of the engine's text that are changed, where what it is about would take more than a small table. */
+  readonly source?: readonly SourceFault[];
 }
 
 export const VARIANTS: readonly Variant[] = [
@@ -55,6 +58,13 @@ export const VARIANTS: readonly Variant[] = [
     what: 'verification, with rows that it must find, and values that go to and fro',
     bias: { ...ANY_ORDER, isVerifying: true, plantedRow: 'altered', hasToggles: true, transactionsMax: 200, writerPauseMs: 15 },
   },
+  {
+    code: 'NV',
+    what: 'every difference left open until the lock is had, and a row that is put right under it',
+    bias: { isVerifying: true, plantedRow: 'altered', lockTimeouts: 0.3, lostSwaps: 0.3 },
+    source: NO_JUDGEMENT,
+  },
+  { code: 'NU', what: 'a row that no repair puts right', bias: { ...STUBBORN, lockTimeouts: 0.3, lostSwaps: 0.3 } },
   { code: 'N6', what: 'XA transactions and an added unique key', bias: { ...BUSY, hasXa: true, hasAddedUnique: true } },
   {
     code: 'N8',
