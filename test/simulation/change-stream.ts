@@ -37,6 +37,8 @@ export class SimulatedChangeStream implements ChangeStream {
   readonly #origin: number;
   readonly #forget: () => void;
   readonly #break = (): void => this.#reconnect();
+  /** To a reader the RENAME of the swap is as foreign as any other. */
+  readonly #readSwap = (): void => this.#failAtSwap();
   /** Prepared XA transactions whose end has not been received, by place. */
   readonly #undecided = new Map<number, readonly Change[]>();
   #next: number;
@@ -65,6 +67,7 @@ export class SimulatedChangeStream implements ChangeStream {
     this.start = this.#position(startIndex);
     this.#forget = this.#server.source.listen(() => this.#receiveLater());
     this.#server.streams.add(this.#break);
+    this.#server.swapReaders.add(this.#readSwap);
     this.#receiveLater();
   }
 
@@ -123,6 +126,7 @@ export class SimulatedChangeStream implements ChangeStream {
     this.#isClosed = true;
     this.#forget();
     this.#server.streams.delete(this.#break);
+    this.#server.swapReaders.delete(this.#readSwap);
   }
 
   get isClosed(): boolean {
@@ -168,6 +172,7 @@ export class SimulatedChangeStream implements ChangeStream {
   #receive(): void {
     const { hasFaults, scenario, source } = this.#server;
     if (hasFaults && this.#chance.hits(scenario.brokenStreams)) {
+      this.#server.world.count('broken streams');
       this.#fail(new MigrationError('STREAM_BROKEN', 'The connection of the change stream broke again and again.'));
       return;
     }
@@ -188,8 +193,16 @@ export class SimulatedChangeStream implements ChangeStream {
 
   #fail(failure: MigrationError): void {
     this.#failure = failure;
-    this.#server.world.count('broken streams');
     this.#wakeConsumer?.();
+  }
+
+  #failAtSwap(): void {
+    const { process } = this.#client;
+    this.#server.world.reach(process, 0.1, 'receive the swap', () => {
+      if (this.#isClosed || process.isFenced) return;
+      this.#server.world.count('swaps seen in the log');
+      this.#fail(new MigrationError('SOURCE_CHANGED', 'The table was renamed.'));
+    });
   }
 
   /** Goes on behind the last wholly received transaction. Planted `RW` and `RM` go back to what was acknowledged. */

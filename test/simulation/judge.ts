@@ -113,6 +113,7 @@ export class Judge {
     if (server === null) return;
     const shadow = server.shadowRowsOrNone();
     if (server.shadow === null) this.violate('a shadow that is not there was swapped in', '');
+    if (!server.isShadowFinished) this.violate('a shadow that was not finished was swapped in', '');
     for (const row of server.source.truth.values()) {
       const [other, twin] = server.rowsWith(row.key, shadow);
       if (other === undefined) this.violate('a row was lost', showRow(row));

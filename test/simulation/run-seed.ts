@@ -87,6 +87,8 @@ class Simulation {
   /** How the run is to be ended, unless it ends before. */
   #planned: Ending | undefined;
   #endAt = Number.POSITIVE_INFINITY;
+  /** Up to here the log was written when the run had its last long wait before it. */
+  #loggedBefore = 0;
 
   constructor(scenario: Scenario, trace: SeedOptions['trace']) {
     this.#scenario = scenario;
@@ -99,9 +101,9 @@ class Simulation {
     const source = new SourceTable(this.world, rows, scenario.isVisibilityOrdered);
     this.#server = new Server({ world: this.world, scenario, source, judge: this.#judge });
     this.#judge.watch(this.#server);
+    if (scenario.hasStubbornRow) this.#judge.spoil(STUBBORN_KEY);
     this.#writers = new Writers(this.#server);
     this.#plan = simulatedPlan(this.#server, {
-    if (scenario.hasStubbornRow) this.#judge.spoil(STUBBORN_KEY);
       table: { schema: 'app', table: 'orders' },
       clauses: 'ENGINE=simulated',
       options: { deferIndexes: 'never', key: null },
@@ -256,6 +258,10 @@ class Simulation {
       case 'range-verified':
         if (this.#phase === 'finish-shadow') this.world.count('ranges compared while the shadow was finished');
         break;
+      case 'blocker-ended':
+        if (event.attempt <= engineOptions(this.#scenario).cutover.killBlockersAfter)
+          this.#judge.violate('somebody in the way was ended in an attempt that only shows who is', '');
+        break;
       case 'retrying':
         this.world.count('retries');
         break;
@@ -264,6 +270,10 @@ class Simulation {
         break;
       case 'resumed':
         this.#phase = event.phase;
+        this.#loggedBefore = this.#server.source.log.length;
+        break;
+      case 'cutover-attempt':
+        if (process === this.#process) this.#checkReleased();
         break;
       default:
     }
@@ -272,12 +282,20 @@ class Simulation {
   #notePhase(phase: Phase): void {
     const { counts } = this.world;
     this.#phase = phase;
+    if (phase === 'catch-up') this.#loggedBefore = this.#server.source.log.length;
     if (phase === 'finish-shadow') {
       // Rows may be compared from here on.
       if (!this.#scenario.verifiesAgain) this.#spoilRow();
       counts['transactions before copying ended'] ??= counts['transactions'] ?? 0;
     }
     if (this.#planned?.phase === phase && this.#endAt === Number.POSITIVE_INFINITY) this.#countDown(this.#planned);
+  }
+
+  /** The backlog was small, and that an attempt comes was saved: so the server may forget what was logged long before. */
+  #checkReleased(): void {
+    const { acknowledged, scenario } = this.#server;
+    if (acknowledged < this.#loggedBefore && !scenario.hasXa)
+      this.#judge.violate('the log was not released', `up to ${acknowledged}, not up to ${this.#loggedBefore}`);
   }
 
   #countDown({ afterSteps }: Ending): void {
@@ -290,6 +308,8 @@ class Simulation {
     const isAsked = controls.verificationsAsked > 0;
     if (phase === 'verify' && isAsked) {
       this.world.count('verified again');
+      if (this.#server.record?.checkpoint?.verification.isClean === true)
+        this.#judge.violate('a resume would not compare what was to be compared once more', '');
       this.#spoilRow();
     } else if (phase === 'await-cutover' && !isAsked) controls.verifyAgain('operator');
   }

@@ -86,6 +86,8 @@ export class Server {
   shadow: Map<number, Row> | null = null;
   /** Whether the shadow's migration key is there: without it nothing keeps a row from being there twice. */
   hasShadowKey = true;
+  /** Whether the shadow has all that is left for the end of copying, such as indexes. */
+  isShadowFinished = false;
   /** The shadow's rows as they are while a drain that its session has not committed is under way. */
   shadowBeforeDrain: Table | null = null;
   hasSwapped = false;
@@ -111,6 +113,8 @@ export class Server {
   readonly #parked = new Set<() => void>();
   /** Streams that are open, by how their connection is broken. */
   readonly streams = new Set<() => void>();
+  /** Streams that are open, by how they are told that the log has the swap now. */
+  readonly swapReaders = new Set<() => void>();
   /** Ranges of copying statements that their client still waits for; only counted. */
   readonly rangesInFlight = new Set<KeyRange>();
   /** Sessions that hold the cutover's lock, by how to end them. */
@@ -342,15 +346,15 @@ export class Server {
     return true;
   }
 
-  #insertOver(row: Row, shadow: Map<number, Row>, isInPlace: boolean): void {
-    const others = this.inTheWayOf(row, shadow);
-    const [hit] = others;
-    for (const other of others) shadow.delete(other.key);
   #stored(row: Row): Row {
     const isStubborn = this.scenario.hasStubbornRow && row.key === STUBBORN_KEY;
     return isStubborn ? { ...row, v: row.v + 7 } : { ...row };
   }
 
+  #insertOver(row: Row, shadow: Map<number, Row>, isInPlace: boolean): void {
+    const others = this.inTheWayOf(row, shadow);
+    const [hit] = others;
+    for (const other of others) shadow.delete(other.key);
     if (isInPlace && hit !== undefined) shadow.set(hit.key, { ...row, key: hit.key, spelling: hit.spelling });
     else shadow.set(row.key, { ...row });
   }
@@ -380,6 +384,7 @@ export class Server {
     this.hasSwapped = true;
     this.retired = new Map(this.source.truth);
     for (let number = 1; number <= this.scenario.thingsToSettle; number++) this.unsettled.add(`Thing ${number} is left.`);
+    for (const read of this.swapReaders) read();
     this.world.count('swaps');
     this.world.note(() => `swapped; ${[...this.shadowRowsOrNone().values()].map(showRow).join(' ')}`);
   }

@@ -71,6 +71,7 @@ describe('the simulation', () => {
       'rows that do not fit',
       'statements ended at resume',
       'stopped for duplicates',
+      'swaps seen in the log',
       'swaps with unknown outcome',
       'throttled samples',
       'transient errors',

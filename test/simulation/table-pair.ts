@@ -136,6 +136,7 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
       return () => {
         server.shadow = new Map();
         server.hasShadowKey = !server.scenario.leavesKeyOut;
+        server.isShadowFinished = false;
       };
     };
     await this.send({ name: 'create shadow', isWrite: true, begin }, signal);
@@ -171,7 +172,9 @@ export class SimulatedTablePair extends SimulatedRowWriter implements TablePair 
     const { server } = this.client;
     const begin = () => {
       server.shadowRows();
-      return () => {};
+      return () => {
+        server.isShadowFinished = true;
+      };
     };
     await this.send({ name: 'finish shadow', isWrite: true, begin, takesMs: server.scenario.finishMs }, signal);
   }
