@@ -290,6 +290,13 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 2000,
   },
   {
+    code: 'CB',
+    what: 'The changes of a drain that broke off are forgotten.',
+    source: [{ file: 'change-applier.ts', find: 'this.#putBack(pick.entries);\n      throw', replace: 'throw' }],
+    bias: LATE_DRAINS,
+    seedsMax: 500,
+  },
+  {
     code: 'CV',
     what: 'A key counts as different when it differed twice, although changes of it came in meanwhile.',
     source: [
