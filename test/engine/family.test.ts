@@ -36,17 +36,19 @@ describe('an attempt of a family', () => {
   test('waits for the drains of all, makes one attempt with them in order, and all get its outcome; so does the next', async () => {
     const outcomes: CutoverOutcome[] = [{ kind: 'not-locked', blockers: ['session 5'] }, SWAPPED];
     const drained: string[] = [];
+    const careful: CutoverOptions = { lockTimeoutMs: 500, holdTimeoutMs: 3000, oldSnapshots: 'wait' };
     const { first, second, attempts, alive } = family(async (_options, drains, signal) => {
       for (const drain of drains) await drain(null as never, signal);
       return outcomes.shift() ?? SWAPPED;
     });
     for (const outcome of [...outcomes]) {
-      const later = second.attempt(OPTIONS, async () => void drained.push('second'), alive);
+      const ending = { ...OPTIONS, onBlockerEnded: () => undefined };
+      const later = second.attempt(ending, async () => void drained.push('second'), alive);
       expect(await stateOf(later)).toBe('waiting');
-      const sooner = first.attempt({ ...OPTIONS, lockTimeoutMs: 500 }, async () => void drained.push('first'), alive);
+      const sooner = first.attempt(careful, async () => void drained.push('first'), alive);
       expect(await Promise.all([sooner, later])).toEqual([outcome, outcome]);
     }
-    expect(attempts).toEqual(Array.from({ length: 2 }, () => ({ ...OPTIONS, lockTimeoutMs: 500 })));
+    expect(attempts).toEqual([careful, careful]);
     expect(drained).toEqual(['first', 'second', 'first', 'second']);
   });
 

@@ -49,6 +49,9 @@ describe('the ranges in flight', () => {
         const greatest = Math.max(...ends);
         expect(ranges.isAboveWatermark(key(greatest))).toBe(false);
         expect(ranges.isAboveWatermark(key(greatest + 1))).toBe(true);
+        ranges.raiseWatermark(null);
+        ranges.raiseWatermark(key(greatest));
+        expect(ranges.isAboveWatermark(key(greatest + 1))).toBe(false);
       }),
     );
   });
