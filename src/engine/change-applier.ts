@@ -129,7 +129,6 @@ export class ChangeApplier {
   /** Stops flushing and waits until none runs (rule 12). */
   async hold(signal: AbortSignal): Promise<void> {
     this.#isHeld = true;
-    this.#changed.notify();
     const isIdle = (): boolean => this.#running === null;
     while (!isIdle()) await this.#changed.becomes(isIdle, signal);
   }

@@ -140,7 +140,6 @@ export class Verifier {
         await this.#judgeSuspected(inner);
       }
     };
-    this.#suspected = [];
     await runTogether([compare, judge], signal);
   }
 
