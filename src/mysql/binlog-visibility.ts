@@ -4,7 +4,7 @@
  *
  *   MySQL with GTIDs   WAIT_FOR_EXECUTED_GTID_SET: a GTID is executed after the engine's commit, in whatever order
  *   else               commit a heartbeat, sent after the transactions were received: commits become visible in the order in which
- *                      they are logged (MariaDB always, MySQL with binlog_order_commits=ON)
+ *                      they are logged (MariaDB always, MySQL with binlog_order_commits=ON, which is asked each time)
  *
  * XA transactions that were prepared before the stream began are in neither, so the first wait is also for those.
  */
@@ -79,6 +79,20 @@ export class Visibility {
       if (!(error instanceof MigrationError) || error.message !== lateMessage) throw error;
       throw stuck('A heartbeat behind the logged transactions has not been committed', timeoutMs, error);
     }
+    await this.#checkOrder(signal);
+  }
+
+  /** Asked behind each heartbeat: whoever switched the order off while it was on its way may have let it overtake. */
+  async #checkOrder(signal: AbortSignal): Promise<void> {
+    const { flavour, sessions } = this.#options;
+    if (flavour.isMariaDb) return;
+    const ask = 'SELECT @@GLOBAL.binlog_order_commits AS isOrdered';
+    const [row] = await sessions.withSession((session) => session.query(ask, signal), signal);
+    if (row?.['isOrdered'] !== '0') return;
+    const message =
+      'binlog_order_commits was switched off, and without GTIDs (gtid_mode) nothing tells when a logged change can be read. ' +
+      'Set it ON globally (SET GLOBAL, no restart), then resume.';
+    throw new MigrationError('STREAM_BROKEN', message);
   }
 
   async #awaitDecided(signal: AbortSignal): Promise<void> {

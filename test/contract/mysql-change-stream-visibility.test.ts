@@ -5,7 +5,7 @@ import { createSchema, never, openApplication } from '../support/adapter-server.
 import { semiSyncReplicaFlags } from '../support/replication.ts';
 import { startServer, type Server } from '../support/servers.ts';
 import { openStreamFixture, type CollectedStream } from '../support/stream-fixture.ts';
-import { streamServers } from '../support/stream-world.ts';
+import { streamServers, useStreamWorld } from '../support/stream-world.ts';
 
 const ioThread = {
   mysql: ['STOP REPLICA IO_THREAD', 'START REPLICA IO_THREAD'],
@@ -42,6 +42,26 @@ async function startReplica(source: Server, flags: readonly string[]): Promise<S
   while ((await clients()) === 0) await atSource.run('SELECT SLEEP(0.05)');
   return replica;
 }
+
+describe('on MySQL without GTIDs', () => {
+  const world = useStreamWorld(streamServers[1]);
+
+  test('nothing is taken for visible while commits need not keep the order of the log', async () => {
+    const { run, open } = world();
+    await run('CREATE TABLE t (id INT PRIMARY KEY)');
+    const stream = await open();
+    await stream.stream.awaitVisible(stream.start, never);
+    await run('SET GLOBAL binlog_order_commits = OFF');
+    await run('INSERT INTO t VALUES (1)');
+    const { reach } = await firstChange(stream);
+    await expect(stream.stream.awaitVisible(reach, never)).rejects.toMatchObject({
+      code: 'STREAM_BROKEN',
+      message: expect.stringContaining('binlog_order_commits was switched off'),
+    });
+    await run('SET GLOBAL binlog_order_commits = ON');
+    await stream.stream.awaitVisible(reach, never);
+  });
+});
 
 describe.each(streamServers)('on $name', ({ flavour, flags }) => {
   test('a change whose commit waits for a replica is delivered, and awaited until it can be read', async () => {
