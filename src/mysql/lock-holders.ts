@@ -56,8 +56,7 @@ export async function readLockHolders(
 ): Promise<readonly LockHolder[]> {
   for (const source of [surely(from.flavour), fromTransactions]) {
     try {
-      const rows = await session.query(`${source(tables, from.except)} LIMIT ${from.limit}`, signal);
-      return rows.map(readHolder);
+      return (await readRows(session, `${source(tables, from.except)} LIMIT ${from.limit}`, signal)).map(readHolder);
     } catch (error) {
       signal.throwIfAborted();
       // The table is unknown or may not be read.
@@ -109,7 +108,7 @@ export async function findHopelessHolders(
 ): Promise<HopelessHolders> {
   const rows = await readSurely(session, tables, from, signal);
   const isIdle = (row: Row): boolean => row['command'] === 'Sleep' && Number(row['seconds'] ?? 0) * 1_000 > longerMs;
-  const isResting = (row: Row): boolean => row['isOurs'] !== '1' && (row['id'] === null || isIdle(row));
+  const isResting = (row: Row): boolean => row['isOurs'] !== '1' && (isWithoutSession(row) || isIdle(row));
   return { backups: sentencesOf(rows.filter(isBackup)), resting: sentencesOf(rows.filter(isResting)) };
 }
 
@@ -121,11 +120,24 @@ async function readSurely(
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   try {
-    return await session.query(`${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
+    return await readRows(session, `${surely(flavour)(tables, except)} LIMIT ${holdersMax}`, signal);
   } catch (error) {
     if (serverErrno(error) === null) throw error;
     return [];
   }
+}
+
+/** A session that ends while the server looks seems to be a transaction without one: such are only those that are there twice. */
+async function readRows(session: Session, statement: string, signal: AbortSignal): Promise<readonly Row[]> {
+  const rows = await session.query(statement, signal);
+  const first = new Set(rows.filter(isWithoutSession).map((row) => row['thread']));
+  if (first.size === 0) return rows;
+  return (await session.query(statement, signal)).filter((row) => !isWithoutSession(row) || first.has(row['thread']));
+}
+
+/** A prepared transaction whose session is gone. */
+function isWithoutSession(row: Row): boolean {
+  return (row['id'] ?? null) === null && row['isInternal'] !== '1';
 }
 
 function sentencesOf(rows: readonly Row[]): readonly string[] {
@@ -146,13 +158,18 @@ const ofRows = ['SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ', 'SHARED_WRITE', 'SH
 /** Stages of a backup; locks of ordinary statements are MDL_BACKUP_ as well. */
 const ofBackups = ['START', 'FLUSH', 'WAIT_FLUSH', 'WAIT_DDL', 'WAIT_COMMIT', 'FTWRL1', 'FTWRL2'];
 
-/** MySQL. The instrument wait/lock/metadata/sql/mdl is on by default. The last statement of an idle session is shown as well. */
+/**
+ * MySQL. The instrument wait/lock/metadata/sql/mdl is on by default. The last statement of an idle session is shown as well. Threads of
+ * the server have no session: purging, which locks a table with indexed virtual columns while it is written, and lets go when somebody
+ * waits, for instance. Only what `main` holds belongs to transactions that were prepared before the server was started.
+ */
 function fromPerformanceSchema(tables: readonly TableName[], except: number): string {
   return `SELECT l.thread, t.PROCESSLIST_ID AS id, t.PROCESSLIST_USER AS user, t.PROCESSLIST_HOST AS host,
       t.PROCESSLIST_COMMAND AS command, t.PROCESSLIST_TIME AS seconds,
       LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT), ${STATEMENT_CHARS_MAX + 1}) AS statement, x.trx_started AS transactionSince, 1 AS isSure,
       l.isBackup, l.isDeliberate, x.trx_rows_modified AS rowsModified, e.XA_STATE = 'PREPARED' AS isPrepared,
-      t.TYPE = 'BACKGROUND' OR t.PROCESSLIST_USER IS NULL AS isInternal,
+      t.THREAD_ID IS NOT NULL AND t.NAME <> 'thread/sql/main' AND (t.TYPE = 'BACKGROUND' OR t.PROCESSLIST_USER IS NULL) AS isInternal,
+      t.NAME AS threadName,
       EXISTS (SELECT 1 FROM performance_schema.metadata_locks AS u WHERE u.OBJECT_TYPE = 'USER LEVEL LOCK'
         AND u.OBJECT_NAME LIKE 'tableshift:%' AND u.OWNER_THREAD_ID = l.thread) AS isOurs,
       (SELECT MAX(a.ATTR_VALUE) FROM performance_schema.session_connect_attrs AS a
@@ -211,7 +228,7 @@ function readHolder(row: Row): LockHolder {
   return {
     connectionId: id === null ? null : Number(id),
     identity: `${row['thread'] ?? ''} ${id ?? ''}`,
-    sentence: id === null ? 'a prepared XA transaction, which waits to be committed or rolled back' : describeSession(row),
+    sentence: id === null ? describeThread(row) : describeSession(row),
     hasWritten: Number(row['rowsModified'] ?? 0) > 0,
     immunity: immunityOf(row),
   };
@@ -226,8 +243,8 @@ const backupPrograms = /dump|backup/i;
 const backupStatement = /^SELECT \/\*!40001 SQL_NO_CACHE \*\//;
 
 function immunityOf(row: Row): string | null {
-  const id = row['id'] ?? null;
-  if (id === null || row['isPrepared'] === '1') return 'only XA COMMIT or XA ROLLBACK ends it; XA RECOVER has its name';
+  if (isWithoutSession(row) || row['isPrepared'] === '1')
+    return 'only XA COMMIT or XA ROLLBACK ends it; XA RECOVER has its name';
   if (row['isSure'] !== '1') return 'the server does not tell whether it holds the lock';
   if (row['isOurs'] === '1') return 'it belongs to a migration';
   const user = row['user'] ?? '';
@@ -239,6 +256,11 @@ function immunityOf(row: Row): string | null {
   if (row['isDeliberate'] === '1') return 'it has locked the table on purpose, or is changing it';
   const rows = Number(row['rowsModified'] ?? 0);
   return rows > rowsModifiedMax ? `it has changed ${rows} rows, which would take long to roll back` : null;
+}
+
+function describeThread(row: Row): string {
+  if (isWithoutSession(row)) return 'a prepared XA transaction, which waits to be committed or rolled back';
+  return `the server itself (${row['threadName'] ?? 'a thread'})`;
 }
 
 /** `connection 5 of app from 10.0.0.7:33060, idle for 5 s in a transaction since 2026-01-31 12:00:00: SELECT …`. */

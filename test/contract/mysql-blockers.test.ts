@@ -2,9 +2,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CutoverOptions, CutoverOutcome } from '../../src/engine/ports.ts';
 import { readHolderNotes } from '../../src/mysql/holder-source.ts';
+import { findHopelessHolders, findLockHolders } from '../../src/mysql/lock-holders.ts';
 import { blockerObstacles } from '../../src/mysql/obstacles-blockers.ts';
 import type { Server } from '../../src/mysql/server.ts';
-import { type Application, createSchema, never, openAdapter, openApplication } from '../support/adapter-server.ts';
+import { type Application, createSchema, never, openAdapter, openApplication, schemaWith } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
 import { plan } from '../support/plan-request.ts';
 import { startServer, type Server as PrivateServer } from '../support/servers.ts';
@@ -166,6 +167,45 @@ describeSideBySide(['mysql', 'mariadb'], 'a cutover that may end sessions on', (
     expect(planned.notes).toContainEqual(expect.stringContaining(silent[flavour]));
     await schema.application.run(`DROP USER ${user}`);
   });
+});
+
+test('what MySQL does on the table by itself is not taken for a prepared transaction, and one is, also after a restart', async () => {
+  await using machine = await startServer({ flavour: 'mysql' });
+  await using server = await openAdapter(machine.url);
+  // Goes with the server.
+  const schema = await schemaWith(
+    machine.url,
+    'CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, w INT AS (v + 1) VIRTUAL, KEY by_w (w))',
+    'INSERT INTO t (id, v) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 1 FROM n',
+  );
+  const tables = [{ schema: schema.name, table: 't' }];
+  const from = { flavour: server.flavour, except: 0 };
+  const look = async (): Promise<{ readonly holders: readonly string[]; readonly resting: readonly string[] }> => {
+    await using session = await server.openSession({}, never);
+    const { resting } = await findHopelessHolders(session, tables, { ...from, longerMs: 60_000 }, never);
+    return { holders: await findLockHolders(session, tables, from, never), resting };
+  };
+  const purging = 'the server itself (thread/innodb/srv_purge_thread)';
+  for (let isSeen = false; !isSeen; ) {
+    // What is purged then is done so behind each statement, for which a lock is taken.
+    await schema.application.run('UPDATE t SET v = v + 1');
+    const { holders, resting } = await look();
+    expect(resting).toEqual([]);
+    expect(holders.filter((holder) => holder !== purging)).toEqual([]);
+    isSeen = holders.includes(purging);
+  }
+
+  const undecided = 'a prepared XA transaction, which waits to be committed or rolled back';
+  const client = await openApplication(machine.url);
+  for (const statement of [`XA START 'a'`, `UPDATE ${schema.name}.t SET v = 0 WHERE id = 1`, `XA END 'a'`, `XA PREPARE 'a'`])
+    await client.run(statement);
+  await client[Symbol.asyncDispose]();
+  await expect.poll(async () => (await look()).resting).toEqual([undecided]);
+  await machine.kill9();
+  await machine.restart();
+  expect((await look()).resting).toEqual([undecided]);
+  await using after = await openApplication(machine.url);
+  await after.run(`XA ROLLBACK 'a'`);
 });
 
 /** 317 times 317 rows. */
