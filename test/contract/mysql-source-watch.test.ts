@@ -6,7 +6,7 @@ import { openDatabase } from '../../src/mysql/database.ts';
 import type { Server } from '../../src/mysql/server.ts';
 import { openPair } from '../support/adapter-pair.ts';
 import { createSchema, never, openAdapter, type TestSchema } from '../support/adapter-server.ts';
-import { claimTable } from '../support/claimed-table.ts';
+import { claimTable, reclaimTable } from '../support/claimed-table.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
 const everything = { after: null, through: null };
@@ -121,5 +121,27 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
     const drain = (): Promise<void> => Promise.reject(new Error('Nothing is locked.'));
     await expect(claimed.cutover.attempt(limits, drain, never)).rejects.toMatchObject({ code });
     expect(await claimed.cutover.hasSwapped(never)).toBe(false);
+  });
+
+  test('ends a swap where somebody has dropped an index of the shadow between two runs', async () => {
+    await using schema = await createSchema(url);
+    const { application, name } = schema;
+    await application.run(`USE ${name}`);
+    const indexes = 'KEY `v``w` (v), UNIQUE KEY u (u), FULLTEXT KEY f (f)';
+    await application.run(`CREATE TABLE t (id INT PRIMARY KEY, v INT, u INT, f TEXT, ${indexes})`);
+    const { plan, ...first } = await claimTable(server, { schema: name, table: 't', clauses: 'ADD COLUMN extra INT' });
+    await first[Symbol.asyncDispose]();
+    const limits = { lockTimeoutMs: 3_000, holdTimeoutMs: 10_000, oldSnapshots: 'ignore' } as const;
+    const attempt = async (): Promise<unknown> => {
+      await using claimed = await reclaimTable(server, plan);
+      return await claimed.cutover.attempt(limits, () => Promise.reject(new Error('Locked.')), never);
+    };
+    await expect(attempt()).rejects.toMatchObject({ message: expect.stringContaining('Locked.') });
+    await application.run('SET SESSION sql_log_bin = 0');
+    await application.run('DROP INDEX `v``w` ON t_ts_new');
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'SHADOW_CHANGED',
+      message: expect.stringContaining('it had the index v`w'),
+    });
   });
 });
