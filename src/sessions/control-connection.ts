@@ -84,7 +84,8 @@ export class ControlConnection<Reply> implements AsyncDisposable {
         const refusal = connection === null ? translateConnecting(error) : null;
         if (refusal?.isTransient === false) {
           this.#awaySince = null;
-          throw this.#stuck(refusal.message.replace(/\.$/, ''), refusal);
+          const why = refusal.message.replace(/\.$/, '');
+          throw this.#stuck(why, refusal, 'Have the server let the user in, then resume, which ends it.');
         }
         this.#awaySince ??= Math.max(askedAt, this.#leavingSince ?? 0);
         const limitMs = this.#leavingSince === null ? this.#limitMs : Math.min(LEAVE_MS, this.#limitMs);
@@ -157,11 +158,12 @@ export class ControlConnection<Reply> implements AsyncDisposable {
     return reply;
   }
 
-  #stuck(why: string, cause?: unknown): MigrationError {
-    return new MigrationError(
-      'SESSION_STUCK',
-      `A session could not be shown to have ended on the server: ${why}. Look for it in ${this.#parts.sessionList}, end it, then resume.`,
-      { cause },
-    );
+  #stuck(
+    why: string,
+    cause?: unknown,
+    remedy = `Look for it in ${this.#parts.sessionList}, end it, then resume.`,
+  ): MigrationError {
+    const message = `A session could not be shown to have ended on the server: ${why}. ${remedy}`;
+    return new MigrationError('SESSION_STUCK', message, { cause });
   }
 }
