@@ -17,8 +17,17 @@ const COUNTS: ReadonlySet<string> = new Set([
   'cutover.attemptsMax',
 ]);
 
-/** To a server a time limit of 0 may be none: an attempt of the cutover would keep writers waiting for as long as it takes. */
-const LIMITS: ReadonlySet<string> = new Set(['fenceTimeoutMs', 'cutover.lockTimeoutMs', 'cutover.holdTimeoutMs']);
+/**
+ * To a server a time limit of 0 may be none: an attempt of the cutover would keep writers waiting for as long as it takes. A lag of 0 is
+ * never measured, and a figure is never below 0: catching up and resting would have no end.
+ */
+const LIMITS: ReadonlySet<string> = new Set([
+  'fenceTimeoutMs',
+  'cutover.lockTimeoutMs',
+  'cutover.holdTimeoutMs',
+  'cutover.lagMaxMs',
+]);
+const isFigure = (name: string): boolean => /^load\.(?:max|critical)\./.test(name);
 
 /** What is to wait longer, some 24 days, a timer of the host ends at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -34,7 +43,8 @@ export function checkSettings(options: MigrationOptions): void {
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(DEFAULT_OPTIONS, name));
   if (unknown !== undefined) throw new MigrationError('BAD_USAGE', `There is no setting ${unknown}.`);
   const settings = flatten(options);
-  for (const [name, usual] of flatten(DEFAULT_OPTIONS)) {
+  const figures = [...settings].filter(([name]) => isFigure(name)).map(([name]) => [name, 0] as const);
+  for (const [name, usual] of [...flatten(DEFAULT_OPTIONS), ...figures]) {
     const value = settings.get(name) ?? null;
     const isOptional = OPTIONAL.has(name) || (options.latency === null && name.startsWith('latency.'));
     if (isOptional ? value === null : typeof usual !== 'number') continue;
@@ -55,7 +65,7 @@ export function changesOf(before: MigrationOptions, after: MigrationOptions): re
 function boundOf(name: string, asked: SettingValue): readonly [(value: number) => boolean, string] {
   if (name.endsWith('Ms') && Number(asked) > TIMER_MS_MAX) return [() => false, `${TIMER_MS_MAX} at most`];
   if (COUNTS.has(name)) return [(value) => Number.isInteger(value) && value >= 1, 'a whole number, 1 or more'];
-  if (LIMITS.has(name)) return [(value) => Number.isFinite(value) && value > 0, 'a number above 0'];
+  if (LIMITS.has(name) || isFigure(name)) return [(value) => Number.isFinite(value) && value > 0, 'a number above 0'];
   return [(value) => Number.isFinite(value) && value >= 0, 'a number, 0 or more'];
 }
 

@@ -90,6 +90,9 @@ test('a setting that no run could keep to is refused, at the start and as a chan
     [{ niceRatio: -1 }, 'niceRatio must be a number, 0 or more; it is -1'],
     [{ latency: { factor: 2, floorMs: -1 } }, 'latency.floorMs must be a number, 0 or more; it is -1'],
     [{ cutover: { ...cutover, lockTimeoutMs: 0 } }, 'cutover.lockTimeoutMs must be a number above 0; it is 0'],
+    [{ cutover: { ...cutover, lagMaxMs: 0 } }, 'cutover.lagMaxMs must be a number above 0; it is 0'],
+    [{ load: { ...load, max: { Threads_running: 0 } } }, 'load.max.Threads_running must be a number above 0; it is 0'],
+    [{ load: { ...load, critical: { sessions: Number.NaN } } }, 'load.critical.sessions must be a number above 0; it is NaN'],
     [{ load: { ...load, runningThreadsMax: 0 } }, 'load.runningThreadsMax must be a whole number, 1 or more; it is 0'],
   ] as const;
   const controls = new Controls({ ...DEFAULT_OPTIONS, niceRatio: 0.5, latency: null });
