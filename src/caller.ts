@@ -3,6 +3,7 @@
  * ends the call in order, and whatever goes wrong comes out as a MigrationError.
  */
 
+import { SOAK_MS_MAX } from './engine/clean-up.ts';
 import { Controls } from './engine/controls.ts';
 import { asMigrationError, MigrationError, messageOf } from './engine/errors.ts';
 import type { ServerOptions } from './library-call.ts';
@@ -66,7 +67,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   id: textOrNull,
   eventsMax: [(value) => Number.isInteger(value) && Number(value) >= 1, 'a whole number, 1 or more'],
   isNow: flag,
-  soakMs: [(value) => typeof value === 'number' && Number.isFinite(value) && value >= 0, 'a number, 0 or more'],
+  soakMs: [(value) => typeof value === 'number' && value >= 0 && value <= SOAK_MS_MAX, `a number from 0 to ${SOAK_MS_MAX}`],
 };
 
 /** Throws BAD_USAGE. Of what a compiler has looked at, only numbers can be wrong. What is undefined counts as not given. */

@@ -10,6 +10,9 @@ import { pauseAfter, retry, type RetryContext } from './retry.ts';
 /** How long an old table is kept unless it is said otherwise, milliseconds: a week has every kind of day in it. */
 export const DEFAULT_SOAK_MS = 604_800_000;
 
+/** Ten years: nobody keeps one for longer, and what ends far beyond that is no date any more. */
+export const SOAK_MS_MAX = 315_360_000_000;
+
 /** When the soak of an old table ends: server time, ISO 8601 in UTC. */
 export function soakEndOf({ swappedAt }: RetiredTable, soakMs: number): string {
   return new Date(Date.parse(swappedAt) + soakMs).toISOString();

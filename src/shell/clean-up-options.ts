@@ -1,5 +1,6 @@
 /** The part of the options table about old tables. */
 
+import { SOAK_MS_MAX } from '../engine/clean-up.ts';
 import { DEFAULT_SOAK_MS } from '../index.ts';
 import type { OptionRow } from './options.ts';
 import { formatDurationMs } from './units.ts';
@@ -20,7 +21,7 @@ export const CLEAN_UP_OPTIONS = {
     flag: 'soak',
     environment: 'TABLESHIFT_SOAK',
     kind: 'duration',
-    max: 315_360_000_000,
+    max: SOAK_MS_MAX,
     default: formatDurationMs(DEFAULT_SOAK_MS),
     placeholder: 'TIME',
     help: 'How long an old table is kept after the swap, by the clock of the server.',

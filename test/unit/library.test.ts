@@ -67,6 +67,7 @@ describe('the library', () => {
   test('keeps an old table where what is said of its soak is no length of time', async () => {
     for (const [name, value] of [
       ['soakMs', Number.NaN],
+      ['soakMs', 1e16],
       ['soakMs', null],
       ['isNow', 'false'],
       ['id', undefined],
