@@ -137,7 +137,8 @@ async function set(steering: Steering, setting: string, who: string): Promise<Co
   if (option === undefined) return refused(`What can be set is NAME=VALUE with one of ${SETTABLE.join(', ')}.`);
   try {
     await change(steering, { option, value: readValue(option, text, flag), flag }, who);
-    return done(text === DEFAULT ? `${flag} has its default again.` : `${flag} is ${text} now.`);
+    const shown = option.name === 'throttleHttp' ? (steering.settings.throttleHttp ?? text) : text;
+    return done(text === DEFAULT ? `${flag} has its default again.` : `${flag} is ${shown} now.`);
   } catch (error) {
     // Whatever it is: a setting that cannot be checked must not end the run.
     const isMisused = error instanceof MigrationError && error.code === 'BAD_USAGE';
