@@ -2,12 +2,10 @@
 
 import { Argument, Command, CommanderError, Option as CommanderOption } from 'commander';
 import { MigrationError } from '../engine/errors.ts';
+import { breakText } from './line-breaks.ts';
 import { CONTROL_COMMANDS, SETTABLE } from './operator-commands.ts';
 import type { GivenFlags } from './option-values.ts';
 import { COMMANDS, type CommandName, flagOf, GROUPS, type Option, optionsOf } from './options.ts';
-
-/** Behind the words of `control`, in a terminal of 120. */
-const SETTABLE_COLUMNS = 98;
 
 /** What the operator typed. */
 export type CommandLine =
@@ -33,7 +31,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   plan: {
     summary: 'show what would be done and what is in the way; changes nothing',
     description:
-      'Shows how the change would be carried out (key, columns, indexes, space) and every obstacle at once.\nChanges nothing. Several tables, each with its --table and --alter, are planned as ones that are swapped together.\nExit code 0: it can be migrated. 2: it is refused, or the command line is wrong.',
+      'Shows how the change would be carried out (key, columns, indexes, space) and every obstacle at once. Changes nothing.\nSeveral tables, each with its --table and --alter, are planned as ones that are swapped together.\nExit code 0: it can be migrated. 2: it is refused, or the command line is wrong.',
     examples: [
       "tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'",
       "tableshift plan --url mysql://root@db1 --table shop.orders --alter 'DROP COLUMN note' --output json",
@@ -43,7 +41,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   migrate: {
     summary: 'change the table while applications go on reading and writing it',
     description:
-      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them.\nCtrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.\nA change that the server makes cheaply by itself is left to it: no old table is kept then, and what it drops is gone (--strategy).\nSeveral tables, each with its --table and --alter, are copied one after another and swapped in one step, all or none.',
+      'Plans, builds a shadow table, copies the rows, follows the changes, compares both tables and swaps them. Ctrl-C ends it with a checkpoint; `tableshift resume` goes on from there. The old table is kept: see `tableshift cleanup`.\nA change that the server makes cheaply by itself is left to it: no old table is kept then, and what it drops is gone (--strategy).\nSeveral tables, each with its --table and --alter, are copied one after another and swapped in one step, all or none.',
     examples: [
       "tableshift migrate --url mysql://root@db1/shop --ask-pass --alter 'ALTER TABLE orders MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT'",
       "tableshift migrate --url postgres://ts@db1/shop --alter 'ALTER TABLE public.orders ALTER id TYPE bigint'",
@@ -70,22 +68,22 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'show one migration: phase, progress, what ended it',
     id: '[ID]',
     description:
-      'Asks the run itself, which knows it to the second, if it runs on this machine: the one that is named by an ID or by\n--socket, or without --url the only one of this user. Otherwise, with --url, shows what the database knows, as of the\nlast checkpoint; without an ID, of the newest migration. Exit code 0: it is known. 2: it is not.',
+      'Asks the run itself, which knows it to the second, if it runs on this machine: the one that is named by an ID or by --socket, or without --url the only one of this user.\nOtherwise, with --url, shows what the database knows, as of the last checkpoint; without an ID, of the newest migration.\nExit code 0: it is known. 2: it is not.',
     examples: ['tableshift status orders8f3kq2zd', 'tableshift status --url mysql://root@db1 orders8f3kq2zd --output json'],
   },
   control: {
     summary: 'tell a run on this machine to pause, swap, give up, or change its pace',
     id: '[ID] COMMAND',
     description: [
-      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run',
-      'refuses. With neither it is the only run of this user, which the answer names; abort wants it named.',
+      'Talks to a run on this machine, over its socket. The run is named by its ID, or by --socket; with both, another run refuses. With neither it is the only run of this user, which the answer names; abort wants it named.',
       '  pause, unpause    copying and verifying rest, or go on; changes are always applied',
       '  verify            compare all rows before the next attempt of the swap, once more where they were already',
       '  cutover           let the swap begin that --cutover manual or postpone holds',
       '  postpone          let no further attempt of the swap begin',
       '  abort             end the run and give the migration up: its shadow is dropped, exit code 4',
-      ...settableLines(),
-      '                    VALUE none: without it, of files, addresses, queries and figures; default: as where nothing is said',
+      `  set NAME=VALUE    ${SETTABLE.join(', ')}`,
+      '  set NAME=none     take it away: a file, an address, a query, figures',
+      '  set NAME=default  as where nothing is said',
       'Tables that are swapped together are one run: it answers to the ID of any, and does what it is told for all.',
       'For another machine there is --http. Exit code 0: the run has taken the command. 2: it has not, or nobody listens.',
     ].join('\n'),
@@ -99,7 +97,7 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
     summary: 'drop the old table of a finished migration, or give an unfinished one up',
     id: '[ID]',
     description:
-      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops those whose soak is over.\nWith an ID: drops what that migration left. An old table is refused before its soak is over, and while it is used,\nunless with --now. An unfinished migration is given up by this: its shadow is dropped, the source is not touched; those\nof tables that were to be swapped with it are given up as well. One that is running is refused: end it first.',
+      'Without an ID: lists what finished migrations left (the old tables), and with --yes drops those whose soak is over.\nWith an ID: drops what that migration left. An old table is refused before its soak is over, and while it is used, unless with --now.\nAn unfinished migration is given up by this: its shadow is dropped, the source is not touched; those of tables that were to be swapped with it are given up as well. One that is running is refused: end it first.',
     examples: [
       'tableshift cleanup --url mysql://root@db1',
       'tableshift cleanup --url mysql://root@db1 --soak 3d --yes',
@@ -108,20 +106,8 @@ const TEXTS: Readonly<Record<CommandName, CommandText>> = {
   },
 };
 
-/** Under each other, for the help breaks no line into a column of its own. */
-function settableLines(): readonly string[] {
-  const lines: string[] = [];
-  for (const name of SETTABLE) {
-    const longer = `${lines.at(-1) ?? ''}, ${name}`;
-    if (lines.length > 0 && longer.length <= SETTABLE_COLUMNS) lines[lines.length - 1] = longer;
-    else lines.push(name);
-  }
-  return lines.map(
-    (line, at) => `  ${(at === 0 ? 'set NAME=VALUE' : '').padEnd(18)}${line}${at === lines.length - 1 ? '' : ','}`,
-  );
-}
-
-const PROGRAM_HELP = `
+/** Stays as it is in any terminal, to be copied. */
+const PROGRAM_EXAMPLES = `
 Examples:
   What would happen?   tableshift plan --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
   Do it:               tableshift migrate --url mysql://root@db1/shop --alter 'ALTER TABLE orders ADD COLUMN note varchar(200)'
@@ -129,15 +115,13 @@ Examples:
   How is it going?     tableshift status orders8f3kq2zd
   Let it rest:         tableshift control orders8f3kq2zd pause
   Drop old tables:     tableshift cleanup --url mysql://root@db1/shop --yes
+`;
 
-Times have a unit, such as 250ms, 10s, 5m, 2h or 7d, and so have sizes: 512MB, 20GB.
-
-Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from
---ask-pass, --password-file, --password-command, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.
-
-Exit codes: 0 done, 1 failed or interrupted (resumable), 2 refused with nothing changed, 3 the tables differ, 4 given up by
-the operator, 5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown,
-8 it cannot go on and is to be given up.`;
+const PROGRAM_HELP = [
+  'Times have a unit, such as 250ms, 10s, 5m, 2h or 7d, and so have sizes: 512MB, 20GB.',
+  'Every option of a command can come from the environment: --chunk-time is TABLESHIFT_CHUNK_TIME. Passwords come from --ask-pass, --password-file, --password-command, TABLESHIFT_PASSWORD, or ~/.my.cnf; for PostgreSQL also from PGPASSWORD or ~/.pgpass.',
+  'Exit codes: 0 done, 1 failed or interrupted (resumable), 2 refused with nothing changed, 3 the tables differ, 4 given up by the operator, 5 no lock for the cutover (resumable), 6 critical load (resumable), 7 the outcome of the swap is unknown, 8 it cannot go on and is to be given up.',
+].join('\n\n');
 
 /** Reads the arguments behind the program's name. Throws BAD_USAGE. */
 export function parseCommandLine(args: readonly string[], version: string, columns: number): CommandLine {
@@ -148,8 +132,8 @@ export function parseCommandLine(args: readonly string[], version: string, colum
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print the help of a command')
-    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
-    .addHelpText('after', PROGRAM_HELP);
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}`, boxWrap: breakText })
+    .addHelpText('after', `${PROGRAM_EXAMPLES}\n${breakText(PROGRAM_HELP, columns)}`);
   for (const name of COMMANDS) {
     const command = program.command(name);
     describe(command, name);
@@ -200,7 +184,7 @@ function describeConfig(command: Command): void {
   command
     .summary('check a configuration file, the environment and flags, without a server')
     .description(
-      'Reads the options as `migrate` would, and shows each with where it comes from, and all problems at once.\nPasswords are not shown. Exit code 0: nothing is wrong. 2: a run would be refused.',
+      'Reads the options as `migrate` would, and shows each with where it comes from, and all problems at once. Passwords are not shown.\nExit code 0: nothing is wrong. 2: a run would be refused.',
     )
     .helpOption('-h, --help', 'print this')
     .allowExcessArguments(false)

@@ -2,7 +2,8 @@
 
 import type { Plan, TableName } from '../engine/model.ts';
 import { OBSTACLES, type Obstacle } from '../engine/obstacles.ts';
-import { columnsOf, oneLine } from './live-frame.ts';
+import { breakLine } from './line-breaks.ts';
+import { oneLine } from './live-frame.ts';
 import { readableBytes, readableCount } from './units.ts';
 
 const LABEL_COLUMNS = 12;
@@ -43,7 +44,9 @@ export function planText(plan: Plan, columnsMax = Number.POSITIVE_INFINITY): str
 /** Lines with a label each; those without a text are left out. */
 export function labelledLines(lines: readonly (readonly [label: string, text: string | null])[], columnsMax: number): string {
   return lines
-    .flatMap(([label, text]) => (text === null ? [] : wrap(`${label.padEnd(LABEL_COLUMNS)}${text}`, columnsMax)))
+    .flatMap(([label, text]) =>
+      text === null ? [] : breakLine(`${label.padEnd(LABEL_COLUMNS)}${text}`, columnsMax, LABEL_COLUMNS),
+    )
     .map((line) => `${line}\n`)
     .join('');
 }
@@ -53,14 +56,6 @@ export function obstaclesText(obstacles: readonly Obstacle[]): string {
   return obstacles
     .map(({ code, message }) => `obstacle ${code}: ${oneLine(message)}\n  remedy: ${OBSTACLES[code].remedy}\n`)
     .join('');
-}
-
-/** Breaks a line at blanks; what follows stands under the text behind the label. */
-function wrap(line: string, columnsMax: number): readonly string[] {
-  if (columnsOf(line) <= columnsMax) return [line];
-  const at = line.lastIndexOf(' ', columnsMax);
-  if (at <= LABEL_COLUMNS) return [line];
-  return [line.slice(0, at).trimEnd(), ...wrap(`${' '.repeat(LABEL_COLUMNS)}${line.slice(at + 1)}`, columnsMax)];
 }
 
 function keyText({ key }: Plan): string {

@@ -86,6 +86,29 @@ describe('help', () => {
     expect(pageOf('status', '--help')).not.toContain('(required)');
   });
 
+  test.each(['help', 'plan', 'migrate', 'resume', 'list', 'status', 'control', 'cleanup', 'config'])(
+    'of %s has no line but examples that a terminal of 80 columns would break, nor two breaks for one',
+    (command) => {
+      const line = parseCommandLine([command, '--help'], '1.2.3', 80);
+      const lines = line.kind === 'page' ? line.text.split('\n') : [];
+      expect(lines.filter((text) => text.length > 80 && !/tableshift \w+ --/.test(text))).toEqual([]);
+      // The word that begins the next line would still have fitted.
+      const ragged = lines.filter((text, at) => {
+        const next = lines[at + 1] ?? '';
+        const [word = ''] = next.trim().split(' ');
+        return /^\S.*[^.:]$/.test(text) && /^[a-z]/.test(next) && text.length + 1 + word.length <= 80;
+      });
+      expect(ragged).toEqual([]);
+    },
+  );
+
+  test('of control puts what goes on under the text of its word', () => {
+    const line = parseCommandLine(['control', '--help'], '1.2.3', 80);
+    expect(line.kind === 'page' ? line.text : '').toContain(
+      '  abort             end the run and give the migration up: its shadow is\n                    dropped, exit code 4\n',
+    );
+  });
+
   test('shows the version', () => {
     expect(pageOf('--version')).toBe('1.2.3\n');
   });
