@@ -48,6 +48,7 @@ export async function listenOnSocket(path: string, handler: ControlHandler): Pro
     await listening;
     await chmod(path, 0o600);
   } catch (error) {
+    await close(server);
     throw badSocket(path, messageOf(error));
   } finally {
     process.umask(mask);

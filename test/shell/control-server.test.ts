@@ -1,7 +1,7 @@
 /** The places at which a run is controlled, with a run that only answers. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -106,6 +106,18 @@ describe('the socket of a run', () => {
       expect(asked.splice(0)).toEqual([`set workers=4 ${byMe}`, `set nonsense ${byMe}`, 'pause - by somebody at the socket']);
     }
     expect(await askSocket(path, 'GET', '/status')).toBeNull();
+  });
+
+  test('is closed again where it cannot be made private', async () => {
+    const [path, moved] = [join(folder, 'moved.sock'), join(folder, 'moved-away.sock')];
+    // The second mask is set once the socket is made: from there on it is under another name.
+    const [umask, masks] = [process.umask.bind(process), [] as number[]];
+    using _ = vi.spyOn(process, 'umask').mockImplementation((mask) => {
+      if (masks.push(Number(mask)) === 2) renameSync(path, moved);
+      return umask(Number(mask));
+    });
+    await expect(listenOnSocket(path, handler)).rejects.toThrow(`The socket ${path} cannot be used: ENOENT`);
+    expect(await askSocket(moved, 'GET', '/status')).toBeNull();
   });
 
   test('refuses another user of the machine', async (context) => {
