@@ -91,10 +91,12 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
   const swapped = earlier ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
   observer({ kind: 'phase-entered', phase: 'clean-up' });
   const { meet, inTurn } = run.seat ?? ALONE;
-  await orLeave(run, async () => {
+  const cleaningUp: Checkpoint = { ...swapped.checkpoint, phase: 'clean-up' };
+  const cleanUp = async (): Promise<void> => {
     await meet('settlement', signal);
-    await inTurn(() => settle({ plan, claim, checkpoint: swapped.checkpoint }, context, signal), signal);
-  });
+    await inTurn(() => settle({ plan, claim, checkpoint: cleaningUp }, context, signal), signal);
+  };
+  await orLeave(run, cleanUp, cleaningUp);
   await retry('concluding', () => claim.checkpoints.conclude('done', null, signal), context, signal);
   observer({ kind: 'phase-entered', phase: enter('clean-up', 'done') });
   observer({ kind: 'finished', id: plan.id });
@@ -138,12 +140,16 @@ async function openStream(run: MigrationRun, checkpoint: Checkpoint | null, sign
   return await orLeave(run, () => retry('opening the change stream', open, context, signal));
 }
 
-/** For what leaves no checkpoint to be saved when it fails: whoever comes next is told why it did. */
-async function orLeave<Result>(run: MigrationRun, work: () => Promise<Result>): Promise<Result> {
+/** Whoever comes next is told why it failed. `last`: the checkpoint that it leaves then, if any. */
+async function orLeave<Result>(
+  run: MigrationRun,
+  work: () => Promise<Result>,
+  last: Checkpoint | null = null,
+): Promise<Result> {
   try {
     return await work();
   } catch (reason) {
-    await leave(run, { reason, last: null });
+    await leave(run, { reason, last });
     throw reason;
   }
 }

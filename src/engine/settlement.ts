@@ -9,7 +9,7 @@ import { retry, type RetryContext } from './retry.ts';
 export interface Swapped {
   readonly plan: Plan;
   readonly claim: Pick<TableClaim, 'cutover' | 'checkpoints'>;
-  /** Its last one. */
+  /** Of the phase clean-up. */
   readonly checkpoint: Checkpoint;
 }
 
@@ -22,8 +22,7 @@ export async function settle(swapped: Swapped, context: RetryContext, signal: Ab
   const { cutover, checkpoints } = claim;
   const left = await retry('asking what the swap has left to do', () => cutover.unsettled(signal), context, signal);
   if (left.length === 0) return;
-  const saved: Checkpoint = { ...checkpoint, phase: 'clean-up' };
-  await retry('saving the checkpoint', () => checkpoints.save(saved, signal), context, signal);
+  await retry('saving the checkpoint', () => checkpoints.save(checkpoint, signal), context, signal);
   context.observer({ kind: 'settling', left });
   const remaining = new Set(left);
   const onSettled = (what: string): void => {
