@@ -147,7 +147,7 @@ async function runShell(script: string, parameters: readonly string[], input: st
     shell.on('close', (code) => {
       clearTimeout(timer);
       if (code === 0) resolve(said.trim());
-      else reject(new Error(complained.trim().replace(/^sh: (\d+: )?/, '')));
+      else reject(new Error(complained.trim().replace(/^(?:sh: (?:\d+: )?|cat: (?:write error: )?)/, '')));
     });
     shell.stdin.end(input);
   });
