@@ -99,6 +99,9 @@ export function describeServer(config: ConnectionConfig): string {
   return config.host.startsWith('/') ? `${config.host}/.s.PGSQL.${config.port}` : addressText(config);
 }
 
+/** How long a statement of a session waits for a lock, milliseconds, unless it is told otherwise. */
+export const usualLockTimeoutMs = 5_000;
+
 /**
  * Settings that decide how the server writes values as text. Keys are compared as text, so every session must have them.
  *
@@ -147,7 +150,7 @@ function settingStatements({ config, flavour, settings }: SessionOptions): strin
     'row_security = off',
     'synchronous_commit = local',
     'statement_timeout = 0',
-    'lock_timeout = 5000',
+    `lock_timeout = ${usualLockTimeoutMs}`,
     // Sessions idle through throttled and paused hours, but never inside a transaction: only a frozen process does.
     'idle_session_timeout = 0',
     'idle_in_transaction_session_timeout = 60000',

@@ -9,7 +9,7 @@ import { followSignal, runTogether, Turnstile } from '../engine/tasks.ts';
 import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
 import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
-import type { Session, SessionPool } from './session.ts';
+import { type Session, type SessionPool, usualLockTimeoutMs } from './session.ts';
 import { type LateKey, readUnfinished } from './shadow.ts';
 import { noteFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -137,7 +137,7 @@ export class ShadowFinisher {
       } finally {
         const { signal: always } = new AbortController();
         // A broken session is not used again.
-        const restoring = "SET lock_timeout = 5000; SET default_tablespace = ''; RESET max_parallel_maintenance_workers";
+        const restoring = `SET lock_timeout = ${usualLockTimeoutMs}; SET default_tablespace = ''; RESET max_parallel_maintenance_workers`;
         await session.execute(restoring, always).catch(() => undefined);
       }
     }, signal);

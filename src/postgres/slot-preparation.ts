@@ -1,6 +1,6 @@
 /** The slot and the publication before a stream is opened on them: made anew at the start, found again by a resume. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { inTheWay, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { followSignal } from '../engine/tasks.ts';
 import { hasPassed } from '../sessions/pause.ts';
@@ -8,11 +8,12 @@ import type { TableDescription } from './catalog.ts';
 import type { Claim } from './claim.ts';
 import { dropSlot } from './clean-up.ts';
 import { findSlotHolders } from './lock-holders.ts';
+import { askForLock } from './lock-wait.ts';
 import { ReplicationConnection } from './replication-connection.ts';
 import { createPublication, createSlot, requireSlot, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import type { SessionIdentity } from './session-ender.ts';
-import type { SessionPool } from './session.ts';
+import { type Session, type SessionPool, usualLockTimeoutMs } from './session.ts';
 import { quoteText } from './statements.ts';
 
 /** What the slot is for. */
@@ -28,8 +29,8 @@ export interface SlotOrder {
 
 /**
  * How long the n-th attempt of a run waits. The first ends soon, so that the operator learns who is in the way; each begins
- * anew, behind what runs then, so later ones must be longer than the application's transactions. Ten of them take some
- * thirteen minutes.
+ * anew, behind what runs then, so later ones must be longer than the application's transactions. Those that `retry`
+ * makes take some 26 minutes.
  */
 export function slotWaitMs(attempt: number): number {
   return Math.min(120_000, 5_000 * 2 ** (attempt - 1));
@@ -51,9 +52,7 @@ export async function prepareSlot(order: SlotOrder, from: string | null, signal:
   }
   await sessions.withSession(async (session) => {
     await dropSlot(session, plan, signal);
-    const columns = publishedColumns(plan, source);
-    const withGenerated = columns === null && order.server.flavour.leavesGeneratedOut;
-    await createPublication(session, { name, table: plan.source, columns, withGenerated }, signal);
+    await makePublication(order, { session, source }, signal);
   }, signal);
   await makeSlot(order, signal);
   return await sessions.withSession(async (session) => {
@@ -63,6 +62,37 @@ export async function prepareSlot(order: SlotOrder, from: string | null, signal:
     );
     return row?.['lsn'] ?? '';
   }, signal);
+}
+
+/** Readers and writers do not wait behind the lock that it asks for, so that may take as long as the slot may. */
+async function makePublication(
+  { plan, sessions, server, waitLimitMs }: SlotOrder,
+  { session, source }: { readonly session: Session; readonly source: TableDescription },
+  signal: AbortSignal,
+): Promise<void> {
+  const columns = publishedColumns(plan, source);
+  const withGenerated = columns === null && server.flavour.leavesGeneratedOut;
+  const publication = { name: slotName(plan.id), table: plan.source, columns, withGenerated };
+  const outcome = await sessions.withSession((observer) => {
+    const wait = { session, observer, table: plan.source, lockTimeoutMs: waitLimitMs, isEndedSoon: false };
+    const run = (): Promise<void> => createPublication(session, publication, signal);
+    return askForLock(wait, () => withLockTimeout(session, waitLimitMs, run, signal), signal);
+  }, signal);
+  if (outcome.kind === 'done') return;
+  const { schema, table } = plan.source;
+  const message = `The change stream of ${schema}.${table} begins with a publication, for whose lock ${waitLimitMs / 1000} s were not enough: VACUUM, building an index and changes of the table hold one.`;
+  throw new MigrationError('LOCK_WAIT', `${message}${inTheWay(outcome.blockers)}`);
+}
+
+async function withLockTimeout(session: Session, ms: number, run: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  await session.execute(`SET lock_timeout = ${ms}`, signal);
+  try {
+    await run();
+  } finally {
+    const { signal: always } = new AbortController();
+    // A broken session is not used again.
+    await session.execute(`SET lock_timeout = ${usualLockTimeoutMs}`, always).catch(() => undefined);
+  }
 }
 
 /** On a connection of its own, which is seen gone at the end: the server does not notice that a client which waits has left. */

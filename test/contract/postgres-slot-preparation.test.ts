@@ -1,5 +1,7 @@
 /** What happens before a change stream is opened on PostgreSQL, and how a source that others alter is noticed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MigrationError } from '../../src/engine/errors.ts';
+import { retry } from '../../src/engine/retry.ts';
 import { readTable, type TableDescription } from '../../src/postgres/catalog.ts';
 import { openDatabase } from '../../src/postgres/database.ts';
 import type { Server } from '../../src/postgres/server.ts';
@@ -78,6 +80,19 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
     expect(await leftovers(fixture.orders)).toEqual([[{ slot_name: `tableshift_${fixture.orders.plan.id}` }], []]);
     await fixture.schema.application.run(`SELECT pg_drop_replication_slot('tableshift_${fixture.orders.plan.id}')`);
     await fixture.schema.application.run(`DROP PUBLICATION tableshift_${fixture.orders.plan.id}`);
+  });
+
+  test('a publication that waits for a lock on the table names who holds it', async () => {
+    await using fixture = await openOrders();
+    await using application = await openPostgresApplication(process.url);
+    await application.run(`BEGIN; LOCK TABLE ${fixture.schema.name}.orders IN SHARE MODE`);
+    const error: unknown = await prepareSlot(await slotOrder(fixture, 300), null, never).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: 'LOCK_WAIT', isTransient: true });
+    expect(String(error)).toMatch(
+      new RegExp(`for whose lock 0\\.3 s were not enough: .* In the way: process ${application.pid} of .* LOCK TABLE .*\\.$`),
+    );
+    await application.run('ROLLBACK');
+    expect(await leftovers(fixture.orders)).toEqual([[], []]);
   });
 
   test('the lock timeout of the role does not end the wait for a slot', async () => {
@@ -211,7 +226,16 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (version) => {
   });
 });
 
-test('the attempts of a run wait longer and longer for the slot, thirteen minutes in all', () => {
-  const waits = Array.from({ length: 10 }, (_, index) => slotWaitMs(index + 1) / 1000);
-  expect(waits).toEqual([5, 10, 20, 40, 80, 120, 120, 120, 120, 120]);
+test('the attempts of a run wait longer and longer for the slot, 26 minutes in all with the pauses between them', async () => {
+  const waits: number[] = [];
+  const pauses: number[] = [];
+  const clock = { now: () => 0, random: () => 0.5, sleep: async (ms: number) => void pauses.push(ms / 1000) };
+  const attempt = (count: number): Promise<never> => {
+    waits.push(slotWaitMs(count) / 1000);
+    return Promise.reject(new MigrationError('SLOT_BLOCKED', 'A transaction is open.'));
+  };
+  await expect(retry('opening the change stream', attempt, { clock, observer: () => {} }, never)).rejects.toThrow('is open');
+  expect(waits).toEqual([5, 10, 20, 40, 80, ...Array.from({ length: 11 }, () => 120)]);
+  const sum = (all: readonly number[]): number => all.reduce((before, one) => before + one, 0);
+  expect(Math.round((sum(waits) + sum(pauses)) / 60)).toBe(26);
 });
