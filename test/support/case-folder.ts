@@ -32,6 +32,8 @@ export interface CaseExpectation {
   readonly isAtUsualPace?: boolean;
   /** Kind of the event at which the writes begin; `phase-entered:copy` unless given. */
   readonly writesAt?: string;
+  /** Ends the run at its so manieth event, and resumes it; several one after the other. */
+  readonly interruptedAt?: readonly number[];
   /** PostgreSQL: what keeps the swap away until the writes are done; `lock` unless given, `snapshot` where a write locks the table. */
   readonly gate?: 'lock' | 'snapshot';
   /** MySQL: the sql_mode in which the native ALTER gives what is wanted. */

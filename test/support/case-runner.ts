@@ -1,5 +1,5 @@
 /** What running a case folder has in common on all servers: the sentence, the ending, the migration with the writes beside it. */
-import { asMigrationError } from '../../src/engine/errors.ts';
+import { asMigrationError, assert, MigrationError } from '../../src/engine/errors.ts';
 import {
   DEFAULT_OPTIONS,
   migrate,
@@ -7,6 +7,7 @@ import {
   type MigrationOptions,
   type Plan,
   PlanRefusedError,
+  resumeMigration,
 } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
 
@@ -39,6 +40,15 @@ export interface CaseMigration {
   readonly ending: string;
   /** Null where none was started, so that there is nothing to clean up. */
   readonly plan: Plan | null;
+  /** Whether the writes of the case were made. */
+  readonly hasWritten: boolean;
+  /** How many times it was ended by the case, and resumed. */
+  readonly interrupted: number;
+}
+
+/** How a migration came out, and what there is in the end. */
+export interface MigratedTo<Outcome> extends Pick<CaseMigration, 'ending' | 'hasWritten' | 'interrupted'> {
+  readonly outcome: Outcome;
 }
 
 /** Where to migrate, and what happens beside. */
@@ -55,34 +65,78 @@ export interface CaseMigrating {
 export async function migrateDuringWrites({ url, item, alter, write }: CaseMigrating): Promise<CaseMigration> {
   const { options, chunkRows, isAtUsualPace = false, writesAt = 'phase-entered:copy' } = item;
   const writing: Promise<void>[] = [];
+  const plans: Plan[] = [];
+  const interruptions = new Interruptions(item.interruptedAt ?? []);
   const observer = (event: MigrationEvent): void => {
+    interruptions.count();
     const name = event.kind === 'phase-entered' ? `${event.kind}:${event.phase}` : event.kind;
-    if (writing.length > 0 || name !== writesAt) return;
+    // A run that was interrupted does not go through all events once more.
+    const isLast = item.interruptedAt !== undefined && name === 'cutover-attempt';
+    if (writing.length > 0 || !(name === writesAt || isLast)) return;
     const started = write();
     // It is awaited below, but may fail before.
     started.catch(() => undefined);
     writing.push(started);
   };
-  const plans: Plan[] = [];
-  const error = await migrate({
-    url,
-    strategy: 'shadow',
-    alter,
-    ...options,
-    pace: {
-      ...(isAtUsualPace ? {} : withoutRests),
-      ...(chunkRows === undefined ? {} : { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows }),
-    },
-    observer,
-    onStart: (plan) => plans.push(plan),
-    signal: AbortSignal.timeout(caseTimeoutMs - 20_000),
-  }).then(
+  const pace = {
+    ...(isAtUsualPace ? {} : withoutRests),
+    ...(chunkRows === undefined ? {} : { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows }),
+  };
+  const onStart = (plan: Plan): void => void plans.push(plan);
+  const timeout = AbortSignal.timeout(caseTimeoutMs - 20_000);
+  const runOnce = async (): Promise<{ readonly rowsRepaired: number }> => {
+    const [plan] = plans;
+    const how = { url, pace, observer, signal: AbortSignal.any([timeout, interruptions.begin()]) };
+    if (plan === undefined) return await migrate({ ...how, strategy: 'shadow', alter, ...options, onStart });
+    const resumed = await resumeMigration({ ...how, id: plan.id });
+    assert(resumed.strategy === 'shadow', 'a case goes by a shadow');
+    return resumed;
+  };
+  const error = await interruptions.outlast(runOnce).then(
     // Verification makes good what the change stream missed, which it must not.
     ({ rowsRepaired }) => (rowsRepaired === 0 ? null : new Error(`${rowsRepaired} rows were repaired`)),
     (thrown: unknown) => thrown,
   );
   await Promise.all(writing);
-  return { ending: endingText(error), plan: plans[0] ?? null };
+  const hasWritten = writing.length > 0;
+  return { ending: endingText(error), plan: plans[0] ?? null, hasWritten, interrupted: interruptions.passed };
+}
+
+/** Ends the run at its n-th event, for each n of a list, and lets it be resumed. */
+class Interruptions {
+  readonly #at: number[];
+  passed = 0;
+  #events = 0;
+  #stop = new AbortController();
+
+  constructor(at: readonly number[]) {
+    this.#at = [...at];
+  }
+
+  /** A new run: its signal. */
+  begin(): AbortSignal {
+    this.#events = 0;
+    this.#stop = new AbortController();
+    return this.#stop.signal;
+  }
+
+  count(): void {
+    this.#events += 1;
+    if (this.#events === this.#at[0]) this.#stop.abort(new MigrationError('INTERRUPTED', 'The case ends this run here.'));
+  }
+
+  /** Runs it again for as long as it is ended here. */
+  async outlast<Result>(run: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await run();
+      } catch (error) {
+        if (!this.#stop.signal.aborted || asMigrationError(error).code !== 'INTERRUPTED') throw error;
+        this.#at.shift();
+        this.passed += 1;
+      }
+    }
+  }
 }
 
 /** Replaces the values of these columns in a row shown as `column='value' …`. */

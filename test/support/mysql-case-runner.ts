@@ -6,14 +6,12 @@ import { randomBytes } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import { cleanUp } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
-import { type CaseMigration, migrateDuringWrites, withoutValues } from './case-runner.ts';
+import { type CaseMigration, type MigratedTo, migrateDuringWrites, withoutValues } from './case-runner.ts';
 import { dropSchema } from './drop-schema.ts';
 import { readTable, type TableContent } from './table-content.ts';
 
-/** How a migration came out. */
+/** What there is in the end. */
 export interface CaseOutcome {
-  /** `swapped`, or the code and the message, of each obstacle if it was refused. */
-  readonly ending: string;
   /** Null where there is none by that name. */
   readonly table: TableContent | null;
   /** Tables and views of the database after `cleanUp`. */
@@ -44,16 +42,19 @@ export class CaseRun implements AsyncDisposable {
   }
 
   /** Migrates, while the writes of the case run, and cleans up. */
-  async migrate(): Promise<CaseOutcome> {
-    const { plan, ending } = await this.#migrate();
+  async migrate(): Promise<MigratedTo<CaseOutcome>> {
+    const { plan, ...came } = await this.#migrate();
     const table = await this.#read(this.#schema);
     if (plan !== null) await cleanUp({ url: this.#url, id: plan.id, isNow: true });
-    return { ending, table, tablesLeft: await this.#tables(this.#schema) };
+    return { ...came, outcome: { table, tablesLeft: await this.#tables(this.#schema) } };
   }
 
-  /** The same on the other database with the server's own ALTER; without it where the case does not end with a swap. */
-  async nativeOutcome(): Promise<Omit<CaseOutcome, 'ending'>> {
-    const { refused, fails, writes, clauses, nativeSqlMode = usualSqlMode } = this.#item;
+  /**
+   * The same on the other database with the server's own ALTER; without it where the case does not end with a swap. `item`: in place of
+   * the case, with the same table.
+   */
+  async nativeOutcome(item: Case = this.#item): Promise<CaseOutcome> {
+    const { refused, fails, writes, clauses, nativeSqlMode = usualSqlMode } = item;
     if (refused === undefined) await this.#inSession(this.#nativeSchema, writes);
     if (refused === undefined && fails === undefined) {
       const session = `SET SESSION sql_mode = '${nativeSqlMode}'`;

@@ -7,14 +7,12 @@ import pg from 'pg';
 import { cleanUp } from '../../src/index.ts';
 import { tokenise } from '../../src/postgres/sql-tokens.ts';
 import type { Case } from './case-folder.ts';
-import { type CaseMigration, migrateDuringWrites } from './case-runner.ts';
+import { type CaseMigration, type MigratedTo, migrateDuringWrites } from './case-runner.ts';
 import { openPostgresApplication, type PostgresApplication } from './postgres-adapter.ts';
 import { readPostgresTable, type PostgresTableContent } from './postgres-table-content.ts';
 
-/** How a migration came out. */
+/** What there is in the end. */
 export interface PostgresCaseOutcome {
-  /** See `CaseMigration`. */
-  readonly ending: string;
   /** Null where there is none by that name. */
   readonly table: PostgresTableContent | null;
   /** Schemas, relations, types, publications and slots of the database after `cleanUp`, without the bookkeeping. */
@@ -47,15 +45,21 @@ export class PostgresCaseRun implements AsyncDisposable {
   }
 
   /** Migrates, while the writes of the case run, and cleans up. */
-  async migrate(): Promise<PostgresCaseOutcome> {
-    const { plan, ending } = await this.#migrate();
+  async migrate(): Promise<MigratedTo<PostgresCaseOutcome>> {
+    const { plan, ...came } = await this.#migrate();
     if (plan !== null) await cleanUp({ url: this.#urlOf(this.#database), id: plan.id, isNow: true });
-    return { ending, table: await this.#read(this.#database), left: await this.#objects(this.#database) };
+    return {
+      ...came,
+      outcome: { table: await this.#read(this.#database), left: await this.#objects(this.#database) },
+    };
   }
 
-  /** The same in the other database with the server's own ALTER; without it where the case does not end with a swap. */
-  async nativeOutcome(): Promise<Omit<PostgresCaseOutcome, 'ending'>> {
-    const { refused, fails, writes, clauses } = this.#item;
+  /**
+   * The same in the other database with the server's own ALTER; without it where the case does not end with a swap. `item`: in place of
+   * the case, with the same table.
+   */
+  async nativeOutcome(item: Case = this.#item): Promise<PostgresCaseOutcome> {
+    const { refused, fails, writes, clauses } = item;
     if (refused === undefined) await this.#inSession(this.#nativeDatabase, writes);
     if (refused === undefined && fails === undefined) {
       const table = `${quote(this.#schema)}.${quote(this.#table)}`;

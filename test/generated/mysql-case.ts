@@ -1,0 +1,128 @@
+/** A table of MySQL or MariaDB, rows of it, a change and writes beside the change, all drawn from a seed. */
+import type { Case } from '../support/case-folder.ts';
+import { Draw, times } from './draw.ts';
+import type { GeneratedColumn } from './generated-column.ts';
+import { drawMysqlChange } from './mysql-change.ts';
+import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
+import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
+import { drawInterruptions, type GeneratedAs } from './generated-run.ts';
+
+const strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'";
+
+export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: GeneratedAs): Case {
+  const draw = new Draw(seed, flavour);
+  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(draw, flavour, place));
+  const others = times(draw.between(1, 6), (place) => drawColumn(draw, flavour, place));
+  const { table, created } = drawTable(draw, { flavour, keys, others });
+  const written = [...table.keys, ...table.others.filter(({ isComputed }) => isComputed !== true)];
+  const rows = draw.of([0, 5, 60, 300, 1000]);
+  const filled = times(Math.ceil(rows / 50), () => insert(draw, written, Math.min(50, rows)));
+  const writes = drawWrites(draw, table.keys, written);
+  return {
+    name: `${flavour} ${seed}`,
+    before: statements([strict, created, ...filled]),
+    clauses: drawMysqlChange(draw, table, seed),
+    writes: writes.length === 0 ? '' : statements([strict, ...writes]),
+    chunkRows: draw.of([3, 17, 100]),
+    options: { deferIndexes: draw.of(['auto', 'always', 'never'] as const) },
+    differs: { why: 'CHECK constraints get other names.', checkNames: true },
+    ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
+  };
+}
+
+function drawKey(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
+  for (;;) {
+    const type = drawMysqlType(draw, flavour);
+    if (type.isKeyable) return { name: `k${place}`, type, isNullable: false };
+  }
+}
+
+function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
+  const type = drawMysqlType(draw, flavour);
+  const name = `${draw.of(['c', 'C', 'a b', 'é', 'select'])}${place}`;
+  return { name, type, isNullable: type.kind === 'point' || draw.happens(0.6) };
+}
+
+function drawTable(
+  draw: Draw,
+  { flavour, keys, others }: Pick<MysqlTable, 'flavour' | 'keys' | 'others'>,
+): { readonly table: MysqlTable; readonly created: string } {
+  const isNumbered = keys.length === 1 && keys[0]?.type.kind === 'integer' && draw.happens(0.4);
+  const columns = [...keys, ...others];
+  const definitions = columns.map((column, place) => {
+    const { isNullable, type } = column;
+    const isPlain = !['text', 'point', 'json', 'binary'].includes(type.kind);
+    const usual = isPlain && draw.happens(0.3) ? ` DEFAULT ${draw.of(type.values.slice(0, 3))}` : '';
+    const behind = isNumbered && place === 0 ? ' AUTO_INCREMENT' : usual;
+    return `${quoteColumn(column)} ${type.ddl} ${isNullable ? 'NULL' : 'NOT NULL'}${behind}`;
+  });
+  const counted = columns.find(({ type }) => type.kind === 'integer');
+  const computed: GeneratedColumn[] = [];
+  if (counted !== undefined && draw.happens(0.25)) {
+    computed.push({ name: 'g', type: { ...counted.type, ddl: 'BIGINT' }, isNullable: true, isComputed: true });
+    definitions.push(`g BIGINT AS (${quoteColumn(counted)} DIV 2 + 1) ${draw.of(['VIRTUAL', 'STORED'])}`);
+  }
+  if (draw.happens(0.3)) definitions.reverse();
+  const keyKind = draw.happens(0.12) ? 'UNIQUE KEY uk' : 'PRIMARY KEY';
+  const direction = draw.text(0.1, ' DESC');
+  definitions.push(`${keyKind} (${keys.map((key) => `${quoteColumn(key)}${direction}`).join(', ')})`);
+  const indexes = times(draw.below(4), (place) => {
+    const parts = drawIndexParts(draw, [...columns, ...computed]);
+    return parts === null ? null : { name: `i${place}`, sql: `${draw.text(0.15, 'UNIQUE ')}KEY i${place} (${parts})` };
+  }).filter((index) => index !== null);
+  definitions.push(...indexes.map(({ sql }) => sql));
+  const canPart = keys[0]?.type.kind === 'integer' && indexes.length === 0 && keyKind === 'PRIMARY KEY';
+  const isPartitioned = canPart && draw.happens(0.12);
+  const format = draw.text(0.2, ` ROW_FORMAT=${draw.of(['COMPACT', 'DYNAMIC', 'REDUNDANT'])}`);
+  const partitions = isPartitioned ? ' PARTITION BY HASH(`k0`) PARTITIONS 3' : '';
+  const created = `CREATE TABLE t (\n  ${definitions.join(',\n  ')}\n) DEFAULT ${drawCollation(draw, flavour)}${format}${partitions}`;
+  const names = indexes.map(({ name }) => name);
+  const table = {
+    flavour,
+    keys,
+    others: [...others, ...computed],
+    isNumbered,
+    keyKind,
+    indexes: names,
+    isPartitioned,
+  } as const;
+  return { table, created };
+}
+
+function insert(draw: Draw, columns: readonly GeneratedColumn[], rows: number): string {
+  const values = times(rows, () => `(${columns.map((column) => drawValue(draw, column)).join(', ')})`);
+  return `INSERT IGNORE INTO t (${columns.map(quoteColumn).join(', ')}) VALUES ${values.join(', ')}`;
+}
+
+function drawValue(draw: Draw, { isNullable, type }: GeneratedColumn): string {
+  return isNullable && draw.happens(0.15) ? 'NULL' : draw.of(type.values);
+}
+
+/** Those of one session; the order in which rows are met is that of the key, so that they do the same in any copy of the table. */
+function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: readonly GeneratedColumn[]): readonly string[] {
+  const order = keys.map(quoteColumn).join(', ');
+  const some = (): string => {
+    const key = draw.of(keys);
+    const operator = draw.of(['=', '>', '<', '>=', '<=>']);
+    return `WHERE ${quoteColumn(key)} ${operator} ${draw.of(key.type.values)} ORDER BY ${order} LIMIT ${draw.between(1, 4)}`;
+  };
+  const set = (column: GeneratedColumn): string => `${quoteColumn(column)} = ${drawValue(draw, column)}`;
+  let isOpen = false;
+  const write = (): string => {
+    const share = draw.below(100);
+    if (share < 30) return insert(draw, columns, draw.between(1, 3));
+    if (share < 50) return `UPDATE IGNORE t SET ${set(draw.of(columns))} ${some()}`;
+    if (share < 65) return `UPDATE IGNORE t SET ${set(draw.of(keys))} ${some()}`;
+    if (share < 75) return `DELETE FROM t ${some()}`;
+    if (share < 85) return insert(draw, columns, 1).replace('INSERT IGNORE', 'REPLACE');
+    if (share < 90) return `${insert(draw, columns, 1)} ON DUPLICATE KEY UPDATE ${set(draw.of(columns))}`;
+    isOpen = !isOpen;
+    return isOpen ? 'BEGIN' : draw.of(['COMMIT', 'COMMIT', 'ROLLBACK']);
+  };
+  const writes = times(draw.of([0, 10, 60, 150]), write);
+  return isOpen ? [...writes, 'COMMIT'] : writes;
+}
+
+function statements(sql: readonly string[]): string {
+  return `${sql.join(';\n')};`;
+}

@@ -1,0 +1,151 @@
+/** A table of PostgreSQL, rows of it, a change and writes beside the change, all drawn from a seed. */
+import type { Case } from '../support/case-folder.ts';
+import type { PostgresVersion } from '../support/postgres-software.ts';
+import { Draw, times } from './draw.ts';
+import type { GeneratedColumn } from './generated-column.ts';
+import { drawInterruptions, type GeneratedAs } from './generated-run.ts';
+import { drawPostgresChange } from './postgres-change.ts';
+import { type PostgresTable, quoteColumn } from './postgres-table.ts';
+import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
+
+export function generatePostgresCase(seed: number, version: PostgresVersion, as: GeneratedAs): Case {
+  const draw = new Draw(seed, 'postgres', version);
+  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(draw, place));
+  const plain = times(draw.between(1, 6), (place) => drawColumn(draw, place));
+  const isCounted = keys.length === 1 && keys[0]?.type.kind === 'integer';
+  const numbered = isCounted ? draw.of(['no', 'identity', 'serial'] as const) : 'no';
+  const keyName = draw.happens(0.15) ? 'uk' : 'pk';
+  const { table, created } = drawTable(draw, { version, keys, others: plain, numbered, keyName });
+  const written = [...keys, ...plain];
+  const rows = draw.of([0, 5, 60, 300]);
+  const filled = times(rows / 5, () => tried(insert(draw, written, 5)));
+  const writes = drawWrites(draw, keys, written);
+  return {
+    name: `postgres ${version} ${seed}`,
+    before: statements([...POSTGRES_TYPES_MADE, ...created, ...drawBeside(draw, table), ...filled, ...drawHistory(draw)]),
+    clauses: drawPostgresChange(draw, table),
+    writes: writes.length === 0 ? '' : statements(writes),
+    chunkRows: draw.of([3, 17, 100]),
+    ...(table.keyName === 'uk' ? { options: { key: 'uk' } } : {}),
+    ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
+  };
+}
+
+function drawKey(draw: Draw, place: number): GeneratedColumn {
+  for (;;) {
+    const type = drawPostgresType(draw);
+    if (type.isKeyable) return { name: `k${place}`, type, isNullable: false };
+  }
+}
+
+function drawColumn(draw: Draw, place: number): GeneratedColumn {
+  const name = `${draw.of(['c', 'C', 'é', 'select ', 'a.b'])}${place}`;
+  return { name, type: drawPostgresType(draw), isNullable: draw.happens(0.65) };
+}
+
+function drawTable(draw: Draw, asked: PostgresTable): { readonly table: PostgresTable; readonly created: readonly string[] } {
+  const { keyName, keys, numbered, others, version } = asked;
+  const definitions = [...keys, ...others].map((column, place) => {
+    const usual = place > 0 && draw.happens(0.3) ? ` DEFAULT ${draw.of(column.type.values.slice(0, 3))}` : '';
+    const identity = ` GENERATED ${draw.of(['ALWAYS', 'BY DEFAULT'])} AS IDENTITY (MINVALUE -9999)`;
+    const behind = place === 0 && numbered === 'identity' ? identity : usual;
+    return `${quoteColumn(column)} ${column.type.ddl}${column.isNullable ? '' : ' NOT NULL'}${behind}`;
+  });
+  const counted = [...keys, ...others].find(({ type }) => type.kind === 'integer');
+  const computed: GeneratedColumn[] = [];
+  if (counted !== undefined && draw.happens(0.25)) {
+    const way = version >= 18 && draw.happens(0.5) ? 'VIRTUAL' : 'STORED';
+    const type = { ddl: 'numeric', kind: 'numeric', values: ['0'], isKeyable: way === 'STORED' };
+    computed.push({ name: 'g', type, isNullable: true, isComputed: true });
+    definitions.push(`g numeric GENERATED ALWAYS AS (${quoteColumn(counted)}::numeric / 2) ${way}`);
+  }
+  if (draw.happens(0.3)) definitions.reverse();
+  const parts = keys.map(quoteColumn).join(', ');
+  definitions.push(`CONSTRAINT ${keyName} ${keyName === 'pk' ? 'PRIMARY KEY' : 'UNIQUE'} (${parts})`);
+  const fill = draw.text(0.2, ` WITH (fillfactor = ${draw.between(50, 99)})`);
+  const created = [`CREATE TABLE t (\n  ${definitions.join(',\n  ')}\n)${fill}`];
+  if (numbered === 'serial') {
+    created.push('CREATE SEQUENCE t_seq OWNED BY t.k0', "ALTER TABLE t ALTER k0 SET DEFAULT nextval('t_seq')");
+  }
+  const isVirtual = computed.some(({ type }) => !type.isKeyable);
+  if (keyName === 'uk') created.push('ALTER TABLE t REPLICA IDENTITY USING INDEX uk');
+  else if (!isVirtual && draw.happens(0.15)) created.push('ALTER TABLE t REPLICA IDENTITY FULL');
+  return { table: { ...asked, others: [...others, ...computed] }, created };
+}
+
+/** Indexes and what else hangs on the table. */
+function drawBeside(draw: Draw, { keys, others }: PostgresTable): readonly string[] {
+  const columns = [...keys, ...others];
+  const part = (): string | null => {
+    const column = draw.of(columns);
+    if (!column.type.isKeyable) return null;
+    const isFolded = column.type.kind === 'text' && draw.happens(0.2);
+    return `${isFolded ? `lower(${quoteColumn(column)}::text)` : quoteColumn(column)}${draw.text(0.15, ' DESC NULLS LAST')}`;
+  };
+  const indexes = times(draw.below(4), (place) => {
+    const parts = new Set(times(draw.between(1, 3), part).filter((one) => one !== null));
+    const where = draw.text(0.2, ` WHERE ${quoteColumn(draw.of(keys))} IS NOT NULL`);
+    const made = `CREATE ${draw.text(0.2, 'UNIQUE ')}INDEX i${place} ON t (${[...parts].join(', ')})${where}`;
+    return parts.size === 0 ? null : made;
+  });
+  const key = quoteColumn(draw.of(keys));
+  return [
+    ...indexes.filter((index) => index !== null),
+    draw.text(0.15, `ALTER TABLE t ADD CONSTRAINT checked CHECK (${key} IS NOT NULL)${draw.text(0.4, ' NOT VALID')}`),
+    draw.text(0.1, `CREATE STATISTICS st ON ${columns.slice(0, 2).map(quoteColumn).join(', ')} FROM t`),
+    draw.text(0.15, 'CREATE VIEW v AS SELECT * FROM t'),
+    draw.text(0.15, `COMMENT ON COLUMN t.${key} IS 'it''s'`),
+  ].filter((sql) => sql !== '');
+}
+
+/** A column that was there once. */
+function drawHistory(draw: Draw): readonly string[] {
+  return draw.happens(0.2) ? ['ALTER TABLE t ADD COLUMN gone integer DEFAULT 7', 'ALTER TABLE t DROP COLUMN gone'] : [];
+}
+
+function insert(draw: Draw, columns: readonly GeneratedColumn[], rows: number): string {
+  const values = times(rows, () => `(${columns.map((column) => drawValue(draw, column)).join(', ')})`).join(', ');
+  const names = columns.map(quoteColumn).join(', ');
+  return `INSERT INTO t (${names}) OVERRIDING SYSTEM VALUE VALUES ${values} ON CONFLICT DO NOTHING`;
+}
+
+function drawValue(draw: Draw, { isNullable, type }: GeneratedColumn): string {
+  return isNullable && draw.happens(0.15) ? 'NULL' : draw.of(type.values);
+}
+
+/** What the server refuses is left out. */
+function tried(sql: string): string {
+  return `DO $do$ BEGIN ${sql}; EXCEPTION WHEN others THEN NULL; END $do$`;
+}
+
+/** Those of one session. All rows, or those of one key value: in which order they are met makes no difference. */
+function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: readonly GeneratedColumn[]): readonly string[] {
+  const set = (column: GeneratedColumn): string => `${quoteColumn(column)} = ${drawValue(draw, column)}`;
+  const some = (): string => {
+    const key = draw.of(keys);
+    return `WHERE ${quoteColumn(key)} = ${draw.of(key.type.values)}`;
+  };
+  let isOpen = false;
+  const write = (): string => {
+    const share = draw.below(100);
+    const column = draw.of(columns);
+    if (share < 30) return tried(insert(draw, columns, draw.between(1, 3)));
+    if (share < 50) return tried(`UPDATE t SET ${set(column)} ${some()}`);
+    if (share < 65) return tried(`UPDATE t SET ${set(draw.of(keys))} ${some()}`);
+    if (share < 75) return tried(`DELETE FROM t ${some()}`);
+    if (share < 80) return tried(`UPDATE t SET ${set(column)}`);
+    if (share < 88) {
+      const target = `ON CONFLICT (${keys.map(quoteColumn).join(', ')}) DO UPDATE`;
+      const name = quoteColumn(column);
+      return tried(insert(draw, columns, 1).replace('ON CONFLICT DO NOTHING', `${target} SET ${name} = EXCLUDED.${name}`));
+    }
+    isOpen = !isOpen;
+    return isOpen ? 'BEGIN' : draw.of(['COMMIT', 'COMMIT', 'ROLLBACK']);
+  };
+  const writes = times(draw.of([0, 10, 60, 120]), write);
+  return isOpen ? [...writes, 'COMMIT'] : writes;
+}
+
+function statements(sql: readonly string[]): string {
+  return `${sql.join(';\n')};`;
+}
