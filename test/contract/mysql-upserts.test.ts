@@ -68,6 +68,25 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
   });
 });
 
+describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
+  test('a JSON value that is equal to the one before and written otherwise is carried over', async () => {
+    const url = sharedServer(flavour);
+    await using schema = await createSchema(url);
+    await using server = await openAdapter(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY, j JSON)`);
+    await application.run(`INSERT INTO ${name}.t VALUES (1, '1'), (2, '{"a": [0]}')`);
+    await using orders = await claimTable(server, { schema: name, table: 't', clauses: 'ADD COLUMN n INT' });
+    const { pair, plan } = orders;
+    const keys = [rowKey(['1']), rowKey(['2'])];
+    expect(await pair.upsertRows?.(keys, never)).toBe('upserted');
+    await application.run(`REPLACE INTO ${name}.t VALUES (1, '1.0'), (2, '{"a": [-0.0]}')`);
+    expect(await pair.upsertRows?.(keys, never)).toBe('upserted');
+    const shown = `SELECT CAST(j AS CHAR) AS j FROM ${name}.${plan.shadow.table} ORDER BY id`;
+    expect(await application.run(shown)).toEqual([{ j: '1.0' }, { j: '{"a": [-0.0]}' }]);
+  });
+});
+
 describeSideBySide(['mariadb'], 'on', (flavour) => {
   test('rows under a unique index over long text are deleted and inserted', async () => {
     const url = sharedServer(flavour);
