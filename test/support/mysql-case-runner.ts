@@ -33,10 +33,15 @@ export class CaseRun implements AsyncDisposable {
 
   static async prepare(url: string, item: Case): Promise<CaseRun> {
     const run = new CaseRun(url, item);
-    const connection = await run.#connect();
-    for (const schema of [run.#schema, run.#nativeSchema]) {
-      await connection.query(`CREATE DATABASE ${quote(schema)} DEFAULT CHARACTER SET utf8mb4`);
-      await run.#inSession(schema, item.before);
+    try {
+      const connection = await run.#connect();
+      for (const schema of [run.#schema, run.#nativeSchema]) {
+        await connection.query(`CREATE DATABASE ${quote(schema)} DEFAULT CHARACTER SET utf8mb4`);
+        await run.#inSession(schema, item.before);
+      }
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
     }
     return run;
   }

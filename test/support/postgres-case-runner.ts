@@ -35,11 +35,16 @@ export class PostgresCaseRun implements AsyncDisposable {
 
   static async prepare(url: string, item: Case): Promise<PostgresCaseRun> {
     const run = new PostgresCaseRun(url, item, await openPostgresApplication(url));
-    for (const database of [run.#database, run.#nativeDatabase]) {
-      // Quicker for a database as small as the template than to log each of its pages.
-      await run.#server.run(`CREATE DATABASE ${database} STRATEGY file_copy`);
-      if (run.#schema !== 'public') await run.#inSession(database, `CREATE SCHEMA ${quote(run.#schema)}`);
-      await run.#inSession(database, item.before);
+    try {
+      for (const database of [run.#database, run.#nativeDatabase]) {
+        // Quicker for a database as small as the template than to log each of its pages.
+        await run.#server.run(`CREATE DATABASE ${database} STRATEGY file_copy`);
+        if (run.#schema !== 'public') await run.#inSession(database, `CREATE SCHEMA ${quote(run.#schema)}`);
+        await run.#inSession(database, item.before);
+      }
+    } catch (error) {
+      await run[Symbol.asyncDispose]();
+      throw error;
     }
     return run;
   }
