@@ -190,7 +190,8 @@ describe.each(testedPostgres)('foreign keys on %s', (server) => {
       // From the parent to the child, and a child alone; whole families; children of nobody.
       (n: number) =>
         `INSERT INTO p VALUES (${1000 + n}); INSERT INTO t (a) VALUES (${1000 + n}); INSERT INTO c (t_id) VALUES (currval('t_id_seq'))`,
-      (n: number) => `INSERT INTO c (t_id) VALUES (${1 + (n % 4000)})`,
+      // Begins with those that are deleted last, or all may be gone before it comes by.
+      (n: number) => `INSERT INTO c (t_id) VALUES (${4000 - (n % 4000)})`,
       (n: number) => `DELETE FROM p WHERE id = ${n}`,
       (n: number) => `INSERT INTO c (t_id) VALUES (${-n}); INSERT INTO t (a) VALUES (${-n})`,
     ];
