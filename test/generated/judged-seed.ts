@@ -20,10 +20,11 @@ export function generatedCase(server: SharedServer, seed: number, as: GeneratedA
 
 export async function judgeSeed(server: SharedServer, seed: number, as: GeneratedAs): Promise<SeedJudgement> {
   const item = generatedCase(server, seed, as);
+  const url = sharedServer(server);
   const runs = sharedServers[server].flavour === 'postgres' ? PostgresCaseRun : CaseRun;
   let run: Awaited<ReturnType<typeof runs.prepare>>;
   try {
-    run = await runs.prepare(sharedServer(server), item);
+    run = await runs.prepare(url, item);
   } catch (error) {
     return { verdict: 'invalid', detail: String(error), interrupted: 0 };
   }

@@ -1,6 +1,7 @@
 /**
  * Runs generated cases on one of the servers that are up, and prints what must not be: `npm run -s generated -- --server mysql --seeds 200
  * --from 1`; `--as interrupted` ends each run at some of its events and resumes it, `--show` prints the SQL of a seed instead.
+ * Exit code 1: there is one of those, or none that is as the server's.
  */
 import { parseArgs } from 'node:util';
 import { sharedServerNames } from '../support/shared-servers.ts';
@@ -30,8 +31,11 @@ for (let seed = Number(values.from); seed < Number(values.from) + Number(values.
   const { verdict, detail } = await judgeSeed(server, seed, as);
   tally.set(verdict, (tally.get(verdict) ?? 0) + 1);
   const isBad = verdict !== 'invalid' && BAD_VERDICTS.includes(verdict);
-  if (isBad || (values.strict && verdict !== 'same')) {
+  const isFirstInvalid = verdict === 'invalid' && tally.get(verdict) === 1;
+  if (isBad || isFirstInvalid || (values.strict && verdict !== 'same')) {
     console.log(`seed ${seed}: ${verdict}: ALTER TABLE t ${generatedCase(server, seed, as).clauses}\n${detail}`);
   }
 }
 for (const [verdict, count] of tally) console.log(`${count} ${verdict}`);
+const bad = BAD_VERDICTS.reduce((sum, verdict) => sum + (tally.get(verdict) ?? 0), 0);
+if (!values.show && (bad > 0 || !tally.has('same'))) process.exitCode = 1;
