@@ -1,4 +1,5 @@
 /** Columns of a generated table. */
+import type { Draw } from './draw.ts';
 
 /** A type as it is declared, and values of it as the server reads them. */
 export interface ValueType {
@@ -40,3 +41,15 @@ export const HOSTILE_WORDS: readonly string[] = [
   ],
   ...['日本', 'я', 'Я', '１', '😀', '😁', 'a\tb', 'a\nb', '(1,2)', ','],
 ];
+
+/** One of a type that a key may have. */
+export function drawKey(drawType: () => ValueType, place: number): GeneratedColumn {
+  for (;;) {
+    const type = drawType();
+    if (type.isKeyable) return { name: `k${place}`, type, isNullable: false };
+  }
+}
+
+export function drawValue(draw: Draw, { isNullable, type }: GeneratedColumn): string {
+  return isNullable && draw.happens(0.15) ? 'NULL' : draw.of(type.values);
+}

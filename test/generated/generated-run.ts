@@ -11,3 +11,8 @@ export function drawInterruptions(draw: Draw): Pick<Case, 'interruptedAt' | 'wri
   const steps = ['copy', 'finish-shadow', 'verify', 'await-cutover', 'cutover'].map((phase) => `phase-entered:${phase}`);
   return { interruptedAt, writesAt: draw.of([...steps, 'chunk-copied', 'range-verified', 'cutover-attempt']) };
 }
+
+/** As a file of a case has them. */
+export function statements(sql: readonly string[]): string {
+  return `${sql.join(';\n')};`;
+}

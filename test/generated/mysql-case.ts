@@ -1,17 +1,17 @@
 /** A table of MySQL or MariaDB, rows of it, a change and writes beside the change, all drawn from a seed. */
 import type { Case } from '../support/case-folder.ts';
 import { Draw, times } from './draw.ts';
-import type { GeneratedColumn } from './generated-column.ts';
+import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
-import { drawInterruptions, type GeneratedAs } from './generated-run.ts';
+import { drawInterruptions, type GeneratedAs, statements } from './generated-run.ts';
 
 const strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'";
 
 export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: GeneratedAs): Case {
   const draw = new Draw(seed, flavour);
-  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(draw, flavour, place));
+  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(() => drawMysqlType(draw, flavour), place));
   const others = times(draw.between(1, 6), (place) => drawColumn(draw, flavour, place));
   const { table, created } = drawTable(draw, { flavour, keys, others });
   const written = [...table.keys, ...table.others.filter(({ isComputed }) => isComputed !== true)];
@@ -28,13 +28,6 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     differs: { why: 'CHECK constraints get other names.', checkNames: true },
     ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
   };
-}
-
-function drawKey(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
-  for (;;) {
-    const type = drawMysqlType(draw, flavour);
-    if (type.isKeyable) return { name: `k${place}`, type, isNullable: false };
-  }
 }
 
 function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
@@ -94,10 +87,6 @@ function insert(draw: Draw, columns: readonly GeneratedColumn[], rows: number): 
   return `INSERT IGNORE INTO t (${columns.map(quoteColumn).join(', ')}) VALUES ${values.join(', ')}`;
 }
 
-function drawValue(draw: Draw, { isNullable, type }: GeneratedColumn): string {
-  return isNullable && draw.happens(0.15) ? 'NULL' : draw.of(type.values);
-}
-
 /** Those of one session; the order in which rows are met is that of the key, so that they do the same in any copy of the table. */
 function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: readonly GeneratedColumn[]): readonly string[] {
   const order = keys.map(quoteColumn).join(', ');
@@ -121,8 +110,4 @@ function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: reado
   };
   const writes = times(draw.of([0, 10, 60, 150]), write);
   return isOpen ? [...writes, 'COMMIT'] : writes;
-}
-
-function statements(sql: readonly string[]): string {
-  return `${sql.join(';\n')};`;
 }

@@ -2,15 +2,15 @@
 import type { Case } from '../support/case-folder.ts';
 import type { PostgresVersion } from '../support/postgres-software.ts';
 import { Draw, times } from './draw.ts';
-import type { GeneratedColumn } from './generated-column.ts';
-import { drawInterruptions, type GeneratedAs } from './generated-run.ts';
+import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
+import { drawInterruptions, type GeneratedAs, statements } from './generated-run.ts';
 import { drawPostgresChange } from './postgres-change.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
 
 export function generatePostgresCase(seed: number, version: PostgresVersion, as: GeneratedAs): Case {
   const draw = new Draw(seed, 'postgres', version);
-  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(draw, place));
+  const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(() => drawPostgresType(draw), place));
   const plain = times(draw.between(1, 6), (place) => drawColumn(draw, place));
   const isCounted = keys.length === 1 && keys[0]?.type.kind === 'integer';
   const numbered = isCounted ? draw.of(['no', 'identity', 'serial'] as const) : 'no';
@@ -29,13 +29,6 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
     ...(table.keyName === 'uk' ? { options: { key: 'uk' } } : {}),
     ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
   };
-}
-
-function drawKey(draw: Draw, place: number): GeneratedColumn {
-  for (;;) {
-    const type = drawPostgresType(draw);
-    if (type.isKeyable) return { name: `k${place}`, type, isNullable: false };
-  }
 }
 
 function drawColumn(draw: Draw, place: number): GeneratedColumn {
@@ -109,10 +102,6 @@ function insert(draw: Draw, columns: readonly GeneratedColumn[], rows: number): 
   return `INSERT INTO t (${names}) OVERRIDING SYSTEM VALUE VALUES ${values} ON CONFLICT DO NOTHING`;
 }
 
-function drawValue(draw: Draw, { isNullable, type }: GeneratedColumn): string {
-  return isNullable && draw.happens(0.15) ? 'NULL' : draw.of(type.values);
-}
-
 /** What the server refuses is left out. */
 function tried(sql: string): string {
   return `DO $do$ BEGIN ${sql}; EXCEPTION WHEN others THEN NULL; END $do$`;
@@ -144,8 +133,4 @@ function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: reado
   };
   const writes = times(draw.of([0, 10, 60, 120]), write);
   return isOpen ? [...writes, 'COMMIT'] : writes;
-}
-
-function statements(sql: readonly string[]): string {
-  return `${sql.join(';\n')};`;
 }
