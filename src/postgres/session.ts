@@ -224,3 +224,20 @@ class PostgresSession implements OwnedSession {
     return this.#watched[Symbol.asyncDispose]();
   }
 }
+
+/** Does the work with other settings of the session, which get their usual values again whatever comes of it. */
+export async function withSettings(
+  session: Session,
+  { set, restore }: { readonly set: string; readonly restore: string },
+  work: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(set, signal);
+  try {
+    await work();
+  } finally {
+    const { signal: always } = new AbortController();
+    // A broken session is not used again.
+    await session.execute(restore, always).catch(() => undefined);
+  }
+}

@@ -9,7 +9,7 @@ import { followSignal, runTogether, Turnstile } from '../engine/tasks.ts';
 import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
 import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
-import { type Session, type SessionPool, usualLockTimeoutMs } from './session.ts';
+import { type Session, type SessionPool, usualLockTimeoutMs, withSettings } from './session.ts';
 import { type LateKey, readUnfinished } from './shadow.ts';
 import { noteFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
@@ -131,15 +131,8 @@ export class ShadowFinisher {
     const { sessions, isGentle } = this.#options;
     await sessions.withSession(async (session) => {
       const settings = ['SET lock_timeout = 0', ...(isGentle() ? ['SET max_parallel_maintenance_workers = 0'] : [])];
-      await session.execute(settings.join('; '), signal);
-      try {
-        await work(session);
-      } finally {
-        const { signal: always } = new AbortController();
-        // A broken session is not used again.
-        const restoring = `SET lock_timeout = ${usualLockTimeoutMs}; SET default_tablespace = ''; RESET max_parallel_maintenance_workers`;
-        await session.execute(restoring, always).catch(() => undefined);
-      }
+      const restore = `SET lock_timeout = ${usualLockTimeoutMs}; SET default_tablespace = ''; RESET max_parallel_maintenance_workers`;
+      await withSettings(session, { set: settings.join('; '), restore }, () => work(session), signal);
     }, signal);
   }
 }

@@ -13,7 +13,7 @@ import { ReplicationConnection } from './replication-connection.ts';
 import { createPublication, createSlot, requireSlot, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import type { SessionIdentity } from './session-ender.ts';
-import { type Session, type SessionPool, usualLockTimeoutMs } from './session.ts';
+import { type Session, type SessionPool, usualLockTimeoutMs, withSettings } from './session.ts';
 import { quoteText } from './statements.ts';
 
 /** What the slot is for. */
@@ -75,24 +75,14 @@ async function makePublication(
   const publication = { name: slotName(plan.id), table: plan.source, columns, withGenerated };
   const outcome = await sessions.withSession((observer) => {
     const wait = { session, observer, table: plan.source, lockTimeoutMs: waitLimitMs, isEndedSoon: false };
+    const limits = { set: `SET lock_timeout = ${waitLimitMs}`, restore: `SET lock_timeout = ${usualLockTimeoutMs}` };
     const run = (): Promise<void> => createPublication(session, publication, signal);
-    return askForLock(wait, () => withLockTimeout(session, waitLimitMs, run, signal), signal);
+    return askForLock(wait, () => withSettings(session, limits, run, signal), signal);
   }, signal);
   if (outcome.kind === 'done') return;
   const { schema, table } = plan.source;
   const message = `The change stream of ${schema}.${table} begins with a publication, for whose lock ${waitLimitMs / 1000} s were not enough: VACUUM, building an index and changes of the table hold one.`;
   throw new MigrationError('LOCK_WAIT', `${message}${inTheWay(outcome.blockers)}`);
-}
-
-async function withLockTimeout(session: Session, ms: number, run: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  await session.execute(`SET lock_timeout = ${ms}`, signal);
-  try {
-    await run();
-  } finally {
-    const { signal: always } = new AbortController();
-    // A broken session is not used again.
-    await session.execute(`SET lock_timeout = ${usualLockTimeoutMs}`, always).catch(() => undefined);
-  }
 }
 
 /** On a connection of its own, which is seen gone at the end: the server does not notice that a client which waits has left. */
