@@ -80,13 +80,7 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
   const { claim, plan, observer, clock } = run;
   const context: RetryContext = { clock, observer };
   const startedAt = clock.now();
-  const checkpoint = await retry('loading the checkpoint', () => claim.checkpoints.load(signal), context, signal);
-  if (checkpoint !== null && checkpoint.planHash !== plan.hash) {
-    throw new MigrationError(
-      'PLAN_CHANGED',
-      `The checkpoint of migration ${plan.id} was made for another plan. Give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
-    );
-  }
+  const checkpoint = await orLeave(run, () => loadCheckpoint(run, signal));
   const earlier = await orLeave(run, () => findEarlierSwap(run, checkpoint, signal));
   const swapped = earlier ?? (await migrateUpToSwap(run, { checkpoint, startedAt }, signal));
   observer({ kind: 'phase-entered', phase: 'clean-up' });
@@ -101,6 +95,17 @@ async function runClaimed(run: MigrationRun, signal: AbortSignal): Promise<Migra
   observer({ kind: 'phase-entered', phase: enter('clean-up', 'done') });
   observer({ kind: 'finished', id: plan.id });
   return { ...swapped.figures, id: plan.id, retired: plan.retired, elapsedMs: clock.now() - startedAt };
+}
+
+/** Null where nothing was saved yet. Rejects with PLAN_CHANGED. */
+async function loadCheckpoint({ claim, plan, clock, observer }: MigrationRun, signal: AbortSignal): Promise<Checkpoint | null> {
+  const load = (): Promise<Checkpoint | null> => claim.checkpoints.load(signal);
+  const checkpoint = await retry('loading the checkpoint', load, { clock, observer }, signal);
+  if (checkpoint === null || checkpoint.planHash === plan.hash) return checkpoint;
+  throw new MigrationError(
+    'PLAN_CHANGED',
+    `The checkpoint of migration ${plan.id} was made for another plan. Give it up with \`tableshift cleanup ${plan.id}\` and start anew.`,
+  );
 }
 
 /** What is known when the swap has happened. */

@@ -35,6 +35,13 @@ test('of a run that could not make its shadow', async () => {
   expect(recorded.failure).toBe('SERVER_LIMIT: There is no room.');
 });
 
+test('of a resume whose checkpoint was made for another plan', async () => {
+  const recorded = await recordedOf(({ checkpoints }, checkpoint) =>
+    checkpoints.save({ ...checkpoint, planHash: 'of another plan' }, signal),
+  );
+  expect(recorded.failure).toMatch(/^PLAN_CHANGED: The checkpoint of migration .* was made for another plan/);
+});
+
 test('of a resume to which the catalog does not tell whether the swap has happened', async () => {
   const hasSwapped = (): Promise<never> => Promise.reject(new MigrationError('SWAP_UNKNOWN', 'A table is missing.'));
   const recorded = await recordedOf(async ({ checkpoints, cutover }, checkpoint) => {
