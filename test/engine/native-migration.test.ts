@@ -4,7 +4,14 @@ import { Controls } from '../../src/engine/controls.ts';
 import { type ErrorCode, failureText, MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import type { MigrationId } from '../../src/engine/model.ts';
-import type { NativeChange, NativeClaim, NativeMigration, NativePlace, NativePlan } from '../../src/engine/native-change.ts';
+import type {
+  NativeChange,
+  NativeClaim,
+  NativeMigration,
+  NativePlace,
+  NativePlan,
+  NoNativeWay,
+} from '../../src/engine/native-change.ts';
 import { giveUpNative, runNativeMigration } from '../../src/engine/native-migration.ts';
 import { PlanRefusedError } from '../../src/engine/obstacles.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
@@ -26,6 +33,9 @@ class Table {
   onSave = (): void => undefined;
   fault: { readonly step: string; readonly error: Error; readonly hasHappened: boolean } | null = null;
   isLocked = false;
+  isDiscarded = false;
+  /** What the server has against the steps that are missing. */
+  objection: string | null = null;
   /** The claim is lost while the end is recorded. */
   isLostAtEnd = false;
 
@@ -34,7 +44,8 @@ class Table {
   }
 
   /** The steps that are missing; refused where none is, as a server does. */
-  readonly #find = async (): Promise<NativePlan> => {
+  readonly #find = async (): Promise<NativePlan | NoNativeWay> => {
+    if (this.objection !== null) return { clause: 'ADD c', reason: this.objection };
     const missing = ['one', 'two'].filter((sql) => !this.done.includes(sql));
     if (missing.length === 0) throw new PlanRefusedError([{ code: 'INVALID_ALTER', message: 'It is there already.' }]);
     return planOf(missing);
@@ -53,12 +64,15 @@ class Table {
       lost: this.lost.signal,
       checkpoints: {
         load: async () => this.place,
+        // What is not waited for comes late.
         save: async (place) => {
+          await Promise.resolve();
           this.place = place;
           this.saves += 1;
           this.onSave();
         },
         conclude: async (state, failure, signal) => {
+          await Promise.resolve();
           if (this.isLostAtEnd) this.lose();
           signal.throwIfAborted();
           this.states.push([state, failureText(failure)]);
@@ -66,7 +80,10 @@ class Table {
       },
       run: this.#run,
       readDefinition: async () => this.done.join(),
-      discard: async () => ({ kind: 'done' }),
+      discard: async () => {
+        this.isDiscarded = true;
+        return { kind: 'done' };
+      },
       [Symbol.asyncDispose]: async () => undefined,
     };
   }
@@ -121,6 +138,8 @@ test('a step that is held is saved as one that nobody has tried, for whoever loo
   await table.migrate('start', controls);
   expect(table.placeWhenHeld).toEqual({ step: 1, steps: 2, sql: 'one', definition: null });
   expect(table.done).toEqual(['one', 'two']);
+  const kinds = table.events.map(({ kind }) => kind);
+  expect(kinds.slice(0, 3)).toEqual(['cutover-held', 'cutover-awaited', 'cutover-released']);
 });
 
 test('a step that comes to be held while it is saved as begun is not tried, and is saved as one that nobody has tried', async () => {
@@ -171,6 +190,23 @@ test('a resume does the missing steps, and none where the last one had happened 
   expect(table.states.at(-1)).toEqual(['done', null]);
 });
 
+test('a step that had happened before its run died leaves those behind it to the resume', async () => {
+  const table = new Table();
+  table.fault = failing('one', 'INTERRUPTED', true);
+  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  expect(await table.migrate('resume')).toMatchObject({ steps: 1 });
+  expect(table.done).toEqual(['one', 'two']);
+});
+
+test('a resume for which there is no cheap way any more says so, and may be repeated', async () => {
+  const table = new Table();
+  table.fault = failing('two', 'INTERRUPTED');
+  await expect(table.migrate('start')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  table.objection = 'it is too large';
+  await expect(table.migrate('resume')).rejects.toMatchObject({ code: 'NO_NATIVE_WAY' });
+  expect(table.states.at(-1)).toEqual(['open', expect.stringMatching(/^NO_NATIVE_WAY: .*it is too large/)]);
+});
+
 test('a change that is given up is done where its last step has happened, and aborted where it has not', async () => {
   for (const hasHappened of [true, false]) {
     const table = new Table();
@@ -180,6 +216,7 @@ test('a change that is given up is done where its last step has happened, and ab
     const state = hasHappened ? 'done' : 'aborted';
     expect(await giveUpNative({ plan, claim: table.claim }, parts, never)).toBe(state);
     expect(table.states.at(-1)).toEqual([state, null]);
+    expect(table.isDiscarded).toBe(!hasHappened);
   }
 });
 
