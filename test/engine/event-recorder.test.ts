@@ -69,6 +69,27 @@ test('a stop is told once it has lasted five seconds, and then its end', async (
   expect(written).toEqual([[throttled], [{ kind: 'throttle-released', throttledMs: 6_100 }]]);
 });
 
+test('a stop that was over sooner is never told, and one of five seconds also where it or the run ends before the next look', async () => {
+  const { clock, written, recorder, stop } = setUp();
+  const released = (throttledMs: number): MigrationEvent => ({ kind: 'throttle-released', throttledMs });
+  recorder.observe(throttled);
+  recorder.observe(released(0));
+  await clock.advance(6_500);
+  expect(written).toEqual([]);
+  recorder.observe(throttled);
+  await clock.advance(5_300);
+  expect(written).toEqual([]);
+  recorder.observe(released(5_300));
+  await clock.advance(200);
+  expect(written.splice(0)).toEqual([[throttled, released(5_300)]]);
+  await clock.advance(500);
+  recorder.observe(throttled);
+  await clock.advance(5_000);
+  expect(written).toEqual([]);
+  await stop();
+  expect(written).toEqual([[throttled]]);
+});
+
 test('each entry is written with its age: a stop is as old as its begin, and what waits for a slow write is as old as it is', async () => {
   const ages: (readonly [kind: string, ageMs: number])[] = [];
   let isSlow = true;
@@ -94,7 +115,7 @@ test('each entry is written with its age: a stop is as old as its begin, and wha
 });
 
 test('what ended the run is written although the run was aborted', async () => {
-  const { written, recorder, stop } = setUp();
+  const { written, recorder, stop } = setUp(async () => await settle());
   recorder.failed(new MigrationError('INTERRUPTED', 'The run was ended by SIGINT.'));
   await stop();
   expect(written).toEqual([[{ kind: 'failed', code: 'INTERRUPTED', message: 'The run was ended by SIGINT.' }]]);

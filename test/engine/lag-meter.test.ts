@@ -21,3 +21,22 @@ test('the lag of a fence that is under way is told while another measurement end
   expect(await second).toBe(10_000);
   expect([meter.lagMs, meter.lagMaxMs]).toEqual([10_000, 10_000]);
 });
+
+test('the lag is measured again and again, with a rest after each time', async () => {
+  const clock = new VirtualClock();
+  const stop = new AbortController();
+  let fences = 0;
+  const receiver = {
+    passFence: async (): Promise<void> => {
+      fences += 1;
+      await clock.sleep(100, stop.signal);
+    },
+  };
+  const measuring = new LagMeter(receiver, { flushPickedAfterNow: async () => 1 }, clock).measureContinuously(500, stop.signal);
+  await clock.advance(599);
+  expect(fences).toBe(1);
+  await clock.advance(601);
+  expect(fences).toBe(3);
+  stop.abort(new Error('over'));
+  await expect(measuring).rejects.toThrow('over');
+});
