@@ -86,7 +86,10 @@ export class Judge {
     if (server === null || server.hasSwapped) return;
     const index = Number(checkpoint.position);
     this.positionDurable(index, 'saved');
-    const { copiedThrough, isCopyComplete, verification } = checkpoint;
+    const { copiedThrough, isCopyComplete, verification, phase } = checkpoint;
+    const isAtSwap = phase === 'await-cutover' || phase === 'cutover';
+    if (isAtSwap && server.scenario.isVerifying && !verification.isClean)
+      this.violate('a swap was awaited before all rows were compared', JSON.stringify(checkpoint));
     if (copiedThrough === null && !isCopyComplete) return;
     for (const row of server.source.truth.values()) {
       const isClaimed =
@@ -99,7 +102,7 @@ export class Judge {
           this.#order.compareNumbers(row.key, keyNumber(verification.verifiedThrough)) > 0);
       const isPending = row.version >= index || this.#spoilt.has(row.key);
       if (!isClaimed || isPending || server.rowsWith(row.key, server.committedShadow() ?? new Map()).length > 0) continue;
-      if (isUnverified && checkpoint.phase !== 'copy') continue;
+      if (isUnverified && phase !== 'copy') continue;
       this.violate(
         'a checkpoint claimed a row that is not there',
         `${showRow(row)}, position ${index}, ${JSON.stringify(checkpoint)}`,

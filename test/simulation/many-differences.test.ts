@@ -14,7 +14,7 @@ const MANY: readonly RowKey[] = Array.from({ length: 1001 }, (_, key) => rowKey(
 
 /** A run whose first range differs in so many rows, in `rounds` looks at it; a row is written at each of these. */
 async function runWith(rounds: number) {
-  await using fixture = await openSimulatedFixture({});
+  await using fixture = await openSimulatedFixture({ deliveryLagMs: 40 });
   await using claim = await fixture.database.claim(fixture.plan, 'start', signal);
   const { pair } = claim;
   const compare = pair.compareRange.bind(pair);
