@@ -290,6 +290,15 @@ describe('the throttler', () => {
     await stop();
   });
 
+  test('keeps its pace over a pause, which says nothing about what the server bears', async () => {
+    const { clock, throttler, controls, stop } = setUp(() => ({ pressure: 0, detail: 'ok' }));
+    await clock.advance(20_000);
+    controls.pause('operator', 'lunch');
+    await clock.advance(20_000);
+    expect(throttler.pace).toBe(1);
+    await stop();
+  });
+
   test('begins nothing after a limit was changed until every signal has answered to what holds now', async () => {
     let isOver = false;
     const { clock, controls, throttler, stop } = setUp(() => ({ pressure: isOver ? 1 : 0, detail: 'the limit is another' }));
