@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Plan } from '../../src/engine/model.ts';
 import { claimAll } from '../../src/sessions/claims.ts';
 import { disposeBefore, disposingOnFailure } from '../../src/sessions/disposal.ts';
+import { settle } from '../support/virtual-clock.ts';
 
 test('that a table is claimed by another run is told, also where those that were claimed before cannot be given back', async () => {
   const ended: string[] = [];
@@ -14,7 +15,7 @@ test('that a table is claimed by another run is told, also where those that were
     open: ({ id }: Plan) => ({
       begin: async () => undefined,
       async [Symbol.asyncDispose]() {
-        await Promise.resolve();
+        await settle();
         ended.push(id);
         throw new Error('the session is stuck');
       },
@@ -30,21 +31,23 @@ test('a claim is given back when all its sessions have ended, also where one cou
   const ended: string[] = [];
   const part = (name: string, failure?: Error): AsyncDisposable => ({
     async [Symbol.asyncDispose]() {
-      await Promise.resolve();
+      await settle();
       ended.push(name);
       if (failure !== undefined) throw failure;
     },
   });
   const stuck = new Error('the session is stuck');
-  await expect(disposeBefore(part('claim'), [part('first', stuck), part('second')])).rejects.toBe(stuck);
-  expect(ended).toEqual(['first', 'second', 'claim']);
+  await expect(disposeBefore(part('claim'), [part('first'), part('second', stuck), part('third')])).rejects.toBe(stuck);
+  expect(ended.splice(0)).toEqual(['first', 'second', 'third', 'claim']);
+  await disposeBefore(part('claim'), [part('first')]);
+  expect(ended).toEqual(['first', 'claim']);
 });
 
 test('why something that was opened cannot be kept is told, also where it cannot be let go of', async () => {
   const ended: string[] = [];
   const session: AsyncDisposable = {
     async [Symbol.asyncDispose]() {
-      await Promise.resolve();
+      await settle();
       ended.push('session');
       throw new Error('the session is stuck');
     },

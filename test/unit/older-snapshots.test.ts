@@ -53,3 +53,8 @@ test('where sessions are ended, those that are left are waited for once more, wi
   ]);
   expect(asked).toEqual([[1, 2, 3]]);
 });
+
+test('where none is held nobody is asked to end a session', async () => {
+  const end = (): never => expect.fail('there is none');
+  expect(await new OlderSnapshots().awaitGone({ ...finding(held()), limitMs: -1, end }, never)).toEqual([]);
+});
