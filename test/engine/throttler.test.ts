@@ -137,6 +137,53 @@ describe('the throttler', () => {
     void admission;
   });
 
+  test('stops for the one signal that says so, whatever those behind it say', async () => {
+    const named = (name: string, pressure: number): ThrottleSignal => ({
+      ...{ name, sample: async () => ({ pressure, detail: 'as it is' }) },
+    });
+    const signals = [named('calm', 0), named('load', 1), named('near', 0.9), named('quiet', 0)];
+    const { clock, throttler, stop } = setUp(() => ({ pressure: 0, detail: '' }), OPTIONS, { signals });
+    await clock.advance(0);
+    expect(throttler.reason).toBe('load: as it is');
+    expect(await isAdmitted(throttler)).toBe(false);
+    await stop();
+  });
+
+  test('tells one stop where two signals take turns at being the stronger one', async () => {
+    const turning = (name: string, pressures: number[]): ThrottleSignal => ({
+      name,
+      async sample() {
+        pressures.reverse();
+        return { pressure: pressures[0] ?? 0, detail: 'as it is' };
+      },
+    });
+    const signals = [turning('load', [1, 2]), turning('replica', [2, 1])];
+    const { clock, throttler, events, stop } = setUp(() => ({ pressure: 0, detail: '' }), OPTIONS, { signals });
+    await clock.advance(0);
+    const working = throttler.work(async () => null, SIGNAL);
+    await clock.advance(5000);
+    expect(events.map(({ kind }) => kind)).toEqual(['throttled']);
+    await stop();
+    void working;
+  });
+
+  test('stops by the lag that a replica will have, before it has it', async () => {
+    // Of a thousand rows a second it writes a quarter.
+    let nowMs = -OPTIONS.throttleIntervalMs;
+    const sample = (): ThrottleSample => {
+      nowMs += OPTIONS.throttleIntervalMs;
+      const lagMs = 0.75 * nowMs;
+      return { pressure: lagMs / 5000, detail: `it is ${lagMs} ms behind`, lag: { ms: lagMs, limitMs: 5000 } };
+    };
+    const written = () => ({ done: nowMs, underWay: 0 });
+    const { clock, throttler, stop } = setUp(sample, OPTIONS, { written });
+    await clock.advance(1500);
+    expect(throttler.reason).toBeNull();
+    await clock.advance(500);
+    expect(throttler.reason).toBe('load: it is 1500 ms behind, and it will be 6.0 s');
+    await stop();
+  });
+
   test('stops at a pressure of one, says why, and goes on when it falls', async () => {
     let pressure = 1.2;
     const { clock, events, throttler, stop } = setUp(() => ({ pressure, detail: '60 of 50 threads' }));
