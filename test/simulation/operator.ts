@@ -25,6 +25,7 @@ export class Operator {
   readonly #parts: OperatorParts;
   #deeds = 0;
   #isHolding = false;
+  #isHoldTold = false;
   #isAwaitingComparison = false;
 
   constructor(parts: OperatorParts) {
@@ -42,6 +43,12 @@ export class Operator {
       case 'phase-entered':
         if (event.phase === 'verify') this.#isAwaitingComparison = false;
         if (event.phase === 'await-cutover') this.#soonAgain();
+        return;
+      case 'cutover-held':
+        if (event.by === NAME) this.#isHoldTold = true;
+        return;
+      case 'cutover-awaited':
+        if (event.by === NAME && !this.#isHoldTold) this.#parts.violate('a hold of the swap was not told');
         return;
       case 'cutover-released':
         this.#soonAgain();

@@ -229,14 +229,18 @@ class Simulation {
       violate: (rule) => this.#judge.violate(rule, ''),
     });
     if (this.#scenario.isSteered) operator.start();
+    const told: string[] = [];
     const observer = (event: MigrationEvent): void => {
       this.#observe(process, event);
+      if (event.kind === 'phase-entered' || event.kind === 'finished') told.push('phase' in event ? event.phase : event.kind);
       if (this.#scenario.isSteered) operator.observe(event);
       if (event.kind === 'phase-entered' && process === this.#process) this.#verifyAgain(event.phase, controls);
       if (event.kind === 'resumed' && process === this.#process) this.#verifyAfterResume(event.phase, controls);
     };
     try {
       await runMigration({ plan: this.#plan, claim, clock, controls, signals: [], observer }, signal);
+      if (told.slice(-3).join(' ') !== 'clean-up done finished')
+        this.#judge.violate('a run that finished did not say so', told.join(' '));
     } finally {
       if (claim.streams.some((stream) => !stream.isClosed)) this.#judge.violate('a stream was left open', '');
     }
