@@ -4,7 +4,7 @@ import { giveUp } from '../../src/engine/give-up.ts';
 import type { Checkpoint, MigrationId, Phase, Plan } from '../../src/engine/model.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import type { ClaimToGiveUp } from '../../src/engine/ports.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { settle, VirtualClock } from '../support/virtual-clock.ts';
 
 const { signal } = new AbortController();
 const table = { schema: 'shop', table: 'orders' };
@@ -20,14 +20,15 @@ async function given(left: { readonly phase: Phase | null; readonly hasSwapped: 
       load: async () => checkpoint,
       save: async () => undefined,
       async conclude(state) {
-        await Promise.resolve();
+        await settle();
         deeds.push(state);
       },
     },
     hasSwapped: async () => left.hasSwapped,
     unsettled: async () => (left.unsettled === undefined ? [] : [left.unsettled]),
     async discard() {
-      await Promise.resolve();
+      await settle();
+      await settle();
       deeds.push('discarded');
       return { kind: 'done' };
     },

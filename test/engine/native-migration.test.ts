@@ -16,6 +16,7 @@ import { giveUpNative, runNativeMigration } from '../../src/engine/native-migrat
 import { PlanRefusedError } from '../../src/engine/obstacles.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
+import { settle } from '../support/virtual-clock.ts';
 
 const source = { schema: 'shop', table: 'orders' };
 const never = new AbortController().signal;
@@ -66,13 +67,13 @@ class Table {
         load: async () => this.place,
         // What is not waited for comes late.
         save: async (place) => {
-          await Promise.resolve();
+          await settle();
           this.place = place;
           this.saves += 1;
           this.onSave();
         },
         conclude: async (state, failure, signal) => {
-          await Promise.resolve();
+          await settle();
           if (this.isLostAtEnd) this.lose();
           signal.throwIfAborted();
           this.states.push([state, failureText(failure)]);

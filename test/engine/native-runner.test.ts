@@ -1,10 +1,12 @@
-/** How the steps of a native change ask for their locks, and go on after faults. */
+/** Which way a change goes, how the steps of a native one ask for their locks, and how they go on after faults. */
 import { expect, test } from 'vitest';
 import { Controls } from '../../src/engine/controls.ts';
 import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
-import type { NativePlan, NoNativeWay, StepOutcome } from '../../src/engine/native-change.ts';
-import { NativeRunner } from '../../src/engine/native-runner.ts';
+import type { MigrationRequest } from '../../src/engine/model.ts';
+import type { NativeChange, NativePlan, NoNativeWay, StepOutcome } from '../../src/engine/native-change.ts';
+import { chooseWay, NativeRunner } from '../../src/engine/native-runner.ts';
+import { type Obstacle, PlanRefusedError } from '../../src/engine/obstacles.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -13,6 +15,8 @@ const ENDED = new MigrationError('INTERRUPTED', 'A signal came.');
 const LOST = new MigrationError('CONNECTION_LOST', 'The server is away.');
 const BUSY: StepOutcome = { kind: 'not-locked', blockers: ['session 5'] };
 const DONE: StepOutcome = { kind: 'done' };
+
+const request: MigrationRequest = { table: source, clauses: 'ADD c', options: { deferIndexes: 'auto', key: null } };
 
 const planOf = (...steps: readonly string[]): NativePlan => ({
   ...{ source, alter: 'ADD c' },
@@ -43,7 +47,7 @@ function start(answers: (StepOutcome | Error)[], rests: (NativePlan | NoNativeWa
       },
     },
     plan: planOf('one', 'two'),
-    request: { table: source, clauses: 'ADD c', options: { deferIndexes: 'auto', key: null } },
+    request,
     controls: new Controls({ ...DEFAULT_OPTIONS, cutover: { ...DEFAULT_OPTIONS.cutover, attemptsMax: 3 } }),
     context: { clock, observer },
     async onStep({ step }, isTried) {
@@ -60,6 +64,8 @@ function start(answers: (StepOutcome | Error)[], rests: (NativePlan | NoNativeWa
 
 test('a step backs off from its lock for longer and longer, each time saved as one that has not happened, and gives up in the end', async () => {
   const { clock, told, ended } = start([DONE, BUSY, BUSY, BUSY]);
+  await clock.advance(749);
+  expect(told.filter((one) => one === 'two')).toEqual(['two']);
   await clock.advance(10_000);
   expect(told.slice(0, 2)).toEqual(['to be tried: 1', 'one']);
   const attempt = (number: number, nextInMs: number) => [
@@ -107,4 +113,41 @@ test('a run that is ended begins no further step', async () => {
   const { told, ended } = start([DONE], [], true);
   expect(await ended).toEqual({ error: ENDED });
   expect(told).toEqual(['to be tried: 1', 'one']);
+});
+
+const BACKFILL: NativePlan = {
+  ...planOf(),
+  steps: [{ sql: 'one', kind: 'brief', reason: 'it fills rows', isBackfill: true }],
+};
+const NO_WAY: NoNativeWay = { clause: 'ADD c', reason: 'it is too large.' };
+const [INVALID, OTHER]: readonly Obstacle[] = [
+  { code: 'INVALID_ALTER', message: 'There is no such column.' },
+  { code: 'NO_FREE_SESSION', message: 'It is full.' },
+];
+const REFUSED = new PlanRefusedError([OTHER, INVALID].flatMap((one) => one ?? []));
+
+test.each([
+  ['auto', planOf('one'), { kind: 'native', native: planOf('one') }],
+  ['auto', BACKFILL, { kind: 'shadow', reason: { clause: 'ADD c', reason: expect.stringContaining('all rows') }, refused: [] }],
+  ['native', BACKFILL, { kind: 'native', native: BACKFILL }],
+  ['auto', NO_WAY, { kind: 'shadow', reason: NO_WAY, refused: [] }],
+  ['native', NO_WAY, { code: 'NO_NATIVE_WAY', message: expect.stringContaining('on shop.orders: it is too large.') }],
+  ['auto', REFUSED, { kind: 'shadow', reason: null, refused: [INVALID] }],
+  ['native', REFUSED, REFUSED],
+  ['auto', LOST, LOST],
+  ['shadow', LOST, { kind: 'shadow', reason: null, refused: [] }],
+  [
+    'auto',
+    null,
+    { kind: 'shadow', reason: { clause: 'ADD c', reason: expect.stringContaining('nothing is known') }, refused: [] },
+  ],
+] as const)('the strategy %s goes its way by what the server finds (%#)', async (strategy, found, expected) => {
+  const find = async (): Promise<NativePlan | NoNativeWay> => {
+    if (found === null) throw new TypeError('there is nobody to ask');
+    if (found instanceof Error) throw found;
+    return found;
+  };
+  const native = found === null ? undefined : ({ find } as unknown as NativeChange);
+  const way = chooseWay({ native, strategy, request }, new AbortController().signal);
+  expect(await way.catch((error: unknown) => error)).toMatchObject(expected);
 });
