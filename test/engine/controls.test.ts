@@ -3,6 +3,7 @@ import { Controls } from '../../src/engine/controls.ts';
 import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { DEFAULT_OPTIONS } from '../../src/engine/options.ts';
+import { settle } from '../support/virtual-clock.ts';
 
 test('a run that begins while somebody holds says so first, and whatever changes after that', () => {
   const controls = new Controls(DEFAULT_OPTIONS);
@@ -31,6 +32,79 @@ test('work goes on when the last of several who hold lets go', () => {
   expect(controls.pausedBy).toEqual({ by: 'operator', reason: 'lunch' });
   controls.unpause('operator');
   expect(controls.pausedBy).toBeNull();
+});
+
+test('whoever waits wakes at each change, which is told once, and not where nothing changes', async () => {
+  const controls = new Controls(DEFAULT_OPTIONS);
+  const told: string[] = [];
+  controls.announceTo(({ kind }) => told.push(kind));
+  /** What it wakes for, and has told. */
+  const wokenBy = async (act: () => void): Promise<readonly [isWoken: boolean, told: readonly string[]]> => {
+    const over = new AbortController();
+    let isWoken = false;
+    const waiting = controls.changed(over.signal).then(
+      () => (isWoken = true),
+      () => undefined,
+    );
+    act();
+    await settle();
+    over.abort(new Error('looked'));
+    await waiting;
+    return [isWoken, told.splice(0)];
+  };
+  expect(await wokenBy(() => controls.pause('operator', 'lunch'))).toEqual([true, ['paused']]);
+  expect(await wokenBy(() => controls.pause('operator', 'lunch'))).toEqual([false, []]);
+  expect(await wokenBy(() => controls.pause('operator', 'a longer one'))).toEqual([true, ['paused']]);
+  expect(await wokenBy(() => controls.unpause('operator'))).toEqual([true, ['unpaused']]);
+  expect(await wokenBy(() => controls.unpause('operator'))).toEqual([false, []]);
+  expect(await wokenBy(() => controls.holdCutover('operator', 'not yet'))).toEqual([true, ['cutover-held']]);
+  expect(await wokenBy(() => controls.releaseCutover('operator', 'anna'))).toEqual([true, ['cutover-released']]);
+  expect(await wokenBy(() => controls.verifyAgain('operator'))).toEqual([true, ['verification-asked']]);
+  expect(controls.verificationsAsked).toBe(1);
+  expect(await wokenBy(() => controls.change({ copyWorkers: 5 }, 'anna'))).toEqual([true, ['options-changed']]);
+  expect(controls.limitsRevision).toBe(0);
+  const load = { ...DEFAULT_OPTIONS.load, runningThreadsMax: 7 };
+  expect(await wokenBy(() => controls.change({ load }, 'anna'))).toEqual([true, ['options-changed']]);
+  expect(controls.limitsRevision).toBe(1);
+  const flagFile = [{ name: 'flag-file', before: null, after: '/tmp/stop' }];
+  expect(await wokenBy(() => controls.noteChanges(flagFile, 'anna'))).toEqual([true, ['options-changed']]);
+  expect(controls.limitsRevision).toBe(2);
+  expect(await wokenBy(() => controls.wake())).toEqual([true, []]);
+});
+
+test('a hold of the cutover is waited for until its last holder lets go, and each is told once', async () => {
+  const controls = new Controls(DEFAULT_OPTIONS);
+  const { signal } = new AbortController();
+  controls.holdCutover('operator', 'not yet');
+  controls.holdCutover('window', 'outside 22:00-06:00');
+  const told: MigrationEvent[] = [];
+  const deeds: string[] = [];
+  const wait = async (isWaiting: () => boolean): Promise<void> => {
+    await controls.awaitCutoverRelease(isWaiting, (event) => told.push(event), signal);
+    deeds.push('goes on');
+  };
+  const waiting = wait(() => true);
+  controls.wake();
+  await settle();
+  controls.wake();
+  await settle();
+  controls.releaseCutover('operator');
+  await settle();
+  expect([told.splice(0), deeds]).toEqual([
+    [
+      { kind: 'cutover-awaited', by: 'operator', reason: 'not yet' },
+      { kind: 'cutover-awaited', by: 'window', reason: 'outside 22:00-06:00' },
+    ],
+    [],
+  ]);
+  let isWaiting = true;
+  const asked = wait(() => isWaiting);
+  isWaiting = false;
+  controls.wake();
+  await asked;
+  expect(deeds).toEqual(['goes on']);
+  controls.releaseCutover('window');
+  await waiting;
 });
 
 test('a change tells every setting that is another now, with its value before, and by whom', () => {
