@@ -55,7 +55,7 @@ describe('an attempt of a family', () => {
   test('passes the error of a drain on to all, and tells each of a blocker that was ended', async () => {
     const late = new MigrationError('STATEMENT_TIMEOUT', 'The drain took too long.');
     const told: string[] = [];
-    const { first, second, end, alive } = family(async (options, drains, signal) => {
+    const { first, second, end, attempts, alive } = family(async (options, drains, signal) => {
       options.onBlockerEnded?.('session 5');
       for (const drain of drains) await drain(null as never, signal);
       return SWAPPED;
@@ -64,6 +64,7 @@ describe('an attempt of a family', () => {
     const both = [first.attempt(options, none, alive), second.attempt(options, () => Promise.reject(late), alive)];
     expect(await Promise.allSettled(both)).toEqual(both.map(() => ({ status: 'rejected', reason: late })));
     expect(told).toEqual(['session 5', 'session 5']);
+    expect(attempts).toMatchObject([OPTIONS]);
     expect(end.signal.aborted).toBe(false);
   });
 
