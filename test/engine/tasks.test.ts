@@ -58,6 +58,25 @@ describe('a condition', () => {
   });
 });
 
+describe('whoever waits for a condition', () => {
+  test('is let go at once where the abort came before him', async () => {
+    const over = AbortSignal.abort(new Error('enough'));
+    const waiting = new Condition().changed(over).catch((error: unknown) => String(error));
+    expect(await Promise.race([waiting, settle()])).toBe('Error: enough');
+  });
+
+  test('hears its abort also after others, for whom something has changed, were woken', async () => {
+    const controller = new AbortController();
+    const condition = new Condition();
+    const waiting = condition.becomes(() => false, controller.signal).catch((error: unknown) => String(error));
+    const woken = condition.changed(SIGNAL);
+    condition.notify();
+    await woken;
+    controller.abort(new Error('enough'));
+    expect(await Promise.race([waiting, settle()])).toBe('Error: enough');
+  });
+});
+
 describe('many who wait for a condition with one signal', () => {
   test('listen to it once, and not at all when they have been woken', async () => {
     const { signal } = new AbortController();
@@ -115,9 +134,9 @@ describe('tasks that run together', () => {
     const patient = async (signal: AbortSignal): Promise<void> => {
       try {
         await untilAborted(signal);
-      } catch (error) {
+      } catch {
         wasAborted = true;
-        throw error;
+        throw new Error('ended by it');
       }
     };
     await expect(runTogether([patient, () => Promise.reject(new Error('broken'))], SIGNAL)).rejects.toThrow('broken');
