@@ -150,6 +150,19 @@ describe('tasks that run together', () => {
   test('end the foreground when the background fails, and tell of that failure', async () => {
     const failing = (): Promise<void> => Promise.reject(new Error('behind'));
     await expect(runWithBackground(untilAborted, [failing], SIGNAL)).rejects.toThrow('behind');
+    const ended = (signal: AbortSignal): Promise<void> =>
+      untilAborted(signal).catch(() => Promise.reject(new Error('ended by it')));
+    await expect(runWithBackground(ended, [failing], SIGNAL)).rejects.toThrow('behind');
+  });
+
+  test('leave nothing of the background behind them', async () => {
+    let hasEnded = false;
+    const slow = async (signal: AbortSignal): Promise<void> => {
+      await untilAborted(signal).catch(settle);
+      hasEnded = true;
+    };
+    expect(await runWithBackground(() => Promise.resolve('done'), [slow], SIGNAL)).toBe('done');
+    expect(hasEnded).toBe(true);
   });
 
   test('work through a list with no more than the workers allowed', async () => {
