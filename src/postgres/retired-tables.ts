@@ -19,7 +19,7 @@ export function createRetiredTables(server: Server): RetiredTables {
       return await findRetired(session, server, signal);
     },
 
-    drop: ({ table }, lockTimeoutMs, signal) =>
+    drop: ({ id, table }, lockTimeoutMs, signal) =>
       dropInSteps(
         {
           open: (settings): Promise<Session> => server.openSession({ settings }, signal),
@@ -28,6 +28,9 @@ export function createRetiredTables(server: Server): RetiredTables {
           async drop(session) {
             await session.execute(`DROP TABLE IF EXISTS ${quoteTable(table)} RESTRICT`, signal);
             await dropEmptySchema(session, table, signal);
+            // A run that lost its connection right behind the swap has left it.
+            for (const { plan } of await findMigrations(session, id, signal))
+              if (plan.strategy !== 'native') await dropEmptySchema(session, plan.shadow, signal);
           },
         },
         signal,

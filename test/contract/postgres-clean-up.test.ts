@@ -7,6 +7,7 @@ import { recordMigration } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
 import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
+import { createRetiredTables } from '../../src/postgres/retired-tables.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
 import { findStrays } from '../../src/postgres/strays.ts';
 import { SessionsOfOthers } from '../../src/sessions/sessions-of-others.ts';
@@ -71,6 +72,9 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
       expect(await findStrays(server, never)).toContain(
         `The schema ${slot} of a migration that is over is empty: DROP SCHEMA "${slot}".`,
       );
+      const old = { id: orders.plan.id, table: orders.plan.retired, bytes: 0, swappedAt: '', ageMs: 0, use: null };
+      await createRetiredTables(server).drop(old, limits.lockTimeoutMs, never);
+      expect(await schema.application.run(left)).toEqual([]);
     },
   );
 

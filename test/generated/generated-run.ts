@@ -2,14 +2,29 @@
 import type { Case } from '../support/case-folder.ts';
 import { type Draw, times } from './draw.ts';
 
-/** In one go, or ended at some of its events and resumed. */
-export type GeneratedAs = 'whole' | 'interrupted';
+/** In one go; ended at some of its events and resumed; or with connections that are lost, and resumed where it ends by that. */
+export const GENERATED_AS = ['whole', 'interrupted', 'cut'] as const;
+export type GeneratedAs = (typeof GENERATED_AS)[number];
 
-export function drawInterruptions(draw: Draw): Pick<Case, 'interruptedAt' | 'writesAt'> {
+export function drawDisturbance(draw: Draw, as: GeneratedAs): Pick<Case, 'cuts' | 'interruptedAt' | 'writesAt'> {
+  if (as === 'whole') return {};
+  return as === 'interrupted' ? drawInterruptions(draw) : drawCuts(draw);
+}
+
+function drawCuts(draw: Draw): Pick<Case, 'cuts' | 'writesAt'> {
+  const fates = ['cut-before', 'cut-after', 'cut-answer', 'all', 'all-unnoticed'] as const;
+  // A run of a small table sends some hundreds.
+  const cuts = times(draw.between(1, 4), () => ({ at: draw.between(1, draw.of([20, 100, 500])), fate: draw.of(fates) }));
+  return { cuts, writesAt: draw.of(moments) };
+}
+
+const phases = ['copy', 'finish-shadow', 'verify', 'await-cutover', 'cutover'].map((phase) => `phase-entered:${phase}`);
+const moments = [...phases, 'chunk-copied', 'range-verified', 'cutover-attempt'];
+
+function drawInterruptions(draw: Draw): Pick<Case, 'interruptedAt' | 'writesAt'> {
   // A run of a small table has some fifteen events; one that was resumed late has few.
   const interruptedAt = [draw.between(1, 15), ...times(draw.below(3), () => draw.between(1, 30))];
-  const steps = ['copy', 'finish-shadow', 'verify', 'await-cutover', 'cutover'].map((phase) => `phase-entered:${phase}`);
-  return { interruptedAt, writesAt: draw.of([...steps, 'chunk-copied', 'range-verified', 'cutover-attempt']) };
+  return { interruptedAt, writesAt: draw.of(moments) };
 }
 
 /** As a file of a case has them. */

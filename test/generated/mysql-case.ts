@@ -5,7 +5,7 @@ import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts'
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
-import { drawInterruptions, type GeneratedAs, statements } from './generated-run.ts';
+import { drawDisturbance, type GeneratedAs, statements } from './generated-run.ts';
 
 const strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'";
 
@@ -26,7 +26,7 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     chunkRows: draw.of([3, 17, 100]),
     options: { deferIndexes: draw.of(['auto', 'always', 'never'] as const) },
     differs: { why: 'CHECK constraints get other names.', checkNames: true },
-    ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
+    ...drawDisturbance(draw, as),
   };
 }
 

@@ -3,7 +3,7 @@ import type { Case } from '../support/case-folder.ts';
 import type { PostgresVersion } from '../support/postgres-software.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
-import { drawInterruptions, type GeneratedAs, statements } from './generated-run.ts';
+import { drawDisturbance, type GeneratedAs, statements } from './generated-run.ts';
 import { drawPostgresChange } from './postgres-change.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
@@ -27,7 +27,7 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
     writes: writes.length === 0 ? '' : statements(writes),
     chunkRows: draw.of([3, 17, 100]),
     ...(table.keyName === 'uk' ? { options: { key: 'uk' } } : {}),
-    ...(as === 'interrupted' ? drawInterruptions(draw) : {}),
+    ...drawDisturbance(draw, as),
   };
 }
 

@@ -1,10 +1,11 @@
 /**
  * Runs generated cases on one of the servers that are up, and prints what must not be: `npm run -s generated -- --server mysql --seeds 200
- * --from 1`; `--as interrupted` ends each run at some of its events and resumes it, `--show` prints the SQL of a seed instead.
+ * --from 1`; `--as interrupted` ends each run at some of its events and resumes it, `--as cut` takes connections from it, `--show` prints the SQL of a seed instead.
  * Exit code 1: there is one of those, or none that is as the server's.
  */
 import { parseArgs } from 'node:util';
 import { sharedServerNames } from '../support/shared-servers.ts';
+import { GENERATED_AS } from './generated-run.ts';
 import { generatedCase, judgeSeed } from './judged-seed.ts';
 import { BAD_VERDICTS } from './verdict.ts';
 
@@ -20,7 +21,8 @@ const { values } = parseArgs({
 });
 const server = sharedServerNames.find((name) => name === values.server);
 if (server === undefined) throw new Error(`There is no server ${values.server}.`);
-const as = values.as === 'interrupted' ? 'interrupted' : 'whole';
+const as = GENERATED_AS.find((way) => way === values.as);
+if (as === undefined) throw new Error(`--as is one of ${GENERATED_AS.join(', ')}.`);
 const tally = new Map<string, number>();
 for (let seed = Number(values.from); seed < Number(values.from) + Number(values.seeds); seed += 1) {
   if (values.show) {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { PostgresVersion } from './postgres-software.ts';
 import { sharedServers, type SharedServer, versionOf } from './shared-servers.ts';
 import type { Flavour } from './server-software.ts';
+import type { Fate } from './tcp-proxy.ts';
 
 /** What is expected of a case on one server. */
 export interface CaseExpectation {
@@ -34,6 +35,8 @@ export interface CaseExpectation {
   readonly writesAt?: string;
   /** Ends the run at its so manieth event, and resumes it; several one after the other. */
   readonly interruptedAt?: readonly number[];
+  /** Cuts connections of the run with its so manieth message to the server; several one after the other. */
+  readonly cuts?: readonly Cut[];
   /** PostgreSQL: what keeps the swap away until the writes are done; `lock` unless given, `snapshot` where a write locks the table. */
   readonly gate?: 'lock' | 'snapshot';
   /** MySQL: the sql_mode in which the native ALTER gives what is wanted. */
@@ -48,6 +51,12 @@ export interface CaseExpectation {
     /** PostgreSQL: subjects of the inventory (test/support/postgres-inventory.ts) that are left out. */
     readonly inventory?: readonly string[];
   };
+}
+
+/** Which of the messages since the last cut it is, and what becomes of it; `all`: all connections are cut with it. */
+export interface Cut {
+  readonly at: number;
+  readonly fate: Exclude<Fate, 'pass' | 'swallow'> | 'all' | 'all-unnoticed';
 }
 
 /** One case on one server. */

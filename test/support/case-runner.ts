@@ -10,6 +10,7 @@ import {
   resumeMigration,
 } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
+import { Cuts } from './cuts.ts';
 
 /** A case that takes longer is stuck: the slowest takes a few seconds. */
 export const caseTimeoutMs = 240_000;
@@ -42,7 +43,7 @@ export interface CaseMigration {
   readonly plan: Plan | null;
   /** Whether the writes of the case were made. */
   readonly hasWritten: boolean;
-  /** How many times it was ended by the case, and resumed. */
+  /** How many times it was ended by the case, and resumed, or lost connections by it. */
   readonly interrupted: number;
 }
 
@@ -67,11 +68,12 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
   const writing: Promise<void>[] = [];
   const plans: Plan[] = [];
   const interruptions = new Interruptions(item.interruptedAt ?? []);
+  await using cuts = await Cuts.between(url, item.cuts ?? []);
   const observer = (event: MigrationEvent): void => {
     interruptions.count();
     const name = event.kind === 'phase-entered' ? `${event.kind}:${event.phase}` : event.kind;
     // A run that was interrupted does not go through all events once more.
-    const isLast = item.interruptedAt !== undefined && name === 'cutover-attempt';
+    const isLast = (item.interruptedAt ?? item.cuts) !== undefined && name === 'cutover-attempt';
     if (writing.length > 0 || !(name === writesAt || isLast)) return;
     const started = write();
     // It is awaited below, but may fail before.
@@ -86,20 +88,23 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
   const timeout = AbortSignal.timeout(caseTimeoutMs - 20_000);
   const runOnce = async (): Promise<{ readonly rowsRepaired: number }> => {
     const [plan] = plans;
-    const how = { url, pace, observer, signal: AbortSignal.any([timeout, interruptions.begin()]) };
+    const how = { url: cuts.url, pace, observer, signal: AbortSignal.any([timeout, interruptions.begin()]) };
     if (plan === undefined) return await migrate({ ...how, strategy: 'shadow', alter, ...options, onStart });
     const resumed = await resumeMigration({ ...how, id: plan.id });
     assert(resumed.strategy === 'shadow', 'a case goes by a shadow');
     return resumed;
   };
-  const error = await interruptions.outlast(runOnce).then(
-    // Verification makes good what the change stream missed, which it must not.
-    ({ rowsRepaired }) => (rowsRepaired === 0 ? null : new Error(`${rowsRepaired} rows were repaired`)),
-    (thrown: unknown) => thrown,
-  );
+  const error = await cuts
+    .outlast(() => interruptions.outlast(runOnce))
+    .then(
+      // Verification makes good what the change stream missed, which it must not.
+      ({ rowsRepaired }) => (rowsRepaired === 0 ? null : new Error(`${rowsRepaired} rows were repaired`)),
+      (thrown: unknown) => thrown,
+    );
   await Promise.all(writing);
   const hasWritten = writing.length > 0;
-  return { ending: endingText(error), plan: plans[0] ?? null, hasWritten, interrupted: interruptions.passed };
+  const interrupted = interruptions.passed + cuts.passed;
+  return { ending: endingText(error), plan: plans[0] ?? null, hasWritten, interrupted };
 }
 
 /** Ends the run at its n-th event, for each n of a list, and lets it be resumed. */
