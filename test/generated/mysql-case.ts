@@ -2,6 +2,16 @@
 import type { Case } from '../support/case-folder.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
+import {
+  COUNTED,
+  drawBehind,
+  drawParentKey,
+  drawRelated,
+  drawTableOptions,
+  LINK,
+  PARENT_IDS,
+  parentStatements,
+} from './mysql-beside.ts';
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
@@ -13,14 +23,16 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
   const draw = new Draw(seed, flavour);
   const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(() => drawMysqlType(draw, flavour), place));
   const others = times(draw.between(1, 6), (place) => drawColumn(draw, flavour, place));
-  const { table, created } = drawTable(draw, { flavour, keys, others });
-  const written = [...table.keys, ...table.others.filter(({ isComputed }) => isComputed !== true)];
+  const beside = { hasParent: draw.happens(0.12), hasChild: draw.happens(0.12), hasCounter: draw.happens(0.2) };
+  const { table, created } = drawTable(draw, { flavour, keys, others, ...beside });
+  const plain = table.others.filter(({ isComputed }) => isComputed !== true);
+  const written = [...table.keys, ...plain, ...(beside.hasParent ? [link] : [])];
   const rows = draw.of([0, 5, 60, 300, 1000]);
   const filled = times(Math.ceil(rows / 50), () => insert(draw, written, Math.min(50, rows)));
-  const writes = drawWrites(draw, table.keys, written);
+  const writes = drawWrites(draw, table, written);
   return {
     name: `${flavour} ${seed}`,
-    before: statements([strict, created, ...filled]),
+    before: statements([strict, ...parentStatements(table), created, ...filled, ...drawBehind(draw, table)]),
     clauses: drawMysqlChange(draw, table, seed),
     writes: writes.length === 0 ? '' : statements([strict, ...writes]),
     chunkRows: draw.of([3, 17, 100]),
@@ -30,6 +42,12 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
   };
 }
 
+const link: GeneratedColumn = {
+  name: LINK,
+  type: { ddl: 'INT', kind: 'link', values: PARENT_IDS, isKeyable: true },
+  isNullable: true,
+};
+
 function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
   const type = drawMysqlType(draw, flavour);
   const name = `${draw.of(['c', 'C', 'a b', 'é', 'select'])}${place}`;
@@ -38,8 +56,9 @@ function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): Generated
 
 function drawTable(
   draw: Draw,
-  { flavour, keys, others }: Pick<MysqlTable, 'flavour' | 'keys' | 'others'>,
+  asked: Pick<MysqlTable, 'flavour' | 'hasChild' | 'hasCounter' | 'hasParent' | 'keys' | 'others'>,
 ): { readonly table: MysqlTable; readonly created: string } {
+  const { flavour, keys, others } = asked;
   const isNumbered = keys.length === 1 && keys[0]?.type.kind === 'integer' && draw.happens(0.4);
   const columns = [...keys, ...others];
   const definitions = columns.map((column, place) => {
@@ -55,30 +74,34 @@ function drawTable(
     computed.push({ name: 'g', type: { ...counted.type, ddl: 'BIGINT' }, isNullable: true, isComputed: true });
     definitions.push(`g BIGINT AS (${quoteColumn(counted)} DIV 2 + 1) ${draw.of(['VIRTUAL', 'STORED'])}`);
   }
+  if (asked.hasParent) definitions.push(`${LINK} INT${draw.text(0.2, ' INVISIBLE')}`);
+  if (asked.hasCounter) definitions.push(`${COUNTED} INT NOT NULL DEFAULT 0${draw.text(0.2, ` COMMENT 'it''s'`)}`);
   if (draw.happens(0.3)) definitions.reverse();
   const keyKind = draw.happens(0.12) ? 'UNIQUE KEY uk' : 'PRIMARY KEY';
   const direction = draw.text(0.1, ' DESC');
   definitions.push(`${keyKind} (${keys.map((key) => `${quoteColumn(key)}${direction}`).join(', ')})`);
   const indexes = times(draw.below(4), (place) => {
     const parts = drawIndexParts(draw, [...columns, ...computed]);
-    return parts === null ? null : { name: `i${place}`, sql: `${draw.text(0.15, 'UNIQUE ')}KEY i${place} (${parts})` };
+    const hidden = draw.text(0.1, flavour === 'mysql' ? ' INVISIBLE' : ' IGNORED');
+    const sql = `${draw.text(0.15, 'UNIQUE ')}KEY i${place} (${parts})${draw.text(0.1, " COMMENT 'x'")}${hidden}`;
+    return parts === null ? null : { name: `i${place}`, sql };
   }).filter((index) => index !== null);
-  definitions.push(...indexes.map(({ sql }) => sql));
-  const canPart = keys[0]?.type.kind === 'integer' && indexes.length === 0 && keyKind === 'PRIMARY KEY';
+  definitions.push(...indexes.map(({ sql }) => sql), ...drawParentKey(draw, asked));
+  if (draw.happens(0.1)) definitions.push(`CHECK (${quoteColumn(draw.of(keys))} IS NOT NULL)`);
+  const canPart =
+    keys[0]?.type.kind === 'integer' &&
+    indexes.length === 0 &&
+    keyKind === 'PRIMARY KEY' &&
+    !asked.hasChild &&
+    !asked.hasParent;
   const isPartitioned = canPart && draw.happens(0.12);
-  const format = draw.text(0.2, ` ROW_FORMAT=${draw.of(['COMPACT', 'DYNAMIC', 'REDUNDANT'])}`);
+  const format =
+    draw.text(0.2, ` ROW_FORMAT=${draw.of(['COMPACT', 'DYNAMIC', 'REDUNDANT'])}`) + drawTableOptions(draw, flavour);
   const partitions = isPartitioned ? ' PARTITION BY HASH(`k0`) PARTITIONS 3' : '';
   const created = `CREATE TABLE t (\n  ${definitions.join(',\n  ')}\n) DEFAULT ${drawCollation(draw, flavour)}${format}${partitions}`;
   const names = indexes.map(({ name }) => name);
-  const table = {
-    flavour,
-    keys,
-    others: [...others, ...computed],
-    isNumbered,
-    keyKind,
-    indexes: names,
-    isPartitioned,
-  } as const;
+  const all = [...others, ...computed];
+  const table = { ...asked, others: all, isNumbered, keyKind, indexes: names, isPartitioned } as const;
   return { table, created };
 }
 
@@ -88,7 +111,9 @@ function insert(draw: Draw, columns: readonly GeneratedColumn[], rows: number): 
 }
 
 /** Those of one session; the order in which rows are met is that of the key, so that they do the same in any copy of the table. */
-function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: readonly GeneratedColumn[]): readonly string[] {
+function drawWrites(draw: Draw, table: MysqlTable, columns: readonly GeneratedColumn[]): readonly string[] {
+  const { keys } = table;
+  const isRelated = table.hasChild || table.hasParent;
   const order = keys.map(quoteColumn).join(', ');
   const some = (): string => {
     const key = draw.of(keys);
@@ -98,12 +123,14 @@ function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: reado
   const set = (column: GeneratedColumn): string => `${quoteColumn(column)} = ${drawValue(draw, column)}`;
   let isOpen = false;
   const write = (): string => {
+    if (isRelated && draw.happens(0.15)) return drawRelated(draw, table);
     const share = draw.below(100);
     if (share < 30) return insert(draw, columns, draw.between(1, 3));
     if (share < 50) return `UPDATE IGNORE t SET ${set(draw.of(columns))} ${some()}`;
     if (share < 65) return `UPDATE IGNORE t SET ${set(draw.of(keys))} ${some()}`;
-    if (share < 75) return `DELETE FROM t ${some()}`;
-    if (share < 85) return insert(draw, columns, 1).replace('INSERT IGNORE', 'REPLACE');
+    if (share < 75) return `DELETE IGNORE FROM t ${some()}`;
+    // There is no REPLACE that leaves out what a foreign key bars.
+    if (share < 85 && !isRelated) return insert(draw, columns, 1).replace('INSERT IGNORE', 'REPLACE');
     if (share < 90) return `${insert(draw, columns, 1)} ON DUPLICATE KEY UPDATE ${set(draw.of(columns))}`;
     isOpen = !isOpen;
     return isOpen ? 'BEGIN' : draw.of(['COMMIT', 'COMMIT', 'ROLLBACK']);

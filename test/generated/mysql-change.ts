@@ -1,6 +1,7 @@
 /** Clauses of an ALTER TABLE of MySQL or MariaDB, drawn by chance: some are refused by the server itself. */
 import type { Draw } from './draw.ts';
 import type { GeneratedColumn, ValueType } from './generated-column.ts';
+import { COUNTED, LINK } from './mysql-beside.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType } from './mysql-value-types.ts';
 
@@ -46,6 +47,8 @@ class MysqlChange {
       () => `ROW_FORMAT=${this.#draw.of(['DYNAMIC', 'COMPACT'])}`,
       () => String.raw`COMMENT='it''s \\ new'`,
       () => this.#computed(),
+      () => this.#beside(),
+      () => this.#beside(),
     ];
     if (this.#draw.happens(0.06)) return `CONVERT TO ${drawCollation(this.#draw, this.#table.flavour)}`;
     const drawn: string[] = [];
@@ -55,6 +58,19 @@ class MysqlChange {
     }
     if (drawn.length === 0) drawn.push('ENGINE=InnoDB');
     return `${drawn.join(', ')}${this.#partitions()}`;
+  }
+
+  /** Clauses over what hangs on the table or stands behind it, which may not be there. */
+  #beside(): string {
+    const { flavour, hasCounter, hasParent } = this.#table;
+    return this.#draw.of([
+      ...(hasParent ? ['DROP FOREIGN KEY up', `MODIFY ${LINK} BIGINT`, `DROP COLUMN ${LINK}`] : []),
+      ...(hasCounter ? [`DROP COLUMN ${COUNTED}`, `MODIFY ${COUNTED} BIGINT NOT NULL DEFAULT 5 FIRST`] : []),
+      ...['AUTO_INCREMENT=77', 'STATS_PERSISTENT=0', 'MIN_ROWS=3', 'FORCE', 'ENGINE=InnoDB', 'ROW_FORMAT=COMPRESSED'],
+      flavour === 'mysql' ? 'ALTER INDEX i0 INVISIBLE' : 'ALTER INDEX i0 IGNORED',
+      `ADD COLUMN ${this.#name('n')} INT NOT NULL DEFAULT 3 INVISIBLE`,
+      `ADD CONSTRAINT ${this.#name('fk')}_${this.#seed} FOREIGN KEY (k0) REFERENCES t (k0)`,
+    ]);
   }
 
   #name(prefix: string): string {

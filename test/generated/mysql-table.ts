@@ -13,6 +13,10 @@ export interface MysqlTable {
   readonly keyKind: 'PRIMARY KEY' | 'UNIQUE KEY uk';
   readonly indexes: readonly string[];
   readonly isPartitioned: boolean;
+  /** A column refers to another table; another table refers to the key; a column is counted in by a trigger. */
+  readonly hasParent: boolean;
+  readonly hasChild: boolean;
+  readonly hasCounter: boolean;
 }
 
 export function quoteColumn({ name }: Pick<GeneratedColumn, 'name'>): string {

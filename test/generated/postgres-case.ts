@@ -4,6 +4,7 @@ import type { PostgresVersion } from '../support/postgres-software.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
 import { drawDisturbance, type GeneratedAs, statements } from './generated-run.ts';
+import { COUNTED, drawBehind, drawBeside, LINK, PARENT_IDS, parentStatements } from './postgres-beside.ts';
 import { drawPostgresChange } from './postgres-change.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
@@ -15,21 +16,33 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
   const isCounted = keys.length === 1 && keys[0]?.type.kind === 'integer';
   const numbered = isCounted ? draw.of(['no', 'identity', 'serial'] as const) : 'no';
   const keyName = draw.happens(0.15) ? 'uk' : 'pk';
-  const { table, created } = drawTable(draw, { version, keys, others: plain, numbered, keyName });
-  const written = [...keys, ...plain];
+  const beside = { hasParent: draw.happens(0.15), hasChild: draw.happens(0.12), hasCounter: draw.happens(0.2) };
+  const { table, created } = drawTable(draw, { version, keys, others: plain, numbered, keyName, ...beside });
+  const written = [...keys, ...plain, ...(beside.hasParent ? [link] : [])];
   const rows = draw.of([0, 5, 60, 300]);
   const filled = times(rows / 5, () => tried(insert(draw, written, 5)));
-  const writes = drawWrites(draw, keys, written);
+  const writes = drawWrites(draw, table, written);
   return {
     name: `postgres ${version} ${seed}`,
-    before: statements([...POSTGRES_TYPES_MADE, ...created, ...drawBeside(draw, table), ...filled, ...drawHistory(draw)]),
+    before: statements([
+      ...[...POSTGRES_TYPES_MADE, ...parentStatements(table), ...created, ...drawBeside(draw, table)],
+      ...[...filled, ...drawHistory(draw), ...drawBehind(draw, table)],
+    ]),
     clauses: drawPostgresChange(draw, table),
     writes: writes.length === 0 ? '' : statements(writes),
+    // A COMMIT is refused where a deferred key is broken.
+    writesMayFail: true,
     chunkRows: draw.of([3, 17, 100]),
     ...(table.keyName === 'uk' ? { options: { key: 'uk' } } : {}),
     ...drawDisturbance(draw, as),
   };
 }
+
+const link: GeneratedColumn = {
+  name: LINK,
+  type: { ddl: 'integer', kind: 'link', values: PARENT_IDS, isKeyable: true },
+  isNullable: true,
+};
 
 function drawColumn(draw: Draw, place: number): GeneratedColumn {
   const name = `${draw.of(['c', 'C', 'é', 'select ', 'a.b'])}${place}`;
@@ -52,6 +65,8 @@ function drawTable(draw: Draw, asked: PostgresTable): { readonly table: Postgres
     computed.push({ name: 'g', type, isNullable: true, isComputed: true });
     definitions.push(`g numeric GENERATED ALWAYS AS (${quoteColumn(counted)}::numeric / 2) ${way}`);
   }
+  if (asked.hasParent) definitions.push(`${LINK} integer`);
+  if (asked.hasCounter) definitions.push(`${COUNTED} integer DEFAULT 0`);
   if (draw.happens(0.3)) definitions.reverse();
   const parts = keys.map(quoteColumn).join(', ');
   definitions.push(`CONSTRAINT ${keyName} ${keyName === 'pk' ? 'PRIMARY KEY' : 'UNIQUE'} (${parts})`);
@@ -64,31 +79,6 @@ function drawTable(draw: Draw, asked: PostgresTable): { readonly table: Postgres
   if (keyName === 'uk') created.push('ALTER TABLE t REPLICA IDENTITY USING INDEX uk');
   else if (!isVirtual && draw.happens(0.15)) created.push('ALTER TABLE t REPLICA IDENTITY FULL');
   return { table: { ...asked, others: [...others, ...computed] }, created };
-}
-
-/** Indexes and what else hangs on the table. */
-function drawBeside(draw: Draw, { keys, others }: PostgresTable): readonly string[] {
-  const columns = [...keys, ...others];
-  const part = (): string | null => {
-    const column = draw.of(columns);
-    if (!column.type.isKeyable) return null;
-    const isFolded = column.type.kind === 'text' && draw.happens(0.2);
-    return `${isFolded ? `lower(${quoteColumn(column)}::text)` : quoteColumn(column)}${draw.text(0.15, ' DESC NULLS LAST')}`;
-  };
-  const indexes = times(draw.below(4), (place) => {
-    const parts = new Set(times(draw.between(1, 3), part).filter((one) => one !== null));
-    const where = draw.text(0.2, ` WHERE ${quoteColumn(draw.of(keys))} IS NOT NULL`);
-    const made = `CREATE ${draw.text(0.2, 'UNIQUE ')}INDEX i${place} ON t (${[...parts].join(', ')})${where}`;
-    return parts.size === 0 ? null : made;
-  });
-  const key = quoteColumn(draw.of(keys));
-  return [
-    ...indexes.filter((index) => index !== null),
-    draw.text(0.15, `ALTER TABLE t ADD CONSTRAINT checked CHECK (${key} IS NOT NULL)${draw.text(0.4, ' NOT VALID')}`),
-    draw.text(0.1, `CREATE STATISTICS st ON ${columns.slice(0, 2).map(quoteColumn).join(', ')} FROM t`),
-    draw.text(0.15, 'CREATE VIEW v AS SELECT * FROM t'),
-    draw.text(0.15, `COMMENT ON COLUMN t.${key} IS 'it''s'`),
-  ].filter((sql) => sql !== '');
 }
 
 /** A column that was there once. */
@@ -108,7 +98,8 @@ function tried(sql: string): string {
 }
 
 /** Those of one session. All rows, or those of one key value: in which order they are met makes no difference. */
-function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: readonly GeneratedColumn[]): readonly string[] {
+function drawWrites(draw: Draw, table: PostgresTable, columns: readonly GeneratedColumn[]): readonly string[] {
+  const { keys } = table;
   const set = (column: GeneratedColumn): string => `${quoteColumn(column)} = ${drawValue(draw, column)}`;
   const some = (): string => {
     const key = draw.of(keys);
@@ -116,6 +107,7 @@ function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: reado
   };
   let isOpen = false;
   const write = (): string => {
+    if ((table.hasParent || table.hasChild) && draw.happens(0.15)) return tried(drawRelated(draw, table));
     const share = draw.below(100);
     const column = draw.of(columns);
     if (share < 30) return tried(insert(draw, columns, draw.between(1, 3)));
@@ -133,4 +125,17 @@ function drawWrites(draw: Draw, keys: readonly GeneratedColumn[], columns: reado
   };
   const writes = times(draw.of([0, 10, 60, 120]), write);
   return isOpen ? [...writes, 'COMMIT'] : writes;
+}
+
+/** A write to the parent or to the child. */
+function drawRelated(draw: Draw, { hasChild, hasParent, keys }: PostgresTable): string {
+  const names = keys.map(quoteColumn).join(', ');
+  const ofChild = [`INSERT INTO ch (${names}) SELECT ${names} FROM t ORDER BY ${names} LIMIT 2`, 'DELETE FROM ch'];
+  const id = draw.of(PARENT_IDS);
+  const ofParent = [
+    `DELETE FROM p WHERE id = ${id}`,
+    `INSERT INTO p VALUES (${id})`,
+    `UPDATE p SET id = id + 10 WHERE id = ${id}`,
+  ];
+  return draw.of([...(hasChild ? ofChild : []), ...(hasParent ? ofParent : [])]);
 }

@@ -1,5 +1,6 @@
 /** Clauses of an ALTER TABLE of PostgreSQL, drawn by chance: some are refused by the server itself. */
 import type { Draw } from './draw.ts';
+import { LINK } from './postgres-beside.ts';
 import type { GeneratedColumn, ValueType } from './generated-column.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType } from './postgres-value-types.ts';
@@ -39,14 +40,40 @@ class PostgresChange {
       () => `SET (fillfactor = ${this.#draw.between(50, 99)}, autovacuum_enabled = ${this.#draw.happens(0.5)})`,
       () => this.#key(),
       () => this.#identity(),
+      () => this.#beside(),
+      () => this.#alter(this.#plain, (name) => `ALTER COLUMN ${name} SET STATISTICS ${this.#draw.below(100)}`),
+      () => this.#constraint((name) => `EXCLUDE (${name} WITH =)${this.#draw.text(0.3, ' DEFERRABLE')}`),
       () => (this.#table.others.some(({ isComputed }) => isComputed === true) ? null : 'REPLICA IDENTITY FULL'),
     ];
+    if (this.#draw.happens(0.12)) return this.#alone();
     const drawn: string[] = [];
     for (let more = this.#draw.between(1, 4); more > 0; more -= 1) {
       const clause = this.#draw.of(kinds)();
       if (clause !== null) drawn.push(clause);
     }
     return drawn.length === 0 ? 'SET (fillfactor = 77)' : drawn.join(', ');
+  }
+
+  /** What the server takes by itself only. */
+  #alone(): string {
+    const { keyName, keys } = this.#table;
+    const column = quoteColumn(this.#draw.of([...keys, ...this.#plain]));
+    const renamed = `RENAME COLUMN ${column} TO ${this.#name()}`;
+    return this.#draw.of([renamed, renamed, `RENAME CONSTRAINT ${keyName} TO ${this.#name()}`]);
+  }
+
+  /** Clauses over what hangs on the table, which may not be there. */
+  #beside(): string {
+    const { hasParent } = this.#table;
+    return this.#draw.of([
+      'DROP CONSTRAINT IF EXISTS checked',
+      'DROP CONSTRAINT IF EXISTS alone',
+      ...(hasParent ? ['DROP CONSTRAINT up', `DROP COLUMN ${LINK}`, `ALTER COLUMN ${LINK} TYPE bigint`] : []),
+      'ENABLE ROW LEVEL SECURITY',
+      'SET WITHOUT CLUSTER',
+      'SET LOGGED',
+      'DISABLE TRIGGER USER',
+    ]);
   }
 
   #name(): string {

@@ -9,6 +9,10 @@ export interface PostgresTable {
   readonly others: readonly GeneratedColumn[];
   readonly numbered: 'no' | 'identity' | 'serial';
   readonly keyName: 'pk' | 'uk';
+  /** A column refers to another table; another table refers to the key; a column is counted in by a trigger. */
+  readonly hasParent: boolean;
+  readonly hasChild: boolean;
+  readonly hasCounter: boolean;
 }
 
 export function quoteColumn({ name }: Pick<GeneratedColumn, 'name'>): string {

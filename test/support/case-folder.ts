@@ -33,6 +33,8 @@ export interface CaseExpectation {
   readonly isAtUsualPace?: boolean;
   /** Kind of the event at which the writes begin; `phase-entered:copy` unless given. */
   readonly writesAt?: string;
+  /** PostgreSQL: a write that the server refuses is left out, a COMMIT too. */
+  readonly writesMayFail?: boolean;
   /** Ends the run at its so manieth event, and resumes it; several one after the other. */
   readonly interruptedAt?: readonly number[];
   /** Cuts connections of the run with its so manieth message to the server; several one after the other. */

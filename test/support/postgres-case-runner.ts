@@ -65,7 +65,7 @@ export class PostgresCaseRun implements AsyncDisposable {
    */
   async nativeOutcome(item: Case = this.#item): Promise<PostgresCaseOutcome> {
     const { refused, fails, writes, clauses } = item;
-    if (refused === undefined) await this.#inSession(this.#nativeDatabase, writes);
+    if (refused === undefined) await this.#write(this.#nativeDatabase, writes);
     if (refused === undefined && fails === undefined) {
       const table = `${quote(this.#schema)}.${quote(this.#table)}`;
       await this.#inSession(this.#nativeDatabase, `ALTER TABLE ${table} ${clauses}`);
@@ -88,7 +88,7 @@ export class PostgresCaseRun implements AsyncDisposable {
     if (writes !== '') await this.#closeGate(gate, table);
     const write = async (): Promise<void> => {
       try {
-        await this.#inSession(this.#database, writes);
+        await this.#write(this.#database, writes);
       } finally {
         await gate.run('ROLLBACK');
       }
@@ -125,11 +125,18 @@ export class PostgresCaseRun implements AsyncDisposable {
     return url.href;
   }
 
+  async #write(database: string, writes: string): Promise<void> {
+    await this.#inSession(database, writes, this.#item.writesMayFail === true ? () => undefined : undefined);
+  }
+
   /** Each statement by itself, as a client would send them: together they would be one transaction. */
-  async #inSession(database: string, sql: string): Promise<void> {
+  async #inSession(database: string, sql: string, onRefused?: () => void): Promise<void> {
     await using application = await openPostgresApplication(this.#urlOf(database));
     if (this.#schema !== 'public') await application.run(`SET search_path = ${quote(this.#schema)}, public`);
-    for (const statement of statementsOf(sql)) await application.run(statement);
+    for (const statement of statementsOf(sql)) {
+      const ran = application.run(statement);
+      await (onRefused === undefined ? ran : ran.catch(onRefused));
+    }
   }
 
   async #read(database: string): Promise<PostgresTableContent | null> {
