@@ -27,6 +27,19 @@ function drawInterruptions(draw: Draw): Pick<Case, 'interruptedAt' | 'writesAt'>
   return { interruptedAt, writesAt: draw.of(moments) };
 }
 
+/** Limits that matter in a moment, and no comparison at times, which would make good what was missed. */
+export function drawPace(draw: Draw): NonNullable<Case['pace']> {
+  return {
+    copyWorkers: draw.of([1, 2, 4]),
+    applyWorkers: draw.of([1, 2, 4]),
+    flushIntervalMs: draw.of([1, 20, 200]),
+    pendingKeysMax: draw.of([1, 7, 1_000_000]),
+    checkpointIntervalMs: draw.of([1, 5000]),
+    quietAfterMs: draw.of([1, 1000]),
+    isVerifying: draw.happens(0.7),
+  };
+}
+
 /** As a file of a case has them. */
 export function statements(sql: readonly string[]): string {
   return `${sql.join(';\n')};`;

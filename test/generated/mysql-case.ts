@@ -15,7 +15,7 @@ import {
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
-import { drawDisturbance, type GeneratedAs, statements } from './generated-run.ts';
+import { drawDisturbance, drawPace, type GeneratedAs, statements } from './generated-run.ts';
 
 const strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'";
 
@@ -36,6 +36,7 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     clauses: drawMysqlChange(draw, table, seed),
     writes: writes.length === 0 ? '' : statements([strict, ...writes]),
     chunkRows: draw.of([3, 17, 100]),
+    pace: drawPace(draw),
     options: { deferIndexes: draw.of(['auto', 'always', 'never'] as const) },
     differs: { why: 'CHECK constraints get other names.', checkNames: true },
     ...drawDisturbance(draw, as),

@@ -3,7 +3,7 @@ import type { Case } from '../support/case-folder.ts';
 import type { PostgresVersion } from '../support/postgres-software.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
-import { drawDisturbance, type GeneratedAs, statements } from './generated-run.ts';
+import { drawDisturbance, drawPace, type GeneratedAs, statements } from './generated-run.ts';
 import { COUNTED, drawBehind, drawBeside, LINK, PARENT_IDS, parentStatements } from './postgres-beside.ts';
 import { drawPostgresChange } from './postgres-change.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
@@ -33,6 +33,7 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
     // A COMMIT is refused where a deferred key is broken.
     writesMayFail: true,
     chunkRows: draw.of([3, 17, 100]),
+    pace: drawPace(draw),
     ...(table.keyName === 'uk' ? { options: { key: 'uk' } } : {}),
     ...drawDisturbance(draw, as),
   };

@@ -153,8 +153,9 @@ class PostgresChange {
   }
 
   #key(): string | null {
-    const { keyName, keys } = this.#table;
-    if (this.#touched.size > 0) return null;
+    const { hasChild, keyName, keys } = this.#table;
+    // The server refuses it where another table refers to the key; we keep that table's key.
+    if (this.#touched.size > 0 || hasChild) return null;
     for (const column of [...keys, ...this.#table.others]) this.#touched.add(column);
     const parts = keys.map(quoteColumn);
     const made = keyName === 'pk' ? 'DROP CONSTRAINT pk, ADD CONSTRAINT pk' : 'ADD CONSTRAINT pk';

@@ -10,6 +10,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { MigrationOptions } from '../../src/index.ts';
 import type { PostgresVersion } from './postgres-software.ts';
 import { sharedServers, type SharedServer, versionOf } from './shared-servers.ts';
 import type { Flavour } from './server-software.ts';
@@ -29,6 +30,8 @@ export interface CaseExpectation {
   readonly options?: { readonly key?: string; readonly deferIndexes?: 'auto' | 'always' | 'never' };
   /** Rows of every chunk, so that a small table has many; otherwise as the tool has it. */
   readonly chunkRows?: number;
+  /** What else of the run is not as usual. */
+  readonly pace?: Partial<MigrationOptions>;
   /** True: with the rests and pauses that a user's run has; otherwise without, for speed. */
   readonly isAtUsualPace?: boolean;
   /** Kind of the event at which the writes begin; `phase-entered:copy` unless given. */

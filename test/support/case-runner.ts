@@ -82,6 +82,7 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
   };
   const pace = {
     ...(isAtUsualPace ? {} : withoutRests),
+    ...item.pace,
     ...(chunkRows === undefined ? {} : { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows }),
   };
   const onStart = (plan: Plan): void => void plans.push(plan);
