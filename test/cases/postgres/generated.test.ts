@@ -1,7 +1,7 @@
-/** Tables, changes and writes that are drawn by chance (test/generated), whole and interrupted; `npm run generated` runs more of them. */
+/** Tables, changes and writes that are drawn by chance (test/generated), interrupted, and cut off from the server; `npm run generated` runs more of them. */
 import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
-  ['postgres-15', [1, 3, 4, 9]],
-  ['postgres-18', [1, 3, 4, 5]],
+  ['postgres-15', [4, 6, 12, 15]],
+  ['postgres-18', [3, 8, 9, 13]],
 ]);
