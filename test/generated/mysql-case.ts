@@ -2,16 +2,8 @@
 import type { Case } from '../support/case-folder.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
-import {
-  COUNTED,
-  drawBehind,
-  drawParentKey,
-  drawRelated,
-  drawTableOptions,
-  LINK,
-  PARENT_IDS,
-  parentStatements,
-} from './mysql-beside.ts';
+import { COUNTED, drawRelated, drawWhatIsBeside, LINK, LINK_COLUMN, parentStatements } from './beside.ts';
+import { drawBehind, drawParentKey, drawTableOptions } from './mysql-beside.ts';
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
@@ -23,10 +15,10 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
   const draw = new Draw(seed, flavour);
   const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(() => drawMysqlType(draw, flavour), place));
   const others = times(draw.between(1, 6), (place) => drawColumn(draw, flavour, place));
-  const beside = { hasParent: draw.happens(0.12), hasChild: draw.happens(0.12), hasCounter: draw.happens(0.2) };
+  const beside = drawWhatIsBeside(draw);
   const { table, created } = drawTable(draw, { flavour, keys, others, ...beside });
   const plain = table.others.filter(({ isComputed }) => isComputed !== true);
-  const written = [...table.keys, ...plain, ...(beside.hasParent ? [link] : [])];
+  const written = [...table.keys, ...plain, ...(beside.hasParent ? [LINK_COLUMN] : [])];
   const rows = draw.of([0, 5, 60, 300, 1000]);
   const filled = times(Math.ceil(rows / 50), () => insert(draw, written, Math.min(50, rows)));
   const writes = drawWrites(draw, table, written);
@@ -42,12 +34,6 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     ...drawDisturbance(draw, as),
   };
 }
-
-const link: GeneratedColumn = {
-  name: LINK,
-  type: { ddl: 'INT', kind: 'link', values: PARENT_IDS, isKeyable: true },
-  isNullable: true,
-};
 
 function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
   const type = drawMysqlType(draw, flavour);
@@ -124,7 +110,7 @@ function drawWrites(draw: Draw, table: MysqlTable, columns: readonly GeneratedCo
   const set = (column: GeneratedColumn): string => `${quoteColumn(column)} = ${drawValue(draw, column)}`;
   let isOpen = false;
   const write = (): string => {
-    if (isRelated && draw.happens(0.15)) return drawRelated(draw, table);
+    if (isRelated && draw.happens(0.15)) return drawRelated(draw, table, order).replace(/^(INSERT|UPDATE|DELETE)/, '$1 IGNORE');
     const share = draw.below(100);
     if (share < 30) return insert(draw, columns, draw.between(1, 3));
     if (share < 50) return `UPDATE IGNORE t SET ${set(draw.of(columns))} ${some()}`;

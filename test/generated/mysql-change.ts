@@ -1,7 +1,7 @@
 /** Clauses of an ALTER TABLE of MySQL or MariaDB, drawn by chance: some are refused by the server itself. */
 import type { Draw } from './draw.ts';
 import type { GeneratedColumn, ValueType } from './generated-column.ts';
-import { COUNTED, LINK } from './mysql-beside.ts';
+import { COUNTED, LINK } from './beside.ts';
 import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType } from './mysql-value-types.ts';
 

@@ -1,10 +1,11 @@
 /** What a generated table of MySQL or MariaDB is. */
+import type { Beside } from './beside.ts';
 import type { Draw } from './draw.ts';
 import type { GeneratedColumn } from './generated-column.ts';
 import type { MysqlFlavour } from './mysql-value-types.ts';
 
 /** What a change can be made of. */
-export interface MysqlTable {
+export interface MysqlTable extends Beside {
   readonly flavour: MysqlFlavour;
   readonly keys: readonly GeneratedColumn[];
   readonly others: readonly GeneratedColumn[];
@@ -13,10 +14,6 @@ export interface MysqlTable {
   readonly keyKind: 'PRIMARY KEY' | 'UNIQUE KEY uk';
   readonly indexes: readonly string[];
   readonly isPartitioned: boolean;
-  /** A column refers to another table; another table refers to the key; a column is counted in by a trigger. */
-  readonly hasParent: boolean;
-  readonly hasChild: boolean;
-  readonly hasCounter: boolean;
 }
 
 export function quoteColumn({ name }: Pick<GeneratedColumn, 'name'>): string {

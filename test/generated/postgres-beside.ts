@@ -1,20 +1,8 @@
 /** What hangs on a generated table of PostgreSQL: indexes, constraints, keys to and from other tables, triggers, policies, views, grants. */
+import { COUNTED, LINK } from './beside.ts';
 import { type Draw, times } from './draw.ts';
 import type { GeneratedColumn } from './generated-column.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
-
-/** The parent has these; a row of the table refers to one of them or to none. */
-export const PARENT_IDS = ['1', '2', '3', '4', '5'] as const;
-
-/** Of the integer column that refers to the parent, and of that which a trigger counts in. */
-export const LINK = 'link';
-export const COUNTED = 'counted';
-
-/** Made before the table. */
-export function parentStatements({ hasParent }: Pick<PostgresTable, 'hasParent'>): readonly string[] {
-  const rows = PARENT_IDS.map((id) => `(${id})`).join(', ');
-  return hasParent ? ['CREATE TABLE p (id integer PRIMARY KEY)', `INSERT INTO p VALUES ${rows}`] : [];
-}
 
 /** Made before the rows. */
 export function drawBeside(draw: Draw, table: PostgresTable): readonly string[] {

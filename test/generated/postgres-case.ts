@@ -4,7 +4,8 @@ import type { PostgresVersion } from '../support/postgres-software.ts';
 import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
 import { drawDisturbance, drawPace, type GeneratedAs, statements } from './generated-run.ts';
-import { COUNTED, drawBehind, drawBeside, LINK, PARENT_IDS, parentStatements } from './postgres-beside.ts';
+import { COUNTED, drawRelated, drawWhatIsBeside, LINK, LINK_COLUMN, parentStatements } from './beside.ts';
+import { drawBehind, drawBeside } from './postgres-beside.ts';
 import { drawPostgresChange } from './postgres-change.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
@@ -16,9 +17,9 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
   const isCounted = keys.length === 1 && keys[0]?.type.kind === 'integer';
   const numbered = isCounted ? draw.of(['no', 'identity', 'serial'] as const) : 'no';
   const keyName = draw.happens(0.15) ? 'uk' : 'pk';
-  const beside = { hasParent: draw.happens(0.15), hasChild: draw.happens(0.12), hasCounter: draw.happens(0.2) };
+  const beside = drawWhatIsBeside(draw);
   const { table, created } = drawTable(draw, { version, keys, others: plain, numbered, keyName, ...beside });
-  const written = [...keys, ...plain, ...(beside.hasParent ? [link] : [])];
+  const written = [...keys, ...plain, ...(beside.hasParent ? [LINK_COLUMN] : [])];
   const rows = draw.of([0, 5, 60, 300]);
   const filled = times(rows / 5, () => tried(insert(draw, written, 5)));
   const writes = drawWrites(draw, table, written);
@@ -38,12 +39,6 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
     ...drawDisturbance(draw, as),
   };
 }
-
-const link: GeneratedColumn = {
-  name: LINK,
-  type: { ddl: 'integer', kind: 'link', values: PARENT_IDS, isKeyable: true },
-  isNullable: true,
-};
 
 function drawColumn(draw: Draw, place: number): GeneratedColumn {
   const name = `${draw.of(['c', 'C', 'é', 'select ', 'a.b'])}${place}`;
@@ -108,7 +103,8 @@ function drawWrites(draw: Draw, table: PostgresTable, columns: readonly Generate
   };
   let isOpen = false;
   const write = (): string => {
-    if ((table.hasParent || table.hasChild) && draw.happens(0.15)) return tried(drawRelated(draw, table));
+    if ((table.hasParent || table.hasChild) && draw.happens(0.15))
+      return tried(drawRelated(draw, table, keys.map(quoteColumn).join(', ')));
     const share = draw.below(100);
     const column = draw.of(columns);
     if (share < 30) return tried(insert(draw, columns, draw.between(1, 3)));
@@ -126,17 +122,4 @@ function drawWrites(draw: Draw, table: PostgresTable, columns: readonly Generate
   };
   const writes = times(draw.of([0, 10, 60, 120]), write);
   return isOpen ? [...writes, 'COMMIT'] : writes;
-}
-
-/** A write to the parent or to the child. */
-function drawRelated(draw: Draw, { hasChild, hasParent, keys }: PostgresTable): string {
-  const names = keys.map(quoteColumn).join(', ');
-  const ofChild = [`INSERT INTO ch (${names}) SELECT ${names} FROM t ORDER BY ${names} LIMIT 2`, 'DELETE FROM ch'];
-  const id = draw.of(PARENT_IDS);
-  const ofParent = [
-    `DELETE FROM p WHERE id = ${id}`,
-    `INSERT INTO p VALUES (${id})`,
-    `UPDATE p SET id = id + 10 WHERE id = ${id}`,
-  ];
-  return draw.of([...(hasChild ? ofChild : []), ...(hasParent ? ofParent : [])]);
 }

@@ -1,6 +1,6 @@
 /** Clauses of an ALTER TABLE of PostgreSQL, drawn by chance: some are refused by the server itself. */
 import type { Draw } from './draw.ts';
-import { LINK } from './postgres-beside.ts';
+import { LINK } from './beside.ts';
 import type { GeneratedColumn, ValueType } from './generated-column.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType } from './postgres-value-types.ts';

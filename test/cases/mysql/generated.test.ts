@@ -2,6 +2,6 @@
 import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
-  ['mysql', [2, 8, 14, 15]],
-  ['mariadb', [2, 6, 20, 32]],
+  ['mysql', [2, 12, 14, 15]],
+  ['mariadb', [2, 6, 18, 20]],
 ]);

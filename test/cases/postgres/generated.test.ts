@@ -3,5 +3,5 @@ import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
   ['postgres-15', [4, 6, 12, 15]],
-  ['postgres-18', [3, 8, 9, 13]],
+  ['postgres-18', [8, 12, 13, 21]],
 ]);
