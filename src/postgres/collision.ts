@@ -4,6 +4,7 @@ import { MigrationError } from '../engine/errors.ts';
 import type { RowKey } from '../engine/model.ts';
 import type { CollisionCause } from '../engine/ports.ts';
 import { rowsInTheWay } from '../sessions/rows-in-the-way.ts';
+import { OWN_SETTINGS } from './conversion-settings.ts';
 import type { PairLayout, ShadowUnique } from './pair-layout.ts';
 import { keysFromRows } from './row-key.ts';
 import { insertInto, keysCondition, keyTexts } from './row-statements.ts';
@@ -65,6 +66,8 @@ async function probe(
   const like = `LIKE ${quoteTable(layout.shadow)} INCLUDING GENERATED INCLUDING DEFAULTS INCLUDING IDENTITY`;
   await session.execute(`CREATE TEMPORARY TABLE ${name} (${like})`, signal);
   await session.execute(insertInto(table, layout, keysCondition(layout.key, keys)), signal);
+  // What follows in this transaction converts nothing.
+  if (layout.userSettings !== '') await session.execute(OWN_SETTINGS, signal);
   return table;
 }
 

@@ -189,7 +189,7 @@ function isByEventTrigger(thrown: unknown, what: string): boolean {
  */
 function isGone(state: string, what: string): boolean {
   if (state === '42704')
-    return /^The statement "(?:(?:DELETE FROM|INSERT INTO) .*"tableshift_|SELECT (?:pg_catalog\.concat|count|coalesce|\(SELECT count)\()/.test(
+    return /^The statement "(?:(?:DELETE FROM|INSERT INTO) .*"tableshift_|SELECT (?:pg_catalog\.(?:concat|count)|coalesce|\(SELECT pg_catalog\.concat)\()/.test(
       what,
     );
   if (state.startsWith('22'))

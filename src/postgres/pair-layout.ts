@@ -5,7 +5,7 @@ import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
 import { type RowSettings, userSettings } from './conversion-settings.ts';
 import { isWholeNumber } from './row-key-order.ts';
-import type { ComparedColumn, KeyColumn, KeyOperators } from './row-key.ts';
+import { type ComparedColumn, type KeyColumn, type KeyOperators, OWN_OPERATORS } from './row-key.ts';
 import type { Session } from './session.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 
@@ -176,10 +176,8 @@ type TypedColumn = Omit<ComparedColumn, 'operators'> & {
 
 /** Those of the index, by its columns in order; an index that is gone is found by what looks for changed definitions. */
 function comparedBy(columns: readonly TypedColumn[], operators: readonly KeyOperators[]): readonly ComparedColumn[] {
-  return columns.map((column, part) => ({ ...column, operators: operators[part] ?? ownOperators }));
+  return columns.map((column, part) => ({ ...column, operators: operators[part] ?? OWN_OPERATORS }));
 }
-
-const ownOperators: KeyOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
 
 async function readOperators(
   session: Session,
@@ -192,8 +190,7 @@ async function readOperators(
     `WITH part AS MATERIALIZED (SELECT n, i.indclass[n] AS class FROM pg_catalog.pg_index i ` +
       `JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid CROSS JOIN generate_series(0, i.indnkeyatts - 1) n ` +
       `WHERE i.indrelid = ${tableOid(table)} AND c.relname = ${quoteText(index)}) ` +
-      `SELECT json_object_agg(m.amopstrategy, CASE ns.nspname WHEN 'pg_catalog' THEN o.oprname::text ` +
-      `ELSE pg_catalog.format('OPERATOR(%I.%s)', ns.nspname, o.oprname) END)::text AS operators ` +
+      `SELECT json_object_agg(m.amopstrategy, pg_catalog.format('OPERATOR(%I.%s)', ns.nspname, o.oprname))::text AS operators ` +
       `FROM part JOIN pg_catalog.pg_opclass k ON k.oid = part.class JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily ` +
       `AND m.amoplefttype = k.opcintype AND m.amoprighttype = k.opcintype AND m.amoppurpose = 's' ` +
       `JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace ns ON ns.oid = o.oprnamespace ` +
@@ -204,11 +201,11 @@ async function readOperators(
   return rows.map((row) => {
     const names = JSON.parse(row['operators'] ?? '{}') as Readonly<Record<string, string>>;
     return {
-      less: names['1'] ?? '<',
-      lessOrEqual: names['2'] ?? '<=',
-      equal: names['3'] ?? '=',
-      greaterOrEqual: names['4'] ?? '>=',
-      greater: names['5'] ?? '>',
+      less: names['1'] ?? OWN_OPERATORS.less,
+      lessOrEqual: names['2'] ?? OWN_OPERATORS.lessOrEqual,
+      equal: names['3'] ?? OWN_OPERATORS.equal,
+      greaterOrEqual: names['4'] ?? OWN_OPERATORS.greaterOrEqual,
+      greater: names['5'] ?? OWN_OPERATORS.greater,
     };
   });
 }

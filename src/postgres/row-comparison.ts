@@ -11,7 +11,7 @@ import type { KeyRange, RowKey } from '../engine/model.ts';
 import type { RangeComparison } from '../engine/ports.ts';
 import { kindOf, shadowRowHash, sourceRowHash } from './checksum.ts';
 import type { CarriedColumn, PairLayout } from './pair-layout.ts';
-import { type ComparedColumn, keysFromRows, rowKey } from './row-key.ts';
+import { type ComparedColumn, keysFromRows, OWN_OPERATORS, rowKey } from './row-key.ts';
 import { integerTypes } from './row-key-order.ts';
 import { keyTexts, rangeCondition } from './row-statements.ts';
 import type { Session } from './session.ts';
@@ -62,7 +62,7 @@ function areKeysJoined(layout: PairLayout): boolean {
   if (2 * (key.length + comparedColumns(layout).length) > joinedColumnsMax) return false;
   return key.every((column, part) => {
     const other = shadowKey[part];
-    if (other === undefined || column.operators.equal !== '=' || other.operators.equal !== '=') return false;
+    if (other === undefined || [column, other].some(({ operators }) => operators.equal !== OWN_OPERATORS.equal)) return false;
     const isSameType =
       column.literalType === other.literalType || (integerTypes.has(column.literalType) && integerTypes.has(other.literalType));
     return isSameType && column.collation !== null && column.collation === other.collation;
@@ -97,9 +97,9 @@ function joinStatement(layout: PairLayout, range: KeyRange): string {
   );
   const texts = key.map((_, part) => `pg_catalog.concat(coalesce(s.k${part}, t.k${part}))`);
   return (
-    `${layout.userSettings}SELECT count(s.k0) AS source, count(t.k0) AS shadow, ` +
-    `json_agg(json_build_array(${texts.join(', ')})) FILTER (WHERE s.k0 IS NULL OR t.k0 IS NULL OR ${valuesDiffer(columns)}) AS differing ` +
-    `FROM ${source} AS s FULL JOIN ${shadow} AS t ON ${key.map((_, part) => `s.k${part} = t.k${part}`).join(' AND ')}`
+    `${layout.userSettings}SELECT pg_catalog.count(s.k0) AS source, pg_catalog.count(t.k0) AS shadow, ` +
+    `pg_catalog.json_agg(pg_catalog.json_build_array(${texts.join(', ')})) FILTER (WHERE s.k0 IS NULL OR t.k0 IS NULL OR ${valuesDiffer(columns)}) AS differing ` +
+    `FROM ${source} AS s FULL JOIN ${shadow} AS t ON ${key.map((_, part) => `s.k${part} ${OWN_OPERATORS.equal} t.k${part}`).join(' AND ')}`
   );
 }
 
@@ -109,15 +109,19 @@ const exactTypes =
 
 /** Condition on the values `c0`, `c1`, … of a row of each side: by their own operator, else by their bytes, else by their text. */
 function valuesDiffer(columns: readonly CarriedColumn[]): string {
-  const places = columns.map((column, place) => ({ place, kind: kindOf(column), isExact: exactTypes.test(column.shadowType) }));
+  const places = columns.map((column, place) => ({
+    ...{ place, kind: kindOf(column), isExact: exactTypes.test(column.shadowType) },
+    // The server has no operator for varchar, so that one of the user's would stand in for that of text.
+    cast: column.shadowType.startsWith('character varying') ? '::pg_catalog.text' : '',
+  }));
   const row = (side: string, kept: typeof places): string => `ROW(${kept.map(({ place }) => `${side}.c${place}`).join(', ')})`;
   const bytes = places.filter(({ isExact, kind }) => !isExact && kind !== 'rest');
   const written = places.filter(({ isExact, kind }) => !isExact && kind === 'rest');
   const conditions = [
     ...places
       .filter(({ isExact }) => isExact)
-      .map(({ place, kind }) => {
-        const collation = kind === 'text' ? ' COLLATE pg_catalog."C"' : '';
+      .map(({ place, kind, cast }) => {
+        const collation = kind === 'text' ? `${cast} COLLATE pg_catalog."C"` : '';
         return `s.c${place}${collation} IS DISTINCT FROM t.c${place}${collation}`;
       }),
     ...(bytes.length > 0 ? [`NOT pg_catalog.record_image_eq(${row('s', bytes)}, ${row('t', bytes)})`] : []),
@@ -131,7 +135,7 @@ function valuesDiffer(columns: readonly CarriedColumn[]): string {
 /** Count and checksum of both tables. The checksum is the sum of 64-bit hashes of the rows, and so free of their order. */
 function hashStatement(layout: PairLayout, range: KeyRange): string {
   const side = (rows: string): string =>
-    `(SELECT count(*)::text || ':' || coalesce(sum(r.row_hash), 0)::text FROM (${rows}) AS r)`;
+    `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', coalesce(pg_catalog.sum(r.row_hash), 0)) FROM (${rows}) AS r)`;
   const source = `SELECT ${sourceRowHash(comparedColumns(layout))} AS row_hash FROM ONLY ${quoteTable(layout.source)} WHERE ${rangeCondition(layout.key, range)}`;
   const shadow = `SELECT ${shadowRowHash(comparedColumns(layout))} AS row_hash FROM ${layout.shadowRows} WHERE ${rangeCondition(layout.shadowKey, range)}`;
   return `${layout.userSettings}SELECT ${side(source)} AS source, ${side(shadow)} AS shadow`;

@@ -25,7 +25,10 @@ export interface ComparedColumn extends KeyColumn {
   readonly collation: string | null;
 }
 
-/** As SQL: `<`, or `OPERATOR(public.<)` where the type comes from an extension, for sessions search no schema of users. */
+/**
+ * As SQL, with the schema: `OPERATOR(pg_catalog.<)`, or that of an extension. What converts rows searches the schemas of the user, where
+ * an operator for exactly this type (`varchar`, an enum) would stand in for the server's own.
+ */
 export interface KeyOperators {
   readonly less: string;
   readonly lessOrEqual: string;
@@ -33,6 +36,15 @@ export interface KeyOperators {
   readonly greaterOrEqual: string;
   readonly greater: string;
 }
+
+/** Those of the server's own types. */
+export const OWN_OPERATORS: KeyOperators = {
+  less: 'OPERATOR(pg_catalog.<)',
+  lessOrEqual: 'OPERATOR(pg_catalog.<=)',
+  equal: 'OPERATOR(pg_catalog.=)',
+  greaterOrEqual: 'OPERATOR(pg_catalog.>=)',
+  greater: 'OPERATOR(pg_catalog.>)',
+};
 
 /**
  * SQL expression that selects what `rowKey` takes. `prefix` is an alias with its dot, or ''. `concat` calls the type's output

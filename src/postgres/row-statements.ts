@@ -1,11 +1,19 @@
 /**
  * Statements on rows of a source and its shadow. All of them read the source without a lock; each is one statement, behind settings where
- * it converts, and so sees one snapshot. Names are pinned to schemas, for sessions have an empty search path.
+ * it converts, and so sees one snapshot. Names are pinned to schemas, also those of the server's own operators and aggregates: sessions
+ * have an empty search path, but what converts rows has the user's.
  */
 
 import type { KeyRange, RowKey, TableName } from '../engine/model.ts';
 import type { PairLayout } from './pair-layout.ts';
-import { type ComparedColumn, type KeyColumn, keyLiterals, type KeyOperators, keyTextExpression } from './row-key.ts';
+import {
+  type ComparedColumn,
+  type KeyColumn,
+  keyLiterals,
+  type KeyOperators,
+  keyTextExpression,
+  OWN_OPERATORS,
+} from './row-key.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
 /** Condition on the key columns for a range, which the key's index serves. */
@@ -38,22 +46,24 @@ function boundCondition(key: readonly ComparedColumn[], bound: RowKey, side: 'af
 export function keysCondition(key: readonly ComparedColumn[], keys: readonly RowKey[]): string {
   const [only] = key;
   if (only !== undefined && key.length === 1) {
-    const name = quoteName(only.name);
-    if (hasOwnOperators(key)) return `${name} IN (${keys.flatMap((one) => typedLiterals(key, one)).join(', ')})`;
-    return `${name} ${only.operators.equal} ANY (ARRAY[${keys.join(', ')}]::${only.literalType}[])`;
+    const name = `${quoteName(only.name)} ${only.operators.equal}`;
+    // An array of arrays would be searched for their elements.
+    if (only.literalType.endsWith('[]'))
+      return `(${keys.map((one) => `${name} ${typedLiterals(key, one).join('')}`).join(' OR ')})`;
+    return `${name} ANY (ARRAY[${keys.join(', ')}]::${only.literalType}[])`;
   }
   const rows = `(VALUES ${keys.join(', ')}) AS tableshift_key(${key.map((_, part) => `tableshift_${part}`).join(', ')})`;
   const values = key.map(({ literalType }, part) => `tableshift_key.tableshift_${part}::${literalType}`);
   if (hasOwnOperators(key)) {
-    return `${tuple(key.map(({ name }) => quoteName(name)))} IN (SELECT ${values.join(', ')} FROM ${rows})`;
+    return `${tuple(key.map(({ name }) => quoteName(name)))} ${OWN_OPERATORS.equal} ANY (SELECT ${values.join(', ')} FROM ${rows})`;
   }
   const equal = key.map(({ name, operators }, part) => `${quoteName(name)} ${operators.equal} ${values[part] ?? ''}`);
   return `EXISTS (SELECT FROM ${rows} WHERE ${equal.join(' AND ')})`;
 }
 
-/** Whether a bare operator, which is looked for in pg_catalog, means what the index compares by. */
+/** Whether the index compares all of them by operators of one name in one schema, as a comparison of rows does. */
 function hasOwnOperators(key: readonly ComparedColumn[]): boolean {
-  return key.every(({ operators }) => operators.equal === '=');
+  return key.every(({ operators }) => operators.equal === OWN_OPERATORS.equal);
 }
 
 function typedLiterals(key: readonly ComparedColumn[], values: RowKey): readonly string[] {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { explainCollision } from '../../src/postgres/collision.ts';
 import type { PairLayout } from '../../src/postgres/pair-layout.ts';
-import { type ComparedColumn, rowKey } from '../../src/postgres/row-key.ts';
+import { type ComparedColumn, OWN_OPERATORS, rowKey } from '../../src/postgres/row-key.ts';
 import { createPostgresSchema, never, openPostgres } from '../support/postgres-adapter.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
@@ -28,8 +28,14 @@ test('a row that is in the way of itself, in another spelling, is told from one 
 });
 
 function layoutOf(schema: string): PairLayout {
-  const operators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
-  const id: ComparedColumn = { name: 'id', attnum: 1, type: 'numeric', literalType: 'numeric', operators, collation: null };
+  const id: ComparedColumn = {
+    name: 'id',
+    attnum: 1,
+    type: 'numeric',
+    literalType: 'numeric',
+    operators: OWN_OPERATORS,
+    collation: null,
+  };
   return {
     source: { schema, table: 'a' },
     shadow: { schema, table: 'b' },

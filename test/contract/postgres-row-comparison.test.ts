@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PairLayout } from '../../src/postgres/pair-layout.ts';
 import { compareRange, findDifferences } from '../../src/postgres/row-comparison.ts';
-import type { ComparedColumn } from '../../src/postgres/row-key.ts';
+import { type ComparedColumn, OWN_OPERATORS } from '../../src/postgres/row-key.ts';
 import type { OwnedSession } from '../../src/postgres/session.ts';
 import { createPostgresSchema, never, openPostgres } from '../support/postgres-adapter.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -24,6 +24,8 @@ const different: readonly (readonly [type: string, one: string, other: string])[
   ['text COLLATE {schema}.careless', `'straße'`, `'STRASSE'`],
   ['character varying(20)[] COLLATE {schema}.careless', `'{straße}'`, `'{STRASSE}'`],
   ['character varying(20)', `'ä'`, `'a' || U&'\\0308'`],
+  // By an operator of the user, too: see below.
+  ['character varying(9)', `'a'`, `'A'`],
   ['character(4)', `'a'`, `'b'`],
   ['bpchar', `'a'`, `'a '`],
   ['name', `'a'`, `'A'`],
@@ -62,7 +64,9 @@ describe.each(everywhere)('on $name, $way', ({ name, way }) => {
     await schema.application.run(
       `CREATE COLLATION ${schema.name}.careless (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
        CREATE TYPE ${schema.name}.mood AS ENUM ('sad', 'glad'); CREATE DOMAIN ${schema.name}.short AS varchar(9);
-       CREATE TYPE ${schema.name}.pair AS (a integer, b text)`,
+       CREATE TYPE ${schema.name}.pair AS (a integer, b text);
+       CREATE FUNCTION ${schema.name}.alike(varchar, varchar) RETURNS boolean LANGUAGE sql AS 'SELECT lower($1) = lower($2)';
+       CREATE OPERATOR ${schema.name}.= (FUNCTION = ${schema.name}.alike, LEFTARG = varchar, RIGHTARG = varchar)`,
     );
     const verdicts: string[] = [];
     for (const [index, [type, one, other]] of different.entries()) {
@@ -146,8 +150,6 @@ describe.each(everywhere)('on $name, $way', ({ name, way }) => {
   });
 });
 
-const ownOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
-
 /** Rows are found by `id`; with a collation that may take different values for equal they are not joined by it. */
 function layoutOf(way: Way, schema: string, index: number, types: Readonly<Record<string, string>>): PairLayout {
   const collation = way === 'by key' ? '0' : null;
@@ -156,7 +158,7 @@ function layoutOf(way: Way, schema: string, index: number, types: Readonly<Recor
     attnum: 1,
     type: 'integer',
     literalType: 'integer',
-    operators: ownOperators,
+    operators: OWN_OPERATORS,
     collation,
   };
   return {
@@ -170,7 +172,7 @@ function layoutOf(way: Way, schema: string, index: number, types: Readonly<Recor
     columns: Object.entries(types).map(([name, shadowType]) => ({ shadow: name, shadowType, expression: name })),
     generated: [],
     uniques: [],
-    userSettings: '',
+    userSettings: `SET LOCAL search_path = pg_catalog, ${schema}; `,
   };
 }
 

@@ -54,7 +54,7 @@ const runsOfMySql = (flavour: 'mysql' | 'mariadb', barrier: RegExp): readonly Ru
   },
 ];
 const copy = /^SET LOCAL .*; INSERT INTO .* SELECT/;
-const comparison = /^SET LOCAL .*; SELECT count/;
+const comparison = /^SET LOCAL .*; SELECT pg_catalog\.count/;
 const runs: readonly Run[] = [
   ...runsOfMySql('mysql', /^SELECT WAIT_FOR_EXECUTED_GTID_SET/),
   ...runsOfMySql('mariadb', /^UPDATE `tableshift`.`fences`/),

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { RowKey } from '../../src/engine/model.ts';
 import type { PairLayout } from '../../src/postgres/pair-layout.ts';
-import { type ComparedColumn, keyLiterals, type KeyOperators, rowKey } from '../../src/postgres/row-key.ts';
+import { type ComparedColumn, keyLiterals, type KeyOperators, OWN_OPERATORS, rowKey } from '../../src/postgres/row-key.ts';
 import {
   chunkEndStatement,
   greatestShadowKeyStatement,
@@ -10,7 +10,6 @@ import {
   rangeCondition,
 } from '../../src/postgres/row-statements.ts';
 
-const own: KeyOperators = { less: '<', lessOrEqual: '<=', equal: '=', greaterOrEqual: '>=', greater: '>' };
 const citext: KeyOperators = {
   less: 'OPERATOR(x.<)',
   lessOrEqual: 'OPERATOR(x.<=)',
@@ -19,7 +18,7 @@ const citext: KeyOperators = {
   greater: 'OPERATOR(x.>)',
 };
 
-function column(name: string, type: string, operators = own): ComparedColumn {
+function column(name: string, type: string, operators = OWN_OPERATORS): ComparedColumn {
   return { name, attnum: 1, type, literalType: type, operators, collation: '0' };
 }
 
@@ -28,14 +27,14 @@ const key = (text: string): RowKey => text as RowKey;
 test('a range of one column compares with literals of its type', () => {
   const id = column('id', 'public.pair');
   expect(rangeCondition([id], { after: key("'(1,a)'"), through: key("'(2,b)'") })).toBe(
-    `"id" > '(1,a)'::public.pair AND "id" <= '(2,b)'::public.pair`,
+    `"id" OPERATOR(pg_catalog.>) '(1,a)'::public.pair AND "id" OPERATOR(pg_catalog.<=) '(2,b)'::public.pair`,
   );
   expect(rangeCondition([id], { after: null, through: null })).toBe('true');
 });
 
 test('a range of several columns is the row comparison of the server', () => {
   expect(rangeCondition([column('a', 'integer'), column('b', 'text')], { after: key("('1','it''s')"), through: null })).toBe(
-    `("a", "b") > ('1'::integer, 'it''s'::text)`,
+    `("a", "b") OPERATOR(pg_catalog.>) ('1'::integer, 'it''s'::text)`,
   );
 });
 
@@ -45,21 +44,26 @@ test('a range over a type of an extension names its operators, and is spelt out 
   );
   const pair = [column('a', 'x.citext', citext), column('b', 'integer')];
   expect(rangeCondition(pair, { after: key("('a','1')"), through: null })).toBe(
-    `"a" OPERATOR(x.>=) 'a'::x.citext AND ("a" OPERATOR(x.>) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" > '1'::integer))`,
+    `"a" OPERATOR(x.>=) 'a'::x.citext AND ("a" OPERATOR(x.>) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" OPERATOR(pg_catalog.>) '1'::integer))`,
   );
   expect(rangeCondition(pair, { after: null, through: key("('a','1')") })).toBe(
-    `"a" OPERATOR(x.<=) 'a'::x.citext AND ("a" OPERATOR(x.<) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" <= '1'::integer))`,
+    `"a" OPERATOR(x.<=) 'a'::x.citext AND ("a" OPERATOR(x.<) 'a'::x.citext OR ("a" OPERATOR(x.=) 'a'::x.citext AND "b" OPERATOR(pg_catalog.<=) '1'::integer))`,
   );
 });
 
 test('keys of a type of an extension are found by its operator', () => {
-  expect(keysCondition([column('a', 'integer')], [key("'1'"), key("'2'")])).toBe(`"a" IN ('1'::integer, '2'::integer)`);
+  expect(keysCondition([column('a', 'integer')], [key("'1'"), key("'2'")])).toBe(
+    `"a" OPERATOR(pg_catalog.=) ANY (ARRAY['1', '2']::integer[])`,
+  );
+  expect(keysCondition([column('a', 'integer[]')], [key("'{1}'"), key("'{2}'")])).toBe(
+    `("a" OPERATOR(pg_catalog.=) '{1}'::integer[] OR "a" OPERATOR(pg_catalog.=) '{2}'::integer[])`,
+  );
   expect(keysCondition([column('a', 'x.citext', citext)], [key("'a'"), key("'b'")])).toBe(
     `"a" OPERATOR(x.=) ANY (ARRAY['a', 'b']::x.citext[])`,
   );
   expect(keysCondition([column('a', 'x.citext', citext), column('b', 'integer')], [key("('a','1')")])).toBe(
     `EXISTS (SELECT FROM (VALUES ('a','1')) AS tableshift_key(tableshift_0, tableshift_1) WHERE ` +
-      `"a" OPERATOR(x.=) tableshift_key.tableshift_0::x.citext AND "b" = tableshift_key.tableshift_1::integer)`,
+      `"a" OPERATOR(x.=) tableshift_key.tableshift_0::x.citext AND "b" OPERATOR(pg_catalog.=) tableshift_key.tableshift_1::integer)`,
   );
 });
 

@@ -1,0 +1,1 @@
+ADD b int DEFAULT 7
