@@ -125,6 +125,8 @@ export interface ConversionSettings {
   readonly intervalStyle: string;
   /** Decides how many digits of a money are its fraction. */
   readonly lcMonetary: string;
+  /** What else decides how values are written as text, by the server's names; absent in plans of before there were any. */
+  readonly formats?: Readonly<Record<string, string>>;
 }
 
 /** Migrations whose tables are swapped together, all of them or none. */

@@ -3,6 +3,7 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { tableOid } from './catalog.ts';
+import { kindOf } from './checksum.ts';
 import { type RowSettings, userSettings } from './conversion-settings.ts';
 import { isWholeNumber } from './row-key-order.ts';
 import { type ComparedColumn, type KeyColumn, type KeyOperators, OWN_OPERATORS } from './row-key.ts';
@@ -62,7 +63,12 @@ export async function readPairLayout(
   const key = plan.key.columns.map((name) => typedColumn(plan.source, name, sourceTypes));
   const shadowKey = plan.key.shadowColumns.map((name) => typedColumn(plan.shadow, name, shadowTypes));
   const shadowKeyIndex = await readIndexColumns(session, plan.shadow, plan.key.shadowIndex, signal);
-  const keyTypes = [...key, ...shadowKey].map(({ literalType }) => literalType);
+  const columns = plan.columns.map((pair) => ({
+    shadow: quoteName(pair.shadow),
+    shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
+    expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
+  }));
+  const generated = await readGenerated(session, plan, signal);
   return {
     source: plan.source,
     shadow: plan.shadow,
@@ -70,15 +76,14 @@ export async function readPairLayout(
     key: comparedBy(key, await readOperators(session, plan.source, plan.key.index, signal)),
     shadowKey: comparedBy(shadowKey, await readOperators(session, plan.shadow, plan.key.shadowIndex, signal)),
     shadowKeyIndex,
-    columns: plan.columns.map((pair) => ({
-      shadow: quoteName(pair.shadow),
-      shadowType: typedColumn(plan.shadow, pair.shadow, shadowTypes).type,
-      expression: pair.using === undefined ? quoteName(pair.source) : `(${pair.using})`,
-    })),
+    columns,
     isUpsertable: isUpsertable(plan, { key, shadowKey, shadowKeyIndex }, shadowTypes),
-    generated: await readGenerated(session, plan, signal),
+    generated,
     uniques: await readUniques(session, plan.shadow, signal),
-    userSettings: userSettings(conversionSettings, keyTypes),
+    userSettings: userSettings(conversionSettings, {
+      key: [...key, ...shadowKey].map(({ literalType }) => literalType),
+      compared: [...columns, ...generated].filter((column) => kindOf(column) === 'rest').map(({ shadowType }) => shadowType),
+    }),
   };
 }
 

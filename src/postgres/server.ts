@@ -11,7 +11,7 @@ import { connectionConfig, type ConnectionConfig, type ConnectionDefaults } from
 import { translateConnecting } from './errors.ts';
 import { flavourOf, type Flavour } from './flavour.ts';
 import { createSessionEnder, type SessionEnder } from './session-ender.ts';
-import { sessionSettings } from './conversion-settings.ts';
+import { FORMATS_READ, sessionSettings } from './conversion-settings.ts';
 import { describeServer, openSession, type OwnedSession } from './session.ts';
 
 /** Disposing it closes its control connection; sessions are disposed by who opened them. */
@@ -89,7 +89,8 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
            pg_catalog.pg_is_in_recovery() AS standby,
            pg_catalog.array_to_json(pg_catalog.current_schemas(false)) AS schemas,
            pg_catalog.current_setting('timezone') AS zone, pg_catalog.current_setting('datestyle') AS dates,
-           pg_catalog.current_setting('intervalstyle') AS intervals, pg_catalog.current_setting('lc_monetary') AS money`,
+           pg_catalog.current_setting('intervalstyle') AS intervals, pg_catalog.current_setting('lc_monetary') AS money,
+           ${FORMATS_READ} AS formats`,
         config.connectTimeoutMs,
       );
       const [row] = rows;
@@ -111,6 +112,7 @@ async function look(config: ConnectionConfig, signal: AbortSignal): Promise<Seen
         dateOrder: (row?.['dates'] ?? '').replace(/^.*, /, ''),
         intervalStyle: row?.['intervals'] ?? '',
         lcMonetary: row?.['money'] ?? '',
+        formats: JSON.parse(row?.['formats'] ?? '{}') as Readonly<Record<string, string>>,
       };
       const isStandby = row?.['standby'] === 't';
       return { config: { ...config, ssl, isTlsOptional: false }, flavour, isStandby, searchPath, conversionSettings };

@@ -107,7 +107,8 @@ export const usualLockTimeoutMs = 5_000;
  *
  * How it reads them is as the role or the database has it (the time zone, the order of day and month), for a conversion must give
  * what the server's own ALTER would give that user: `timestamp` to `timestamptz`, or `USING day::date`. That is of when the change was
- * planned: it comes behind these (`sessionSettings` of conversion-settings.ts).
+ * planned: it comes behind these (`sessionSettings` of conversion-settings.ts). How the user's sessions write them counts where a value is
+ * converted to a text: such a statement sets that for itself.
  */
 export const outputSettings: readonly string[] = [
   "datestyle = 'ISO'",
