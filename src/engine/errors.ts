@@ -99,7 +99,7 @@ export const ERRORS = {
   ),
   OBJECT_NEEDED: fatal(
     1,
-    'Somebody dropped or renamed what the change is made with, such as a function or an operator in USING (PostgreSQL).',
+    'Somebody dropped or renamed what the change is made with, such as a function or an operator in USING, or a table that such a function reads (PostgreSQL).',
     (again) => `Make what the message names again; then ${again}, which goes on where it was.`,
   ),
   DUPLICATE_KEY: fatal(

@@ -14,7 +14,7 @@ export function translate(thrown: unknown, what: string): MigrationError {
     return new MigrationError('ACCESS_DENIED', message, { cause: thrown });
   }
   const code = codeOf(thrown, what);
-  const gone = isGone(sqlState(thrown) ?? '', what) ? goneThings.get(code) : undefined;
+  const gone = !isInFunction(thrown) && isGone(sqlState(thrown) ?? '', what) ? goneThings.get(code) : undefined;
   const message = gone === undefined ? `${what} failed: ${messageOf(thrown)}.` : `Somebody has ${gone}: ${messageOf(thrown)}.`;
   return new MigrationError(code, message, { cause: thrown });
 }
@@ -134,8 +134,9 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['22', 'ROW_NOT_CONVERTIBLE'],
   ['23502', 'ROW_NOT_CONVERTIBLE'],
   ['23514', 'ROW_NOT_CONVERTIBLE'],
-  // Larger than an index, a row, an array or a type can hold.
+  // Larger than an index, a row, an array or a type can hold; nested deeper than the server reads.
   ['54000', 'ROW_NOT_CONVERTIBLE'],
+  ['54001', 'ROW_NOT_CONVERTIBLE'],
   ['P0', 'ROW_NOT_CONVERTIBLE'],
   // In a function: a CASE without this value, several rows where one is expected.
   ['20', 'ROW_NOT_CONVERTIBLE'],
@@ -152,6 +153,14 @@ const codes: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 /** No such table, column or schema: our statements name only what the plan found. */
 const goneStates: ReadonlySet<string> = new Set(['42P01', '42703', '3F000']);
 
+/** What a function of the user's means by an error that would mean something else where no function has met it. */
+const codesInFunctions: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
+  ...[...goneStates, '42704'].map((state) => [state, 'OBJECT_NEEDED'] as const),
+  // What it raises itself has nothing to do with a key of the shadow.
+  ['23505', 'ROW_NOT_CONVERTIBLE'],
+  ['23P01', 'ROW_NOT_CONVERTIBLE'],
+]);
+
 function codeOf(thrown: unknown, what: string): ErrorCode {
   if (isConnectionLoss(thrown)) return 'CONNECTION_LOST';
   const state = sqlState(thrown);
@@ -161,11 +170,26 @@ function codeOf(thrown: unknown, what: string): ErrorCode {
   // No message has the name of a setting in another language.
   if (state === '53400' && messageOf(thrown).includes('temp_file_limit')) return 'SERVER_LIMIT';
   if (state === '54000' && isOutOfIds(thrown)) return 'SERVER_BUSY';
+  const inFunction = isInFunction(thrown) ? codesInFunctions.get(state) : undefined;
+  if (inFunction !== undefined) return inFunction;
   if (isGone(state, what)) return state.startsWith('22') ? 'SOURCE_CHANGED' : goneCode(messageOf(thrown));
   // Of a value: NaN as an integer, a text whose collation LIKE does not work with. A definition was tried without rows before.
   if (state === '0A000' && (!isDefining(what) || /^The statement "CREATE (?:UNIQUE )?INDEX /.test(what)))
     return 'ROW_NOT_CONVERTIBLE';
-  return codes.get(state) ?? codes.get(state.slice(0, 2)) ?? 'INTERNAL';
+  return knownCode(state) ?? (isInFunction(thrown) && !state.startsWith('XX') ? 'ROW_NOT_CONVERTIBLE' : 'INTERNAL');
+}
+
+function knownCode(state: string): ErrorCode | undefined {
+  return codes.get(state) ?? codes.get(state.slice(0, 2));
+}
+
+/**
+ * Whether a function that our statement calls has met it, or raised it under whatever code: in whatever language, the context names the one
+ * that the function is in. Other contexts are that of a parallel worker, or of a place in a table.
+ */
+function isInFunction(thrown: unknown): boolean {
+  const { where } = thrown as { readonly where?: unknown };
+  return typeof where === 'string' && /\bSQL\b|\bPL\//.test(where);
 }
 
 /** Whether the server gives no more transaction ids out, or none for rows that several lock, until it has been vacuumed. */
@@ -179,8 +203,10 @@ function isOutOfIds(thrown: unknown): boolean {
  */
 function isByEventTrigger(thrown: unknown, what: string): boolean {
   const { where } = thrown as { readonly where?: unknown };
-  const isRaised = isDefining(what) && sqlState(thrown)?.startsWith('P0') === true;
-  return isRaised && typeof where === 'string' && /^[^\n]*\(\)/.test(where);
+  const state = sqlState(thrown) ?? '';
+  const isRaised =
+    state.startsWith('P0') || (!state.startsWith('XX') && knownCode(state) === undefined && !codesInFunctions.has(state));
+  return isRaised && isDefining(what) && typeof where === 'string' && /^[^\n]*\(\)/.test(where);
 }
 
 /**

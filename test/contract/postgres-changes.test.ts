@@ -356,15 +356,33 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
     expect(ending).toMatch(/^SHADOW_CHANGED: .*omebody.* has .* Give migration \w+ up and start anew/);
   });
 
-  test('a function of USING that is dropped stops the migration, and a resume goes on when it is there again', async () => {
-    const make = "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT -$1'";
-    await using database = await ownDatabase(server, ...plain, make);
+  test.each([
+    ['that is dropped', "'SELECT -$1'", 'DROP FUNCTION f(int)', 'CREATE', /function public\.f\(integer\) does not exist/],
+    [
+      'whose table is renamed',
+      "'SELECT max(-$1) FROM g'",
+      'ALTER TABLE g RENAME TO h',
+      'ALTER TABLE h RENAME TO g',
+      /relation "g" does not exist/,
+    ],
+    [
+      'whose column is renamed',
+      "'SELECT max(x - $1) FROM g'",
+      'ALTER TABLE g RENAME x TO y',
+      'ALTER TABLE g RENAME y TO x',
+      /column "x" does not exist/,
+    ],
+  ])('a function of USING %s stops the migration, and a resume goes on when it is there again', async (...row) => {
+    const [, body, away, back, says] = row;
+    const make = `CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS ${body}`;
+    await using database = await ownDatabase(server, ...plain, 'CREATE TABLE g (x int); INSERT INTO g VALUES (0)', make);
     const { ending } = await migrateDuring(database, {
       clauses: 'ALTER a TYPE int USING f(a)',
-      during: (application) => application.run('DROP FUNCTION f(int); UPDATE t SET a = a + 100'),
+      during: (application) => application.run(`${away}; UPDATE t SET a = a + 100`),
     });
-    expect(ending).toMatch(/^OBJECT_NEEDED: .*function public\.f\(integer\) does not exist/);
-    await database.application.run(make);
+    expect(ending).toMatch(/^OBJECT_NEEDED: /);
+    expect(ending).toMatch(says);
+    await database.application.run(back === 'CREATE' ? make : back);
     await resumeMigration({ url: database.url });
     expect(await database.application.run('SELECT min(a), max(a), count(*) FROM t')).toEqual([
       { min: '-140', max: '-101', count: '40' },

@@ -72,3 +72,31 @@ test.each([
   const thrown = Object.assign(new Error('type "public.e" does not exist'), { code, severity: 'ERROR' });
   expect(translate(thrown, what).code).toBe(expected);
 });
+
+test.each([
+  ['42P01', 'OBJECT_NEEDED'],
+  ['42703', 'OBJECT_NEEDED'],
+  ['AB123', 'ROW_NOT_CONVERTIBLE'],
+  ['2F005', 'ROW_NOT_CONVERTIBLE'],
+  ['23503', 'ROW_NOT_CONVERTIBLE'],
+  ['23505', 'ROW_NOT_CONVERTIBLE'],
+  ['54001', 'ROW_NOT_CONVERTIBLE'],
+  ['42501', 'ACCESS_DENIED'],
+  ['55P03', 'LOCK_WAIT'],
+  ['XX000', 'INTERNAL'],
+])('what a function of the user raises with %s while it computes a row is %s', (code, expected) => {
+  const where = 'PL/pgSQL function public.f(integer) line 1 at RAISE';
+  const thrown = Object.assign(new Error('said'), { code, severity: 'ERROR', where });
+  expect(translate(thrown, 'The statement "INSERT INTO "tableshift_a1"."t" ("id") SELECT 1"').code).toBe(expected);
+});
+
+test('a duplicate that a parallel worker finds while an index is built is one, and not what a function raises', () => {
+  const thrown = Object.assign(new Error('said'), { code: '23505', severity: 'ERROR', where: 'parallel worker' });
+  expect(translate(thrown, 'The statement "CREATE UNIQUE INDEX "i" ON "s"."t" (a)"').code).toBe('DUPLICATE_KEY');
+});
+
+test('an event trigger that raises under a code of its own refuses what defines something', () => {
+  const where = 'PL/pgSQL function public.frozen() line 1 at RAISE';
+  const thrown = Object.assign(new Error('frozen'), { code: 'AB123', severity: 'ERROR', where });
+  expect(translate(thrown, 'The statement "CREATE SCHEMA "tableshift_a1""').code).toBe('ACCESS_DENIED');
+});
