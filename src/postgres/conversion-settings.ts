@@ -79,6 +79,9 @@ export function userSettings(settings: RowSettings, { key, compared }: Converted
   return found.join('');
 }
 
+/** For a session that does nothing but what the user has written, as assignments for SET. */
+export const USERS_FORMATS: readonly string[] = FORMATS.map(({ name }) => `${name} TO DEFAULT`);
+
 /** Takes them back, where the transaction goes on. */
 export const OWN_SETTINGS = [
   'SET LOCAL search_path = pg_catalog, pg_temp',

@@ -6,6 +6,7 @@
 
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { NativePlan, NativeStep, StepOutcome } from '../engine/native-change.ts';
+import { USERS_FORMATS } from './conversion-settings.ts';
 import { refusalIn, type ServerReport } from './errors.ts';
 import { findLockHolders } from './lock-holders.ts';
 import { askForLock } from './lock-wait.ts';
@@ -57,13 +58,16 @@ export async function runStep(server: Server, order: StepOrder, signal: AbortSig
   }
 }
 
-/** Names in the step, and where it makes things, are the user's; the rest of the settings is as for the clone. */
+/**
+ * Names in the step, where it makes things, and how it writes values as text, such as for a default, are the user's; the rest of the
+ * settings is as for the clone.
+ */
 async function openWorker(server: Server, { lockTimeoutMs, step }: StepOrder, signal: AbortSignal): Promise<OwnedSession> {
   const limits =
     step.kind === 'online'
       ? []
       : [`statement_timeout = ${lockTimeoutMs + graceMs}`, `idle_in_transaction_session_timeout = ${lockTimeoutMs + graceMs}`];
-  const settings = ['search_path TO DEFAULT', ...USERS_PLACES, `lock_timeout = ${lockTimeoutMs}`, ...limits];
+  const settings = ['search_path TO DEFAULT', ...USERS_PLACES, ...USERS_FORMATS, `lock_timeout = ${lockTimeoutMs}`, ...limits];
   const session = await server.openSession({ settings }, signal);
   await session.query(
     `SELECT pg_catalog.set_config('deadlock_timeout', '${deadlockTimeoutMs}', false)

@@ -196,6 +196,18 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a native change on %s', 
     expect(carried).toEqual(await inventory());
   });
 
+  test('a default is written as text as in a session of the role', async () => {
+    await server.run(
+      `ALTER DATABASE ${own} SET datestyle TO 'German'; ALTER DATABASE ${own} SET intervalstyle TO iso_8601;
+       ALTER DATABASE ${own} SET bytea_output TO escape`,
+    );
+    await migrate({
+      ...{ url, table: 'public.t', strategy: 'native' },
+      alter: `ADD d text DEFAULT DATE '2026-05-06'::text, ADD i text DEFAULT INTERVAL '1 day'::text, ADD x text DEFAULT '\\xff'::bytea::text`,
+    });
+    expect(await application.run('SELECT d, i, x FROM t WHERE id = 1')).toEqual([{ d: '06.05.2026', i: 'P1D', x: '\\377' }]);
+  });
+
   test('rows are not filled in place where NULL is a value, nor where a trigger would fire; all costly clauses are named', async () => {
     await using database = await open();
     const native = nativeOf(database);
