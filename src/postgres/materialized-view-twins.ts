@@ -13,6 +13,7 @@ import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan, TableName } from '../engine/model.ts';
 import { asGrantor, type Grant, inOrder } from './carry-over-privileges.ts';
 import { readMaterializedView, readTable, tableOid, type TableDescription } from './catalog.ts';
+import { OWN_SETTINGS, USERS_FORMATS } from './conversion-settings.ts';
 import {
   columnStatements,
   indexMarks,
@@ -153,11 +154,15 @@ export class MaterializedViewTwins {
   }
 }
 
-/** As a REFRESH by anybody would be: with his search path, and as far as rows of other tables are hidden from the owner, without them. */
+/**
+ * As a REFRESH by the role would be: with its search path and its style of texts, and as far as rows of other tables are hidden from the
+ * owner, without them.
+ */
 async function fill(session: Session, twin: TableName, signal: AbortSignal): Promise<void> {
-  await session.execute('SET LOCAL search_path TO DEFAULT; SET LOCAL row_security = on', signal);
+  const settings = ['search_path TO DEFAULT', 'row_security = on', ...USERS_FORMATS];
+  await session.execute(settings.map((one) => `SET LOCAL ${one}`).join('; '), signal);
   await session.execute(`REFRESH MATERIALIZED VIEW ${quoteTable(twin)}`, signal);
-  await session.execute('SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off', signal);
+  await session.execute(`${OWN_SETTINGS}; SET LOCAL row_security = off`, signal);
 }
 
 /** All that a view has beside its query, its rows, its owner and its grants. */

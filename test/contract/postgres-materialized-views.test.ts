@@ -163,15 +163,15 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
     expect(await application.run('SELECT id, old FROM seen')).toEqual([{ id: '1', old: '4' }]);
   });
 
-  test('stay in their tablespaces, whatever the role has as its default, and the comments on their rows stay', async () => {
+  test('stay in their tablespaces, whatever the role has as its default, are filled in its style, and the comments on their rows stay', async () => {
     await using schema = await withStatements('CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1)');
     const { application, name: space } = schema;
     await application.run('SET allow_in_place_tablespaces = on');
     await application.run(`CREATE TABLESPACE ${space} LOCATION ''`);
     await application.run(
-      `CREATE MATERIALIZED VIEW usual AS SELECT id FROM t; CREATE UNIQUE INDEX usual_id ON usual (id); COMMENT ON TYPE usual IS 'its row';
+      `CREATE MATERIALIZED VIEW usual AS SELECT id, DATE '2026-05-06'::text AS d FROM t; CREATE UNIQUE INDEX usual_id ON usual (id); COMMENT ON TYPE usual IS 'its row';
        CREATE MATERIALIZED VIEW away TABLESPACE ${space} AS SELECT id FROM t; CREATE INDEX away_id ON away (id) TABLESPACE ${space};
-       CREATE ROLE ${space} LOGIN SUPERUSER; ALTER ROLE ${space} SET default_tablespace = ${space}`,
+       CREATE ROLE ${space} LOGIN SUPERUSER; ALTER ROLE ${space} SET default_tablespace = ${space}; ALTER ROLE ${space} SET datestyle = German`,
     );
     const places = `SELECT relname || coalesce(' in ' || spcname, '') || coalesce(': ' || obj_description(reltype, 'pg_type'), '') AS place
       FROM pg_class LEFT JOIN pg_tablespace AS s ON s.oid = reltablespace WHERE relnamespace = '${space}'::regnamespace AND relname ~ 'usual|away|added' ORDER BY 1`;
@@ -188,6 +188,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('materialised views on %s
       });
       // What is new lies where the server's own ALTER would have put it.
       expect(await application.run(places)).toEqual([{ place: `added in ${space}` }, ...before]);
+      expect(await application.run('SELECT d FROM usual')).toEqual([{ d: '06.05.2026' }]);
     } finally {
       await application.run(`DROP SCHEMA IF EXISTS ${retired[0] ?? 'none'} CASCADE; DROP MATERIALIZED VIEW away`);
       await application.run('ALTER TABLE t DROP CONSTRAINT IF EXISTS added');
