@@ -4,7 +4,7 @@ import type { TableName } from '../engine/model.ts';
 import type { StepOutcome } from '../engine/native-change.ts';
 import * as lockWait from '../sessions/lock-wait.ts';
 import type { Flavour } from './flavour.ts';
-import { findLockHolders } from './lock-holders.ts';
+import { findDeliberateHolders, findLockHolders } from './lock-holders.ts';
 import type { Session } from './session.ts';
 
 /** Who waits for what. */
@@ -32,4 +32,14 @@ export async function askForLock(
     isNotLocked: ({ code }: { readonly code: string }) => code === 'LOCK_WAIT',
   };
   return await lockWait.askForLock(wait, run, signal);
+}
+
+/** As in sessions/lock-wait.ts, for work that wants the definition of tables: who reads or writes their rows is in nobody's way. */
+export async function namingHolders<Result>(
+  { session, flavour, tables }: Pick<LockWait, 'session' | 'flavour' | 'tables'>,
+  work: () => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const from = { flavour, except: session.connectionId };
+  return await lockWait.namingHolders(() => findDeliberateHolders(session, tables, from, signal), work);
 }

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { causeText, inTheWay, MigrationError, unlessDenied } from '../engine/errors.ts';
+import { causeText, MigrationError, unlessDenied } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import { retry, type RetryContext } from '../engine/retry.ts';
@@ -13,7 +13,7 @@ import { systemClock } from '../sessions/system-clock.ts';
 import { ordinaryClient, withSettings } from './client-settings.ts';
 import { serverErrno } from './errors.ts';
 import type { Flavour } from './flavour.ts';
-import { findDeliberateHolders } from './lock-holders.ts';
+import { namingHolders } from './lock-wait.ts';
 import { type Row, type Session, useSchema } from './session.ts';
 import { quoteTable, quoteText } from './statements.ts';
 
@@ -160,27 +160,16 @@ export class NativeTrials {
     return await retry('trying the change', () => this.#session.query(sql, signal), despiteDeadlocks, signal);
   }
 
-  /** Who reads or writes rows of the source is in nobody's way here. */
-  async #namingHolders(error: MigrationError, signal: AbortSignal): Promise<MigrationError> {
-    const from = { flavour: this.#flavour, except: this.#session.connectionId };
-    const holders = await findDeliberateHolders(this.#session, [this.#source, this.clone], from, signal);
-    return new MigrationError('LOCK_WAIT', `${error.message}${inTheWay(holders)}`, { cause: error });
-  }
-
   /** Null where it was done. Rejects with what a repetition may cure, and where no server said why. */
   async #run(sql: string, signal: AbortSignal): Promise<Exclude<TrialOutcome, { kind: 'accepted' }> | null> {
     try {
       const run = (): Promise<unknown> => this.#session.execute(sql, signal);
-      await withSettings(
-        this.#session,
-        ordinaryClient,
-        () => retry('trying the change', run, despiteDeadlocks, signal),
-        signal,
-      );
+      const wait = { session: this.#session, flavour: this.#flavour, tables: [this.#source, this.clone] };
+      const insist = (): Promise<unknown> => retry('trying the change', run, despiteDeadlocks, signal);
+      await namingHolders(wait, () => withSettings(this.#session, ordinaryClient, insist, signal), signal);
       return null;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof MigrationError && error.code === 'LOCK_WAIT') throw await this.#namingHolders(error, signal);
       if (!(error instanceof MigrationError) || error.isTransient || serverErrno(error) === null) throw error;
       const reason = causeText(error);
       return { kind: isUnsupported(error) ? 'unsupported' : 'refused', reason: reason.replace(/\.$/, '') };

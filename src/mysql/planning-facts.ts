@@ -13,6 +13,7 @@ import { mapColumns, type ColumnMap } from './column-map.ts';
 import type { ConversionSetting } from './conversions.ts';
 import { checkNames, readCreateStatement } from './create-statement.ts';
 import { type ForeignKey, readForeignKeys } from './foreign-keys.ts';
+import { namingHolders } from './lock-wait.ts';
 import { chooseKey } from './migration-key.ts';
 import { lowerCase } from './name-case.ts';
 import type { Server } from './server.ts';
@@ -42,7 +43,8 @@ export async function learnFacts(
   const problems = [...reading.problems, ...versioningProblem(source), ...checkProblems(source, reading, server)];
   problems.push(...partitionsProblem(reading));
   if (problems.length > 0) return { obstacles: problems };
-  const copied = await probeAlter(session, source, reading, signal);
+  const wait = { session, flavour: server.flavour, tables: [{ schema: source.schema, table: source.table }] };
+  const copied = await namingHolders(wait, () => probeAlter(session, source, reading, signal), signal);
   if ('code' in copied) return { obstacles: [copied] };
   const probed = await probeOnClone({ server, source, reading, probed: copied }, signal);
   if ('code' in probed) return { obstacles: [probed] };

@@ -50,3 +50,14 @@ async function findBlockers(
   if (rows.length > 0) return rows.map(describeSession);
   return await findLockHolders(observer, { table, of: 'table', except: pid, hopelessAfterMs: null }, signal);
 }
+
+/** As in sessions/lock-wait.ts, for work that wants the definition of a table. */
+export async function namingHolders<Result>(
+  session: Session,
+  table: TableName,
+  work: () => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const search = { table, of: 'table', except: session.pid, hopelessAfterMs: null } as const;
+  return await lockWait.namingHolders(() => findLockHolders(session, search, signal), work);
+}

@@ -5,6 +5,7 @@ import type { NativeChange, NativePlan, NoNativeWay } from '../engine/native-cha
 import { PlanRefusedError, type Obstacle } from '../engine/obstacles.ts';
 import { refusalOf } from './alter-probe.ts';
 import type { TableDescription } from './catalog.ts';
+import { namingHolders } from './lock-wait.ts';
 import { readNativeClauses } from './native-clauses.ts';
 import { NativeClone } from './native-clone.ts';
 import { ourNames } from './native-recipes.ts';
@@ -27,7 +28,7 @@ export function createNativeChange(server: Server): Pick<NativeChange, 'find' | 
 async function findNative(server: Server, request: MigrationRequest, signal: AbortSignal): Promise<NativePlan | NoNativeWay> {
   refuseStandby(server);
   await using session = await server.openSession({}, signal);
-  const source = await readSource(session, request.table, signal);
+  const source = await namingHolders(session, request.table, () => readSource(session, request.table, signal), signal);
   if ('code' in source) throw new PlanRefusedError([source]);
   const hindrance = await missingOwnership(session, source, signal);
   if (hindrance !== null) throw new PlanRefusedError([hindrance]);

@@ -9,6 +9,7 @@ import { systemClock } from '../sessions/system-clock.ts';
 import { copyStatements, partitionedCopy } from './create-statement.ts';
 import { readHolderNotes } from './holder-source.ts';
 import { boundStatement } from './leaf-partition.ts';
+import { namingHolders } from './lock-wait.ts';
 import { diskNotes, readLogRetention, retentionNotes } from './log-retention.ts';
 import { surroundingObstacles } from './obstacles.ts';
 import { newSegmentNotes } from './new-segments.ts';
@@ -55,7 +56,7 @@ export async function makePlans(
   const plans: Plan[] = [];
   const obstacles: Obstacle[] = [];
   for (const request of requests) {
-    const learned = await learnFacts(session, request, signal);
+    const learned = await namingHolders(session, request.table, () => learnFacts(session, request, signal), signal);
     if ('obstacles' in learned) {
       obstacles.push(...learned.obstacles, ...(await surroundingObstacles(session, requests.length, signal)));
     } else {

@@ -1,6 +1,6 @@
 /** Statements that ask for locks by themselves, such as an ALTER or a DROP, and who is in their way. */
 
-import { MigrationError } from '../engine/errors.ts';
+import { inTheWay, MigrationError } from '../engine/errors.ts';
 import type { StepOutcome } from '../engine/native-change.ts';
 import { hasPassed } from './pause.ts';
 
@@ -45,5 +45,25 @@ export async function askForLock(
   } finally {
     settled.abort();
     await Promise.allSettled([looking]);
+  }
+}
+
+/**
+ * Work that wants the locks of its statements by the way, such as planning: where one of them is not had in time, the error says who
+ * holds it. That is asked afterwards, so it is nobody where he has let go just now.
+ */
+export async function namingHolders<Result>(
+  findHolders: () => Promise<readonly string[]>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== 'LOCK_WAIT') throw error;
+    let holders: readonly string[] = [];
+    await asACourtesy(async () => {
+      holders = await findHolders();
+    });
+    throw new MigrationError('LOCK_WAIT', `${error.message}${inTheWay(holders)}`, { cause: error });
   }
 }

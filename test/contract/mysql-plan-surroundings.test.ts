@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { readLogWriters } from '../../src/mysql/log-writers.ts';
 import { findOldSnapshots } from '../../src/mysql/older-snapshots.ts';
+import type { Server } from '../../src/mysql/server.ts';
 import { createSchema, never, openAdapter } from '../support/adapter-server.ts';
 import { claimTable } from '../support/claimed-table.ts';
 import { plan } from '../support/plan-request.ts';
@@ -18,6 +19,27 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
     );
     const { notes } = await plan({ server, schema, clauses: 'ADD b INT' });
     expect(notes.filter((note) => note.includes('innodb_log_writer_threads'))).toHaveLength(off.length);
+  });
+
+  test('that has to wait for the table too long says who has locked it', async () => {
+    const url = sharedServer(flavour);
+    await using server = await openAdapter(url);
+    await using schema = await createSchema(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY)`);
+    await application.run(`LOCK TABLES ${name}.t WRITE`);
+    const impatient: Server = {
+      ...server,
+      openSession: (options, signal) => server.openSession({ ...options, settings: ['lock_wait_timeout = 1'] }, signal),
+    };
+    const error: unknown = await plan({ server: impatient, schema, clauses: 'ADD b INT' }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'LOCK_WAIT',
+      message: expect.stringMatching(
+        new RegExp(`exceeded.* In the way: connection ${application.connectionId} of root from [^;]*\\.$`),
+      ),
+    });
+    await application.run('UNLOCK TABLES');
   });
 });
 

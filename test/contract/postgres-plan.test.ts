@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ColumnPair } from '../../src/engine/model.ts';
 import { readTable } from '../../src/postgres/catalog.ts';
+import { createNativeChange } from '../../src/postgres/native-change.ts';
 import type { Server } from '../../src/postgres/server.ts';
 import { never, openPostgres, type PostgresSchema, postgresSchemaWith } from '../support/postgres-adapter.ts';
 import { planPostgres, postgresRefusal } from '../support/postgres-plan.ts';
@@ -65,6 +66,29 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
     const { estimate } = await planPostgres({ server, schema, clauses: 'ALTER a TYPE bigint' });
     expect(estimate.rows).toBeGreaterThanOrEqual(least);
     expect(estimate.rows).toBeLessThanOrEqual(most);
+  });
+
+  test('that has to wait for the table too long says who has locked it, also where it looks for a native way', async () => {
+    await using schema = await withTable('(id int PRIMARY KEY, a int)');
+    const { application } = schema;
+    await application.run(`BEGIN; LOCK TABLE ${schema.name}.t`);
+    const impatient: Server = {
+      ...server,
+      openSession: (options, signal) => server.openSession({ ...options, settings: ['lock_timeout = 100'] }, signal),
+    };
+    const options = { deferIndexes: 'auto', key: null } as const;
+    const request = { table: { schema: schema.name, table: 't' }, clauses: 'ADD b int', options };
+    const thrown = (error: unknown): unknown => error;
+    for (const error of [
+      await planPostgres({ server: impatient, schema, clauses: request.clauses }).catch(thrown),
+      await createNativeChange(impatient).find(request, never).catch(thrown),
+    ]) {
+      expect(error).toMatchObject({
+        code: 'LOCK_WAIT',
+        message: expect.stringMatching(/lock timeout.* In the way: process \d+ of postgres [^;]*: BEGIN; LOCK TABLE .*\.$/),
+      });
+    }
+    await application.run('ROLLBACK');
   });
 
   test('columns that were dropped earlier do not shift the others', async () => {
