@@ -24,7 +24,7 @@ import {
 } from './library-call.ts';
 import { nativeObstacles, runNative, startNative } from './native-runs.ts';
 import { patiently, planPatiently } from './patience.ts';
-import { findToResume } from './records.ts';
+import { findToResume, refuseUnreadable } from './records.ts';
 
 export { cleanUp, type CleanUpOptions, type CleanUpResult } from './clean-up.ts';
 export { DEFAULT_SOAK_MS, reasonToKeep, soakEndOf } from './engine/clean-up.ts';
@@ -159,6 +159,7 @@ export async function resumeMigration(asked: ResumeOptions): Promise<ResumeResul
 async function resumed(asked: ResumeOptions, signal: AbortSignal): Promise<ResumeResult | NativeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
   await using database = await open(options, signal);
+  refuseUnreadable(await database.findUnreadable(signal), options.id ?? null);
   const records = findToResume(await database.listMigrations(signal), options.id ?? null);
   const [first] = records;
   if (first?.plan.strategy === 'native')
@@ -170,14 +171,30 @@ async function resumed(asked: ResumeOptions, signal: AbortSignal): Promise<Resum
   return { strategy: 'shadow', ...result, members };
 }
 
-/** The migrations that are recorded on the server, newest first. */
-export async function listMigrations(options: ServerOptions): Promise<readonly MigrationRecord[]> {
-  return await inDatabase(options, (database, signal) => database.listMigrations(signal));
+/** Which server, and of which migration something will be asked. */
+export interface ListOptions extends ServerOptions {
+  /** Rejects with PLAN_CHANGED where another version has recorded it in a way that is not known here. */
+  readonly id?: string | null;
 }
 
-/** What is left on the server of migrations that are not recorded any more, each as a sentence that says how it goes. */
+/** The migrations that are recorded on the server, newest first, but for those that only another version can read. */
+export async function listMigrations(options: ListOptions): Promise<readonly MigrationRecord[]> {
+  return await inDatabase(options, async (database, signal) => {
+    const { id = null } = options;
+    if (id !== null) refuseUnreadable(await database.findUnreadable(signal), id);
+    return await database.listMigrations(signal);
+  });
+}
+
+/**
+ * What there is besides, each as a sentence that says what to do about it: migrations that only another version can read, and what is left
+ * on the server of those that are not recorded any more.
+ */
 export async function listStrays(options: ServerOptions): Promise<readonly string[]> {
-  return await inDatabase(options, async (database, signal) => (await database.findStrays?.(signal)) ?? []);
+  return await inDatabase(options, async (database, signal) => [
+    ...(await database.findUnreadable(signal)).map(({ sentence }) => sentence),
+    ...((await database.findStrays?.(signal)) ?? []),
+  ]);
 }
 
 /** Something that a run left in the database to be read later. */

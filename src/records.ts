@@ -2,13 +2,20 @@
 
 import { MigrationError } from './engine/errors.ts';
 import type { Plan } from './engine/model.ts';
-import type { MigrationRecord } from './engine/ports.ts';
+import type { MigrationRecord, UnreadableMigration } from './engine/ports.ts';
+import { unreadableError } from './sessions/bookkeeping.ts';
 
 /** Throws MIGRATION_NOT_FOUND. */
 export function findRecord(records: readonly MigrationRecord[], id: string): MigrationRecord {
   const record = records.find((record) => record.id === id);
   if (record !== undefined) return record;
   throw new MigrationError('MIGRATION_NOT_FOUND', `No migration ${id} is recorded on this server.`);
+}
+
+/** Throws PLAN_CHANGED where `id` is a migration that another version has recorded; without an ID, where one of those is unfinished. */
+export function refuseUnreadable(unreadable: readonly UnreadableMigration[], asked: string | null): void {
+  const found = unreadable.find(({ id, state }) => (asked === null ? state === 'open' : id === asked));
+  if (found !== undefined) throw unreadableError(found);
 }
 
 /** The unfinished ones among the record and its family, in the order of the family. */

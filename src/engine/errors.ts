@@ -89,7 +89,7 @@ export const ERRORS = {
   PLAN_CHANGED: fatal(
     2,
     'The table or the request is not what the recorded plan was made for.',
-    'Give the old migration up with `tableshift cleanup ID` and start anew.',
+    'Give the old migration up with `tableshift cleanup ID` and start anew; where another version of TableShift has recorded it, use that one.',
   ),
 
   ROW_NOT_CONVERTIBLE: fatal(

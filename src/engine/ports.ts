@@ -44,8 +44,10 @@ export interface Database extends AsyncDisposable {
   claimToGiveUp(plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp>;
   /** Rejects with BAD_USAGE where a limit is on a figure that this server does not tell, or it cannot answer the query. Changes nothing. */
   checkLoadLimits(limits: LoadLimits, signal: AbortSignal): Promise<void>;
-  /** The migrations known on this server, newest first. */
+  /** The migrations known on this server, newest first, without those of `findUnreadable`. */
   listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]>;
+  /** Those that another version has recorded in a layout that is not known here, newest first. */
+  findUnreadable(signal: AbortSignal): Promise<readonly UnreadableMigration[]>;
   /** What is left of migrations that are not recorded any more, each as a sentence that says how it goes. Absent where nothing harms. */
   findStrays?(signal: AbortSignal): Promise<readonly string[]>;
   readonly retiredTables: RetiredTables;
@@ -96,6 +98,15 @@ export interface MigrationRecord {
   readonly failure: string | null;
   /** As `Cutover.unsettled`, for an open migration that has swapped; none for any other. */
   readonly unsettled: readonly string[];
+}
+
+/** What can be said of a migration whose record cannot be read. */
+export interface UnreadableMigration {
+  readonly id: MigrationId;
+  readonly source: TableName;
+  readonly state: MigrationState;
+  /** A sentence: whose it is, and by whom it was recorded. */
+  readonly sentence: string;
 }
 
 /** Where the newest run of a migration has its process, or had it. */

@@ -10,11 +10,13 @@ import {
   bookkeepingSchema,
   claimFrom,
   layoutVersion,
-  migrationFrom,
+  migrationsFrom,
   recordLostError,
   savedFrom,
   type ClaimRecord,
+  decidingMigrations,
   type RecordedMigration,
+  type RecordedMigrations,
   type Saved,
 } from '../sessions/bookkeeping.ts';
 import { isUnknownTable } from './errors.ts';
@@ -79,24 +81,36 @@ export async function createBookkeeping(session: Session, further: readonly stri
   await session.query(`SELECT RELEASE_LOCK(${lock})`, signal);
 }
 
-/** Newest first; none where there is no bookkeeping yet. `id`: only that one. */
+/**
+ * Newest first; none where there is no bookkeeping yet. `id`: only that one. Rejects with PLAN_CHANGED where another version has recorded
+ * that one, or one that is unfinished.
+ */
 export async function findMigrations(
   session: Session,
   id: MigrationId | null,
   signal: AbortSignal,
 ): Promise<readonly RecordedMigration[]> {
+  return decidingMigrations(await readMigrations(session, id, signal), id);
+}
+
+/** As `findMigrations`, but those that cannot be read do not matter. */
+export async function readMigrations(
+  session: Session,
+  id: MigrationId | null,
+  signal: AbortSignal,
+): Promise<RecordedMigrations> {
   const condition = id === null ? '' : `WHERE m.id = ${quoteText(id)}`;
   try {
     const rows = await session.query(
-      `SELECT m.id, m.version, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpoint_version,
+      `SELECT m.id, m.version, m.table_schema, m.table_name, m.plan, m.state, m.failure, c.checkpoint, c.version AS checkpoint_version,
          ${isoTime('m.started_at')} AS started_at, ${isoTime('GREATEST(m.updated_at, COALESCE(c.saved_at, m.updated_at))')} AS updated_at
        FROM ${migrations} AS m LEFT JOIN ${checkpoints} AS c ON c.migration_id = m.id ${condition}
        ORDER BY m.started_at DESC, m.id`,
       signal,
     );
-    return rows.map(migrationFrom);
+    return migrationsFrom(rows);
   } catch (error) {
-    if (isUnknownTable(error)) return [];
+    if (isUnknownTable(error)) return { readable: [], unreadable: [] };
     throw error;
   }
 }

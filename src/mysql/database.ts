@@ -2,10 +2,10 @@
 
 import { assert, unlessDenied } from '../engine/errors.ts';
 import type { MigrationId } from '../engine/model.ts';
-import type { Database, MigrationRecord } from '../engine/ports.ts';
+import type { Database, MigrationRecord, UnreadableMigration } from '../engine/ports.ts';
 import { lastRunOf } from '../sessions/claims.ts';
 import { systemClock } from '../sessions/system-clock.ts';
-import { findMigrations } from './bookkeeping.ts';
+import { readMigrations } from './bookkeeping.ts';
 import { claimName, findClaimHolder, readClaimSigns, readRestedSessions } from './claim.ts';
 import type { DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
@@ -42,6 +42,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
+    findUnreadable: (signal) => findUnreadable(server, signal),
     retiredTables: createRetiredTables(server),
     native: { ...createNativeChange(server), ...createNativeClaims(server) },
     eventLog: createEventLog(server),
@@ -50,9 +51,14 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
   };
 }
 
+async function findUnreadable(server: Server, signal: AbortSignal): Promise<readonly UnreadableMigration[]> {
+  await using session = await server.openSession({}, signal);
+  return (await readMigrations(session, null, signal)).unreadable;
+}
+
 async function listMigrations(server: Server, signal: AbortSignal): Promise<readonly MigrationRecord[]> {
   await using session = await server.openSession({}, signal);
-  const recorded = await findMigrations(session, null, signal);
+  const { readable: recorded } = await readMigrations(session, null, signal);
   const holders = new Map<MigrationId, number | null>();
   for (const { id, plan, state } of recorded) {
     if (state === 'open') holders.set(id, await findClaimHolder(session, claimName(server, plan.source), signal));

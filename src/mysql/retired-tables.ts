@@ -2,7 +2,7 @@
 
 import type { Plan, TableName } from '../engine/model.ts';
 import type { RetiredTable, RetiredTables } from '../engine/ports.ts';
-import { findMigrations, isoTime } from './bookkeeping.ts';
+import { isoTime, readMigrations } from './bookkeeping.ts';
 import { serverErrno } from './errors.ts';
 import type { Server } from './server.ts';
 import type { Row, Session } from './session.ts';
@@ -27,7 +27,7 @@ export function createRetiredTables(server: Server): RetiredTables {
 
 /** That a migration is done is recorded just after its swap, and never changed again: its soak is counted from there. */
 async function findRetired(session: Session, signal: AbortSignal): Promise<readonly RetiredTable[]> {
-  const done = (await findMigrations(session, null, signal)).flatMap(({ id, plan, state, updatedAt }) =>
+  const done = (await readMigrations(session, null, signal)).readable.flatMap(({ id, plan, state, updatedAt }) =>
     state === 'done' && plan.strategy !== 'native' ? [{ id, plan, updatedAt }] : [],
   );
   if (done.length === 0) return [];

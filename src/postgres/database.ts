@@ -3,10 +3,10 @@
 import { assert, MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
-import type { Database, MigrationRecord, TableClaim } from '../engine/ports.ts';
+import type { Database, MigrationRecord, TableClaim, UnreadableMigration } from '../engine/ports.ts';
 import { lastRunOf } from '../sessions/claims.ts';
 import { systemClock } from '../sessions/system-clock.ts';
-import { findMigrations } from './bookkeeping.ts';
+import { readMigrations } from './bookkeeping.ts';
 import { claimName, findClaimHolder, readClaimSigns } from './claim.ts';
 import type { ClaimContext, DatabaseOptions } from './claimed-table.ts';
 import { claimToGiveUp } from './clean-up.ts';
@@ -49,6 +49,7 @@ export async function openDatabase(url: string, options: DatabaseOptions, signal
     claimToGiveUp: (plan, signal) => claimToGiveUp(server, plan, signal),
     checkLoadLimits: (limits, signal) => checkLoadLimits(server, limits, signal),
     listMigrations: (signal) => listMigrations(server, signal),
+    findUnreadable: (signal) => findUnreadable(server, signal),
     findStrays: (signal) => findStrays(server, signal),
     retiredTables: createRetiredTables(server),
     native: { ...createNativeChange(server), ...createNativeClaims(server) },
@@ -75,9 +76,14 @@ async function findSchema(server: Server, table: string, signal: AbortSignal): P
   return server.searchPath.find((schema) => schemas.includes(schema)) ?? first;
 }
 
+async function findUnreadable(server: Server, signal: AbortSignal): Promise<readonly UnreadableMigration[]> {
+  await using session = await server.openSession({}, signal);
+  return (await readMigrations(session, null, signal)).unreadable;
+}
+
 async function listMigrations(server: Server, signal: AbortSignal): Promise<readonly MigrationRecord[]> {
   await using session = await server.openSession({}, signal);
-  const recorded = await findMigrations(session, null, signal);
+  const { readable: recorded } = await readMigrations(session, null, signal);
   const records: MigrationRecord[] = [];
   for (const record of recorded) {
     if (record.state !== 'open') {

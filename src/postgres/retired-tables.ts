@@ -1,7 +1,7 @@
 /** The old tables that finished migrations have left on PostgreSQL. */
 
 import type { RetiredTable, RetiredTables } from '../engine/ports.ts';
-import { findMigrations, isoTime, swaps } from './bookkeeping.ts';
+import { isoTime, readMigrations, swaps } from './bookkeeping.ts';
 import { dropEmptySchema } from './clean-up.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
@@ -40,7 +40,7 @@ export function createRetiredTables(server: Server): RetiredTables {
 
 /** Reads the catalog, the statistics and the record of the swaps, and asks the file system for sizes. */
 async function findRetired(session: Session, { flavour }: Server, signal: AbortSignal): Promise<readonly RetiredTable[]> {
-  const done = (await findMigrations(session, null, signal)).flatMap(({ id, plan, state }) =>
+  const done = (await readMigrations(session, null, signal)).readable.flatMap(({ id, plan, state }) =>
     state === 'done' && plan.strategy !== 'native' ? [{ id, plan }] : [],
   );
   if (done.length === 0) return [];

@@ -4,7 +4,8 @@
  */
 
 import type { RecordedPlan } from '../engine/native-change.ts';
-import { findMigrations } from './bookkeeping.ts';
+import { readMigrations } from './bookkeeping.ts';
+import { tableNames } from './plan-names.ts';
 import type { Server } from './server.ts';
 import { slotName } from './replication-slot.ts';
 import { quoteName, quoteText } from './statements.ts';
@@ -24,9 +25,12 @@ export async function findStrays(server: Server, signal: AbortSignal): Promise<r
   );
   if (found.length === 0) return [];
   // Read last: whoever makes these has recorded its migration before.
-  const records = await findMigrations(session, null, signal);
-  const known = new Set(records.flatMap(({ id, plan }) => [slotName(id), ...schemasOf(plan)]));
-  const over = new Set(records.flatMap(({ plan, state }) => (state === 'open' ? [] : schemasOf(plan))));
+  const { readable, unreadable } = await readMigrations(session, null, signal);
+  const known = new Set([
+    ...readable.flatMap(({ id, plan }) => [slotName(id), ...schemasOf(plan)]),
+    ...unreadable.flatMap(({ id, source }) => [slotName(id), ...schemasOf(tableNames(source, id))]),
+  ]);
+  const over = new Set(readable.flatMap(({ plan, state }) => (state === 'open' ? [] : schemasOf(plan))));
   return found.flatMap((row) => {
     const { kind, name } = { kind: row['kind'] ?? '', name: row['name'] ?? '' };
     if (!known.has(name)) return [sentenceOf({ kind, name })];
@@ -35,8 +39,8 @@ export async function findStrays(server: Server, signal: AbortSignal): Promise<r
   });
 }
 
-function schemasOf(plan: RecordedPlan): readonly string[] {
-  return plan.strategy === 'native' ? [] : [plan.shadow.schema, plan.retired.schema];
+function schemasOf(plan: RecordedPlan | ReturnType<typeof tableNames>): readonly string[] {
+  return 'shadow' in plan ? [plan.shadow.schema, plan.retired.schema] : [];
 }
 
 function sentenceOf({ kind, name }: { readonly kind: string; readonly name: string }): string {

@@ -3,12 +3,12 @@
 import { MigrationError } from '../engine/errors.ts';
 import type { Checkpoint, MigrationId } from '../engine/model.ts';
 import type { NativePlace, RecordedPlan } from '../engine/native-change.ts';
-import type { MigrationRecord, MigrationState } from '../engine/ports.ts';
+import type { MigrationRecord, MigrationState, UnreadableMigration } from '../engine/ports.ts';
 
 /** The schema that holds the bookkeeping. Nothing in it can be migrated. */
 export const bookkeepingSchema = 'tableshift';
 
-/** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are refused. */
+/** Layout of the rows of shadows and of native changes, which came later; rows written by a newer layout are not read. */
 const layoutVersions = { shadow: 1, native: 2 } as const;
 
 /** A recorded migration without what is not in its row: whether and where it runs, and what its swap has left. */
@@ -30,6 +30,12 @@ export interface ClaimRecord {
 
 type Row = Readonly<Record<string, string | null>>;
 
+/** All that are recorded, in the same order. */
+export interface RecordedMigrations {
+  readonly readable: readonly RecordedMigration[];
+  readonly unreadable: readonly UnreadableMigration[];
+}
+
 /** With which a plan or what was saved of it is to be written. */
 export function layoutVersion(recorded: RecordedPlan | Saved): number {
   const isNative = 'strategy' in recorded ? recorded.strategy === 'native' : 'sql' in recorded;
@@ -37,16 +43,51 @@ export function layoutVersion(recorded: RecordedPlan | Saved): number {
 }
 
 /**
- * From a row with `id`, `version`, `plan`, `state`, `failure`, `checkpoint`, `checkpoint_version`, `started_at` and `updated_at`. Throws
- * PLAN_CHANGED where a newer layout wrote it.
+ * From rows with `id`, `version`, `table_schema`, `table_name`, `plan`, `state`, `failure`, `checkpoint`, `checkpoint_version`,
+ * `started_at` and `updated_at`. What a newer layout wrote is not read.
  */
-export function migrationFrom(row: Row): RecordedMigration {
+export function migrationsFrom(rows: readonly Row[]): RecordedMigrations {
+  const readable: RecordedMigration[] = [];
+  const unreadable: UnreadableMigration[] = [];
+  for (const row of rows) {
+    const version = [row['version'], row['checkpoint_version'] ?? row['version']].find((one) => !isKnown(one));
+    if (version === undefined) readable.push(migrationFrom(row));
+    else unreadable.push(unreadableFrom(row, version));
+  }
+  return { readable, unreadable };
+}
+
+/**
+ * Those on which it depends what may be begun or gone on with. Throws PLAN_CHANGED where one of them cannot be read; of those that are
+ * over that does not matter, unless it is the one that was asked for.
+ */
+export function decidingMigrations(
+  { readable, unreadable }: RecordedMigrations,
+  asked: MigrationId | null,
+): readonly RecordedMigration[] {
+  const [first] = unreadable.filter(({ id, state }) => state === 'open' || id === asked);
+  if (first !== undefined) throw unreadableError(first);
+  return readable;
+}
+
+/** PLAN_CHANGED. */
+export function unreadableError({ sentence }: UnreadableMigration): MigrationError {
+  return new MigrationError('PLAN_CHANGED', sentence);
+}
+
+function unreadableFrom(row: Row, version: string | null | undefined): UnreadableMigration {
   const id = row['id'] as MigrationId;
-  checkVersion(row['version'], id);
+  const source = { schema: row['table_schema'] ?? '', table: row['table_name'] ?? '' };
+  const state = row['state'] as MigrationState;
+  const what = `Migration ${id} of ${source.schema}.${source.table}, which is ${state},`;
+  return { id, source, state, sentence: `${what} ${byAnotherVersion(version)}` };
+}
+
+function migrationFrom(row: Row): RecordedMigration {
   const text = row['checkpoint'] ?? null;
-  const saved = text === null ? null : savedFrom(text, row['checkpoint_version'], id);
+  const saved = text === null ? null : (JSON.parse(text) as Saved);
   return {
-    id,
+    id: row['id'] as MigrationId,
     plan: JSON.parse(row['plan'] ?? '') as RecordedPlan,
     state: row['state'] as MigrationState,
     checkpoint: saved === null || 'sql' in saved ? null : saved,
@@ -59,7 +100,7 @@ export function migrationFrom(row: Row): RecordedMigration {
 
 /** What was saved of a migration. Throws PLAN_CHANGED where a newer layout wrote it. */
 export function savedFrom(text: string, version: string | null | undefined, id: MigrationId): Saved {
-  checkVersion(version, id);
+  if (!isKnown(version)) throw new MigrationError('PLAN_CHANGED', `Migration ${id} ${byAnotherVersion(version)}`);
   return JSON.parse(text) as Saved;
 }
 
@@ -83,10 +124,10 @@ export function recordLostError(id: MigrationId): MigrationError {
   );
 }
 
-function checkVersion(version: string | null | undefined, id: MigrationId): void {
-  if (Object.values(layoutVersions).some((known) => Number(version) === known)) return;
-  throw new MigrationError(
-    'PLAN_CHANGED',
-    `Migration ${id} was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersions.native}); go on with that version.`,
-  );
+function isKnown(version: string | null | undefined): boolean {
+  return Object.values(layoutVersions).some((known) => Number(version) === known);
+}
+
+function byAnotherVersion(version: string | null | undefined): string {
+  return `was recorded by another version of TableShift (layout ${version ?? 'unknown'}, this one knows ${layoutVersions.native}): use that one for it.`;
 }

@@ -151,7 +151,7 @@ async function runList(invocation: Invocation<'list'>): Promise<number> {
 
 async function runStatus(invocation: Invocation<'status'>): Promise<number> {
   const { values, server, surroundings, id } = invocation;
-  const all = await listMigrations(server);
+  const all = await listMigrations({ ...server, id });
   const found = all.find((record) => id === null || record.id === id);
   if (found === undefined) {
     const what = id === null ? 'No migration' : `No migration ${id}`;

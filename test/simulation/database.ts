@@ -9,6 +9,7 @@ import type {
   Database,
   EventLog,
   MigrationRecord,
+  UnreadableMigration,
   RetiredTables,
   TableClaim,
   ThrottleSignal,
@@ -82,6 +83,10 @@ export class SimulatedDatabase implements Database {
   }
 
   async checkLoadLimits(): Promise<void> {}
+
+  async findUnreadable(): Promise<readonly UnreadableMigration[]> {
+    return [];
+  }
 
   async listMigrations(signal: AbortSignal): Promise<readonly MigrationRecord[]> {
     const { server } = this.#client;
