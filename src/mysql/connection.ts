@@ -30,6 +30,9 @@ export interface Connection extends DriverConnection<Reply> {
 /** Probing begins after this; the probes also keep the state of NAT gateways and firewalls alive. */
 const keepAliveDelayMs = 10_000;
 
+/** The first byte of a packet that tells an error. */
+const errorMark = 0xff;
+
 /** What only some connections are to do. */
 export interface ConnectionUse {
   /** Whether one message may hold several statements, with `;` between them; those after one that fails are not run. */
@@ -58,6 +61,7 @@ function open(config: ConnectionConfig, { takesSeveral = false }: ConnectionUse,
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const driver = createConnection({ ...driverOptions(config), multipleStatements: takesSeveral });
+    takeFarewell(driver);
     const connection = new MySqlConnection(driver);
     const giveUp = (reason: unknown): void => {
       signal.removeEventListener('abort', abort);
@@ -140,6 +144,27 @@ class MySqlConnection implements Connection {
 /** Missing in the driver's types; with TLS it is another one than at first. */
 export function socketOf(driver: DriverHandle): Socket {
   return (driver as DriverHandle & { readonly stream: Socket }).stream;
+}
+
+/** What the driver's types leave out. */
+interface DriverInside {
+  /** Of the packet that is expected. */
+  sequenceId: number;
+  handlePacket: (packet?: { readonly sequenceId: number; peekByte(): number }) => void;
+}
+
+/**
+ * A server that ends a session for its silence says so (MySQL from 8.0.24 on, error 4031), in a packet that no statement has asked for.
+ * Where it meets one, such as when this process was stopped for long, that is told of it as it should; but the driver first prints
+ * on stderr that the number of the packet is another than expected.
+ */
+function takeFarewell(driver: DriverHandle): void {
+  const inside = driver as DriverHandle & DriverInside;
+  const handle = inside.handlePacket.bind(driver);
+  inside.handlePacket = (packet) => {
+    if (packet?.peekByte() === errorMark) inside.sequenceId = packet.sequenceId;
+    handle(packet);
+  };
 }
 
 function lossError(): Error {

@@ -1,5 +1,5 @@
 /** Sessions on MySQL and MariaDB: settings, aborting, and what is known after a connection was lost. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connect } from '../../src/mysql/connection.ts';
 import { createSessionPool } from '../../src/mysql/session-pool.ts';
 import type { Server } from '../../src/mysql/server.ts';
@@ -211,6 +211,26 @@ describeSideBySide(['mysql', 'mariadb'], 'a session on', (flavour) => {
     await expect(statement).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     expect(await server.ender.observe(session.identity)).toBe('gone');
   });
+});
+
+// MariaDB closes such a connection without a word.
+test('a session that MySQL has ended for its silence is lost at the next statement, and nothing is printed', async () => {
+  const url = sharedServer('mysql');
+  await using server = await openAdapter(url);
+  await using proxy = await startProxy(url);
+  await using observer = await openApplication(url);
+  const { port } = new URL(proxy.url);
+  const connection = await connect({ ...server.config, port: Number(port) }, never);
+  await connection.run('SET SESSION wait_timeout = 1');
+  proxy.freeze();
+  const sessions = `SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ${connection.connectionId}`;
+  await expect.poll(() => observer.run(sessions), { timeout: 5_000 }).toEqual([]);
+  const printed = vi.spyOn(console, 'error');
+  const statement = connection.run('DO 0');
+  proxy.thaw();
+  await expect(statement).rejects.toMatchObject({ errno: 4031 });
+  expect(printed).not.toHaveBeenCalled();
+  await connection.end(60_000);
 });
 
 describeSideBySide(['mysql', 'mariadb'], 'a pool of sessions on', (flavour) => {
