@@ -98,7 +98,8 @@ export class Notifications {
     const limit = new AbortController();
     const timer = systemClock.sleep(FAREWELL_MS, limit.signal).then(
       () => {
-        this.#parts.warn('Not everybody could be told of the end of the run in time.');
+        const untold = this.#notifiers.flatMap((notifier) => notifier.untold ?? []);
+        this.#parts.warn(`The end of the run waits no longer: ${untold.join('; ')}.`);
         this.#end.abort(tooLong('Telling of the end of the run'));
       },
       () => undefined,

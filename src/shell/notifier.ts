@@ -72,6 +72,7 @@ export class Notifier {
   readonly #listener: Listener;
   readonly #warn: (sentence: string) => void;
   readonly #waiting: Notice[] = [];
+  #inHand: Notice | null = null;
   readonly #changed = new Condition();
   #isEnded = false;
 
@@ -90,6 +91,15 @@ export class Notifier {
     this.#changed.notify();
   }
 
+  /** Who has not been told yet, and of what; null where nothing is left. */
+  get untold(): string | null {
+    const left = [...(this.#inHand === null ? [] : [this.#inHand]), ...this.#waiting].map(({ event }) => event);
+    const [first, last] = [left[0], left.at(-1)];
+    if (first === undefined || last === undefined) return null;
+    const what = left.length === 1 ? first : `${left.length} notices, from ${first} to ${last}`;
+    return `${this.#listener.name} was not told of ${what}`;
+  }
+
   /** Nothing more will be told: `deliver` resolves when the rest is. */
   end(): void {
     this.#isEnded = true;
@@ -106,12 +116,15 @@ export class Notifier {
         await this.#changed.changed(signal);
         continue;
       }
+      this.#inHand = notice;
       try {
         await this.#listener.tell(notice, signal);
       } catch (error) {
         signal.throwIfAborted();
         const reason = messageOf(error);
         this.#warn(`${this.#listener.name} was not told of ${notice.event}: ${reason}`);
+      } finally {
+        this.#inHand = null;
       }
     }
   }

@@ -182,6 +182,26 @@ test('every notice is told once and in order, by its own hook and then by any, a
   expect(warnings).toEqual([`a hook was not told of throttled: the hook ${failing} ended with 1`]);
 });
 
+test('who has not been told in time is named with what is left', async () => {
+  const answers: (() => void)[] = [];
+  const tell = (): Promise<void> => new Promise((resolve) => answers.push(resolve));
+  const notifier = new Notifier({ name: 'the webhook', tell }, () => undefined);
+  expect(notifier.untold).toBe(null);
+  const delivered = notifier.deliver(never);
+  for (const name of ['started', 'swapped', 'ended']) notifier.tell(noticeOfName(name));
+  notifier.end();
+  await settle();
+  expect(notifier.untold).toBe('the webhook was not told of 3 notices, from started to ended');
+  for (const left of ['2 notices, from swapped to ended', 'ended']) {
+    answers.shift()?.();
+    await settle();
+    expect(notifier.untold).toBe(`the webhook was not told of ${left}`);
+  }
+  answers.shift()?.();
+  await delivered;
+  expect(notifier.untold).toBe(null);
+});
+
 describe('the gate before the cutover', () => {
   function openGate(members = 1) {
     const clock = new VirtualClock();
