@@ -112,7 +112,9 @@ function fromOrdered({ facts, direction }: Sample): string {
 async function describeFailure(sample: Sample, failure: Failure, count: number, signal: AbortSignal): Promise<Obstacle> {
   const { source } = sample.facts;
   const table = `${source.schema}.${source.table}`;
-  const said = failure.said.replaceAll(`${probeName(source).table}.`, '').replace(/\.$/, '');
+  const probe = probeName(source).table;
+  // Constraints without a name of their own are named after the table.
+  const said = failure.said.replaceAll(`${probe}.`, '').replaceAll(probe, source.table).replace(/\.$/, '');
   const fails = async (rows: Rows): Promise<boolean> => (await tryRows(sample, rows, signal)) !== null;
   const last = await leastThat((rows) => fails({ offset: 0, count: rows }), count);
   const at = await keyAt(sample, last - 1, signal);
@@ -123,8 +125,8 @@ async function describeFailure(sample: Sample, failure: Failure, count: number, 
     const rows = at === null || other === null || at === other ? '' : `: ${other}, and ${at}`;
     return { code: 'DUPLICATE_ROWS', message: `Rows of ${table} are equal under a unique key of the change${rows} (${said}).` };
   }
-  const row = at === null ? '' : `, which has ${at}`;
-  return { code: codeFor(said, sample.facts), message: `A row of ${table} does not fit the new definition: ${said}${row}.` };
+  const row = at === null ? 'A row' : `The row ${at}`;
+  return { code: codeFor(said, sample.facts), message: `${row} of ${table} does not fit the new definition: ${said}.` };
 }
 
 /** The least number from 1 to `most` for which it holds, if it holds for `most` and then for all numbers in between. */

@@ -101,7 +101,7 @@ test.each(['mysql', 'mariadb'] as const)(
     expect(await wide.pair.findDifferences(everything, 10, never)).toEqual(['1']);
 
     const cut = await plan({ server, schema, table: 'exact', clauses: 'MODIFY d DECIMAL(9, 2)' });
-    const wouldBeCut = { code: 'LOSSY_CONVERSION', message: expect.stringContaining('which has id = 1') };
+    const wouldBeCut = { code: 'LOSSY_CONVERSION', message: expect.stringContaining('The row id = 1 of ') };
     expect(await findObstacles(server, cut, never)).toEqual([wouldBeCut]);
 
     // As many keys as fit into a statement.

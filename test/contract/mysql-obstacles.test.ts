@@ -146,55 +146,55 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
         'a number out of range',
         ['(id INT PRIMARY KEY, a INT)', '(7, 1), (8, 300)'],
         'MODIFY a TINYINT',
-        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of .*'a'/,
       ],
       [
         'a text that is too long',
         ['(id INT PRIMARY KEY, a VARCHAR(9))', "(7, 'abc'), (8, 'abcd')"],
         'MODIFY a VARCHAR(3)',
-        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of .*'a'/,
       ],
       [
         'a letter that the new character set lacks',
         ['(id INT PRIMARY KEY, a VARCHAR(9)) CHARACTER SET utf8mb4', "(8, '日')"],
         'MODIFY a VARCHAR(9) CHARACTER SET latin1',
-        /^LOSSY_CONVERSION .* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of /,
       ],
       [
         'a NULL',
         ['(id INT PRIMARY KEY, a INT)', '(8, NULL)'],
         'MODIFY a INT NOT NULL',
-        /^LOSSY_CONVERSION .*'a' cannot be null.* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of .*'a' cannot be null/,
       ],
       [
         'a decimal that would be rounded',
         ['(id INT PRIMARY KEY, a DECIMAL(5,2))', '(7, 1.50), (8, 1.25)'],
         'MODIFY a DECIMAL(5,1)',
-        /^LOSSY_CONVERSION .*'a'.* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of .*'a'/,
       ],
       [
         'a time of day that would be lost',
         ['(id INT PRIMARY KEY, a DATETIME)', "(8, '2026-01-01 10:00:00')"],
         'MODIFY a DATE',
-        /^LOSSY_CONVERSION .* id = 8\.$/,
+        /^LOSSY_CONVERSION The row id = 8 of /,
       ],
       [
         'a member that is removed',
         ["(id INT PRIMARY KEY, a ENUM('x','y'))", "(7, 'y'), (8, 'x')"],
         "MODIFY a ENUM('y','z')",
-        /^ENUM_MEANING_CHANGED .*'a'.* id = 8\.$/,
+        /^ENUM_MEANING_CHANGED The row id = 8 of .*'a'/,
       ],
       [
         'a member of a set that is removed',
         ["(id INT PRIMARY KEY, a SET('x','y'))", "(8, 'x,y')"],
         "MODIFY a SET('y')",
-        /^ENUM_MEANING_CHANGED .*'a'.* id = 8\.$/,
+        /^ENUM_MEANING_CHANGED The row id = 8 of .*'a'/,
       ],
       [
         'a value that an expression rejects',
         ['(id INT PRIMARY KEY, a VARCHAR(9))', "(7, '$'), (8, '$[*]')"],
         `ADD b INT AS (JSON_CONTAINS('{}', '{}', a)) STORED`,
-        /^LOSSY_CONVERSION .*may not contain|not allowed in.* id = 8\.$/i,
+        /^LOSSY_CONVERSION The row id = 8 of .*(may not contain|not allowed in)/i,
       ],
       [
         'a duplicate under a new unique key',
@@ -211,14 +211,14 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       [
         'a row that a new check rejects',
         ['(id INT PRIMARY KEY, a INT)', '(8, -1)'],
-        'ADD CONSTRAINT c CHECK (a > 0)',
-        /^LOSSY_CONVERSION .*c.* id = 8\.$/,
+        'ADD CHECK (a > 0)',
+        /^LOSSY_CONVERSION The row id = 8 of .*('t_chk_1' is violated|failed for `\w+`\.`t`)\.$/,
       ],
       [
         'a key of text',
         ['(id VARBINARY(9) PRIMARY KEY, a INT)', "(X'00ff', 300)"],
         'MODIFY a TINYINT',
-        /^LOSSY_CONVERSION .* id = X'00FF'\.$/,
+        /^LOSSY_CONVERSION The row id = X'00FF' of /,
       ],
     ])('%s is one', async (_name, [definition, values], clauses, expected) => {
       await using schema = await withTable(`CREATE TABLE t ${definition}`, `INSERT INTO t VALUES ${values}`);
@@ -326,7 +326,7 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       );
       await schema.application.run('UPDATE t SET a = 300 WHERE id = 32000');
       const found = await obstaclesOf(server, schema, 'MODIFY a TINYINT');
-      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining('which has id = 32000')]]);
+      expect(found).toEqual([['LOSSY_CONVERSION', expect.stringContaining('The row id = 32000 of ')]]);
     });
 
     test('trying a sample waits for no lock and writes nothing to the log', async () => {
