@@ -105,7 +105,7 @@ export const ERRORS = {
   DUPLICATE_KEY: fatal(
     1,
     'Two rows have the same value under a unique key that the change adds.',
-    (again) => `Correct one of the two rows that are named, then ${again}.`,
+    (again) => `Correct one of the two rows that are named, or those that have the value that is named; then ${again}.`,
   ),
   SOURCE_CHANGED: final(
     'Someone altered, truncated, renamed or dropped the source while the migration ran.',

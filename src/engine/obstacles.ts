@@ -116,7 +116,7 @@ export const OBSTACLES = {
   },
   LOSSY_CONVERSION: {
     summary: 'Existing values would not survive the conversion.',
-    remedy: 'Correct the rows that are named, or widen the new type.',
+    remedy: 'Correct the rows that are named, or choose a type that holds every value of the old one.',
   },
   DUPLICATE_ROWS: {
     summary: 'Rows have equal values under a unique key that the change adds or alters.',
