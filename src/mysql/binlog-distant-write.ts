@@ -6,7 +6,7 @@
 
 import { MigrationError } from '../engine/errors.ts';
 import type { TableName } from '../engine/model.ts';
-import type { LoggedStatement } from './binlog-statement.ts';
+import type { DistantWrite } from './binlog-statement.ts';
 import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import type { SessionPool } from './session.ts';
 import { tokenise, UnfinishedSqlError } from './sql-tokens.ts';
@@ -17,14 +17,17 @@ import { quoteText } from './statements.ts';
  * on the side of rejecting; what our user may not see in the catalog (a trigger without the TRIGGER privilege) it cannot judge.
  */
 export async function checkDistantWrites(
-  statements: readonly LoggedStatement[],
+  writes: readonly DistantWrite[],
   source: TableName,
   sessions: SessionPool,
   signal: AbortSignal,
 ): Promise<void> {
-  const [first] = statements;
+  const [first] = writes;
   if (first === undefined) return;
-  const rows = await sessions.withSession((session) => session.query(carriersQuery(source), signal), signal);
+  const query = writes.every(({ isByFunction }) => isByFunction)
+    ? whereFunctionsAre(carriersQuery(source))
+    : carriersQuery(source);
+  const rows = await sessions.withSession((session) => session.query(query, signal), signal);
   const carrier = rows.find((row) => mentions(row['definition'] ?? '', source.table));
   if (carrier === undefined) return;
   const message =
@@ -46,6 +49,14 @@ function carriersQuery(source: TableName): string {
     select(`LOWER(ROUTINE_TYPE), ' ', ROUTINE_SCHEMA, '.', ROUTINE_NAME`, 'ROUTINE_DEFINITION', 'ROUTINES', 'ROUTINE_SCHEMA'),
     cascadesQuery(source),
   ].join(' UNION ALL ');
+}
+
+/** Nothing where no function is defined that a statement could call. */
+function whereFunctionsAre(query: string): string {
+  return (
+    `SELECT * FROM (${query}) AS carriers WHERE EXISTS (SELECT 1 FROM information_schema.ROUTINES ` +
+    `WHERE ROUTINE_TYPE <> 'PROCEDURE' AND ROUTINE_SCHEMA NOT IN ('sys', 'mysql'))`
+  );
 }
 
 /** Foreign keys of the source that have the server change its rows. */

@@ -15,7 +15,7 @@ import { payloadEvents } from './binlog-compression.ts';
 import * as control from './binlog-control.ts';
 import { brokenEvent, byteAt, EVENT, eventAt, FLAG_ARTIFICIAL, FLAG_IGNORABLE, type LogEvent } from './binlog-format.ts';
 import { readRows } from './binlog-rows.ts';
-import { judgeStatement, type LoggedStatement, type StatementTarget } from './binlog-statement.ts';
+import { judgeStatement, type DistantWrite, type LoggedStatement, type StatementTarget } from './binlog-statement.ts';
 import type { FenceRows } from './binlog-fences.ts';
 import { readTableMap, tableNumber, type MappedTable, type WatchedTable } from './binlog-table-map.ts';
 import { PreparedTransactions } from './binlog-xa.ts';
@@ -30,7 +30,7 @@ export interface ReaderOptions extends control.StatementOptions, StatementTarget
   /** A DDL statement with this text in a comment is our own swap: nothing behind it is wanted. */
   readonly ownMark: string | null;
   /** A statement-format write that does not name the source: somebody has to find out whether it can reach it. */
-  readonly onDistantWrite: (statement: LoggedStatement) => void;
+  readonly onDistantWrite: (write: DistantWrite) => void;
 }
 
 /** The group in hand. */
@@ -330,7 +330,8 @@ export class BinlogReader {
       case 'empties-shadow':
         throw this.#shadowEmptied(statement);
       case 'writes-elsewhere':
-        this.#options.onDistantWrite(statement);
+      case 'calls-elsewhere':
+        this.#options.onDistantWrite({ sql: statement.sql, isByFunction: meaning.kind === 'calls-elsewhere' });
         break;
       case 'harmless':
         break;

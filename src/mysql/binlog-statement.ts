@@ -16,6 +16,13 @@ export interface LoggedStatement extends TokenOptions {
   readonly hasAnsiQuotes: boolean;
 }
 
+/** A write that was logged as a statement and does not name the source. */
+export interface DistantWrite {
+  readonly sql: string;
+  /** It can reach the source only through a function that it calls. */
+  readonly isByFunction: boolean;
+}
+
 /** What to look for. */
 export interface StatementTarget {
   readonly source: TableName;
@@ -28,13 +35,14 @@ export interface StatementTarget {
 /**
  * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, to the source, or
  * to what cannot be told where the source is named. `writes-elsewhere`: one to another table, or that does not name the source, but may
- * reach it through a trigger, a view, a function or a foreign key. `empties-shadow`: TRUNCATE, or an ALTER by which rows go with their
- * partition, which we never send.
+ * reach it through a trigger, a view, a function or a foreign key. `calls-elsewhere`: it makes a table out of what a query gives, and can
+ * reach the source only through a function that the query calls (MariaDB). `empties-shadow`: TRUNCATE, or an ALTER by which rows go with
+ * their partition, which we never send.
  */
 export type StatementMeaning =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
   | { readonly kind: 'xa'; readonly action: 'start' | 'commit' | 'rollback' | 'other'; readonly xid: string }
-  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' | 'empties-shadow' };
+  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' | 'calls-elsewhere' | 'empties-shadow' };
 
 /** Judges a statement. In doubt it is held against the statement, as far as the source's own name goes. */
 export function judgeStatement(statement: LoggedStatement, target: StatementTarget): StatementMeaning {
@@ -100,6 +108,7 @@ class StatementReader {
 
   judge(): StatementMeaning {
     if (this.#skip('SET', 'STATEMENT')) this.#skipThrough('FOR');
+    this.#skipAnalyze();
     while (this.#skipSymbol('(')) continue;
     const verb = this.#nextKeyword();
     switch (verb) {
@@ -118,7 +127,8 @@ class StatementReader {
       case 'ALTER':
         return this.#takesRowsOfShadow() ? { kind: 'empties-shadow' } : this.#judgeIf(this.#alters());
       case 'CREATE':
-        return this.#judgeIf(this.#creates());
+        if (this.#creates()) return { kind: 'changes-source' };
+        return { kind: this.#makesTableOfQuery() ? 'calls-elsewhere' : 'harmless' };
       case 'DROP':
         return this.#judgeIf(this.#drops());
       case 'RENAME':
@@ -131,6 +141,16 @@ class StatementReader {
         if (WRITES.has(verb)) return { kind: this.#writesSource(verb) ? 'writes-source' : 'writes-elsewhere' };
         return this.#judgeIf(this.#namesSource(0));
     }
+  }
+
+  /** `ANALYZE [FORMAT = JSON] UPDATE …` (MariaDB) is the UPDATE; what it tells of it is no matter here. `ANALYZE TABLE` stays. */
+  #skipAnalyze(): void {
+    const from = this.#at;
+    if (!this.#skip('ANALYZE')) return;
+    if (this.#skip('FORMAT') && this.#skipSymbol('=')) this.#at += 1;
+    const at = this.#at;
+    while (this.#skipSymbol('(')) continue;
+    this.#at = WRITES.has(this.#keywordAt(this.#at)) ? at : from;
   }
 
   #truncates(): StatementMeaning {
@@ -271,6 +291,17 @@ class StatementReader {
       if (other !== null && this.#isSource({ schema: table.schema, ...other })) return true;
     }
     return false;
+  }
+
+  /** CREATE TABLE … SELECT, or VALUES (…): that of partitions has other words before its parenthesis, and no definition has a query. */
+  #makesTableOfQuery(): boolean {
+    this.#at = 0;
+    const kind = this.#skipThrough('TABLE', 'INDEX', 'TRIGGER', 'VIEW', 'PROCEDURE', 'FUNCTION', 'EVENT');
+    if (kind !== 'TABLE') return false;
+    for (;;) {
+      const word = this.#skipThrough('SELECT', 'VALUES');
+      if (word !== 'VALUES' || this.#skipSymbol('(')) return word !== null;
+    }
   }
 
   #drops(): boolean {

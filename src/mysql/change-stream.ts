@@ -24,7 +24,7 @@ import { LogFeed, type FeedLimits } from './binlog-feed.ts';
 import { Fences } from './binlog-fences.ts';
 import { BinlogReader } from './binlog-reader.ts';
 import { findStart, type StreamStart } from './binlog-start.ts';
-import type { LoggedStatement } from './binlog-statement.ts';
+import type { DistantWrite } from './binlog-statement.ts';
 import { Visibility } from './binlog-visibility.ts';
 import type { Column } from './catalog.ts';
 import { LogPosition } from './position.ts';
@@ -101,7 +101,7 @@ class BinlogChangeStream implements LoggedChanges {
   readonly #feed: LogFeed;
   readonly #rest: ReadingRest;
   readonly #visibility: Visibility;
-  #distantWrites: LoggedStatement[] = [];
+  #distantWrites: DistantWrite[] = [];
   #failure: MigrationError | null = null;
   #isPaused = false;
   #onReconnect: OnReconnect | null = null;
@@ -124,7 +124,7 @@ class BinlogChangeStream implements LoggedChanges {
       ownMark: options.ownMark,
       fences: this.#fences,
       queue: this.#queue,
-      onDistantWrite: (statement) => this.#distantWrites.push(statement),
+      onDistantWrite: (write) => this.#distantWrites.push(write),
     });
     this.#feed = new LogFeed(
       { config: server.config, server, clock, limits, onReconnect: (reconnect) => this.#onReconnect?.(reconnect) },
@@ -269,10 +269,10 @@ class BinlogChangeStream implements LoggedChanges {
 
   async #judgeDistantWrites(signal: AbortSignal): Promise<void> {
     if (this.#distantWrites.length === 0) return;
-    const statements = this.#distantWrites;
+    const writes = this.#distantWrites;
     this.#distantWrites = [];
     const { source, sessions, clock } = this.#options;
-    const judge = (): Promise<void> => checkDistantWrites(statements, source, sessions, signal);
+    const judge = (): Promise<void> => checkDistantWrites(writes, source, sessions, signal);
     const observer: Observer = (event) => {
       if (event.kind !== 'retrying') return;
       const { attempt, code, message } = event;
@@ -283,7 +283,7 @@ class BinlogChangeStream implements LoggedChanges {
       await retry('asking what may carry a write', judge, { clock, observer, isCurable }, signal);
     } catch (error) {
       // Not judged, so not let pass by whoever asks for batches again.
-      this.#distantWrites.unshift(...statements);
+      this.#distantWrites.unshift(...writes);
       throw error;
     }
   }

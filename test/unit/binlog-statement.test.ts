@@ -76,6 +76,9 @@ describe('a definition', () => {
     'CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (DATABASE "orders")',
     'GRANT ALL ON orders TO a',
     'OPTIMIZE TABLE orders',
+    'ANALYZE NO_WRITE_TO_BINLOG TABLE orders',
+    'ANALYZE TABLE orders PERSISTENT FOR ALL',
+    'CREATE TABLE items (a INT, `SELECT` INT) PARTITION BY LIST (a) (PARTITION p VALUES IN (1))',
     'FLUSH TABLES orders',
     'SET DEFAULT ROLE orders TO a',
   ])('%s does not', (sql) => {
@@ -103,6 +106,8 @@ describe('a write that is logged as text', () => {
     'WITH x AS (SELECT 1 FROM orders) DELETE FROM items',
     'LOAD DATA INFILE "f" INTO TABLE orders',
     '(SELECT f(a) FROM orders)',
+    'ANALYZE UPDATE orders SET a = 1',
+    'SET STATEMENT max_statement_time = 5 FOR ANALYZE FORMAT=JSON DELETE FROM orders',
   ])('%s may be one to the source', (sql) => {
     expect(judge(sql)).toBe('writes-source');
   });
@@ -121,8 +126,17 @@ describe('a write that is logged as text', () => {
     'DELETE FROM items WHERE a.orders = 1',
     'SELECT `shop`.`f`()',
     'DO f()',
+    'ANALYZE FORMAT = JSON INSERT INTO items SELECT * FROM orders',
   ])('%s is one elsewhere', (sql) => {
     expect(judge(sql)).toBe('writes-elsewhere');
+  });
+
+  test.each([
+    'CREATE TABLE items AS SELECT f()',
+    'CREATE OR REPLACE TEMPORARY TABLE items (a INT) IGNORE SELECT f() FROM orders',
+    'CREATE TABLE items PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (1)) VALUES (f())',
+  ])('%s is one by a function', (sql) => {
+    expect(judge(sql)).toBe('calls-elsewhere');
   });
 });
 
