@@ -10,8 +10,15 @@ import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
 export function translate(thrown: unknown, what: string): MigrationError {
   if (thrown instanceof MigrationError) return thrown;
   const code = codeOf(thrown);
-  return new MigrationError(code, `${what} failed: ${messageOf(thrown)}.`, { cause: thrown });
+  const remedy = serverErrno(thrown) === triggersLost ? ` ${triggersLostRemedy}` : '';
+  return new MigrationError(code, `${what} failed: ${messageOf(thrown)}.${remedy}`, { cause: thrown });
 }
+
+/** ER_FPARSER_ERROR_IN_PARAMETER: MariaDB keeps triggers in files, and has no statement that mends one. */
+const triggersLost = 1343;
+const triggersLostRemedy =
+  'MariaDB lost the triggers of the table when somebody killed a RENAME TABLE of it, and lets nobody use the table: remove its file, with ' +
+  'the ending .TRG, from the directory of the database, run FLUSH TABLES, then DROP TRIGGER IF EXISTS for each of its triggers, and make them again.';
 
 /**
  * The same for an error while connecting. `first`: nothing has begun, so an unreachable server is a wrong address; `again`: it
@@ -133,6 +140,7 @@ const codes: ReadonlyMap<ErrorCode, readonly number[]> = new Map<ErrorCode, read
     ],
   ],
   ['DUPLICATE_KEY', [1022, 1062, 1169, 1586, 1859]],
+  ['OBJECT_NEEDED', [triggersLost]],
   ['ONLINE_LOG_FULL', [1799]],
   // ER_BINLOG_STMT_MODE_AND_ROW_ENGINE.
   ['LOGS_STATEMENTS', [1665]],
@@ -149,6 +157,7 @@ function codeOf(thrown: unknown): ErrorCode {
   if (errno === null) return 'INTERNAL';
   if (unknownTable.has(errno) && namesBookkeeping.test(messageOf(thrown))) return 'RECORDS_LOST';
   if (errno === noSuchTable && namesShadow.test(messageOf(thrown))) return 'SHADOW_CHANGED';
+  if (errno === syntaxError && saysTriggerKilled.test(messageOf(thrown))) return 'STATEMENT_TIMEOUT';
   return codeByErrno.get(errno) ?? (saysDiskFull.test(messageOf(thrown)) ? 'SERVER_BUSY' : 'INTERNAL');
 }
 
@@ -157,6 +166,9 @@ function codeOf(thrown: unknown): ErrorCode {
  * name values of rows, which may say anything, are known by their numbers.
  */
 const saysDiskFull = /\b(?:errno:?|errcode:|got error) (?:28|122)\b/i;
+/** ER_PARSE_ERROR, which MariaDB also says of the body of a trigger that it did not read on, as the RENAME was killed. */
+const syntaxError = 1064;
+const saysTriggerKilled = /trigger has an error in its body: 'Query was empty'/;
 /** ER_NO_SUCH_TABLE. */
 const noSuchTable = 1146;
 /** ER_BAD_DB_ERROR, ER_UNKNOWN_TABLE (of information_schema), ER_NO_SUCH_TABLE. */

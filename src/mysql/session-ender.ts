@@ -88,7 +88,10 @@ class MarkedSessions implements SessionEnder {
     return [...new Set(ids)];
   }
 
-  /** Kills only while the connection still holds one of the marks, so that a connection of the same number is left alone. */
+  /**
+   * Kills only while the connection still holds one of the marks, so that a connection of the same number is left alone, and not while it
+   * carries a RENAME out.
+   */
   async #kill(
     command: 'KILL' | 'KILL QUERY',
     connectionId: number,
@@ -97,10 +100,21 @@ class MarkedSessions implements SessionEnder {
   ): Promise<void> {
     try {
       if (!(await this.#holders(marks, deadline)).includes(connectionId)) return;
+      if (await this.#isRenaming(connectionId, deadline)) return;
       await this.#control.run(`${command} ${connectionId}`, deadline);
     } catch (error) {
       if (serverErrno(error) !== noSuchThread) throw error;
     }
+  }
+
+  /**
+   * MariaDB that is told to end a RENAME loses the triggers of the table while it takes the RENAME back, and nobody can use the table then
+   * (docs/decisions/mysql-triggers.md). It ends by itself: ours wait inside InnoDB for a second. One that waits for a table has not begun.
+   */
+  async #isRenaming(connectionId: number, deadline?: number): Promise<boolean> {
+    const { rows } = await this.#control.run('SHOW PROCESSLIST', deadline);
+    const session = rows.find((row) => row['Id'] === String(connectionId));
+    return (session?.['Info'] ?? '').startsWith('RENAME ') && !(session?.['State'] ?? '').startsWith('Waiting for ');
   }
 }
 

@@ -6,6 +6,7 @@ import { createSchema, never, openAdapter, openApplication } from '../support/ad
 import { claimTable, keysThrough, reclaimTable, swapTables } from '../support/claimed-table.ts';
 import { killedClient } from '../support/killed-client.ts';
 import { sharedServer } from '../support/shared-servers.ts';
+import { startServer } from '../support/servers.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 import { countedKeys, openTriggerShop, startCountingWriters } from '../support/trigger-shop.ts';
 
@@ -34,6 +35,44 @@ test('a swap in two sessions is called off for who waits to drop a trigger of th
   await swapTables(claimed.cutover, limits);
   await claimed.cutover.settle(() => undefined, never);
   expect(await application.run(`SHOW TRIGGERS FROM ${name}`)).toEqual([]);
+});
+
+test('a RENAME that MariaDB carries out is let end by itself, or the table would be one that nobody can use', async () => {
+  // Others on a shared server would wait for the prepared transaction.
+  await using own = await startServer({ flavour: 'mariadb' });
+  await using server = await openAdapter(own.url);
+  await using schema = await createSchema(own.url);
+  const { application } = schema;
+  await application.run(`USE ${schema.name}`);
+  // For longer than it takes when it need not wait.
+  const isInside = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'RENAME%' AND TIME_MS > 500";
+  for (const prepared of ['t', 's']) {
+    for (const table of ['t', 's']) {
+      await application.run(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
+      await application.run(`CREATE TRIGGER fires_${table} AFTER INSERT ON ${table} FOR EACH ROW SET @fired = NEW.id`);
+    }
+    const client = await openApplication(own.url);
+    const change = `INSERT INTO ${schema.name}.${prepared} VALUES (1)`;
+    for (const statement of ["XA START 'a'", change, "XA END 'a'", "XA PREPARE 'a'"]) await client.run(statement);
+    await client[Symbol.asyncDispose]();
+    const isConnected = `SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ${client.connectionId}`;
+    await expect.poll(() => application.run(isConnected)).toEqual([]);
+
+    await using session = await server.openSession({ schema: schema.name, settings: ['innodb_lock_wait_timeout = 2'] }, never);
+    const abort = new AbortController();
+    const renaming = session.execute('RENAME TABLE t TO u, s TO t', abort.signal).then(
+      () => 'done',
+      () => 'ended',
+    );
+    await expect.poll(() => application.run(isInside)).toHaveLength(1);
+    if (prepared === 't') await session.kill();
+    else abort.abort();
+    expect(await renaming).toBe('ended');
+    await application.run("XA ROLLBACK 'a'");
+    await application.run('INSERT INTO t VALUES (2)');
+    expect(await application.run('SELECT @fired AS fired')).toEqual([{ fired: 2 }]);
+    await application.run('DROP TABLE t, s');
+  }
 });
 
 describe.each(['mysql', 'mariadb'] as const)('triggers on %s', (flavour) => {

@@ -14,10 +14,18 @@ test.each([
   ['a server that logs statements', 1665, 'LOGS_STATEMENTS', false],
   ['a transaction that a deadlock has undone unnoticed', 4060, 'DEADLOCK', true],
   ['a moment that is out of range', 1441, 'ROW_NOT_CONVERTIBLE', false],
+  ['a table whose triggers a killed RENAME has lost', 1343, 'OBJECT_NEEDED', false],
   ['a text that is no JSON', 4038, 'ROW_NOT_CONVERTIBLE', false],
 ])('%s (error %i) is %s', (_, errno, code, isTransient) => {
   const error = translate(Object.assign(new Error('said'), { errno, sqlState: 'HY000' }), 'Asking');
   expect([error.code, error.isTransient, error.isResumable]).toEqual([code, isTransient, true]);
+});
+
+test.each([
+  ["Unknown trigger has an error in its body: 'Query was empty'", 'STATEMENT_TIMEOUT'],
+  ["Trigger 't' has an error in its body: 'You have an error in your SQL syntax'", 'INTERNAL'],
+])('a syntax error that is no more than a RENAME that was killed is told from others (%s)', (said, code) => {
+  expect(translate(Object.assign(new Error(said), { errno: 1064, sqlState: '42000' }), 'Swapping').code).toBe(code);
 });
 
 test.each([
