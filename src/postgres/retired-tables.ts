@@ -1,7 +1,7 @@
 /** The old tables that finished migrations have left on PostgreSQL. */
 
 import type { RetiredTable, RetiredTables } from '../engine/ports.ts';
-import { isoTime, readMigrations, swaps } from './bookkeeping.ts';
+import { findMigrations, isoTime, readMigrations, swaps } from './bookkeeping.ts';
 import { dropEmptySchema } from './clean-up.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
