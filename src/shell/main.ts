@@ -13,6 +13,7 @@ import { exposedFlags } from './exposed-flags.ts';
 import { printError, type Surroundings } from './invocation.ts';
 import { OPTIONS } from './options.ts';
 import { areSame, isWaitedFor, OutputQueue, PipeOutput } from './output-queue.ts';
+import { namedTimeZone } from './time-zone.ts';
 
 /** A connection that does not close must not keep a run that has ended from ending. */
 const EXIT_LIMIT_MS = 5_000;
@@ -43,6 +44,7 @@ const surroundings: Surroundings = {
   },
 };
 
+if (process.env['TZ'] !== undefined) process.env['TZ'] = namedTimeZone(process.env['TZ']);
 setMaxListeners(LISTENERS_MAX);
 keepSmall();
 process.on('exit', () => {

@@ -1,7 +1,5 @@
 /** Windows of the day and of the week in which work is allowed, in a time zone, as an operator writes them. */
 
-import { existsSync, realpathSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
 import { MigrationError } from '../engine/errors.ts';
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
@@ -87,20 +85,10 @@ export function parseWindows(text: string | null, timeZone: string | null, origi
 
 /** Throws BAD_USAGE where TZ is empty or names none: the windows would open at other hours than who wrote them has in mind. */
 function zoneOfThisMachine(origin: string): string {
-  const named = zoneOfFile(process.env['TZ'] ?? '');
-  if (named !== null) return named;
   const { timeZone }: Partial<Intl.ResolvedDateTimeFormatOptions> = Intl.DateTimeFormat().resolvedOptions();
   if (timeZone !== undefined && timeZone !== 'Etc/Unknown') return timeZone;
   const message = `${origin}: the time zone of this machine is not known, as TZ names none. Mend that, or say --window-timezone.`;
   throw new MigrationError('BAD_USAGE', message);
-}
-
-/** The zone whose file is named, as by `TZ=:/etc/localtime`, which Node.js does not know; null where none is. */
-function zoneOfFile(zone: string): string | null {
-  const path = zone.replace(/^:/, '');
-  if (!isAbsolute(path) || !existsSync(path)) return null;
-  const [, name] = /\/zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(realpathSync(path)) ?? [];
-  return name !== undefined && formatIn(name) !== null ? name : null;
 }
 
 /** Throws BAD_USAGE where it is none; null is that of this machine. */
@@ -109,19 +97,17 @@ export function checkTimeZone(timeZone: string | null): void {
 }
 
 function formatOf(timeZone: string): Intl.DateTimeFormat {
-  const format = formatIn(timeZone);
-  if (format !== null) return format;
-  const message = `--window-timezone must be a time zone such as Europe/Berlin or UTC, not "${timeZone}".`;
-  throw new MigrationError('BAD_USAGE', message);
-}
-
-/** Null where there is no such time zone. */
-function formatIn(timeZone: string): Intl.DateTimeFormat | null {
-  const parts = { weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
   try {
-    return new Intl.DateTimeFormat('en-US', { ...parts, timeZone });
-  } catch {
-    return null;
+    return new Intl.DateTimeFormat('en-US', {
+      timeZone,
+      weekday: 'short',
+      hour: '2-digit',
+      minute: '2-digit',
+      hourCycle: 'h23',
+    });
+  } catch (cause) {
+    const message = `--window-timezone must be a time zone such as Europe/Berlin or UTC, not "${timeZone}".`;
+    throw new MigrationError('BAD_USAGE', message, { cause });
   }
 }
 

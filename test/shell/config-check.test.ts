@@ -1,5 +1,5 @@
 /** What `config check` finds, and the program doing it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -157,4 +157,14 @@ test('the program ends with 0 or 2, and says the same to people and programs', a
     problems: [`"workers" of the configuration file must be from 1 to 24, not "400" (${path}, line 1).`],
   });
   expect(await runCli(['config', 'mend'])).toMatchObject({ exitCode: 2 });
+});
+
+test('a time zone by its file, as TZ=:/etc/localtime, is one for a window', async () => {
+  const zones = join(folder, 'zoneinfo');
+  mkdirSync(zones);
+  writeFileSync(join(zones, 'UTC'), '');
+  symlinkSync('zoneinfo/UTC', join(folder, 'localtime'));
+  const args = ['config', 'check', '--window', '22:00-06:00'];
+  expect(await runCli(args, { TZ: `:${join(folder, 'localtime')}` })).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await runCli(args, { TZ: '' })).toMatchObject({ exitCode: 2 });
 });
