@@ -13,7 +13,7 @@ import { inCall } from './caller.ts';
 import { open as openDatabase, type ServerOptions } from './library-call.ts';
 import { nativeOf } from './native-runs.ts';
 import { patiently } from './patience.ts';
-import { findRecord, openOnes, refuseUnreadable } from './records.ts';
+import { findRecord, openOnes, readRecords } from './records.ts';
 import { systemClock } from './sessions/system-clock.ts';
 
 /** What to clean up, and whether it may go already. */
@@ -58,8 +58,7 @@ async function cleanedUp(options: CleanUpOptions, signal: AbortSignal): Promise<
   const parts = { limits: DEFAULT_OPTIONS.cutover, context: { clock: systemClock, observer } };
   await using database = await openDatabase(options, signal);
   const insist = <Result>(work: () => Promise<Result>): Promise<Result> => patiently('cleaning up', work, signal);
-  refuseUnreadable(await insist(() => database.findUnreadable(signal)), options.id);
-  const records = await insist(() => database.listMigrations(signal));
+  const records = await insist(() => readRecords(database, options.id, signal));
   const record = findRecord(records, options.id);
   const open = record.state === 'done' ? [] : openOnes(records, record);
   if (open.length > 0) {

@@ -24,7 +24,7 @@ import {
 } from './library-call.ts';
 import { nativeObstacles, runNative, startNative } from './native-runs.ts';
 import { patiently, planPatiently } from './patience.ts';
-import { findToResume, refuseUnreadable } from './records.ts';
+import { findToResume, readRecords } from './records.ts';
 
 export { cleanUp, type CleanUpOptions, type CleanUpResult } from './clean-up.ts';
 export { DEFAULT_SOAK_MS, reasonToKeep, soakEndOf } from './engine/clean-up.ts';
@@ -159,8 +159,8 @@ export async function resumeMigration(asked: ResumeOptions): Promise<ResumeResul
 async function resumed(asked: ResumeOptions, signal: AbortSignal): Promise<ResumeResult | NativeResult> {
   const options = { ...asked, controls: controlsOf(asked) };
   await using database = await open(options, signal);
-  refuseUnreadable(await database.findUnreadable(signal), options.id ?? null);
-  const records = findToResume(await database.listMigrations(signal), options.id ?? null);
+  const id = options.id ?? null;
+  const records = findToResume(await readRecords(database, id, signal), id);
   const [first] = records;
   if (first?.plan.strategy === 'native')
     return await runNative({ database, plan: first.plan, purpose: 'resume' }, options, signal);
@@ -179,11 +179,10 @@ export interface ListOptions extends ServerOptions {
 
 /** The migrations that are recorded on the server, newest first, but for those that only another version can read. */
 export async function listMigrations(options: ListOptions): Promise<readonly MigrationRecord[]> {
-  return await inDatabase(options, async (database, signal) => {
-    const { id = null } = options;
-    if (id !== null) refuseUnreadable(await database.findUnreadable(signal), id);
-    return await database.listMigrations(signal);
-  });
+  const { id = null } = options;
+  return await inDatabase(options, (database, signal) =>
+    id === null ? database.listMigrations(signal) : readRecords(database, id, signal),
+  );
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { MigrationError } from './engine/errors.ts';
 import type { Plan } from './engine/model.ts';
-import type { MigrationRecord, UnreadableMigration } from './engine/ports.ts';
+import type { Database, MigrationRecord } from './engine/ports.ts';
 import { unreadableError } from './sessions/bookkeeping.ts';
 
 /** Throws MIGRATION_NOT_FOUND. */
@@ -12,10 +12,22 @@ export function findRecord(records: readonly MigrationRecord[], id: string): Mig
   throw new MigrationError('MIGRATION_NOT_FOUND', `No migration ${id} is recorded on this server.`);
 }
 
-/** Throws PLAN_CHANGED where `id` is a migration that another version has recorded; without an ID, where one of those is unfinished. */
-export function refuseUnreadable(unreadable: readonly UnreadableMigration[], asked: string | null): void {
+/**
+ * The migrations that are recorded, newest first. Rejects with PLAN_CHANGED where `asked` is one that another version has recorded; without
+ * an ID, where one of those is unfinished.
+ */
+export async function readRecords(
+  database: Database,
+  asked: string | null,
+  signal: AbortSignal,
+): Promise<readonly MigrationRecord[]> {
+  const records = await database.listMigrations(signal);
+  // Which cannot be read is not among those that can.
+  if (asked !== null && records.some(({ id }) => id === asked)) return records;
+  const unreadable = await database.findUnreadable(signal);
   const found = unreadable.find(({ id, state }) => (asked === null ? state === 'open' : id === asked));
   if (found !== undefined) throw unreadableError(found);
+  return records;
 }
 
 /** The unfinished ones among the record and its family, in the order of the family. */
