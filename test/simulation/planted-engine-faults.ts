@@ -157,26 +157,6 @@ export const ENGINE_FAULTS: readonly PlantedFault[] = [
     seedsMax: 2000,
   },
   {
-    code: 'DG',
-    what: 'A resume looks for how far copying had come in the shadow alone, from which the last rows are gone, and discards changes of rows that come there again.',
-    source: [
-      {
-        file: 'migration.ts',
-        find: 'if (copiedThrough !== null) this.#parts.ranges.raiseWatermark(copiedThrough);',
-        replace: '',
-      },
-    ],
-    bias: {
-      ...BUSY_COPY,
-      ...FAST_DELIVERY,
-      ...NO_FAULTS,
-      ...crashes(120, 120, 120),
-      ...{ isOrderKnown: true, hasCollation: false, keysMax: 6, rowsAtStart: 6, writerPauseMs: 15 },
-      ...{ slowStatements: 0.3, hangMs: 150, throttling: 0.5 },
-    },
-    seedsMax: 500,
-  },
-  {
     code: 'KM',
     what: 'Rows are deleted and inserted part by part instead of in two phases.',
     source: [
