@@ -179,10 +179,10 @@ export interface ListOptions extends ServerOptions {
 
 /** The migrations that are recorded on the server, newest first, but for those that only another version can read. */
 export async function listMigrations(options: ListOptions): Promise<readonly MigrationRecord[]> {
-  const { id = null } = options;
-  return await inDatabase(options, (database, signal) =>
-    id === null ? database.listMigrations(signal) : readRecords(database, id, signal),
-  );
+  return await inDatabase(options, async (database, signal) => {
+    const { id = null } = options;
+    return id === null ? await database.listMigrations(signal) : await readRecords(database, id, signal);
+  });
 }
 
 /**
