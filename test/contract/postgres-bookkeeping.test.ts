@@ -1,6 +1,5 @@
 /** The bookkeeping on PostgreSQL, on private servers, because it has one schema for all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cleanUp, listMigrations, listStrays, resumeMigration } from '../../src/index.ts';
 import type { Checkpoint, MigrationId, Plan, TableName } from '../../src/engine/model.ts';
 import {
   createBookkeeping,
@@ -19,6 +18,7 @@ import { createEventLog } from '../../src/postgres/event-log.ts';
 import type { Server as Adapter } from '../../src/postgres/server.ts';
 import { never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
 import { startServer, type Server } from '../support/servers.ts';
+import { testOtherLayouts } from './bookkeeping-contract.ts';
 
 const plan = {
   id: 'orders1',
@@ -188,29 +188,16 @@ describe.each([15, 18] as const)('the bookkeeping on PostgreSQL %i', (version) =
     expect(await isSwapRecorded(session, first.id, never)).toBe(true);
   });
 
-  test('goes by the records of other layouts only where they are unfinished, and says that they are there', async () => {
+  testOtherLayouts(first, async (judge) => {
     await using application = await openPostgresApplication(own.url);
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, never);
-    await application.run('DELETE FROM tableshift.migrations');
-    const younger = { ...first, id: 'orders9' as MigrationId };
-    await recordMigration(session, younger, never);
-    await recordMigration(session, first, never);
-    const where = "WHERE id = 'orders9'";
-    await application.run(`UPDATE tableshift.migrations SET version = 3, started_at = '2026-01-31 12:00:00' ${where}`);
-    const refusal = (state: string) => ({
-      code: 'PLAN_CHANGED',
-      message: `Migration orders9 of ${first.source.schema}.${first.source.table}, which is ${state}, was recorded by another version of TableShift (layout 3, this one knows 2): use that one for it.`,
+    await judge({
+      url: own.url,
+      run: (sql) => application.run(sql),
+      record: (plan) => recordMigration(session, plan, never),
+      find: (id) => findMigrations(session, id, never),
     });
-    await expect(findMigrations(session, null, never)).rejects.toMatchObject(refusal('open'));
-    await expect(resumeMigration({ url: own.url })).rejects.toMatchObject(refusal('open'));
-    await application.run(`UPDATE tableshift.migrations SET state = 'done' ${where}`);
-    expect(await findMigrations(session, null, never)).toMatchObject([{ id: first.id, plan: first }]);
-    await expect(findMigrations(session, younger.id, never)).rejects.toMatchObject(refusal('done'));
-    expect(await listMigrations({ url: own.url })).toMatchObject([{ id: first.id }]);
-    expect(await listStrays({ url: own.url })).toEqual([refusal('done').message]);
-    await expect(cleanUp({ url: own.url, id: younger.id })).rejects.toMatchObject(refusal('done'));
-    await expect(listMigrations({ url: own.url, id: younger.id })).rejects.toMatchObject(refusal('done'));
   });
 
   test('holds any text in a database of another encoding', async () => {
