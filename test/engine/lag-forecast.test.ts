@@ -57,6 +57,13 @@ describe('the forecast of a lag', () => {
     expect(expected.at(-1)).toBeCloseTo(real.at(-1) ?? 0);
   });
 
+  test('is still known for a replica that has been behind for twenty minutes', () => {
+    // Four minutes of little traffic, four of much.
+    const rows = Array.from({ length: 6_000 }, (_, step) => (step % 2_400 < 1_200 ? 50 : 550));
+    const { expected, real } = follow(rows, 100);
+    for (const step of [3_500, 4_500, 5_999]) expect((expected[step] ?? 0) / (real[step] ?? 0)).toBeCloseTo(1);
+  });
+
   test('counts what is being written', () => {
     const forecast = new LagForecast();
     let expectedMs = 0;

@@ -58,6 +58,18 @@ describe('the limit on the latency', () => {
     expect(await server.beat(2)).toBe(1);
   });
 
+  test('is not met by one slow write, and by two of the last eight', async () => {
+    const server = await calibrated(8);
+    server.share = 1;
+    const next = async (writeMs: number): Promise<number> => {
+      server.writeMs = writeMs;
+      return (await server.do(server.signal.sample(SIGNAL))).pressure;
+    };
+    expect([await next(80), await next(8), await next(80)]).toEqual([0.5, 0.5, 5]);
+    for (let beat = 0; beat < 5; beat++) expect(await next(8)).toBe(5);
+    expect(await next(8)).toBe(0.5);
+  });
+
   const usual = DEFAULT_OPTIONS.latency;
   const asked = { factor: 0, floorMs: 20 };
   test.each([
@@ -81,6 +93,22 @@ describe('the limit on the latency', () => {
     server.writeMs = 32;
     expect(await server.beat(10)).toBeGreaterThan(1);
     expect(await server.beat(110)).toBeLessThan(0.6);
+  });
+
+  test('stays where a copy was felt at the beginning or at the end of each small write', async () => {
+    for (const isFirst of [true, false]) {
+      const server = await calibrated(8);
+      server.writeMs = 32;
+      for (let beat = 0; beat < 150; beat++) {
+        server.share = isFirst ? 1 : 0;
+        const sample = server.signal.sample(SIGNAL);
+        await server.clock.advance(16);
+        server.share = isFirst ? 0 : 1;
+        await server.clock.advance(16);
+        expect((await sample).detail).toMatch(/the limit is 16\.0 ms$/);
+        await server.clock.advance(168);
+      }
+    }
   });
 
   test('comes down soon when a small write takes less again, whatever is copied', async () => {
