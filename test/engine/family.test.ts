@@ -89,6 +89,7 @@ describe('an attempt of a family', () => {
     );
     const one = new AbortController();
     const both = Promise.allSettled([first.attempt(OPTIONS, none, one.signal), second.attempt(OPTIONS, none, alive)]);
+    await settle();
     one.abort(ended);
     expect(end.signal.reason).toBe(ended);
     expect(await stateOf(both)).toBe('waiting');
@@ -143,6 +144,10 @@ describe('members of a family', () => {
     end.abort(ended);
     await expect(waiting).rejects.toBe(ended);
     await expect(first.meet('cutover', end.signal)).rejects.toBe(ended);
+    const other = family(async () => SWAPPED);
+    const alone = other.first.meet('cutover', other.alive);
+    await expect(other.second.meet('cutover', end.signal)).rejects.toBe(ended);
+    expect(await stateOf(alone)).toBe('waiting');
   });
 
   test('that find themselves at different places, or that miss one that is done, cannot go on', async () => {

@@ -17,8 +17,20 @@ test('what a run could not save at its end is told, with why, and that a resume 
   await sayFarewell(held, () => Promise.resolve());
   expect(events).toEqual([]);
   await sayFarewell(held, () => Promise.reject(new MigrationError('CONNECTION_LOST', 'cut')));
-  await sayFarewell({ ...held, lost: AbortSignal.abort(new MigrationError('CLAIM_LOST', 'gone')) }, () =>
-    Promise.reject(new Error('never asked')),
-  );
+  // Whoever has the claim now must not find anything of ours.
+  let isTried = false;
+  await sayFarewell({ ...held, lost: AbortSignal.abort(new MigrationError('CLAIM_LOST', 'gone')) }, async () => {
+    isTried = true;
+  });
+  expect(isTried).toBe(false);
   expect(events).toEqual([told('CONNECTION_LOST'), told('CLAIM_LOST')]);
+  const hanging = sayFarewell(
+    held,
+    (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('cut off')))),
+  );
+  await clock.advance(4_999);
+  expect(events).toHaveLength(2);
+  await clock.advance(1);
+  await hanging;
+  expect(events.at(-1)).toEqual(told('STATEMENT_TIMEOUT'));
 });

@@ -47,9 +47,11 @@ describe('retrying', () => {
     const { clock, events, context } = surroundings();
     const result = retry('asking', () => Promise.reject(new MigrationError('CONNECTION_LOST', 'away')), context, SIGNAL);
     const outcome = expect(result).rejects.toThrow('away');
-    await clock.advance(600_000);
-    await outcome;
+    await clock.advance(60_000);
+    expect(events.length).toBeLessThan(15);
+    await clock.advance(60_000);
     expect(events).toHaveLength(15);
+    await outcome;
   });
 
   test('waits for a lock for as long as others hold it, and counts what else fails', async () => {
@@ -68,6 +70,19 @@ describe('retrying', () => {
     await clock.advance(4_000_000);
     await outcome;
     expect(events).toHaveLength(215);
+  });
+
+  test('ends for the reason why it is aborted, whatever then fails', async () => {
+    const { events, context } = surroundings();
+    for (const code of ['CONNECTION_LOST', 'LOG_PURGED'] as const) {
+      const controller = new AbortController();
+      const operation = async (): Promise<never> => {
+        controller.abort(new Error('stop'));
+        throw new MigrationError(code, 'cut off');
+      };
+      await expect(retry('asking', operation, context, controller.signal)).rejects.toThrow('stop');
+    }
+    expect(events).toEqual([]);
   });
 
   test('ends at once when it is aborted in a pause', async () => {
