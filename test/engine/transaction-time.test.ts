@@ -120,6 +120,25 @@ describe('the time that transactions of others take', () => {
     expect(pressureOf(await sessions.live(60, four(100, 8)))).toBeLessThan(0.1);
   });
 
+  test('is followed while next to nothing is copied, sooner down than up, and at work only down', async () => {
+    const sessions = new Sessions();
+    const restMs = async (seconds: number, eachMs: number): Promise<number> => {
+      const { detail } = (await sessions.live(seconds, four(50, eachMs))).at(-1) ?? { detail: '' };
+      return Number(/([0-9.]+) ms at rest/.exec(detail)?.[1]);
+    };
+    sessions.share = 0.02;
+    await sessions.begin(four(50, 4));
+    expect(await restMs(5, 4)).toBe(4);
+    expect(await restMs(7, 8)).toBeCloseTo(5.4, 0);
+    expect(await restMs(60, 8)).toBeCloseTo(8, 0);
+    expect(await restMs(20, 4)).toBeCloseTo(4, 0);
+    sessions.share = 1;
+    expect(await restMs(30, 8)).toBeCloseTo(4, 0);
+    expect(await restMs(10, 2)).toBeCloseTo(2.9, 0);
+    expect(await restMs(60, 2)).toBeCloseTo(2, 0);
+    expect(pressureOf(await sessions.live(5, four(490, 2)))).toBe(1);
+  });
+
   test('is not that of a few long ones', async () => {
     const sessions = new Sessions();
     const report = { transactions: 1, eachMs: 900 };

@@ -92,6 +92,20 @@ test('rests between pieces do not make one more worth it', async () => {
   expect(count.of(2)).toBe(1);
 });
 
+test('nobody is on trial beyond the most that may work', async () => {
+  const { clock, count } = setUp();
+  const tried = new Set<number>();
+  for (let piece = 0; piece < 2_000; piece += 1) {
+    const max = piece < 300 ? 1 : 3;
+    await clock.advance(30 / count.of(max));
+    count.observe({ rows: PIECE_ROWS, busyMs: 30 }, max);
+    if (count.isTrying) tried.add(piece);
+    if (count.isTrying && max === 1) expect.fail('one worker is not one more');
+  }
+  expect(tried.size).toBeGreaterThan(20);
+  expect(tried.size).toBeLessThan(1_000);
+});
+
 test('as many workers work as bring something', async () => {
   const counts = await countsBy(60, { ...setUp(), max: 8, rowsPerMs: (workers) => 10 * Math.min(3, workers) });
   expect(counts.slice(5).filter((workers) => workers === 3).length).toBeGreaterThan(40);
