@@ -1,6 +1,5 @@
 /** Keeps a run to its windows: holds copying or the cutover outside, and lets go inside. */
 
-import { Condition } from '../engine/tasks.ts';
 import type { Controls } from '../engine/controls.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Windows } from './window.ts';
@@ -21,7 +20,6 @@ export class WindowKeeper {
   readonly #windows: Record<WindowSubject, Windows | null> = { copy: null, cutover: null };
   /** Until when each is known to be closed. */
   readonly #closedUntil: Record<WindowSubject, Date | null> = { copy: null, cutover: null };
-  readonly #changed = new Condition();
   #hasCutoverWindows = false;
 
   constructor(controls: Controls, clock: Clock, wallClock: () => Date) {
@@ -52,7 +50,6 @@ export class WindowKeeper {
     this.#windows[subject] = windows;
     this.#closedUntil[subject] = null;
     this.#look(subject);
-    this.#changed.notify();
   }
 
   /** Opens and closes on time until `signal` aborts. */
@@ -60,7 +57,7 @@ export class WindowKeeper {
     for (;;) {
       this.#look('copy');
       this.#look('cutover');
-      await this.#changed.changedWithin(this.#nextLookMs(), this.#clock, signal);
+      await this.#clock.sleep(this.#nextLookMs(), signal);
     }
   }
 

@@ -62,6 +62,22 @@ test('the cutover may have a window of its own', async () => {
   ]);
 });
 
+test('a cutover without windows of its own keeps to those of the copy, also to those that come later', () => {
+  const { keeper, controls, events } = startKeeper('2026-11-21T12:00:00Z');
+  keeper.setCutover(new Windows('04:00-05:00', 'UTC', '--cutover-window'));
+  keeper.setCopy(new Windows('11:00-13:00', 'UTC', '--window'));
+  keeper.letCutoverFollow();
+  keeper.setCopy(new Windows('22:00-06:00', 'UTC', '--window'));
+  keeper.setCopy(new Windows('23:00-06:00', 'UTC', '--window'));
+  expect(events.filter((event) => event.includes('cutover'))).toEqual([
+    '12:00 cutover-held: outside 04:00-05:00; next at 2026-11-22 04:00 UTC',
+    '12:00 cutover-released',
+    '12:00 cutover-held: outside 22:00-06:00; next at 2026-11-21 22:00 UTC',
+    '12:00 cutover-held: outside 23:00-06:00; next at 2026-11-21 23:00 UTC',
+  ]);
+  expect(controls.pausedBy?.reason).toBe('outside 23:00-06:00; next at 2026-11-21 23:00 UTC');
+});
+
 test('windows that are changed take effect at once', () => {
   const { keeper, events } = startKeeper('2026-11-21T12:00:00Z');
   keeper.setCutover(null);

@@ -181,6 +181,8 @@ describe('what is written as a window', () => {
     '10:00-10:00',
     '10:60-12:00',
     'Foo 10:00-12:00',
+    'Mon-Foo 10:00-12:00',
+    'Foo-Mon 10:00-12:00',
     '10:00-24:01',
   ])('%j is refused by name', (text) => {
     expect(() => parseWindows(text, 'UTC', '--window')).toThrow(
