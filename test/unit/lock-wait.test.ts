@@ -44,6 +44,20 @@ test('who is in the way while the lock is waited for is told, also where that is
   expect(await askForLock(wait, run, signal)).toEqual({ kind: 'not-locked', blockers: ['session 5'] });
 });
 
+test('a look that has begun is over before the session is used for anything else', async () => {
+  const looking = new AbortController();
+  let isOver = false;
+  const findBlockers = async (): Promise<readonly string[]> => {
+    looking.abort();
+    await settle();
+    isOver = true;
+    return [];
+  };
+  const run = async (): Promise<unknown> => await once(looking.signal, 'abort');
+  expect(await askForLock({ lockTimeoutMs: 1, findBlockers, isNotLocked }, run, signal)).toEqual({ kind: 'done' });
+  expect(isOver).toBe(true);
+});
+
 test('nobody is looked for once the lock is had', async () => {
   const findBlockers = (): never => expect.fail('it is over');
   const wait = { lockTimeoutMs: 1_000_000, findBlockers, isNotLocked };

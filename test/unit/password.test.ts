@@ -102,10 +102,10 @@ describe('a password', () => {
     expect(place.reads).toBe(1);
   });
 
-  test('that was good may be unreadable twice while it is changed', async () => {
+  test('that was good may be unreadable twice in a row while it is changed, and not longer', async () => {
     const { place, connect } = atServer();
     const clock = new VirtualClock();
-    const answers = ['old', null, null, 'new'];
+    const answers = ['old', null, null, 'old', null, null, 'new'];
     const password = await Password.from(async () => {
       const answer = answers.shift();
       if (answer == null) throw new MigrationError('BAD_USAGE', 'The file is empty.');
@@ -114,8 +114,12 @@ describe('a password', () => {
     await password.login(connect(password), isRefused, never);
     place.server = 'new';
     const login = password.login(connect(password), isRefused, never);
-    await clock.advance(4_000);
+    await clock.advance(10_000);
     expect(await login).toBe('new');
+    place.server = 'newer';
+    const outcome = password.login(connect(password), isRefused, never).catch((error: unknown) => error);
+    await clock.advance(4_000);
+    expect(await outcome).toMatchObject({ code: 'ACCESS_DENIED', message: expect.stringMatching(/The file is empty\.$/) });
   });
 
   test('that cannot be read any more is told with the reason', async () => {

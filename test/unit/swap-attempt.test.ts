@@ -1,4 +1,5 @@
 /** Whether a swap has happened must be known, or shown to be unknown; and locks are held for no longer than they may. */
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { type ErrorCode, MigrationError } from '../../src/engine/errors.ts';
 import { withinHoldTime } from '../../src/sessions/hold-limit.ts';
@@ -73,6 +74,27 @@ test('locks that are held for too long are let go, and the work that failed by t
     message: expect.stringContaining('longer than the 1 ms'),
   });
   expect(told).toEqual(['gone']);
+});
+
+test('a holder that cannot be shown to have let go is an error, and so is the end of the run', async () => {
+  const ended = AbortSignal.abort(new MigrationError('INTERRUPTED', 'A signal came.'));
+  for (const { ending, stop, reason } of [
+    { ending: () => Promise.resolve(), stop: ended, reason: ended.reason as Error },
+    { ending: () => Promise.reject(stuck), stop: signal, reason: stuck },
+  ]) {
+    const killed = new AbortController();
+    const kill = (): Promise<void> => {
+      killed.abort();
+      return ending();
+    };
+    const work = async (): Promise<never> => {
+      await once(killed.signal, 'abort');
+      // For longer than a rejection may go unheeded.
+      await settle();
+      throw new MigrationError('CONNECTION_LOST', 'It was ended.');
+    };
+    await expect(withinHoldTime({ holder: { kill }, holdTimeoutMs: 1 }, work, stop)).rejects.toBe(reason);
+  }
 });
 
 test('work that ends in time keeps its locks, and its own error, and nothing waits any more', async () => {
