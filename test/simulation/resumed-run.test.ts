@@ -5,6 +5,7 @@ import { MigrationError } from '../../src/engine/errors.ts';
 import type { MigrationEvent } from '../../src/engine/events.ts';
 import { runMigration } from '../../src/engine/migration.ts';
 import { DEFAULT_OPTIONS, type LatencyLimit } from '../../src/engine/options.ts';
+import type { RowKey } from '../../src/engine/model.ts';
 import type { TableClaim } from '../../src/engine/ports.ts';
 import { openSimulatedFixture } from '../contract/simulated-fixture.ts';
 
@@ -76,4 +77,46 @@ test('a resume that finds the tables swapped tells what was copied and compared 
   });
   expect(elapsedMs).toBeLessThan(fixture.clock.now());
   expect(told).toEqual(['phase-entered clean-up', 'phase-entered done']);
+});
+
+test('a resume goes on comparing where the run before it had come, and ends what was begun also if it is not to verify', async () => {
+  await using fixture = await openSimulatedFixture({ thingsToSettle: 0 });
+  /** After which keys it compared, the first of all being null; it ends with `rangesMax`. */
+  const compared = async (purpose: 'start' | 'resume', rangesMax: number, isVerifying: boolean) => {
+    const stop = new AbortController();
+    await using claim = await fixture.database.claim(fixture.plan, purpose, new AbortController().signal);
+    const { pair } = claim;
+    const compare = pair.compareRange.bind(pair);
+    const after: (RowKey | null)[] = [];
+    const compareRange: typeof compare = (range, inner) => {
+      after.push(range.after);
+      return compare(range, inner);
+    };
+    const finish = pair.finishShadow.bind(pair);
+    const finishShadow: typeof finish = async (inner) => {
+      await fixture.clock.sleep(10_000, inner);
+      await finish(inner);
+    };
+    Object.assign(pair, { compareRange, finishShadow, isFinishedWhileCompared: true });
+    const observer = (event: MigrationEvent): void => {
+      if (event.kind === 'range-verified' && after.length === rangesMax)
+        stop.abort(new MigrationError('INTERRUPTED', 'A signal came.'));
+    };
+    const limits = { copyWorkers: 1, chunkRowsFirst: 1, chunkRowsMax: 1 };
+    const controls = new Controls({ ...DEFAULT_OPTIONS, ...limits, latency: null, isVerifying });
+    const given = { plan: fixture.plan, claim, clock: fixture.clock, signals: [], controls, observer };
+    const hasEnded = await runMigration(given, stop.signal).then(
+      () => true,
+      () => false,
+    );
+    return { after, hasEnded };
+  };
+  const first = await compared('start', 1, true);
+  const second = await compared('resume', 1, true);
+  const last = await compared('resume', Number.POSITIVE_INFINITY, false);
+  expect([first.hasEnded, second.hasEnded, last.hasEnded]).toEqual([false, false, true]);
+  expect(first.after).toEqual([null]);
+  expect([second.after.length, last.after.length > 1]).toEqual([1, true]);
+  const all = [...first.after, ...second.after, ...last.after];
+  expect(all).toEqual([...new Set(all)]);
 });
