@@ -46,3 +46,30 @@ test('a cutover file holds the cutover while it exists, and while nobody can tel
   await file.look();
   expect(controls.cutoverHeldBy).toEqual({ by: 'file', reason: `the directory of ${place.path} cannot be read` });
 });
+
+test('a cutover file is looked at twice a second, and one that no longer counts holds nothing', async () => {
+  using place = openFolder();
+  const controls = new Controls(DEFAULT_OPTIONS);
+  const stop = new AbortController();
+  const steps = [() => writeFileSync(place.path, ''), () => rmSync(place.path), () => stop.abort(new Error('over'))];
+  const seen: unknown[] = [];
+  const sleep = async (ms: number): Promise<void> => {
+    seen.push([ms, controls.cutoverHeldBy?.reason ?? null]);
+    steps.shift()?.();
+    stop.signal.throwIfAborted();
+  };
+  const file = new CutoverFile(place.path, controls, { ...systemClock, sleep });
+  await expect(file.keep(stop.signal)).rejects.toThrow('over');
+  expect(seen).toEqual([
+    [500, null],
+    [500, `${place.path} exists`],
+    [500, null],
+  ]);
+  writeFileSync(place.path, '');
+  const looking = file.look();
+  await file.replace(null);
+  await looking;
+  expect(controls.cutoverHeldBy).toBeNull();
+  await file.replace(place.path);
+  expect(controls.cutoverHeldBy).toEqual({ by: 'file', reason: `${place.path} exists` });
+});
