@@ -381,9 +381,7 @@ class Migration {
     };
     // A predecessor that announced the cutover and did not swap left that phase behind.
     if (this.#phase === 'cutover') await parts.withdraw(signal);
-    const blockedMs = await new CutoverRunner(parts, controls, this.#context).run(signal);
-    this.#phase = enter('cutover', 'clean-up');
-    return blockedMs;
+    return await new CutoverRunner(parts, controls, this.#context).run(signal);
   }
 
   /** Enters a phase and makes that durable before its work begins. */

@@ -6,7 +6,7 @@ import type { MigrationEvent } from '../../src/engine/events.ts';
 import { runMigration } from '../../src/engine/migration.ts';
 import { DEFAULT_OPTIONS, type LatencyLimit } from '../../src/engine/options.ts';
 import type { RowKey } from '../../src/engine/model.ts';
-import type { TableClaim } from '../../src/engine/ports.ts';
+import type { TableClaim, ThrottleSignal } from '../../src/engine/ports.ts';
 import { openSimulatedFixture } from '../contract/simulated-fixture.ts';
 
 test('a run knows what a small write takes at rest before it copies anything, and so does one that resumes it', async () => {
@@ -79,44 +79,87 @@ test('a resume that finds the tables swapped tells what was copied and compared 
   expect(told).toEqual(['phase-entered clean-up', 'phase-entered done']);
 });
 
-test('a resume goes on comparing where the run before it had come, and ends what was begun also if it is not to verify', async () => {
+test('a resume goes on where the run before it had come, and compares what was begun also if it is not to verify', async () => {
   await using fixture = await openSimulatedFixture({ thingsToSettle: 0 });
-  /** After which keys it compared, the first of all being null; it ends with `rangesMax`. */
-  const compared = async (purpose: 'start' | 'resume', rangesMax: number, isVerifying: boolean) => {
+  /** After which keys it copied and compared, the first of all being null; it ends at its first event of this kind. */
+  const ranges = async (purpose: 'start' | 'resume', endsAt: MigrationEvent['kind'] | null, isVerifying: boolean) => {
     const stop = new AbortController();
     await using claim = await fixture.database.claim(fixture.plan, purpose, new AbortController().signal);
     const { pair } = claim;
-    const compare = pair.compareRange.bind(pair);
-    const after: (RowKey | null)[] = [];
+    const [copy, compare, finish] = [pair.copyRange.bind(pair), pair.compareRange.bind(pair), pair.finishShadow.bind(pair)];
+    const seen = { copied: [] as (RowKey | null)[], compared: [] as (RowKey | null)[] };
+    const copyRange: typeof copy = (range, existing, inner) => {
+      seen.copied.push(range.after);
+      return copy(range, existing, inner);
+    };
     const compareRange: typeof compare = (range, inner) => {
-      after.push(range.after);
+      seen.compared.push(range.after);
       return compare(range, inner);
     };
-    const finish = pair.finishShadow.bind(pair);
     const finishShadow: typeof finish = async (inner) => {
       await fixture.clock.sleep(10_000, inner);
       await finish(inner);
     };
-    Object.assign(pair, { compareRange, finishShadow, isFinishedWhileCompared: true });
-    const observer = (event: MigrationEvent): void => {
-      if (event.kind === 'range-verified' && after.length === rangesMax)
-        stop.abort(new MigrationError('INTERRUPTED', 'A signal came.'));
+    Object.assign(pair, { copyRange, compareRange, finishShadow, isFinishedWhileCompared: true });
+    const observer = ({ kind }: MigrationEvent): void => {
+      if (kind === endsAt) stop.abort(new MigrationError('INTERRUPTED', 'A signal came.'));
     };
     const limits = { copyWorkers: 1, chunkRowsFirst: 1, chunkRowsMax: 1 };
     const controls = new Controls({ ...DEFAULT_OPTIONS, ...limits, latency: null, isVerifying });
     const given = { plan: fixture.plan, claim, clock: fixture.clock, signals: [], controls, observer };
-    const hasEnded = await runMigration(given, stop.signal).then(
-      () => true,
-      () => false,
+    const rowsCopied = await runMigration(given, stop.signal).then(
+      (result) => result.rowsCopied,
+      () => null,
     );
-    return { after, hasEnded };
+    return { ...seen, rowsCopied };
   };
-  const first = await compared('start', 1, true);
-  const second = await compared('resume', 1, true);
-  const last = await compared('resume', Number.POSITIVE_INFINITY, false);
-  expect([first.hasEnded, second.hasEnded, last.hasEnded]).toEqual([false, false, true]);
-  expect(first.after).toEqual([null]);
-  expect([second.after.length, last.after.length > 1]).toEqual([1, true]);
-  const all = [...first.after, ...second.after, ...last.after];
-  expect(all).toEqual([...new Set(all)]);
+  const runs = [
+    await ranges('start', 'chunk-copied', true),
+    await ranges('resume', 'range-verified', true),
+    await ranges('resume', 'range-verified', true),
+    await ranges('resume', null, false),
+  ];
+  for (const all of [runs.map(({ copied }) => copied), runs.map(({ compared }) => compared)]) {
+    expect(all.flat().at(0)).toBeNull();
+    expect(all.flat()).toEqual([...new Set(all.flat())]);
+  }
+  expect(runs.map(({ copied, compared }) => [copied.length > 0, compared.length > 0])).toEqual([
+    ...[
+      [true, false],
+      [true, true],
+      [false, true],
+      [false, true],
+    ],
+  ]);
+  const rows = (await fixture.rows('retired'))?.length;
+  expect(runs.map(({ rowsCopied }) => rowsCopied)).toEqual([null, null, null, rows]);
+});
+
+test('a run asks all that may slow it down: the operator’s, those of the server, and what the transactions of others take', async () => {
+  await using fixture = await openSimulatedFixture({});
+  const { signal } = new AbortController();
+  await using claim = await fixture.database.claim(fixture.plan, 'start', signal);
+  const asked: Record<string, number> = {};
+  const note = (name: string): void => void (asked[name] = (asked[name] ?? 0) + 1);
+  const signalOf = (name: string): ThrottleSignal => ({
+    name,
+    sample: async () => {
+      note(name);
+      return { pressure: 0, detail: '' };
+    },
+  });
+  const readTransactions = async (): Promise<readonly []> => {
+    note('transactions');
+    return [];
+  };
+  const finish = claim.pair.finishShadow.bind(claim.pair);
+  const finishShadow = async (inner: AbortSignal): Promise<void> => {
+    await fixture.clock.sleep(10_000, inner);
+    await finish(inner);
+  };
+  Object.assign(claim, { throttleSignals: [signalOf('replica')], readTransactions });
+  Object.assign(claim.pair, { finishShadow });
+  const given = { plan: fixture.plan, claim, clock: fixture.clock, signals: [signalOf('file')], observer: () => undefined };
+  await runMigration({ ...given, controls: new Controls(DEFAULT_OPTIONS) }, signal);
+  for (const name of ['replica', 'file', 'transactions']) expect(asked[name]).toBeGreaterThan(5);
 });
