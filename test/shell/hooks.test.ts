@@ -73,6 +73,8 @@ describe('a hook', () => {
     );
     writeFileSync(path, '#!/bin/sh\nkill -SEGV $$\n');
     await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} was ended by SIGSEGV`);
+    writeFileSync(path, '#!/no/such/shell\n');
+    await expect(runHook(path, noticeOfName('swapped'), {}, never)).rejects.toThrow(`the hook ${path} did not run: `);
   });
 
   test('is not waited for because of what it leaves running, nor because it does not read', async () => {
@@ -200,6 +202,33 @@ test('who has not been told in time is named with what is left', async () => {
   answers.shift()?.();
   await delivered;
   expect(notifier.untold).toBe(null);
+});
+
+test('whoever is told waits for what comes, and of more than a thousand that wait the oldest are left out', async () => {
+  const told: string[] = [];
+  const answers: (() => void)[] = [];
+  const tell = ({ event }: { readonly event: string }): Promise<void> => {
+    told.push(event);
+    return new Promise((resolve) => answers.push(resolve));
+  };
+  const warnings: string[] = [];
+  const notifier = new Notifier({ name: 'the webhook', tell }, (text) => warnings.push(text));
+  const delivered = notifier.deliver(never);
+  await settle();
+  notifier.tell(noticeOfName('started'));
+  await settle();
+  expect(told).toEqual(['started']);
+  for (let place = 1; place <= 1_002; place++) notifier.tell(noticeOfName(`${place}`));
+  expect(warnings).toEqual(Array.from({ length: 2 }, () => 'the webhook is too slow: a notice was left out.'));
+  while (told.length < 1_001) {
+    answers.shift()?.();
+    await settle();
+  }
+  expect([told[1], told.at(-1)]).toEqual(['3', '1002']);
+  answers.shift()?.();
+  await settle();
+  notifier.end();
+  await delivered;
 });
 
 describe('the gate before the cutover', () => {

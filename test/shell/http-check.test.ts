@@ -45,6 +45,7 @@ test('the check is asked once a second', async () => {
   await clock.advance(1);
   await second;
   expect(asked.length).toBe(before + 1);
+  expect(asked.at(-1)?.headers.authorization).toBeUndefined();
 });
 
 test('a login and a query are used but not shown', async () => {
