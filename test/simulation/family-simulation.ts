@@ -154,7 +154,9 @@ export class FamilySimulation {
       };
     });
     try {
-      await runFamily(runs, claim, signal);
+      const results = await runFamily(runs, claim, signal);
+      if (results.map(({ id }) => id).join() !== tables.map(({ plan }) => plan.id).join())
+        this.#violate('the results of a family are not those of its members in their order');
     } finally {
       if (claim.members.some(({ streams }) => streams.some((stream) => !stream.isClosed)))
         this.#violate('a stream was left open');
