@@ -90,6 +90,10 @@ describe('the limits of a run', () => {
       { cutoverAttempts: '3', killBlockersAfter: '3' },
       '--kill-blockers-after must be below --cutover-attempts (3 and 3): no attempt would be left that could end anybody.',
     ],
+    [
+      { replicas: 'mysql://r1, db2' },
+      '--replicas: The URL cannot be read: it must look like mysql://user@host:3306/database or postgres://user@host:5432/database, with special characters written as %XX (@ is %40, # is %23, / is %2F).',
+    ],
     [{ throttleQuery: 'DELETE FROM orders' }, '--throttle-query must be a SELECT.'],
   ])('%j is refused by name', (flags, message) => {
     expect(() => limits(flags)).toThrow(expect.objectContaining({ code: 'BAD_USAGE', message }));
