@@ -135,3 +135,61 @@ test.each(['refuses', 'answers nothing'] as const)(
     expect(attempts()).toBe(before);
   },
 );
+
+/** A server on which each statement ends as it is told by its text, and how often it was connected to. */
+function answering(limitMs: number) {
+  let opened = 0;
+  const control = new ControlConnection<string>(
+    {
+      connect: () => {
+        opened += 1;
+        const number = opened;
+        const run = (sql: string): Promise<string> =>
+          sql === 'refused' || sql === `lost over ${number}`
+            ? Promise.reject(new Error(sql))
+            : Promise.resolve(`${sql}: ${number}`);
+        return Promise.resolve({ isOpen: true, run, end: () => Promise.resolve(), destroy: () => undefined });
+      },
+      connectTimeoutMs: 1_000,
+      isLoss: (error) => (error as Error).message.startsWith('lost'),
+      translate: (error, what) => new MigrationError('INTERNAL', `${what}: ${(error as Error).message}`, { cause: error }),
+      translateConnecting: (error) => new MigrationError('INTERNAL', 'never', { cause: error }),
+      sessionList: 'the list',
+      leaving: new AbortController().signal,
+    },
+    limitMs,
+  );
+  return control;
+}
+
+test('a statement that the server refuses is not tried again, and one that is lost is, however long ago the last loss was', async () => {
+  // Less than lies between two attempts.
+  const control = answering(200);
+  await expect(control.run('refused')).rejects.toMatchObject({ message: 'Controlling a session (refused): refused' });
+  expect(await control.run('a')).toBe('a: 1');
+  expect(await control.run('lost over 1')).toBe('lost over 1: 2');
+  expect(await control.run('lost over 2')).toBe('lost over 2: 3');
+});
+
+test('sessions are told to end until none is left, or one of them is still there after all that time', async () => {
+  const control = answering(50);
+  const left = [['5', '6'], ['6'], []];
+  await control.endAll(
+    async () => left.shift() ?? [],
+    (sessions) => `${sessions} were told to end`,
+  );
+  expect(left).toEqual([]);
+  let told = 0;
+  const staying = control.endAll(
+    async () => {
+      told += 1;
+      return ['5', '6'];
+    },
+    (sessions) => `${sessions} were told to end`,
+  );
+  await expect(staying).rejects.toMatchObject({
+    code: 'SESSION_STUCK',
+    message: expect.stringContaining(': 5, 6 were told to end but is still there after 0.05 s. Look for it in the list'),
+  });
+  expect(told).toBeGreaterThan(1);
+});
