@@ -6,6 +6,10 @@ import { type Draw, times } from './draw.ts';
 export const GENERATED_AS = ['whole', 'interrupted', 'cut'] as const;
 export type GeneratedAs = (typeof GENERATED_AS)[number];
 
+/** A table by itself with one session beside it; or tables that refer to each other, or one with partitions, with several. */
+export const GENERATED_OF = ['table', 'family', 'partitions'] as const;
+export type GeneratedOf = (typeof GENERATED_OF)[number];
+
 export function drawDisturbance(draw: Draw, as: GeneratedAs): Pick<Case, 'cuts' | 'interruptedAt' | 'writesAt'> {
   if (as === 'whole') return {};
   return as === 'interrupted' ? drawInterruptions(draw) : drawCuts(draw);

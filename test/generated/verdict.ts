@@ -1,12 +1,12 @@
 /** Runs a generated case and judges it by the server itself: what its own ALTER makes of the same table and the same writes. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Case } from '../support/case-folder.ts';
 import type { MigratedTo } from '../support/case-runner.ts';
 
 /** A case in databases of its own. */
-export interface JudgedRun extends AsyncDisposable {
+export interface JudgedRun {
   migrate(): Promise<MigratedTo<unknown>>;
-  nativeOutcome(item: Case): Promise<unknown>;
+  /** In the other database: the writes, then the server's own ALTER, or only one of them. */
+  twin(what: { readonly isWritten: boolean; readonly isAltered: boolean }): Promise<unknown>;
 }
 
 /**
@@ -29,26 +29,25 @@ export interface Judgement {
 /** What rows and definitions can be refused for, before or after they were copied. */
 const REASONS = /^(?:refused: |failed: (?:ROW_NOT_CONVERTIBLE|DUPLICATE_KEY|SOURCE_CHANGED): )/;
 
-export async function judge(run: JudgedRun, item: Case): Promise<Judgement> {
+export async function judge(run: JudgedRun): Promise<Judgement> {
   const migrated = await run.migrate();
-  return { ...(await judgeOutcome(run, item, migrated)), interrupted: migrated.interrupted };
+  return { ...(await judgeOutcome(run, migrated)), interrupted: migrated.interrupted };
 }
 
 async function judgeOutcome(
   run: JudgedRun,
-  item: Case,
   { ending, hasWritten, outcome }: MigratedTo<unknown>,
 ): Promise<Omit<Judgement, 'interrupted'>> {
   if (ending === 'swapped') {
-    const native = await attempted(() => run.nativeOutcome(item));
+    const native = await attempted(() => run.twin({ isWritten: true, isAltered: true }));
     if ('error' in native) return { verdict: 'looser', detail: `the server: ${native.error}` };
     if (isDeepStrictEqual(outcome, native.outcome)) return { verdict: 'same', detail: ending };
     return { verdict: 'different', detail: differenceOf(outcome, native.outcome) };
   }
-  const kept = await run.nativeOutcome({ ...item, writes: hasWritten ? item.writes : '', fails: { code: 'any' } });
+  const kept = await run.twin({ isWritten: hasWritten, isAltered: false });
   if (!isDeepStrictEqual(outcome, kept)) return { verdict: 'spoilt', detail: `${ending}\n${differenceOf(outcome, kept)}` };
   if (!REASONS.test(ending)) return { verdict: 'broken', detail: ending };
-  const native = await attempted(() => run.nativeOutcome({ ...item, writes: hasWritten ? '' : item.writes }));
+  const native = await attempted(() => run.twin({ isWritten: !hasWritten, isAltered: true }));
   if ('error' in native) return { verdict: 'both-refuse', detail: `${ending}\nthe server: ${native.error}` };
   return { verdict: 'stricter', detail: ending };
 }
@@ -61,13 +60,26 @@ async function attempted(alter: () => Promise<unknown>): Promise<{ readonly outc
   }
 }
 
-/** The lines that only one of them has, at most eight of each. */
+/** The lines that only one of them has, or has more often, at most eight of each. */
 function differenceOf(ours: unknown, native: unknown): string {
-  const [left, right] = [ours, native].map((value) => JSON.stringify(value, null, 1).split('\n'));
-  const only = (some: readonly string[] = [], others: readonly string[] = []): readonly string[] =>
-    some.filter((line) => !others.includes(line)).slice(0, 8);
-  return [
+  const [left = [], right = []] = [ours, native].map((value) => JSON.stringify(value, null, 1).split('\n'));
+  const only = (some: readonly string[], others: readonly string[]): readonly string[] => {
+    const rest = [...others];
+    const found = some.filter((line) => {
+      const place = rest.indexOf(line);
+      if (place >= 0) rest.splice(place, 1);
+      return place < 0;
+    });
+    return found.slice(0, 8);
+  };
+  const shown = [
     ...only(left, right).map((line) => `  ours:   ${line}`),
     ...only(right, left).map((line) => `  server: ${line}`),
+  ];
+  if (shown.length > 0) return shown.join('\n');
+  const place = left.findIndex((line, at) => line !== right[at]);
+  return [
+    ...left.slice(place, place + 4).map((line) => `  ours:   ${line}`),
+    ...right.slice(place, place + 4).map((line) => `  server: ${line}`),
   ].join('\n');
 }

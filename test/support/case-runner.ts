@@ -3,11 +3,15 @@ import { asMigrationError, assert, MigrationError } from '../../src/engine/error
 import {
   DEFAULT_OPTIONS,
   migrate,
+  migrateFamily,
   type MigrationEvent,
   type MigrationOptions,
   type Plan,
   PlanRefusedError,
   resumeMigration,
+  type RunOptions,
+  type ServerOptions,
+  type TableChange,
 } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
 import { Cuts } from './cuts.ts';
@@ -39,8 +43,8 @@ const withoutRests: Partial<MigrationOptions> = {
 export interface CaseMigration {
   /** `swapped`, or the code and the message, of each obstacle if it was refused. */
   readonly ending: string;
-  /** Null where none was started, so that there is nothing to clean up. */
-  readonly plan: Plan | null;
+  /** Of each table that is changed; none where nothing was started, so that there is nothing to clean up. */
+  readonly plans: readonly Plan[];
   /** Whether the writes of the case were made. */
   readonly hasWritten: boolean;
   /** How many times it was ended by the case, and resumed, or lost connections by it. */
@@ -55,16 +59,19 @@ export interface MigratedTo<Outcome> extends Pick<CaseMigration, 'ending' | 'has
 /** Where to migrate, and what happens beside. */
 export interface CaseMigrating {
   readonly url: string;
-  readonly item: Case;
-  /** The whole statement. */
-  readonly alter: string;
+  readonly item: Pick<Case, 'chunkRows' | 'cuts' | 'interruptedAt' | 'isAtUsualPace' | 'options' | 'pace' | 'writesAt'>;
+  /** One statement, or those of several tables that are swapped together. */
+  readonly changes: readonly TableChange[];
   /** Called once, at the event that the case names. */
   readonly write: () => Promise<void>;
+  /** Called with the name of each event, and with `ended` when the run is over. */
+  readonly onEvent?: (name: string) => void;
 }
 
 /** Migrates, and begins the writes at the event that the case names; comes back when both are done. */
-export async function migrateDuringWrites({ url, item, alter, write }: CaseMigrating): Promise<CaseMigration> {
-  const { options, chunkRows, isAtUsualPace = false, writesAt = 'phase-entered:copy' } = item;
+export async function migrateDuringWrites(asked: CaseMigrating): Promise<CaseMigration> {
+  const { url, item, write, onEvent = (): void => undefined } = asked;
+  const { chunkRows, isAtUsualPace = false, writesAt = 'phase-entered:copy' } = item;
   const writing: Promise<void>[] = [];
   const plans: Plan[] = [];
   const interruptions = new Interruptions(item.interruptedAt ?? []);
@@ -72,6 +79,7 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
   const observer = (event: MigrationEvent): void => {
     interruptions.count();
     const name = event.kind === 'phase-entered' ? `${event.kind}:${event.phase}` : event.kind;
+    onEvent(name);
     // A run that was interrupted does not go through all events once more.
     const isLast = (item.interruptedAt ?? item.cuts) !== undefined && name === 'cutover-attempt';
     if (writing.length > 0 || !(name === writesAt || isLast)) return;
@@ -85,15 +93,15 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
     ...item.pace,
     ...(chunkRows === undefined ? {} : { chunkRowsFirst: chunkRows, chunkRowsMax: chunkRows }),
   };
-  const onStart = (plan: Plan): void => void plans.push(plan);
+  const onStart = (_: Plan, members: readonly Plan[]): void => void plans.push(...members);
   const timeout = AbortSignal.timeout(caseTimeoutMs - 20_000);
   const runOnce = async (): Promise<{ readonly rowsRepaired: number }> => {
     const [plan] = plans;
     const how = { url: cuts.url, pace, observer, signal: AbortSignal.any([timeout, interruptions.begin()]) };
-    if (plan === undefined) return await migrate({ ...how, strategy: 'shadow', alter, ...options, onStart });
+    if (plan === undefined) return await startMigration(asked, { ...how, onStart });
     const resumed = await resumeMigration({ ...how, id: plan.id });
     assert(resumed.strategy === 'shadow', 'a case goes by a shadow');
-    return resumed;
+    return { rowsRepaired: sumOfRepaired(resumed.members) };
   };
   const error = await cuts
     .outlast(() => interruptions.outlast(runOnce))
@@ -102,10 +110,26 @@ export async function migrateDuringWrites({ url, item, alter, write }: CaseMigra
       ({ rowsRepaired }) => (rowsRepaired === 0 ? null : new Error(`${rowsRepaired} rows were repaired`)),
       (thrown: unknown) => thrown,
     );
+  onEvent('ended');
   await Promise.all(writing);
   const hasWritten = writing.length > 0;
   const interrupted = interruptions.passed + cuts.passed;
-  return { ending: endingText(error), plan: plans[0] ?? null, hasWritten, interrupted };
+  return { ending: endingText(error), plans, hasWritten, interrupted };
+}
+
+async function startMigration(
+  { changes, item }: Pick<CaseMigrating, 'changes' | 'item'>,
+  how: ServerOptions & RunOptions,
+): Promise<{ readonly rowsRepaired: number }> {
+  const [first] = changes;
+  assert(first !== undefined, 'a case changes a table');
+  const asked = changes.map((change) => ({ ...change, ...item.options }));
+  if (changes.length > 1) return { rowsRepaired: sumOfRepaired(await migrateFamily({ ...how, changes: asked })) };
+  return await migrate({ ...how, strategy: 'shadow', ...first, ...item.options });
+}
+
+function sumOfRepaired(results: readonly { readonly rowsRepaired: number }[]): number {
+  return results.reduce((sum, { rowsRepaired }) => sum + rowsRepaired, 0);
 }
 
 /** Ends the run at its n-th event, for each n of a list, and lets it be resumed. */

@@ -48,9 +48,9 @@ export class CaseRun implements AsyncDisposable {
 
   /** Migrates, while the writes of the case run, and cleans up. */
   async migrate(): Promise<MigratedTo<CaseOutcome>> {
-    const { plan, ...came } = await this.#migrate();
+    const { plans, ...came } = await this.#migrate();
     const table = await this.#read(this.#schema);
-    if (plan !== null) await cleanUp({ url: this.#url, id: plan.id, isNow: true });
+    for (const plan of plans) await cleanUp({ url: this.#url, id: plan.id, isNow: true });
     return { ...came, outcome: { table, tablesLeft: await this.#tables(this.#schema) } };
   }
 
@@ -88,7 +88,7 @@ export class CaseRun implements AsyncDisposable {
       }
     };
     const alter = `ALTER TABLE ${quote(this.#schema)}.${quote(this.#table)} ${clauses}`;
-    const migrated = await migrateDuringWrites({ url: this.#url, item: this.#item, alter, write });
+    const migrated = await migrateDuringWrites({ url: this.#url, item: this.#item, changes: [{ alter }], write });
     await gate.query('ROLLBACK');
     return migrated;
   }

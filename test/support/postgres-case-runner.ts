@@ -51,8 +51,8 @@ export class PostgresCaseRun implements AsyncDisposable {
 
   /** Migrates, while the writes of the case run, and cleans up. */
   async migrate(): Promise<MigratedTo<PostgresCaseOutcome>> {
-    const { plan, ...came } = await this.#migrate();
-    if (plan !== null) await cleanUp({ url: this.#urlOf(this.#database), id: plan.id, isNow: true });
+    const { plans, ...came } = await this.#migrate();
+    for (const plan of plans) await cleanUp({ url: this.#urlOf(this.#database), id: plan.id, isNow: true });
     return {
       ...came,
       outcome: { table: await this.#read(this.#database), left: await this.#objects(this.#database) },
@@ -96,7 +96,7 @@ export class PostgresCaseRun implements AsyncDisposable {
     return await migrateDuringWrites({
       url: this.#urlOf(this.#database),
       item: this.#item,
-      alter: `ALTER TABLE ${table} ${clauses}`,
+      changes: [{ alter: `ALTER TABLE ${table} ${clauses}` }],
       write,
     });
   }

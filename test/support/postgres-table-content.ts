@@ -42,7 +42,7 @@ export async function readPostgresTable(
   const table = `${pg.escapeIdentifier(name.schema)}.${pg.escapeIdentifier(name.table)}`;
   const oid = `${pg.escapeLiteral(table)}::regclass`;
   const [found] = await application.run(`SELECT relkind FROM pg_class WHERE oid = to_regclass(${pg.escapeLiteral(table)})`);
-  if (found?.['relkind'] !== 'r') return null;
+  if (found?.['relkind'] !== 'r' && found?.['relkind'] !== 'p') return null;
   const inventory = await inventoryOf(application, name.schema, name.table);
   const columns = (
     await application.run(

@@ -2,6 +2,8 @@
 import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
-  ['mysql', [2, 12, 14, 15]],
-  ['mariadb', [2, 6, 18, 20]],
+  ['mysql', 'table', [2, 12, 14]],
+  ['mysql', 'family', [12]],
+  ['mariadb', 'table', [2, 6, 18]],
+  ['mariadb', 'partitions', [3]],
 ]);

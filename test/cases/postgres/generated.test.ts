@@ -2,6 +2,8 @@
 import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
-  ['postgres-15', [4, 6, 12, 15]],
-  ['postgres-18', [8, 12, 13, 21]],
+  ['postgres-15', 'table', [4, 6, 12]],
+  ['postgres-15', 'partitions', [3]],
+  ['postgres-18', 'table', [8, 12, 13]],
+  ['postgres-18', 'family', [4]],
 ]);
