@@ -81,21 +81,26 @@ class SessionTraffic {
       const at = { event, count: this.#draw.of([1, 1, 2, 5]), ...(before.includes(event) ? { or: after } : {}) };
       return { at, ...this.#transaction() };
     });
-    return this.#asked.isGated || this.#draw.happens(0.5) ? plays : this.#withHolder(plays);
+    return this.#asked.isGated || this.#draw.happens(0.2) ? plays : this.#withHolder(plays);
   }
 
-  /** Somewhere among them a transaction that holds rows until an attempt at the swap has failed by it. */
+  /** Somewhere among them a transaction that holds rows until an attempt at the swap waits for it, or has failed by it. */
   #withHolder(plays: Plays): Plays {
-    const event = this.#draw.of(['cutover-failed', 'cutover-failed', 'cutover-attempt', 'cutover-failed']);
+    const event = this.#draw.of(['cutover-failed', 'cutover-attempt', 'cutover-attempt']);
     const until: Moment = { event, count: this.#draw.between(1, 2), or: swapped };
     const held: Step[] = [...times(this.#draw.between(1, 3), () => this.#lock()), ...this.#statement()].map((sql) => ({ sql }));
-    const steps = [...this.#begin(), ...held, { until }, ...this.#statement().map((sql) => ({ sql })), this.#end()];
+    const steps = [...this.#begin(), ...held, { until }, ...this.#more(), this.#end()];
     const holder: Play = {
       at: { event: this.#draw.of(['phase-entered:verify', 'phase-entered:await-cutover']), count: 1 },
       steps,
     };
     const place = plays.findIndex(({ at }) => around.includes(at.event));
     return place < 0 ? [...plays, holder] : plays.toSpliced(place, 0, holder);
+  }
+
+  /** Written while the swap asks for its lock, and so the last that is drained. */
+  #more(): readonly Step[] {
+    return times(this.#draw.between(1, 4), () => this.#statement().map((sql) => ({ sql }))).flat();
   }
 
   #transaction(): Pick<Play, 'steps' | 'undo'> {
