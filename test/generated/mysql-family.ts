@@ -174,6 +174,9 @@ function drawChanges(
       ...(isGated && draw.happens(0.3) ? [`RENAME COLUMN ${PLAIN.value} TO other`] : []),
       ...new Set(more),
     ];
+    // The key `looked` goes by its name.
+    if (clauses.includes(`RENAME COLUMN ${PLAIN.spare} TO kept`))
+      renamed[table.name] = { ...renamed[table.name], [PLAIN.spare]: 'kept' };
     return [{ table: table.name, clauses: (clauses.length === 0 ? ['FORCE'] : clauses).join(', ') }];
   });
   const [only] = family.tables;
