@@ -90,10 +90,9 @@ class SessionTraffic {
     const until: Moment = { event, count: this.#draw.between(1, 2), or: swapped };
     const held: Step[] = [...times(this.#draw.between(1, 3), () => this.#lock()), ...this.#statement()].map((sql) => ({ sql }));
     const steps = [...this.#begin(), ...held, { until }, ...this.#more(), this.#end()];
-    const holder: Play = {
-      at: { event: this.#draw.of(['phase-entered:verify', 'phase-entered:await-cutover']), count: 1 },
-      steps,
-    };
+    // A slot waits for each transaction of the server, and a member may be the last to have one: not before all are ready.
+    const ready = { event: 'phase-entered:await-cutover', count: this.#asked.family.tables.length };
+    const holder: Play = { at: { ...ready, or: ['cutover-attempt', ...swapped] }, steps };
     const place = plays.findIndex(({ at }) => around.includes(at.event));
     return place < 0 ? [...plays, holder] : plays.toSpliced(place, 0, holder);
   }
@@ -116,7 +115,8 @@ class SessionTraffic {
   #inTwoPhases(work: readonly Step[]): Pick<Play, 'steps' | 'undo'> {
     this.#prepared += 1;
     const id = `'${HERE}-${this.#owner}-${this.#prepared}'`;
-    const until = { event: this.#draw.of(['chunk-copied', 'cutover-failed']), count: 1, or: after };
+    const event = this.#draw.of(['chunk-copied', 'phase-entered:finish-shadow']);
+    const until = { event, count: 1, or: ['phase-entered:finish-shadow', ...after] };
     const rest = this.#draw.happens(0.5) ? [{ until }] : [];
     const verb = this.#draw.of(['COMMIT', 'COMMIT', 'ROLLBACK']);
     if (this.#asked.dialect === 'postgres') {
