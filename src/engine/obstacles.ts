@@ -152,7 +152,8 @@ export const OBSTACLES = {
       'Use the server’s own ALTER. Not supported are, on PostgreSQL, unlogged, temporary, foreign, inheriting and typed tables and those of an extension; on MySQL those with CHECK constraints and a name that leaves no room for theirs; on MariaDB those with an application-time period, or with defaults that use one sequence more than once.',
   },
   UNSUPPORTED_INDEX: {
-    summary: 'The table has, or gets, a unique index whose collisions cannot be told apart from changes in flight.',
+    summary:
+      'The table has, or gets, a unique index whose collisions cannot be told apart from changes in flight, or on MySQL and MariaDB a full-text index over rows that have numbers of their own (FTS_DOC_ID).',
     remedy: 'Drop the index first and add it again by itself afterwards, or use the server’s own ALTER.',
   },
   INVALID_INDEX: {

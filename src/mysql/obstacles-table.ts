@@ -56,6 +56,17 @@ export function definitionObstacles({ source, probed, foreignKeys }: PlanningFac
 }
 
 /**
+ * Where a column FTS_DOC_ID numbers the rows of a full-text index, InnoDB takes a row only with a greater number than all that it has had
+ * (error 182). Rows come into a shadow in the order of the migration key, and those that change come again.
+ */
+export function documentNumberObstacles({ source, probed: { definition } }: PlanningFacts): readonly Obstacle[] {
+  const index = definition.indexes.find(({ type }) => type === 'FULLTEXT');
+  if (index === undefined || !definition.columns.some(({ name }) => name === 'FTS_DOC_ID')) return [];
+  const message = `${source.schema}.${source.table} would have the full-text index ${index.name} over rows that FTS_DOC_ID numbers, and the server takes these in ascending order only, in which they cannot be copied.`;
+  return [{ code: 'UNSUPPORTED_INDEX', message }];
+}
+
+/**
  * MySQL calls the CHECK constraints of a table that is made like another after the table, renames them with it, and refuses the RENAME
  * where that makes a name too long: the swap would fail.
  */

@@ -23,7 +23,7 @@ import {
   rowImageObstacles,
   variableObstacles,
 } from './obstacles-server.ts';
-import { checkNameObstacles, definitionObstacles, earlierObstacles } from './obstacles-table.ts';
+import { checkNameObstacles, definitionObstacles, documentNumberObstacles, earlierObstacles } from './obstacles-table.ts';
 import { triggerObstacles } from './obstacles-triggers.ts';
 import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import type { Server } from './server.ts';
@@ -80,6 +80,7 @@ async function tableObstacles(session: Session, asked: AskedTable, signal: Abort
     ...primaryKeyObstacles(variables, facts),
     ...definitionObstacles(facts),
     ...checkNameObstacles(facts),
+    ...documentNumberObstacles(facts),
   ];
   const questions: readonly (() => Promise<readonly Obstacle[]>)[] = [
     () => foreignKeyObstacles(session, asked, signal),

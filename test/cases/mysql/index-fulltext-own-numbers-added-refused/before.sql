@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT NOT NULL PRIMARY KEY, b TEXT, FULLTEXT KEY words (b));
+INSERT INTO t VALUES (2, 'two'), (1, 'one');
