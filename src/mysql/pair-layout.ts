@@ -151,6 +151,8 @@ function isUpsertable(
     columns.length > 1 &&
     // There MariaDB forgets, within such a statement, that a deadlock undid its transaction, or finds no row to change (error 1032).
     !shadow.indexes.some(isKeptAsHash) &&
+    // MySQL takes what such a statement has inserted out of the index again when it comes to a row that is there, and says nothing.
+    !shadow.indexes.some(({ type }) => type === 'FULLTEXT') &&
     // MySQL takes 1 and 1.0 for one value, and leaves a row alone whose new values are all equal to what it has.
     !columns.some((column) => column.shadow.dataType === 'json') &&
     !shadow.columns.some(isTouched)

@@ -69,6 +69,21 @@ describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
 });
 
 describeSideBySide(['mysql', 'mariadb'], 'on', (flavour) => {
+  test('rows that come before one that is there already are found by a full-text index', async () => {
+    const url = sharedServer(flavour);
+    await using schema = await createSchema(url);
+    await using server = await openAdapter(url);
+    const { application, name } = schema;
+    await application.run(`CREATE TABLE ${name}.t (id INT PRIMARY KEY, v INT, x TEXT, FULLTEXT KEY f (x))`);
+    await application.run(`INSERT INTO ${name}.t VALUES (2, 2, 'word')`);
+    await using orders = await claimTable(server, { schema: name, table: 't', clauses: 'MODIFY v BIGINT' });
+    const { pair, plan } = orders;
+    await application.run(`INSERT INTO ${name}.t VALUES (1, 1, 'word'), (3, 3, 'word')`);
+    expect(await pair.upsertRows?.([rowKey(['1']), rowKey(['2']), rowKey(['3'])], never)).toBe('upserted');
+    const found = `SELECT id FROM ${name}.${plan.shadow.table} WHERE MATCH (x) AGAINST ('word') ORDER BY id`;
+    expect(await application.run(found)).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  });
+
   test('a JSON value that is equal to the one before and written otherwise is carried over', async () => {
     const url = sharedServer(flavour);
     await using schema = await createSchema(url);
