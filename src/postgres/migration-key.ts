@@ -34,17 +34,15 @@ export function chooseKey(choice: KeyChoice): MigrationKey | Obstacle {
           message: `The log does not say which row of ${name} was changed: ${identityText(source)}.`,
         };
   }
-  if (source.replicaIdentity !== 'f' && index !== identifyingIndex(source)) {
-    return {
-      code: 'UNSUPPORTED_KEY',
-      message: `The log does not have the key ${index.name} of each changed row of ${name}; its replica identity is another one.`,
-    };
-  }
   const judged = judgeKey(index, choice);
-  if (typeof judged !== 'string') return judged;
-  const code = asked === null ? 'NO_SHARED_KEY' : 'UNSUPPORTED_KEY';
-  const way = asked === null ? otherIdentity(index, choice) : '';
-  return { code, message: `${index.name} of ${name} cannot be the migration key: ${judged}.${way}` };
+  if (typeof judged === 'string') {
+    const code = asked === null ? 'NO_SHARED_KEY' : 'UNSUPPORTED_KEY';
+    const way = asked === null ? otherIdentity(index, choice) : '';
+    return { code, message: `${index.name} of ${name} cannot be the migration key: ${judged}.${way}` };
+  }
+  if (source.replicaIdentity === 'f' || index === identifyingIndex(source)) return judged;
+  const lacking = `The log does not have the key ${index.name} of each changed row of ${name}; its replica identity is another one.`;
+  return { code: 'UNSUPPORTED_KEY', message: `${lacking} ${index.name} can be it: ${identityStatement(index, source)}.` };
 }
 
 /** The log can be made to have another key. */
@@ -52,7 +50,12 @@ function otherIdentity(index: Index, choice: KeyChoice): string {
   const { source } = choice;
   const other = source.indexes.find((one) => one !== index && typeof judgeKey(one, choice) !== 'string');
   if (other === undefined || source.replicaIdentity === 'f') return '';
-  return ` ${other.name} can, once the log has it: ALTER TABLE ${quoteTable(source)} REPLICA IDENTITY USING INDEX ${quoteName(other.name)}.`;
+  return ` ${other.name} can, once the log has it: ${identityStatement(other, source)}.`;
+}
+
+/** Has the log tell by this index which row was changed. */
+function identityStatement(index: Index, source: TableDescription): string {
+  return `ALTER TABLE ${quoteTable(source)} REPLICA IDENTITY USING INDEX ${quoteName(index.name)}`;
 }
 
 /** The index whose columns the log has of each changed row; where it has all, the primary key. */

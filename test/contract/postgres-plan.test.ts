@@ -187,11 +187,17 @@ describe.each(['postgres-15', 'postgres-18'] as const)('a plan on %s', (name) =>
     );
     const made = await planPostgres({ server, schema, clauses: 'RENAME u TO v' });
     expect(made.key).toEqual({ index: 'k', columns: ['u'], shadowColumns: ['v'], shadowIndex: 'k', isOrderKnown: true });
-    expect(await postgresRefusal({ server, schema, clauses: 'ADD b int', options: { key: 't_pkey' } })).toEqual([
+    const other = await postgresRefusal({ server, schema, clauses: 'ADD b int', options: { key: 't_pkey' } });
+    const way = `t_pkey can be it: ALTER TABLE "${schema.name}"."t" REPLICA IDENTITY USING INDEX "t_pkey".`;
+    expect(other).toEqual([
       [
         'UNSUPPORTED_KEY',
-        `The log does not have the key t_pkey of each changed row of ${schema.name}.t; its replica identity is another one.`,
+        `The log does not have the key t_pkey of each changed row of ${schema.name}.t; its replica identity is another one. ${way}`,
       ],
+    ]);
+    await schema.application.run('CREATE INDEX plain ON t (id)');
+    expect(await postgresRefusal({ server, schema, clauses: 'ADD b int', options: { key: 'plain' } })).toEqual([
+      ['UNSUPPORTED_KEY', `plain of ${schema.name}.t cannot be the migration key: it is not unique.`],
     ]);
   });
 
