@@ -57,9 +57,16 @@ export function judgeLoad(
   return worst;
 }
 
-/** What the first value of the operator's query says; undefined: there was no row. What is no number is a stop. */
+/** As PostgreSQL writes them: what a comparison gives, which is 1 or 0 on MySQL and MariaDB. */
+const booleans: ReadonlyMap<string, number> = new Map([
+  ['t', 1],
+  ['f', 0],
+]);
+
+/** What the first value of the operator's query says; undefined: there was no row. What is neither a number nor a boolean is a stop. */
 export function judgeAnswer(value: string | null | undefined): ThrottleSample {
-  const number = value === null || value === undefined || value.trim() === '' ? Number.NaN : Number(value);
+  const isEmpty = value === null || value === undefined || value.trim() === '';
+  const number = isEmpty ? Number.NaN : (booleans.get(value) ?? Number(value));
   const shown = value === undefined ? 'no row' : (value ?? 'NULL');
   if (Number.isNaN(number)) return { pressure: 1, detail: `the query gives ${shown}, which is no number` };
   return { pressure: number > 0 ? 1 : 0, detail: `the query gives ${shown}` };

@@ -57,7 +57,7 @@ export const STEERING_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'SQL',
-    help: 'A SELECT that the server is asked each second: copying and verifying rest while its first value is above 0, or is no number.',
+    help: 'A SELECT that the server is asked each second: copying and verifying rest while its first value is above 0 or true, or neither a number nor a boolean.',
     group: 'Load',
     commands: RUN,
   },

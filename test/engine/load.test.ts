@@ -43,6 +43,8 @@ test.each([
   [undefined, 1],
   ['', 1],
   ['yes', 1],
+  ['t', 1],
+  ['f', 0],
 ])('a query that gives %j is a pressure of %i', (value, pressure) => {
   expect(judgeAnswer(value).pressure).toBe(pressure);
 });
