@@ -44,7 +44,8 @@ describe.each(['mysql', 'mariadb', 'postgres'] as const)('on %s', (name) => {
 
   test('a query that fails gives no answer, and stops the copy when the last one is stale', async () => {
     await using run = startCli(command('migrate', ...alter('second'), '--throttle-query', 'SELECT stop FROM nowhere'));
-    await run.lineMatching(throttledBy('throttle query', 'stale: no answer: .*nowhere.*'));
+    // Not that somebody has dropped a table of the migration.
+    await run.lineMatching(throttledBy('throttle query', 'stale: no answer: (?!Somebody).*nowhere.*'));
     run.child.kill('SIGINT');
     await run.result;
     expect((await runCli(command('resume'))).exitCode).toBe(0);
