@@ -1,8 +1,8 @@
 /**
  * Changes of the source that do not come by the change stream, by the marks that they leave in the catalog: an ALTER TABLE that
  * computes the rows anew and perhaps gives the same definition, and a publication that did not list the table for a while. Another
- * replica identity loses none, but the server refuses to change rows of a table that is published without it. And a TRUNCATE of the
- * shadow, whose rows nobody would copy again once they were compared.
+ * replica identity loses none, but the server refuses to change rows of a table that is published without it. A value of an enum that
+ * is renamed is another one in all rows at once. And a TRUNCATE of the shadow, whose rows nobody would copy again once they were compared.
  */
 
 import { MigrationError } from '../engine/errors.ts';
@@ -28,6 +28,8 @@ export interface StreamMarks {
   readonly identity?: string;
   /** Files of the shadow and its partitions whose rows were not counted since they are there. Absent in marks of older shadows. */
   readonly uncounted?: readonly string[];
+  /** Names of the values of enums whose columns get another type, by OID. Absent in marks of older shadows, and where there is none. */
+  readonly enumValues?: Readonly<Record<string, string>>;
 }
 
 /** Reads the marks. One statement on the catalog; locks nothing. */
@@ -44,14 +46,27 @@ export async function readStreamMarks(session: Session, plan: Plan, signal: Abor
        (SELECT string_agg(c.relfilenode::text, ' ') FROM pg_class AS c WHERE c.reltuples < 0 AND c.relkind = 'r'
          AND c.oid IN (SELECT ${shadow} UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = ${shadow})) AS uncounted,
        (SELECT concat_ws(' ', p.oid, p.xmin, r.oid, r.xmin) FROM pg_publication AS p JOIN pg_publication_rel AS r ON r.prpubid = p.oid
-         WHERE r.prrelid = ${oid} AND p.pubname = ${quoteText(slotName(plan.id))}) AS publication`,
+         WHERE r.prrelid = ${oid} AND p.pubname = ${quoteText(slotName(plan.id))}) AS publication,
+       (${convertedEnumValues(plan, { oid, shadow })}) AS enum_values`,
     signal,
   );
-  const { file, columns, publication, identity, uncounted } = row ?? {};
+  const { file, columns, publication, identity, uncounted, enum_values: enumValues } = row ?? {};
   return {
     ...{ file: file ?? '', columns: columns ?? '', publication: publication ?? null, identity: identity ?? '' },
     uncounted: (uncounted ?? '').split(' ').filter((one) => one !== ''),
+    ...(typeof enumValues === 'string' ? { enumValues: JSON.parse(enumValues) as Readonly<Record<string, string>> } : {}),
   };
+}
+
+/** A query for one value: the values of enums that columns are of, or arrays or domains over them, and of which the shadow has another type. */
+function convertedEnumValues({ columns }: Plan, { oid, shadow }: { readonly oid: string; readonly shadow: string }): string {
+  const names = (side: 'source' | 'shadow'): string =>
+    `ARRAY[${columns.map((column) => quoteText(column[side])).join(', ')}]::name[]`;
+  return `SELECT json_object_agg(e.oid, e.enumlabel) FROM pg_enum AS e WHERE e.enumtypid IN (
+      SELECT unnest(ARRAY[t.oid, t.typelem, b.oid, b.typelem]) FROM unnest(${names('source')}, ${names('shadow')}) AS pair (source, shadow)
+        JOIN pg_attribute AS a ON a.attrelid = ${oid} AND a.attname = pair.source
+        JOIN pg_attribute AS s ON s.attrelid = ${shadow} AND s.attname = pair.shadow AND s.atttypid <> a.atttypid
+        JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_type AS b ON b.oid = t.typbasetype)`;
 }
 
 /** Throws SOURCE_CHANGED where changes may be missing, or are refused, and SHADOW_CHANGED where rows of the shadow are. */
@@ -80,6 +95,14 @@ export function streamFault(plan: Plan, before: StreamMarks, now: StreamMarks): 
   }
   if (before.publication !== now.publication) {
     return changed(`Somebody has altered the publication ${slotName(plan.id)}, so that changes of ${name} may be missing.`);
+  }
+  const renamed = Object.entries(before.enumValues ?? {}).find(
+    ([value, label]) => (now.enumValues?.[value] ?? label) !== label,
+  );
+  if (renamed !== undefined) {
+    return changed(
+      `Somebody has renamed “${renamed[1]}”, a value of an enum that a column of ${name} is of, and which gets another type: rows that were copied may have the old name.`,
+    );
   }
   // TRUNCATE leaves a new file without a count, VACUUM FULL and CLUSTER one with it.
   const { uncounted } = before;

@@ -172,6 +172,23 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
   });
 
   test.each([
+    ['gets another value', "ADD VALUE 'ok' BEFORE 'sad'", /^swapped$/],
+    ['gets another name for one', "RENAME VALUE 'sad' TO 'low'", /^SOURCE_CHANGED: Somebody has renamed “sad”, .*public\.t/],
+  ])('an enum whose column becomes text %s once its rows were compared', async (_, altered, expected) => {
+    await using database = await ownDatabase(
+      server,
+      "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE DOMAIN moods AS mood[]; CREATE TABLE t (id int PRIMARY KEY, a moods)",
+      "INSERT INTO t VALUES (1, '{glad}'), (2, '{sad}')",
+    );
+    const { ending } = await migrateDuring(database, {
+      clauses: 'ALTER a TYPE text',
+      at: 'await-cutover',
+      during: (application) => application.run(`ALTER TYPE mood ${altered}`),
+    });
+    expect(ending).toMatch(expected);
+  });
+
+  test.each([
     ['renamed', 'ALTER TABLE t RENAME TO u', 'u', 'ALTER TABLE u RENAME TO t'],
     ['moved', 'CREATE SCHEMA s; ALTER TABLE t SET SCHEMA s', 's.t', 'ALTER TABLE s.t SET SCHEMA public'],
   ])('a write while it is %s, and back again, stops the migration', async (_, away, name, back) => {
