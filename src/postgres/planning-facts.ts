@@ -8,6 +8,7 @@ import { isBookkeeping } from './bookkeeping.ts';
 import { readTable, type TableDescription } from './catalog.ts';
 import { chooseKey } from './migration-key.ts';
 import { changedKeyObstacles } from './obstacles-foreign-keys.ts';
+import { privilegeObstacles } from './obstacles-table.ts';
 import type { Session } from './session.ts';
 import { quoteTable } from './statements.ts';
 
@@ -33,7 +34,10 @@ export async function learnFacts(
   const probed = await probeAlter(session, source, reading, signal);
   if ('code' in probed) {
     const changed = await changedKeyObstacles(session, source, reading.text, signal);
-    return { obstacles: changed.length > 0 ? changed : [probed] };
+    if (changed.length > 0) return { obstacles: changed };
+    // Whoever is not the owner would grant what the server misses first, and be told of the next.
+    const lacking = probed.code === 'MISSING_PRIVILEGE' ? await privilegeObstacles(session, source, signal) : [];
+    return { obstacles: [...lacking, probed] };
   }
   const [database] = await session.query("SELECT current_setting('server_encoding') AS encoding", signal);
   const key = chooseKey({ source, probed, asked: request.options.key, encoding: database?.['encoding'] ?? '' });

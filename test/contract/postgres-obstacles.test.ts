@@ -312,14 +312,6 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
     try {
       const plan = await planPostgres({ server, schema, clauses: 'ADD b int' });
       await using other = await openPostgres(url.replace(/\/\/[^@/]*@/, `//${role}@`));
-      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
-        ['MISSING_PRIVILEGE', expect.stringMatching(/^An empty copy of .* cannot be made: permission denied for database/)],
-        ['MISSING_PRIVILEGE', `The role ${role} lacks the attribute REPLICATION.`],
-        ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the database postgres.`],
-      ]);
-      await schema.application.run(
-        `CREATE ROLE rds_replication; GRANT rds_replication TO ${role}; GRANT CREATE ON DATABASE postgres TO ${role}`,
-      );
       const ofTable = [
         [
           'MISSING_PRIVILEGE',
@@ -328,6 +320,15 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the schema ${schema.name}.`],
         ['ROW_SECURITY', `Row security of ${schema.name}.t applies to the role ${role}.`],
       ];
+      expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
+        ...ofTable,
+        ['MISSING_PRIVILEGE', expect.stringMatching(/^An empty copy of .* cannot be made: permission denied for database/)],
+        ['MISSING_PRIVILEGE', `The role ${role} lacks the attribute REPLICATION.`],
+        ['MISSING_PRIVILEGE', `The role ${role} lacks the privilege CREATE on the database postgres.`],
+      ]);
+      await schema.application.run(
+        `CREATE ROLE rds_replication; GRANT rds_replication TO ${role}; GRANT CREATE ON DATABASE postgres TO ${role}`,
+      );
       const grants = `GRANT USAGE ON SCHEMA tableshift TO "${role}"; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA tableshift TO "${role}"`;
       const ofBookkeeping = `The role ${role} may not use the bookkeeping, which postgres has made: ${grants}.`;
       expect(shownObstacles(await findObstacles(other, [plan], never))).toEqual([
