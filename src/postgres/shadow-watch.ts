@@ -20,7 +20,9 @@ export async function checkShadow(session: Session, plan: Plan, unfinished: Unfi
   if (unfinished.made.frame !== frameOf(shadow)) {
     const source = await readTable(session, plan.source, signal);
     if (source === null || !isMadeFrom(unfinished, source)) return;
-    throw altered(plan, 'made');
+    // It may have been finished since `unfinished` was read, and was as it was made then.
+    const { finished } = await readUnfinished(session, plan, signal);
+    throw altered(plan, finished === undefined ? 'made' : 'finished');
   }
   const [uninvited] = await readUninvited(session, plan.shadow.schema, signal);
   if (uninvited !== undefined) throw shadowChanged(plan, uninvited);
