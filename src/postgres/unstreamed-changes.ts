@@ -58,7 +58,7 @@ export async function readStreamMarks(session: Session, plan: Plan, signal: Abor
   };
 }
 
-/** A query for one value: the values of enums that columns are of, or arrays or domains over them, and of which the shadow has another type. */
+/** A query for one value: the values of enums of which columns, or their arrays or domains, are that have another type in the shadow. */
 function convertedEnumValues({ columns }: Plan, { oid, shadow }: { readonly oid: string; readonly shadow: string }): string {
   const names = (side: 'source' | 'shadow'): string =>
     `ARRAY[${columns.map((column) => quoteText(column[side])).join(', ')}]::name[]`;
