@@ -180,10 +180,18 @@ function namedByClauses(sql: string, keys: readonly ForeignKey[], { oid }: Table
   return splitAtCommas(tokenise(sql)).flatMap((clause) => {
     const name = constraintOf(clause);
     const key = own.find((one) => one.name === name);
-    return key === undefined
-      ? []
-      : [obstacle(`${keyName(key)} is itself changed by the ALTER, which needs no copy; do that by itself.`)];
+    if (key === undefined) return [];
+    const changed = `${keyName(key)} is itself changed by the ALTER`;
+    if (!isEnforcing(clause)) return [obstacle(`${changed}, which needs no copy; do that by itself.`)];
+    const quoted = quoteName(key.name);
+    const way = `DROP CONSTRAINT ${quoted}, ADD CONSTRAINT ${quoted} FOREIGN KEY … by themselves need no copy, and let them`;
+    return [obstacle(`${changed}, for which the server reads every row while nobody can write; ${way}.`)];
   });
+}
+
+/** `ENFORCED`, and not `NOT ENFORCED`. */
+function isEnforcing(clause: readonly Token[]): boolean {
+  return clause.some((_, at) => isWords(clause.slice(at), 'enforced') && !isWords(clause.slice(at - 1), 'not'));
 }
 
 /** Of `DROP, ALTER, RENAME or VALIDATE CONSTRAINT name`; null for any other clause. */
