@@ -18,6 +18,8 @@ export interface FamilyServer extends AsyncDisposable {
   alterTwin(): Promise<void>;
   /** Everything there is. */
   read(side: Side): Promise<unknown>;
+  /** What the server finds wrong with the indexes of the database that was migrated. */
+  indexFaults(): Promise<readonly string[]>;
 }
 
 /** In the end: everything, and what each session was told. */
@@ -64,6 +66,10 @@ export class FamilyRun implements AsyncDisposable {
       return { ...came, ending: `${came.ending}; then clean-up: ${String(error)}`, outcome: { content: null, played } };
     }
     return { ...came, outcome: { content: await this.#server.read('ours'), played } };
+  }
+
+  async faults(): Promise<readonly string[]> {
+    return await this.#server.indexFaults();
   }
 
   async twin({ isWritten, isAltered }: { readonly isWritten: boolean; readonly isAltered: boolean }): Promise<FamilyOutcome> {

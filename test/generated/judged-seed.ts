@@ -31,6 +31,7 @@ export async function judgeSeed(server: SharedServer, seed: number, as: Generate
   await using prepared = run;
   return await judge({
     migrate: () => prepared.migrate(),
+    faults: () => prepared.indexFaults(),
     twin: ({ isWritten, isAltered }) =>
       prepared.nativeOutcome({
         ...{ ...item, writes: isWritten ? item.writes : '' },

@@ -1,6 +1,7 @@
 /** The databases of a family on MySQL or MariaDB. */
 import { randomBytes } from 'node:crypto';
 import mysql from 'mysql2/promise';
+import { mysqlIndexFaults } from '../support/index-faults.ts';
 import { dropSchema } from '../support/drop-schema.ts';
 import type { PlayingSession } from '../support/session-plays.ts';
 import { readTable } from '../support/table-content.ts';
@@ -89,6 +90,10 @@ class MysqlFamilyServer implements FamilyServer {
       );
       return { ...content, triggers: triggers.map((row) => `${String(row['name'])} ${String(row['t'])} ${String(row['s'])}`) };
     });
+  }
+
+  async indexFaults(): Promise<readonly string[]> {
+    return await this.#withConnection((connection) => mysqlIndexFaults(connection, this.#schemaOf('ours')));
   }
 
   async #tables(connection: mysql.Connection, schema: string): Promise<readonly string[]> {

@@ -1,5 +1,6 @@
 /** The databases of a family on PostgreSQL. */
 import { randomBytes } from 'node:crypto';
+import { postgresIndexFaults } from '../support/index-faults.ts';
 import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
 import { type PostgresTableContent, readPostgresTable } from '../support/postgres-table-content.ts';
 import type { PlayingSession } from '../support/session-plays.ts';
@@ -90,6 +91,11 @@ class PostgresFamilyServer implements FamilyServer {
       'SELECT slot_name AS line FROM pg_replication_slots WHERE database = current_database() UNION ALL SELECT pubname FROM pg_publication ORDER BY 1',
     );
     return { ...content, slots: slots.map((row) => row['line']) };
+  }
+
+  async indexFaults(): Promise<readonly string[]> {
+    await using application = await openPostgresApplication(this.#urlOf('ours'));
+    return await postgresIndexFaults(application);
   }
 
   async #runAll(side: Side, statements: readonly string[]): Promise<void> {

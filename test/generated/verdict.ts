@@ -7,11 +7,13 @@ export interface JudgedRun {
   migrate(): Promise<MigratedTo<unknown>>;
   /** In the other database: the writes, then the server's own ALTER, or only one of them. */
   twin(what: { readonly isWritten: boolean; readonly isAltered: boolean }): Promise<unknown>;
+  /** What the server finds wrong with what is in the first database now. */
+  faults(): Promise<readonly string[]>;
 }
 
 /**
  * `same`: both made the same table. `both-refuse`: neither made one. `stricter`: we refused, or ended, what the server does. The others
- * must not be: we made another table, or one where the server makes none, or left the source otherwise than its application did, or
+ * must not be: we made another table, or indexes that lack a row, or one where the server makes none, or left the source otherwise than its application did, or
  * ended for a reason that has nothing to do with the change.
  */
 export type Verdict = 'same' | 'both-refuse' | 'stricter' | 'different' | 'looser' | 'spoilt' | 'broken';
@@ -41,8 +43,11 @@ async function judgeOutcome(
   if (ending === 'swapped') {
     const native = await attempted(() => run.twin({ isWritten: true, isAltered: true }));
     if ('error' in native) return { verdict: 'looser', detail: `the server: ${native.error}` };
-    if (isDeepStrictEqual(outcome, native.outcome)) return { verdict: 'same', detail: ending };
-    return { verdict: 'different', detail: differenceOf(outcome, native.outcome) };
+    if (!isDeepStrictEqual(outcome, native.outcome)) {
+      return { verdict: 'different', detail: differenceOf(outcome, native.outcome) };
+    }
+    const faults = await run.faults();
+    return faults.length > 0 ? { verdict: 'different', detail: faults.join('\n') } : { verdict: 'same', detail: ending };
   }
   const kept = await run.twin({ isWritten: hasWritten, isAltered: false });
   if (!isDeepStrictEqual(outcome, kept)) return { verdict: 'spoilt', detail: `${ending}\n${differenceOf(outcome, kept)}` };

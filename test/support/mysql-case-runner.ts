@@ -8,6 +8,7 @@ import { cleanUp } from '../../src/index.ts';
 import type { Case } from './case-folder.ts';
 import { type CaseMigration, type MigratedTo, migrateDuringWrites, withoutValues } from './case-runner.ts';
 import { dropSchema } from './drop-schema.ts';
+import { mysqlIndexFaults } from './index-faults.ts';
 import { readTable, type TableContent } from './table-content.ts';
 
 /** What there is in the end. */
@@ -66,6 +67,11 @@ export class CaseRun implements AsyncDisposable {
       await this.#inSession(this.#nativeSchema, `${session}; ALTER TABLE ${quote(this.#table)} ${clauses}`);
     }
     return { table: await this.#read(this.#nativeSchema), tablesLeft: await this.#tables(this.#nativeSchema) };
+  }
+
+  /** Of all tables of the database that was migrated. */
+  async indexFaults(): Promise<readonly string[]> {
+    return await mysqlIndexFaults(await this.#connect(), this.#schema);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

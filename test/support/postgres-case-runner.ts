@@ -9,6 +9,7 @@ import { tokenise } from '../../src/postgres/sql-tokens.ts';
 import type { Case } from './case-folder.ts';
 import { type CaseMigration, type MigratedTo, migrateDuringWrites } from './case-runner.ts';
 import { openPostgresApplication, type PostgresApplication } from './postgres-adapter.ts';
+import { postgresIndexFaults } from './index-faults.ts';
 import { readPostgresTable, type PostgresTableContent } from './postgres-table-content.ts';
 
 /** What there is in the end. */
@@ -71,6 +72,12 @@ export class PostgresCaseRun implements AsyncDisposable {
       await this.#inSession(this.#nativeDatabase, `ALTER TABLE ${table} ${clauses}`);
     }
     return { table: await this.#read(this.#nativeDatabase), left: await this.#objects(this.#nativeDatabase) };
+  }
+
+  /** Of all tables of the database that was migrated. */
+  async indexFaults(): Promise<readonly string[]> {
+    await using application = await openPostgresApplication(this.#urlOf(this.#database));
+    return await postgresIndexFaults(application);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
