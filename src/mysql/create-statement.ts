@@ -2,6 +2,7 @@
 
 import { assert } from '../engine/errors.ts';
 import { tokenise, type Token } from './sql-tokens.ts';
+import { quoteName } from './statements.ts';
 
 /** SHOW CREATE TABLE, taken apart. */
 export interface CreateStatement {
@@ -28,6 +29,16 @@ export interface CheckConstraint {
   readonly name: string | null;
   /** From CHECK on, as written. */
   readonly definition: string;
+}
+
+/** Names of the indexes with a virtual column; perhaps of one more, where an expression or a comment looks like that. */
+export function indexesOverVirtual({ columns, otherElements }: CreateStatement): readonly string[] {
+  const virtual = [...columns].filter(([, definition]) => /\bGENERATED ALWAYS AS\b.*\bVIRTUAL\b/is.test(definition));
+  return otherElements.flatMap((element) => {
+    const [, name] = /^(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element) ?? [];
+    const isOver = virtual.some(([column]) => element.includes(quoteName(column)));
+    return name !== undefined && isOver ? [name.replaceAll('``', '`')] : [];
+  });
 }
 
 /** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */

@@ -43,6 +43,8 @@ export interface Flavour {
    * cheapness by itself.
    */
   readonly onlineAlgorithms: readonly string[];
+  /** An index over a virtual column can be built while rows are written. MariaDB leaves some of these rows out of it. */
+  readonly buildsVirtualIndexes: boolean;
   /** Instant changes of columns that a table may have had since it was rebuilt; null: not counted (MySQL before 8.0.29, MariaDB). */
   readonly instantVersionsMax: number | null;
   /** information_schema.VIEW_TABLE_USAGE tells which tables a view uses (MySQL 8.0.13). */
@@ -114,6 +116,7 @@ export function flavourOf(version: string): Flavour {
       ...(isMySqlFrom(8_00_12) || isMariaDbFrom(10_03_07) ? ['ALGORITHM=INSTANT'] : []),
       isMariaDbFrom(10_03_07) ? 'ALGORITHM=NOCOPY, LOCK=NONE' : 'ALGORITHM=INPLACE, LOCK=NONE',
     ],
+    buildsVirtualIndexes: !isMariaDb,
     instantVersionsMax: isMySqlFrom(9_01_00) ? 255 : isMySqlFrom(8_00_29) ? 64 : null,
     listsTablesOfViews: isMySqlFrom(8_00_13),
     hasHistograms: isMariaDb || isMySqlFrom(8_00_00),

@@ -11,6 +11,7 @@ import type { TableName } from '../engine/model.ts';
 import { type NativePlan, type NativeStep, type NoNativeWay, takingAlong } from '../engine/native-change.ts';
 import { PlanRefusedError } from '../engine/obstacles.ts';
 import type { AlterClause, AlterReading } from './alter-clauses.ts';
+import { indexesOverVirtual, readCreateStatement } from './create-statement.ts';
 import { type NativeTrials, refusalOf, type TrialOutcome } from './native-trial.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
@@ -185,6 +186,11 @@ export class NativeFinder {
       return { kind: 'cheap', step: { sql, kind: 'brief', reason }, notes: [], definition };
     }
     const names = built.join(', ');
+    if (!server.flavour.buildsVirtualIndexes) {
+      const over = indexesOverVirtual(readCreateStatement(definition)).filter((name) => built.includes(name));
+      const reason = `the server would leave rows that are written meanwhile out of the index ${over.join(', ')}, which has a virtual column`;
+      if (over.length > 0) return { kind: 'dear', reason };
+    }
     if (await hasReplicas(session, server.flavour, signal)) {
       return { kind: 'dear', reason: `the server would build the index ${names}, and the replicas would stall for as long` };
     }

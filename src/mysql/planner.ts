@@ -133,7 +133,7 @@ async function lookAroundTable(
 ): Promise<PlanSurroundings> {
   const { deferIndexes } = options;
   const { flavour } = server;
-  const isAsked = deferIndexes === 'auto' && !around.hasReplicas && deferrableIndexes(probed.definition).length > 0;
+  const isAsked = deferIndexes === 'auto' && !around.hasReplicas && deferrableIndexes(probed.definition, flavour).length > 0;
   const isBusy = isAsked && (await areSessionsBusy(session, systemClock, signal));
   return {
     ...around,
@@ -185,7 +185,7 @@ function decidePlan({ server, request, facts: learned, member, surroundings, fam
     droppedColumns: map.dropped,
     addedColumns: map.added,
     addedUniques: addedUniques(facts),
-    deferredIndexes: surroundings.isDeferring ? deferrableIndexes(probed.definition) : [],
+    deferredIndexes: surroundings.isDeferring ? deferrableIndexes(probed.definition, server.flavour) : [],
     shadowDefinition: shadowDefinition(facts, shadow),
     ...(foreignKeys.length === 0 ? {} : { foreignKeys }),
   };

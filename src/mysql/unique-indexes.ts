@@ -3,6 +3,7 @@
 import type { TableDescription, Index, IndexPart } from './catalog.ts';
 import type { ColumnMap } from './column-map.ts';
 import { judgeConversion, keepsDistinct, type ConversionSetting } from './conversions.ts';
+import type { Flavour } from './flavour.ts';
 
 /**
  * Unique indexes of the shadow that are not, column for column, unique in the source: over the same parts and prefixes, of columns
@@ -55,13 +56,15 @@ function textOf(index: Index, partText: (part: IndexPart) => string | null): str
  * Secondary indexes that can be left out while rows are copied and be built in place afterwards. Not the unique ones, which must stop
  * a duplicate at once; not FULLTEXT and SPATIAL ones nor those over expressions, which cannot be built together or rebuild the
  * table; not one that an AUTO_INCREMENT column needs; and none beside a unique index over long texts, with which MariaDB builds
- * nothing in place.
+ * nothing in place; nor, on MariaDB, those over virtual columns, out of which it leaves rows that are written meanwhile.
  */
-export function deferrableIndexes(shadow: TableDescription): readonly string[] {
+export function deferrableIndexes(shadow: TableDescription, { buildsVirtualIndexes }: Flavour): readonly string[] {
   if (shadow.indexes.some(({ type }) => type === 'HASH')) return [];
+  const virtual = new Set(shadow.columns.filter(({ generated }) => generated === 'virtual').map(({ name }) => name));
   const counter = shadow.columns.find((column) => column.isAutoIncrement)?.name;
   return shadow.indexes
     .filter((index) => !index.isUnique && index.type === 'BTREE' && index.parts.every((part) => part.column !== null))
+    .filter((index) => buildsVirtualIndexes || !index.parts.some(({ column }) => column !== null && virtual.has(column)))
     .filter((index) => counter === undefined || index.parts[0]?.column !== counter)
     .map((index) => index.name);
 }

@@ -71,6 +71,7 @@ const changes: readonly (readonly [clauses: string, mysql: Expected, mariadb?: E
   ['RENAME INDEX size_index TO other_index, ALTER size SET DEFAULT 1', 'native'],
   ['DROP INDEX size_index, ADD INDEX size_index (size, price)', 'online'],
   ['ADD c INT, ADD INDEX c (c)', thenIndex],
+  ['ADD c INT AS (size + 1) VIRTUAL, ADD INDEX c (c)', thenIndex, 'shadow'],
   ['ADD UNIQUE INDEX `a b` (note), DROP COLUMN made, ADD c INT FIRST', ['brief', 'online', 'brief']],
   ['ADD c INT, DROP INDEX size_index', twice, 'native'],
   ['RENAME INDEX size_index TO other_index, ADD c INT, ADD d INT AFTER id', twice, 'native'],
@@ -180,7 +181,7 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavour) => {
       const { native: whole } = await planMigration(change);
       await application.run(whole?.steps[0]?.sql ?? '');
       const { native: rest } = await planMigration(change);
-      expect(rest?.notes?.[0]).toMatch(/^“ADD c INT( FIRST)?” is done already/);
+      expect(rest?.notes?.[0]).toMatch(/^“ADD c INT[^”]*” is done already/);
       expect(await migrate(change)).toMatchObject({ strategy: 'native', steps: kinds.length - 1 });
       await application.run(`ALTER TABLE twin ${clauses}`);
       expect(await look(schema, 'things')).toEqual(await look(schema, 'twin'));
