@@ -5,7 +5,7 @@ import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts'
 import { COUNTED, drawRelated, drawWhatIsBeside, LINK, LINK_COLUMN, parentStatements } from './beside.ts';
 import { drawBehind, drawParentKey, drawTableOptions } from './mysql-beside.ts';
 import { drawMysqlChange } from './mysql-change.ts';
-import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
+import { drawFullText, drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
 import { drawDisturbance, drawPace, type GeneratedAs, statements } from './generated-run.ts';
 
@@ -27,6 +27,7 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     before: statements([strict, ...parentStatements(table), created, ...filled, ...drawBehind(draw, table)]),
     clauses: drawMysqlChange(draw, table, seed),
     writes: writes.length === 0 ? '' : statements([strict, ...writes]),
+    writesMayFail: true,
     chunkRows: draw.of([3, 17, 100]),
     pace: drawPace(draw),
     options: { deferIndexes: draw.of(['auto', 'always', 'never'] as const) },
@@ -73,6 +74,8 @@ function drawTable(
     const sql = `${draw.text(0.15, 'UNIQUE ')}KEY i${place} (${parts})${draw.text(0.1, " COMMENT 'x'")}${hidden}`;
     return parts === null ? null : { name: `i${place}`, sql };
   }).filter((index) => index !== null);
+  const found = draw.happens(0.12) ? drawFullText(draw, others, 'ft') : null;
+  if (found !== null) indexes.push({ name: 'ft', sql: found });
   definitions.push(...indexes.map(({ sql }) => sql), ...drawParentKey(draw, asked));
   if (draw.happens(0.1)) definitions.push(`CHECK (${quoteColumn(draw.of(keys))} IS NOT NULL)`);
   const canPart =

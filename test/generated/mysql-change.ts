@@ -2,7 +2,7 @@
 import type { Draw } from './draw.ts';
 import type { GeneratedColumn, ValueType } from './generated-column.ts';
 import { COUNTED, LINK } from './beside.ts';
-import { drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
+import { drawFullText, drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType } from './mysql-value-types.ts';
 
 export function drawMysqlChange(draw: Draw, table: MysqlTable, seed: number): string {
@@ -141,6 +141,8 @@ class MysqlChange {
 
   #addIndex(): string | null {
     const columns = [...this.#table.keys, ...this.#table.others].filter((column) => !this.#touched.has(column));
+    const found = this.#draw.happens(0.15) ? drawFullText(this.#draw, columns, this.#name('n')) : null;
+    if (found !== null) return `ADD ${found}`;
     const parts = columns.length === 0 ? null : drawIndexParts(this.#draw, columns);
     return parts === null ? null : `ADD ${this.#draw.text(0.3, 'UNIQUE ')}INDEX ${this.#name('n')} (${parts})`;
   }

@@ -32,3 +32,13 @@ export function drawIndexParts(draw: Draw, columns: readonly GeneratedColumn[]):
   }
   return parts.size === 0 ? null : [...parts.values()].join(', ');
 }
+
+/**
+ * A full-text index over one of the columns, or null where none is of a text that it takes. None whose case counts: the server writes words
+ * small when it builds such an index, and as they are when rows come.
+ */
+export function drawFullText(draw: Draw, columns: readonly GeneratedColumn[], name: string): string | null {
+  const texts = columns.filter(({ type }) => type.kind === 'text' && /_ci$/.test(type.ddl) && !type.ddl.includes(' utf16 '));
+  const column = draw.ofAny(texts);
+  return column === null ? null : `FULLTEXT INDEX ${name} (${quoteColumn(column)})`;
+}

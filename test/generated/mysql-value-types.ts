@@ -86,7 +86,8 @@ function text(draw: Draw, flavour: MysqlFlavour): ValueType {
   const length = isKeyable ? draw.of([10, 20, 40, 60, 100]) : 60;
   const joined = times(50, () => `${draw.of(HOSTILE_WORDS)}${draw.of(HOSTILE_WORDS)}${draw.below(90)}`);
   const fitting = [...HOSTILE_WORDS, ...joined].filter((word) => Array.from(word).length <= length && isIn(charset, word));
-  const long = isKeyable ? [] : [`REPEAT('long ', ${shape === 'TINYTEXT' ? 40 : 5000})`];
+  // 200 bytes in the widest character set.
+  const long = isKeyable ? [] : [`REPEAT('long ', ${shape === 'TINYTEXT' ? 20 : 5000})`];
   return {
     ddl: `${shape}${isKeyable ? `(${length})` : ''} ${charset}`,
     kind: 'text',

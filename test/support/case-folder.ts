@@ -36,7 +36,7 @@ export interface CaseExpectation {
   readonly isAtUsualPace?: boolean;
   /** Kind of the event at which the writes begin; `phase-entered:copy` unless given. */
   readonly writesAt?: string;
-  /** PostgreSQL: a write that the server refuses is left out, a COMMIT too. */
+  /** A write that the server refuses is left out on PostgreSQL, a COMMIT too; on MySQL and MariaDB, so are those behind it. */
   readonly writesMayFail?: boolean;
   /** Ends the run at its so manieth event, and resumes it; several one after the other. */
   readonly interruptedAt?: readonly number[];

@@ -13,8 +13,58 @@ export async function mysqlIndexFaults(connection: Connection, schema: string): 
     const [lines] = await connection.query<RowDataPacket[]>('CHECK TABLE ??.?? EXTENDED', [schema, String(name)]);
     const bad = lines.filter((line) => line['Msg_type'] !== 'status' || line['Msg_text'] !== 'OK');
     faults.push(...bad.map((line) => `${String(name)}: ${String(line['Msg_type'])}: ${String(line['Msg_text'])}`));
+    faults.push(...(await fullTextFaults(connection, schema, String(name))));
   }
   return faults;
+}
+
+/**
+ * Words for which full-text indexes find other rows than when the table is copied, which it is then: an index that is dropped and
+ * made again still takes for deleted what the one before it did. CHECK TABLE does not look into them. Not where case counts: the server
+ * writes words small when it builds such an index, and as they are when rows come.
+ */
+async function fullTextFaults(connection: Connection, schema: string, table: string): Promise<readonly string[]> {
+  const [indexes] = await connection.query<RowDataPacket[]>(
+    `SELECT index_name AS name, GROUP_CONCAT(CONCAT('\`', column_name, '\`') ORDER BY seq_in_index) AS columns
+       FROM information_schema.statistics AS s JOIN information_schema.columns AS c USING (table_schema, table_name, column_name)
+      WHERE table_schema = ? AND table_name = ? AND index_type = 'FULLTEXT'
+      GROUP BY 1 HAVING MIN(collation_name LIKE '%\\_ci') = 1`,
+    [schema, table],
+  );
+  const faults: string[] = [];
+  for (const { name, columns } of indexes as { readonly name: string; readonly columns: string }[]) {
+    const before = await searched(connection, { schema, table, columns });
+    await connection.query('ALTER TABLE ??.?? FORCE, ALGORITHM=COPY', [schema, table]);
+    const after = await searched(connection, { schema, table, columns });
+    const pairs = after.map((line, place) => [before[place], line] as const).filter(([was, is]) => was !== is);
+    faults.push(...pairs.map(([was, is]) => `${table}: ${name}: ${was}, and ${is} when the table is copied`));
+  }
+  return faults;
+}
+
+/** So many words are looked for. */
+const wordsMax = 40;
+
+/** How many rows an index finds for each of the words that the rows have. */
+async function searched(
+  connection: Connection,
+  { schema, table, columns }: { readonly schema: string; readonly table: string; readonly columns: string },
+): Promise<readonly string[]> {
+  const [rows] = await connection.query<RowDataPacket[]>(`SELECT CONCAT_WS(' ', ${columns}) AS text FROM ??.??`, [
+    schema,
+    table,
+  ]);
+  const words = new Set(rows.flatMap(({ text }) => String(text).match(/[A-Za-z]{3,}/g) ?? []));
+  const lines: string[] = [];
+  for (const word of [...words].sort().slice(0, wordsMax)) {
+    const matching = `MATCH (${columns}) AGAINST ('"${word}"' IN BOOLEAN MODE)`;
+    const [found] = await connection.query<RowDataPacket[]>(`SELECT COUNT(*) AS n FROM ??.?? WHERE ${matching}`, [
+      schema,
+      table,
+    ]);
+    lines.push(`${word} ${String(found[0]?.['n'])}`);
+  }
+  return lines;
 }
 
 /** By amcheck, in the database that the application is in: each row has its entry in each B-tree, in order, and the pages are sound. */

@@ -61,7 +61,7 @@ export class CaseRun implements AsyncDisposable {
    */
   async nativeOutcome(item: Case = this.#item): Promise<CaseOutcome> {
     const { refused, fails, writes, clauses, nativeSqlMode = usualSqlMode } = item;
-    if (refused === undefined) await this.#inSession(this.#nativeSchema, writes);
+    if (refused === undefined) await this.#write(this.#nativeSchema, writes);
     if (refused === undefined && fails === undefined) {
       const session = `SET SESSION sql_mode = '${nativeSqlMode}'`;
       await this.#inSession(this.#nativeSchema, `${session}; ALTER TABLE ${quote(this.#table)} ${clauses}`);
@@ -88,7 +88,7 @@ export class CaseRun implements AsyncDisposable {
       await gate.query(`START TRANSACTION; SELECT 1 FROM ${quote(this.#schema)}.${quote(this.#table)} LIMIT 1`);
     const write = async (): Promise<void> => {
       try {
-        await this.#inSession(this.#schema, writes);
+        await this.#write(this.#schema, writes);
       } finally {
         await gate.query('ROLLBACK');
       }
@@ -105,6 +105,19 @@ export class CaseRun implements AsyncDisposable {
 
   get #nativeSchema(): string {
     return `${this.#schema}_native`;
+  }
+
+  /** Up to the first statement that the server refuses, where one may be. */
+  async #write(schema: string, writes: string): Promise<void> {
+    const connection = await this.#connect();
+    await connection.query(`USE ${quote(schema)}`);
+    if (writes === '') return;
+    try {
+      await connection.query(writes);
+    } catch (error) {
+      if (this.#item.writesMayFail !== true) throw error;
+      await connection.query('ROLLBACK');
+    }
   }
 
   async #inSession(schema: string, sql: string): Promise<void> {

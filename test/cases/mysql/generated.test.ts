@@ -2,7 +2,7 @@
 import { describeGenerated } from '../../generated/describe-generated.ts';
 
 describeGenerated([
-  ['mysql', 'table', [2, 12, 14]],
+  ['mysql', 'table', [2, 12, 19]],
   ['mysql', 'family', [12]],
   ['mariadb', 'table', [2, 6, 18]],
   ['mariadb', 'partitions', [3]],
