@@ -38,7 +38,7 @@ export function drawIndexParts(draw: Draw, columns: readonly GeneratedColumn[]):
  * small when it builds such an index, and as they are when rows come.
  */
 export function drawFullText(draw: Draw, columns: readonly GeneratedColumn[], name: string): string | null {
-  const texts = columns.filter(({ type }) => type.kind === 'text' && /_ci$/.test(type.ddl) && !type.ddl.includes(' utf16 '));
+  const texts = columns.filter(({ type }) => type.kind === 'text' && type.ddl.endsWith('_ci') && !type.ddl.includes(' utf16 '));
   const column = draw.ofAny(texts);
   return column === null ? null : `FULLTEXT INDEX ${name} (${quoteColumn(column)})`;
 }
