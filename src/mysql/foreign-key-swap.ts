@@ -230,7 +230,8 @@ export async function lockAndSettle(
   if (steps.length === 0) return;
   const tables: TableName[] = [plan.source];
   const parents = keysOf(plan).map(({ parent }) => parent);
-  for (const table of [...steps.flatMap((step) => [step.table, ...step.parents]), ...parents]) {
+  const children = await furtherChildren(locker, { server, plan, steps }, signal);
+  for (const table of [...steps.flatMap((step) => [step.table, ...step.parents]), ...parents, ...children]) {
     if (tables.every((known) => !isSameTable(server, known, table))) tables.push(table);
   }
   const used = tables.filter((table) => !isSameTable(server, table, plan.retired));
@@ -239,6 +240,23 @@ export async function lockAndSettle(
   // Not read again: tables that need nothing more are not locked, and MariaDB would refuse to show them.
   await carryOut(locker, steps, settling.onSettled, signal);
   await locker.execute('UNLOCK TABLES', signal);
+}
+
+/** MariaDB locks the tables that refer to an altered one, too. Those of other schemas may not be ours to lock. */
+async function furtherChildren(
+  session: Session,
+  { server, plan, steps }: ForeignKeySwap & { readonly steps: readonly LeftStep[] },
+  signal: AbortSignal,
+): Promise<readonly TableName[]> {
+  if (!server.flavour.isMariaDb) return [];
+  const altered = steps.map(({ table }) => table).filter((table) => !isSameTable(server, table, plan.retired));
+  const schemas = new Set([plan.source, ...altered].map(({ schema }) => schema));
+  const children: TableName[] = [];
+  for (const table of altered) {
+    const keys = await readForeignKeys(session, { server, table }, signal);
+    children.push(...keys.map(({ child }) => child).filter(({ schema }) => schemas.has(schema)));
+  }
+  return children;
 }
 
 /** Does what is left, a step after the other, under locks that the session holds on all tables. Safe to run twice. */
