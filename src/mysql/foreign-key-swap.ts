@@ -27,6 +27,7 @@ import {
   keyDefinition,
   membersOf,
   nameOf,
+  findChildren,
   readForeignKeys,
   readKeysOf,
 } from './foreign-keys.ts';
@@ -253,8 +254,8 @@ async function furtherChildren(
   const schemas = new Set([plan.source, ...altered].map(({ schema }) => schema));
   const children: TableName[] = [];
   for (const table of altered) {
-    const keys = await readForeignKeys(session, { server, table }, signal);
-    children.push(...keys.map(({ child }) => child).filter(({ schema }) => schemas.has(schema)));
+    const found = await findChildren(session, { server, table }, signal);
+    children.push(...found.filter(({ schema }) => schemas.has(schema)));
   }
   return children;
 }

@@ -69,8 +69,8 @@ export function isOfSibling(
   return !isSameTable(server, child, plan.source) && sources.some((source) => isSameTable(server, child, source));
 }
 
-/** The tables, other than this one, that refer to it. */
-async function findChildren(
+/** The tables, other than this one, that refer to it. Needs PROCESS, and no privilege on them. */
+export async function findChildren(
   session: Session,
   { server, table }: { readonly server: NamingServer; readonly table: TableName },
   signal: AbortSignal,
