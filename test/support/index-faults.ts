@@ -31,15 +31,20 @@ async function fullTextFaults(connection: Connection, schema: string, table: str
       GROUP BY 1 HAVING MIN(collation_name LIKE '%\\_ci') = 1`,
     [schema, table],
   );
-  const faults: string[] = [];
-  for (const { name, columns } of indexes as { readonly name: string; readonly columns: string }[]) {
-    const before = await searched(connection, { schema, table, columns });
-    await connection.query('ALTER TABLE ??.?? FORCE, ALGORITHM=COPY', [schema, table]);
-    const after = await searched(connection, { schema, table, columns });
-    const pairs = after.map((line, place) => [before[place], line] as const).filter(([was, is]) => was !== is);
-    faults.push(...pairs.map(([was, is]) => `${table}: ${name}: ${was}, and ${is} when the table is copied`));
-  }
-  return faults;
+  if (indexes.length === 0) return [];
+  const searchAll = async (): Promise<readonly string[]> => {
+    const found: string[] = [];
+    for (const { name, columns } of indexes as { readonly name: string; readonly columns: string }[]) {
+      const lines = await searched(connection, { schema, table, columns });
+      found.push(...lines.map((line) => `${name}: ${line}`));
+    }
+    return found;
+  };
+  const before = await searchAll();
+  await connection.query('ALTER TABLE ??.?? FORCE, ALGORITHM=COPY', [schema, table]);
+  const after = await searchAll();
+  const pairs = after.map((line, place) => [before[place], line] as const).filter(([was, is]) => was !== is);
+  return pairs.map(([was, is]) => `${table}: ${was}, and ${is} when the table is copied`);
 }
 
 /** So many words are looked for. */
