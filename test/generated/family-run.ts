@@ -10,6 +10,8 @@ export type Side = 'ours' | 'twin';
 /** What differs between the servers. */
 export interface FamilyServer extends AsyncDisposable {
   readonly url: string;
+  /** Makes both databases. */
+  prepare(): Promise<void>;
   /** As TableShift is told of a table. */
   nameOf(table: string): string;
   /** As an application. */
@@ -32,9 +34,19 @@ export class FamilyRun implements AsyncDisposable {
   readonly #item: FamilyCase;
   readonly #server: FamilyServer;
 
-  constructor(item: FamilyCase, server: FamilyServer) {
+  private constructor(item: FamilyCase, server: FamilyServer) {
     this.#item = item;
     this.#server = server;
+  }
+
+  static async prepare(item: FamilyCase, server: FamilyServer): Promise<FamilyRun> {
+    try {
+      await server.prepare();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+    return new FamilyRun(item, server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -36,6 +36,21 @@ export interface Family {
   readonly late: readonly { readonly table: string; readonly link: Link }[];
 }
 
+/** Types of the keys on one server. */
+export type Types = Readonly<Record<FamilyColumn['kind'], string>>;
+
+export function typeOf({ keyKinds }: Family, place: number, types: Types): string {
+  return types[keyKinds[place] ?? 'number'];
+}
+
+/** What the changes of a family are drawn for. */
+export interface ChangesAsked {
+  readonly family: Family;
+  /** The types that the keys get. */
+  readonly wanted: Types;
+  readonly isGated: boolean;
+}
+
 /** Besides: a number and a text that traffic changes, who owns the row, something to be unique, something that may go. */
 export const PLAIN = { value: 'v', text: 'w', owner: 'owner', code: 'code', spare: 'spare' } as const;
 

@@ -13,14 +13,7 @@ import { FamilyRun, type FamilyServer, type Side } from './family-run.ts';
 type Row = mysql.RowDataPacket;
 
 export async function prepareMysqlFamily(url: string, item: FamilyCase): Promise<FamilyRun> {
-  const server = new MysqlFamilyServer(url, item);
-  try {
-    await server.prepare();
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
-  return new FamilyRun(item, server);
+  return await FamilyRun.prepare(item, new MysqlFamilyServer(url, item));
 }
 
 class MysqlFamilyServer implements FamilyServer {

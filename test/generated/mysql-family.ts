@@ -2,19 +2,19 @@
 import { type Draw, times } from './draw.ts';
 import type { DrawnFamily, FamilyChange, NativeWay } from './family-case.ts';
 import {
+  type ChangesAsked,
   drawFamily,
   type Family,
-  type FamilyColumn,
   type FamilyTable,
   fillings,
   type Link,
   linksOf,
   PLAIN,
+  typeOf,
+  type Types,
 } from './family-table.ts';
 import { COUNTS, drawTraffic, SEEN } from './family-traffic.ts';
 import type { MysqlFlavour } from './mysql-value-types.ts';
-
-type Types = Readonly<Record<FamilyColumn['kind'], string>>;
 
 /** Before and after; what follows is hardly a change, or none that goes. */
 const numbers = [
@@ -69,10 +69,6 @@ export function drawMysqlFamily(draw: Draw, flavour: MysqlFlavour): DrawnFamily 
     sessions: drawTraffic(draw, { dialect: flavour, family, sessions, isGated }),
     gate: isGated ? (changes[0]?.table ?? null) : null,
   };
-}
-
-function typeOf(family: Family, place: number, types: Types): string {
-  return types[family.keyKinds[place] ?? 'number'];
 }
 
 function addedColumns(family: Family, { columns }: Link, types: Types): string {
@@ -143,12 +139,6 @@ function drawTriggers(draw: Draw, { tables }: Family): readonly string[] {
     `CREATE TABLE told (${PLAIN.owner} INT, v INT)`,
     `CREATE TRIGGER telling AFTER ${draw.of(['INSERT', 'UPDATE'])} ON ${name} FOR EACH ROW INSERT INTO told VALUES (NEW.${PLAIN.owner}, NEW.${PLAIN.value})`,
   ];
-}
-
-interface ChangesAsked {
-  readonly family: Family;
-  readonly wanted: Types;
-  readonly isGated: boolean;
 }
 
 /** In most cases both ends of all keys, and not always all of them. */

@@ -9,14 +9,7 @@ import { HERE } from './family-traffic.ts';
 import { FamilyRun, type FamilyServer, type Side } from './family-run.ts';
 
 export async function preparePostgresFamily(url: string, item: FamilyCase): Promise<FamilyRun> {
-  const server = new PostgresFamilyServer(url, item, await openPostgresApplication(url));
-  try {
-    await server.prepare();
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
-  }
-  return new FamilyRun(item, server);
+  return await FamilyRun.prepare(item, new PostgresFamilyServer(url, item, await openPostgresApplication(url)));
 }
 
 class PostgresFamilyServer implements FamilyServer {

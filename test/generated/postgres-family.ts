@@ -2,18 +2,18 @@
 import { type Draw, times } from './draw.ts';
 import type { DrawnFamily, FamilyChange } from './family-case.ts';
 import {
+  type ChangesAsked,
   drawFamily,
   type Family,
-  type FamilyColumn,
   type FamilyTable,
   fillings,
   type Link,
   linksOf,
   PLAIN,
+  typeOf,
+  type Types,
 } from './family-table.ts';
 import { COUNTS, drawTraffic, SEEN } from './family-traffic.ts';
-
-type Types = Readonly<Record<FamilyColumn['kind'], string>>;
 
 const numbers = [
   ...times(12, () => ['integer', 'bigint'] as const),
@@ -59,10 +59,6 @@ export function drawPostgresFamily(draw: Draw): DrawnFamily {
     sessions: drawTraffic(draw, { dialect: 'postgres', family, sessions, isGated }),
     gate: isGated ? (changes[0]?.table ?? null) : null,
   };
-}
-
-function typeOf(family: Family, place: number, types: Types): string {
-  return types[family.keyKinds[place] ?? 'number'];
 }
 
 function addedColumns(family: Family, { columns }: Link, types: Types): string {
@@ -146,12 +142,6 @@ function drawHanging(draw: Draw, { tables }: Family): readonly string[] {
     ...(draw.happens(0.15) ? [`CREATE PUBLICATION pub FOR TABLE ${[...new Set([name, other])].join(', ')}`] : []),
     ...(draw.happens(0.15) ? [`ALTER TABLE ${name} REPLICA IDENTITY FULL`] : []),
   ];
-}
-
-interface ChangesAsked {
-  readonly family: Family;
-  readonly wanted: Types;
-  readonly isGated: boolean;
 }
 
 /** In most cases both ends of all keys, and not always all of them. */
