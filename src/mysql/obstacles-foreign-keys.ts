@@ -5,7 +5,7 @@ import type { Plan, TableName } from '../engine/model.ts';
 import type { Obstacle } from '../engine/obstacles.ts';
 import type { Account } from './account.ts';
 import { findMigrations } from './bookkeeping.ts';
-import type { Column, Index } from './catalog.ts';
+import { type Column, type Index, isKeptAsHash } from './catalog.ts';
 import { type ForeignKey, isSameTable, nameOf, shadowColumn } from './foreign-keys.ts';
 import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import { missingPrivileges, type Level } from './obstacles-privileges.ts';
@@ -51,6 +51,7 @@ export async function foreignKeyObstacles(session: Session, asked: Asked, signal
     ...(await cascadeObstacles(session, asked, foreignKeys, signal)),
     ...(await standardKeyObstacles(session, asked, foreignKeys, signal)),
     ...nameObstacles(asked, foreignKeys),
+    ...(await hashObstacles(session, asked, foreignKeys, signal)),
     ...(asked.members.length > 1 ? [] : childrenObstacles(asked)),
     ...(await relatedObstacles(session, asked, foreignKeys, signal)),
     ...missingPrivileges(asked.account, neededPrivileges(foreignKeys)),
@@ -234,6 +235,38 @@ function nameObstacles({ plan, server }: Asked, keys: readonly ForeignKey[]): re
       code: 'FOREIGN_KEYS',
       message: `The foreign key ${name} of ${nameOf(source)} would get a name that is too long when the table is retired as ${retired.table}; give the key a name of its own first.`,
     }));
+}
+
+/**
+ * MariaDB takes the hidden column of a unique index over long text for one that is added, and so gives such a table no key, and takes none
+ * from it, but by copying it. Looks at each other child, for a moment.
+ */
+async function hashObstacles(
+  session: Session,
+  { facts, plan, server }: Asked,
+  keys: readonly ForeignKey[],
+  signal: AbortSignal,
+): Promise<readonly Obstacle[]> {
+  if (!server.flavour.isMariaDb) return [];
+  const children = keys.map(({ child }) => child);
+  const found = new Map<string, readonly string[]>();
+  for (const child of children) {
+    if (found.has(nameOf(child))) continue;
+    const isOwn = isSameTable(server, child, plan.source);
+    const own = [...facts.source.indexes, ...facts.probed.definition.indexes].filter(isKeptAsHash).map(({ name }) => name);
+    found.set(nameOf(child), isOwn ? [...new Set(own)] : await readHashes(session, child, signal));
+  }
+  return [...found]
+    .filter(([, indexes]) => indexes.length > 0)
+    .map(([child, indexes]) => ({
+      code: 'FOREIGN_KEYS',
+      message: `The foreign keys of ${child} could be changed only by copying it under a lock, as it has a unique index over long values: ${indexes.join(', ')}.`,
+    }));
+}
+
+async function readHashes(session: Session, table: TableName, signal: AbortSignal): Promise<readonly string[]> {
+  const rows = await session.query(`SHOW INDEX FROM ${quoteTable(table)} WHERE Index_type = 'HASH' AND Non_unique = 0`, signal);
+  return [...new Set(rows.map((row) => row['Key_name'] ?? ''))];
 }
 
 /** The cutover in two sessions takes one more for each child, and for each further table that is swapped. */

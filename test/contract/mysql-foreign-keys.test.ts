@@ -143,6 +143,24 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     );
   });
 
+  test('are in the way on MariaDB where a table that has them has a unique index over long text, beside which they stay as they are', async () => {
+    await using shop = await openShop(url);
+    const obstaclesOf = async (alter: string): Promise<readonly string[]> => {
+      const { obstacles } = await planMigration({ url, table: `${shop.name}.orders`, alter, strategy: 'shadow' });
+      return obstacles.map(({ code, message }) => `${code} ${message.replace(`${shop.name}.`, '')}`);
+    };
+    const remark = `ADD remark TEXT, ADD UNIQUE KEY once (remark${flavour === 'mysql' ? '(99)' : ''})`;
+    const obstacleOf = (child: string): readonly string[] =>
+      flavour === 'mysql'
+        ? []
+        : [
+            `FOREIGN_KEYS The foreign keys of ${child} could be changed only by copying it under a lock, as it has a unique index over long values: once.`,
+          ];
+    expect(await obstaclesOf(remark)).toEqual(obstacleOf('orders'));
+    await shop.run(`ALTER TABLE items ${remark}`);
+    expect(await obstaclesOf('ADD note INT')).toEqual(obstacleOf('items'));
+  });
+
   test('that cascade into the table are in the log, or an obstacle where they are not', async () => {
     await using shop = await openShop(url);
     await shop.run('ALTER TABLE orders DROP FOREIGN KEY by_customer, DROP FOREIGN KEY `above it`');
