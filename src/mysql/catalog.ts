@@ -64,6 +64,11 @@ export function isKeptAsHash({ isUnique, type }: Index): boolean {
   return isUnique && type === 'HASH';
 }
 
+/** Whether one of its parts is no column. */
+export function isOverExpression({ parts }: Index): boolean {
+  return parts.some(({ expression }) => expression !== null);
+}
+
 export interface TableDescription {
   readonly schema: string;
   readonly table: string;

@@ -5,7 +5,7 @@
  * TABLES. MySQL lets a statement name it once only.
  */
 
-import type { Column, Index } from './catalog.ts';
+import { type Column, type Index, isOverExpression } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import { plainSourceHash, shadowHash, type PairLayout } from './pair-layout.ts';
 import { keyTextExpression } from './row-key.ts';
@@ -50,7 +50,7 @@ export async function createProbe(session: Session, layout: PairLayout, signal: 
     ...keys.map((key) => `${key} TEXT CHARACTER SET ascii`),
     ...layout.shadow.columns.map((column) => `${quoteName(column.name)} ${definitionOf(column, filled.has(column.name))}`),
     ...checks.map(({ definition }) => definition),
-    ...layout.shadow.indexes.filter(hasExpression).map(plainIndex),
+    ...layout.shadow.indexes.filter(isOverExpression).map(plainIndex),
   ];
   await session.execute(`DROP TEMPORARY TABLE IF EXISTS ${name}`, signal);
   await session.execute(
@@ -94,10 +94,6 @@ function definitionOf(column: Column, isFilled: boolean): string {
 }
 
 /** Computing an index's expression may fail where all columns are well, so the probe computes it too. */
-function hasExpression(index: Index): boolean {
-  return index.parts.some((part) => part.expression !== null);
-}
-
 function plainIndex(index: Index): string {
   const parts = index.parts.map((part) => {
     if (part.expression !== null) return `(${expressionText(part.expression)})`;

@@ -5,7 +5,7 @@ import type { Plan } from '../engine/model.ts';
 import { withAlgorithm } from './alter-clauses.ts';
 import { carryAutoIncrement } from './auto-increment.ts';
 import { tryTriggers } from './carry-over-triggers.ts';
-import { readTable, type Index, type TableDescription } from './catalog.ts';
+import { type Index, isOverExpression, readTable, type TableDescription } from './catalog.ts';
 import { plannedClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
@@ -49,7 +49,7 @@ export async function finishShadow(session: Session, { plan, isUnwritten }: Fini
   const described = await describeShadow(session, plan, signal);
   const missing = plan.deferredIndexes.filter((name) => !described.indexes.some((index) => index.name === name));
   if (missing.length > 0) {
-    const changes = indexChanges(indexDefinitions(plan), described.indexes, missing);
+    const changes = indexChanges(indexDefinitions(plan), described, missing);
     const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
     await withSettings(session, plannedClient(plan), () => session.execute(build, signal), signal);
   }
@@ -97,11 +97,11 @@ export async function withBuildSettings(
 /**
  * Clauses that add the missing indexes and give all of them the order that the server's own ALTER would. An index that is
  * there and belongs behind a missing one is dropped and added in the same statement, which both servers take as no change but
- * of the order; not one over an expression, which comes last anyway.
+ * of the order; not one over an expression, which comes last anyway, nor beside one those over virtual columns, as these do.
  */
 function indexChanges(
   definitions: ReadonlyMap<string, string>,
-  present: readonly Index[],
+  { columns, indexes: present }: TableDescription,
   missing: readonly string[],
 ): readonly string[] {
   assert(
@@ -110,8 +110,10 @@ function indexChanges(
   );
   const names = [...definitions.keys()];
   const behind = names.slice(names.findIndex((name) => missing.includes(name)));
-  const isMovable = (name: string): boolean =>
-    present.some((index) => index.name === name && index.parts.every((part) => part.expression === null));
+  const last = present.some(isOverExpression) ? columns.filter(({ generated }) => generated === 'virtual') : [];
+  const isLast = (index: Index): boolean =>
+    isOverExpression(index) || index.parts.some((part) => last.some(({ name }) => name === part.column));
+  const isMovable = (name: string): boolean => present.some((index) => index.name === name && !isLast(index));
   const moved = behind.filter((name) => !missing.includes(name) && isMovable(name));
   const added = behind.filter((name) => missing.includes(name) || moved.includes(name));
   return [

@@ -1,6 +1,6 @@
 /** What a plan says about the shadow's indexes: which uniques are new to the data, and which indexes can be built later. */
 
-import type { TableDescription, Index, IndexPart } from './catalog.ts';
+import { type Index, type IndexPart, isOverExpression, type TableDescription } from './catalog.ts';
 import type { ColumnMap } from './column-map.ts';
 import { judgeConversion, keepsDistinct, type ConversionSetting } from './conversions.ts';
 import type { Flavour } from './flavour.ts';
@@ -56,15 +56,17 @@ function textOf(index: Index, partText: (part: IndexPart) => string | null): str
  * Secondary indexes that can be left out while rows are copied and be built in place afterwards. Not the unique ones, which must stop
  * a duplicate at once; not FULLTEXT and SPATIAL ones nor those over expressions, which cannot be built together or rebuild the
  * table; not one that an AUTO_INCREMENT column needs; and none beside a unique index over long texts, with which MariaDB builds
- * nothing in place; nor, on MariaDB, those over virtual columns, out of which it leaves rows that are written meanwhile.
+ * nothing in place; nor those over virtual columns, on MariaDB, which leaves rows out of them that are written meanwhile, and beside
+ * one over an expression, behind which MySQL would put them.
  */
 export function deferrableIndexes(shadow: TableDescription, { buildsVirtualIndexes }: Flavour): readonly string[] {
   if (shadow.indexes.some(({ type }) => type === 'HASH')) return [];
   const virtual = new Set(shadow.columns.filter(({ generated }) => generated === 'virtual').map(({ name }) => name));
+  const buildsVirtual = buildsVirtualIndexes && !shadow.indexes.some(isOverExpression);
   const counter = shadow.columns.find((column) => column.isAutoIncrement)?.name;
   return shadow.indexes
-    .filter((index) => !index.isUnique && index.type === 'BTREE' && index.parts.every((part) => part.column !== null))
-    .filter((index) => buildsVirtualIndexes || !index.parts.some(({ column }) => column !== null && virtual.has(column)))
+    .filter((index) => !index.isUnique && index.type === 'BTREE' && !isOverExpression(index))
+    .filter((index) => buildsVirtual || !index.parts.some(({ column }) => column !== null && virtual.has(column)))
     .filter((index) => counter === undefined || index.parts[0]?.column !== counter)
     .map((index) => index.name);
 }

@@ -1,0 +1,1 @@
+MODIFY b VARCHAR(60), ADD KEY by_b (b)
