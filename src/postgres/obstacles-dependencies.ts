@@ -97,7 +97,8 @@ function isLostSequence({ source, kept }: DependencyScope): string {
 
 /**
  * Triggers, policies and publications are made anew from their text. It names columns; and expressions in it are over the types
- * of columns, which the server itself refuses to change then. Our own publication, of the key's columns, goes away by itself.
+ * and collations of columns, which the server itself refuses to change then: a policy might let others through. Our own
+ * publication, of the key's columns, goes away by itself.
  */
 async function columnObstacles(
   session: Session,
@@ -106,7 +107,7 @@ async function columnObstacles(
 ): Promise<readonly Obstacle[]> {
   const shadows = new Map(kept.map(([column, shadow]) => [column.attnum, shadow]));
   const lost = source.columns.filter(({ attnum }) => !shadows.has(attnum));
-  const retyped = source.columns.filter((column) => !lost.includes(column) && shadows.get(column.attnum)?.type !== column.type);
+  const retyped = kept.filter(([from, to]) => from.type !== to.type || from.collation !== to.collation).map(([from]) => from);
   if (lost.length + retyped.length === 0) return [];
   const rows = await session.query(
     `SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS object, a.attname, d.refobjsubid IN (${numbers(lost)}) AS is_lost

@@ -258,11 +258,12 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
     ]);
   });
 
-  test('expressions of policies, triggers and row filters over a column whose type changes are obstacles', async () => {
+  test('expressions of policies, triggers and row filters over a column whose type or collation changes are obstacles', async () => {
     await using schema = await withStatements(
-      'CREATE TABLE t (id int PRIMARY KEY, a int)',
+      'CREATE TABLE t (id int PRIMARY KEY, a int, c text)',
       "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
       'CREATE TRIGGER g AFTER UPDATE ON t FOR EACH ROW WHEN (NEW.a > 1) EXECUTE FUNCTION f(); CREATE TRIGGER h AFTER UPDATE OF a ON t EXECUTE FUNCTION f()',
+      "CREATE POLICY q ON t USING (c = 'x')",
       'CREATE POLICY p ON t USING (a > 1); CREATE PUBLICATION SCHEMA_NAME_p FOR TABLE t WHERE (id > 1); CREATE PUBLICATION SCHEMA_NAME_q FOR TABLE t (id, a)',
     );
     expect(await obstaclesOf(server, schema, 'ALTER a TYPE text, ALTER id TYPE bigint')).toEqual([
@@ -272,6 +273,9 @@ describe.each(versions)('obstacles on PostgreSQL %s', (version) => {
         expect.stringMatching(/^publication of table .* in publication .*_p has .* uses the column id, which gets/),
       ],
       ['DEPENDENT_OBJECTS', expect.stringMatching(/^trigger g on table .* uses the column a, which gets another type/)],
+    ]);
+    expect(await obstaclesOf(server, schema, 'ALTER c TYPE text COLLATE "C"')).toEqual([
+      ['DEPENDENT_OBJECTS', expect.stringMatching(/^policy q on table .* uses the column c, which gets another type/)],
     ]);
     await schema.application.run(`DROP PUBLICATION ${schema.name}_p, ${schema.name}_q`);
   });
