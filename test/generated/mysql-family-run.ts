@@ -86,7 +86,9 @@ class MysqlFamilyServer implements FamilyServer {
   }
 
   async indexFaults(): Promise<readonly string[]> {
-    return await this.#withConnection((connection) => mysqlIndexFaults(connection, this.#schemaOf('ours')));
+    const { changes, gate } = this.#item;
+    const isWritten = (table: string): boolean => gate === null || changes.every((change) => change.table !== table);
+    return await this.#withConnection((connection) => mysqlIndexFaults(connection, this.#schemaOf('ours'), isWritten));
   }
 
   async #tables(connection: mysql.Connection, schema: string): Promise<readonly string[]> {
@@ -139,7 +141,7 @@ const repeated = new Set([1213, 1205, 1020, 1613, 1614]);
  * Keys, which docs/tables.md says may refuse too much for a moment. Where one refuses, and another goes round without end (6575), the
  * error is a matter of their order.
  */
-const ofKeys = new Set([1451, 1452, 6575]);
+const ofKeys = new Set([1451, 1452, 1761, 1762, 6575]);
 
 function meaningOf(error: unknown): ReturnType<PlayingSession['meaningOf']> {
   const { errno = 0 } = error as { readonly errno?: number };

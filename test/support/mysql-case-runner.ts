@@ -149,7 +149,7 @@ export class CaseRun implements AsyncDisposable {
     return rows.map((row) => `${row['name']} (${row['type']})`);
   }
 
-  /** SHOW CREATE TRIGGER of all that the table has, in the order in which they fire. */
+  /** SHOW CREATE TRIGGER of all that the table has, in the order in which they fire, with what they are run with. */
   async #triggers(schema: string): Promise<readonly string[]> {
     const connection = await this.#connect();
     const [rows] = await connection.query<mysql.RowDataPacket[]>(
@@ -162,7 +162,8 @@ export class CaseRun implements AsyncDisposable {
       const [created] = await connection.query<mysql.RowDataPacket[]>(
         `SHOW CREATE TRIGGER ${quote(schema)}.${quote(String(name))}`,
       );
-      shown.push(String(created[0]?.['SQL Original Statement']));
+      const told = Object.entries(created[0] ?? {}).filter(([what]) => what !== 'Created');
+      shown.push(told.map(([what, value]) => `${what}: ${String(value)}`).join(', '));
     }
     return shown;
   }
