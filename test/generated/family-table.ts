@@ -25,6 +25,8 @@ export interface FamilyTable {
   readonly links: readonly Link[];
   /** Its key is a link, too. */
   readonly isTwin: boolean;
+  /** What traffic may set besides, of a row of an owner. */
+  readonly changes?: readonly ((draw: Draw, owner: number) => string)[];
 }
 
 /** The keys of a family are all of one kind. */

@@ -209,7 +209,7 @@ class SessionTraffic {
         ),
       ];
     if (share < 38) return [this.#upsert(table, id)];
-    if (share < 50) return [`UPDATE ${name} SET ${this.#change()} WHERE ${this.#where(names)}`];
+    if (share < 50) return [`UPDATE ${name} SET ${this.#change(table)} WHERE ${this.#where(names)}`];
     if (share < 60) return this.#relink(table);
     if (share < 70) return [`UPDATE ${name} SET ${this.#set(names, this.#id)} WHERE ${this.#where(names)}`];
     if (share < 80) return [`DELETE FROM ${name} WHERE ${this.#where(names)}`];
@@ -222,12 +222,14 @@ class SessionTraffic {
   #relink(table: FamilyTable): readonly string[] {
     const link = this.#draw.ofAny(linksOf(this.#asked.family, table).filter(({ columns }) => columns[0] !== 'k0'));
     const where = this.#where(table.keys.map((key) => key.name));
-    if (link === null) return [`UPDATE ${table.name} SET ${this.#change()} WHERE ${where}`];
+    if (link === null) return [`UPDATE ${table.name} SET ${this.#change(table)} WHERE ${where}`];
     const id = link.isNullable && this.#draw.happens(0.3) ? null : this.#id;
     return [`UPDATE ${table.name} SET ${this.#set(link.columns, id)} WHERE ${where}`];
   }
 
-  #change(): string {
+  #change({ changes = [] }: FamilyTable): string {
+    const own = changes.length > 0 && this.#draw.happens(0.4) ? this.#draw.of(changes) : null;
+    if (own !== null) return own(this.#draw, this.#owner);
     return this.#draw.of([
       `${PLAIN.value} = ${PLAIN.value} + 1`,
       `${PLAIN.value} = ${this.#draw.below(50)}`,
@@ -265,12 +267,17 @@ class SessionTraffic {
   }
 
   /** The order is of account where rows refer to each other. */
-  #many({ keys, name }: FamilyTable): string {
+  #many(table: FamilyTable): string {
+    const { changes = [], keys, name } = table;
     const order = this.#asked.dialect === 'postgres' ? '' : ` ORDER BY ${keys.map((key) => key.name).join(', ')}`;
     const own = `WHERE ${PLAIN.owner} = ${this.#owner}`;
     return this.#draw.of([
       `UPDATE ${name} SET ${PLAIN.value} = ${PLAIN.value} + 1 ${own}${order}`,
       `UPDATE ${name} SET ${PLAIN.text} = ${drawText(this.#draw)} ${own}${order}`,
+      // Not at once where they may stand in each other's way.
+      ...(changes.length > 0
+        ? [`UPDATE ${name} SET ${this.#change(table)} ${own} AND ${this.#where(keys.map((key) => key.name))}`]
+        : []),
       `DELETE FROM ${name} ${own} AND ${PLAIN.value} % 9 = ${this.#draw.below(9)}${order}`,
     ]);
   }

@@ -20,7 +20,9 @@ type RelatedOf = Exclude<GeneratedOf, 'table'>;
 export function generatedFamily(server: SharedServer, of: RelatedOf, seed: number, as: GeneratedAs): FamilyCase {
   const { flavour } = sharedServers[server];
   const draw = new Draw(seed, of, server);
-  const drawn = flavour === 'postgres' ? drawPostgresOf(draw, of, versionOf(server)) : drawMysqlOf(draw, of, flavour);
+  const more = new Draw(seed, of, server, 'more');
+  const drawn =
+    flavour === 'postgres' ? drawPostgresOf(draw, more, of, versionOf(server)) : drawMysqlOf(draw, more, of, flavour);
   // Attempts fail by the sessions, and are made again at once.
   const pace = {
     ...drawPace(draw),
@@ -44,12 +46,12 @@ export function generatedFamily(server: SharedServer, of: RelatedOf, seed: numbe
   };
 }
 
-function drawPostgresOf(draw: Draw, of: RelatedOf, version: PostgresVersion): DrawnFamily {
-  return of === 'partitions' ? drawPostgresPartitions(draw, version) : drawPostgresFamily(draw);
+function drawPostgresOf(draw: Draw, more: Draw, of: RelatedOf, version: PostgresVersion): DrawnFamily {
+  return of === 'partitions' ? drawPostgresPartitions(draw, more, version) : drawPostgresFamily(draw, more, version);
 }
 
-function drawMysqlOf(draw: Draw, of: RelatedOf, flavour: MysqlFlavour): DrawnFamily {
-  return of === 'partitions' ? drawMysqlPartitions(draw, flavour) : drawMysqlFamily(draw, flavour);
+function drawMysqlOf(draw: Draw, more: Draw, of: RelatedOf, flavour: MysqlFlavour): DrawnFamily {
+  return of === 'partitions' ? drawMysqlPartitions(draw, more, flavour) : drawMysqlFamily(draw, more, flavour);
 }
 
 export async function judgeFamilySeed(

@@ -4,6 +4,7 @@ import { Draw, times } from './draw.ts';
 import { drawKey, drawValue, type GeneratedColumn } from './generated-column.ts';
 import { COUNTED, drawRelated, drawWhatIsBeside, LINK, LINK_COLUMN, parentStatements } from './beside.ts';
 import { drawBehind, drawParentKey, drawTableOptions } from './mysql-beside.ts';
+import { drawMysqlMore, type MysqlMore } from './mysql-more.ts';
 import { drawMysqlChange } from './mysql-change.ts';
 import { drawFullText, drawIndexParts, type MysqlTable, quoteColumn } from './mysql-table.ts';
 import { drawCollation, drawMysqlType, type MysqlFlavour } from './mysql-value-types.ts';
@@ -16,7 +17,9 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
   const keys = times(draw.of([1, 1, 1, 2, 3]), (place) => drawKey(() => drawMysqlType(draw, flavour), place));
   const others = times(draw.between(1, 6), (place) => drawColumn(draw, flavour, place));
   const beside = drawWhatIsBeside(draw);
-  const { table, created } = drawTable(draw, { flavour, keys, others, ...beside });
+  const asked = { flavour, keys, others, ...beside };
+  const more = drawMysqlMore(new Draw(seed, flavour, 'more'), asked);
+  const { table, created } = drawTable(draw, asked, more);
   const plain = table.others.filter(({ isComputed }) => isComputed !== true);
   const written = [...table.keys, ...plain, ...(beside.hasParent ? [LINK_COLUMN] : [])];
   const rows = draw.of([0, 5, 60, 300, 1000]);
@@ -24,8 +27,8 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
   const writes = drawWrites(draw, table, written);
   return {
     name: `${flavour} ${seed}`,
-    before: statements([strict, ...parentStatements(table), created, ...filled, ...drawBehind(draw, table)]),
-    clauses: drawMysqlChange(draw, table, seed),
+    before: statements([strict, ...parentStatements(table), created, ...filled, ...drawBehind(draw, table), ...more.behind]),
+    clauses: withClause(drawMysqlChange(draw, table, seed), more.clause),
     writes: writes.length === 0 ? '' : statements([strict, ...writes]),
     writesMayFail: true,
     chunkRows: draw.of([3, 17, 100]),
@@ -34,6 +37,11 @@ export function generateMysqlCase(seed: number, flavour: MysqlFlavour, as: Gener
     differs: { why: 'CHECK constraints get other names.', checkNames: true },
     ...drawDisturbance(draw, as),
   };
+}
+
+/** Before them, as there may be partitions behind them; a conversion is alone. */
+function withClause(clauses: string, more: string): string {
+  return more === '' || clauses.startsWith('CONVERT') ? clauses : `${more}, ${clauses}`;
 }
 
 function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): GeneratedColumn {
@@ -45,6 +53,7 @@ function drawColumn(draw: Draw, flavour: MysqlFlavour, place: number): Generated
 function drawTable(
   draw: Draw,
   asked: Pick<MysqlTable, 'flavour' | 'hasChild' | 'hasCounter' | 'hasParent' | 'keys' | 'others'>,
+  more: Pick<MysqlMore, 'columns' | 'indexes'>,
 ): { readonly table: MysqlTable; readonly created: string } {
   const { flavour, keys, others } = asked;
   const isNumbered = keys.length === 1 && keys[0]?.type.kind === 'integer' && draw.happens(0.4);
@@ -64,6 +73,7 @@ function drawTable(
   }
   if (asked.hasParent) definitions.push(`${LINK} INT${draw.text(0.2, ' INVISIBLE')}`);
   if (asked.hasCounter) definitions.push(`${COUNTED} INT NOT NULL DEFAULT 0${draw.text(0.2, ` COMMENT 'it''s'`)}`);
+  definitions.push(...more.columns);
   if (draw.happens(0.3)) definitions.reverse();
   const keyKind = draw.happens(0.12) ? 'UNIQUE KEY uk' : 'PRIMARY KEY';
   const direction = draw.text(0.1, ' DESC');
@@ -87,6 +97,7 @@ function drawTable(
   const isPartitioned = canPart && draw.happens(0.12);
   const format =
     draw.text(0.2, ` ROW_FORMAT=${draw.of(['COMPACT', 'DYNAMIC', 'REDUNDANT'])}`) + drawTableOptions(draw, flavour);
+  if (!isPartitioned) definitions.push(...more.indexes);
   const partitions = isPartitioned ? ' PARTITION BY HASH(`k0`) PARTITIONS 3' : '';
   const created = `CREATE TABLE t (\n  ${definitions.join(',\n  ')}\n) DEFAULT ${drawCollation(draw, flavour)}${format}${partitions}`;
   const names = indexes.map(({ name }) => name);

@@ -13,7 +13,9 @@ import {
   typeOf,
   type Types,
 } from './family-table.ts';
+import { type Extras, withExtras } from './family-extras.ts';
 import { COUNTS, drawTraffic, SEEN } from './family-traffic.ts';
+import { mysqlExtras } from './mysql-extras.ts';
 import type { MysqlFlavour } from './mysql-value-types.ts';
 
 /** Before and after; what follows is hardly a change, or none that goes. */
@@ -34,7 +36,7 @@ const words = [
   ['VARCHAR(20) CHARACTER SET utf8mb4', 'VARCHAR(5) CHARACTER SET utf8mb4'] as const,
 ];
 
-export function drawMysqlFamily(draw: Draw, flavour: MysqlFlavour): DrawnFamily {
+export function drawMysqlFamily(draw: Draw, more: Draw, flavour: MysqlFlavour): DrawnFamily {
   const cascades = [
     '',
     ' ON DELETE CASCADE',
@@ -43,13 +45,17 @@ export function drawMysqlFamily(draw: Draw, flavour: MysqlFlavour): DrawnFamily 
     ' ON DELETE CASCADE ON UPDATE CASCADE',
   ];
   // Rows that a cascade changes are not in the log of MariaDB.
-  const family = drawFamily(draw, flavour === 'mysql' || draw.happens(0.05) ? cascades : ['']);
+  const plain = drawFamily(draw, flavour === 'mysql' || draw.happens(0.05) ? cascades : ['']);
   const [number, word] = [draw.of(numbers), draw.of(words)];
   const types = { number: number[0], word: word[0] };
   const wanted = { number: number[1], word: word[1] };
   const isGated = draw.happens(0.25);
+  const extras = new Map(
+    plain.tables.map(({ name }) => [name, mysqlExtras(more, { flavour, hasFullText: isGated, isPartitioned: false })]),
+  );
+  const family = withExtras(plain, extras);
   const sessions = draw.of([1, 2, 3, 4]);
-  const tables = family.tables.map((table) => created(draw, family, table, types));
+  const tables = family.tables.map((table) => created(draw, family, table, { types, extras: extras.get(table.name) }));
   const late = family.late.flatMap(({ table, link }) => [
     `ALTER TABLE ${table} ${addedColumns(family, link, types)}, ADD KEY by_best (${link.columns.join(', ')}), ADD ${keyOf(family, link)}`,
   ]);
@@ -80,7 +86,13 @@ function keyOf(family: Family, { action, columns, name, parent }: Link): string 
   return `CONSTRAINT ${name}_key FOREIGN KEY (${columns.join(', ')}) REFERENCES ${parent} (${keys})${action}`;
 }
 
-function created(draw: Draw, family: Family, { isTwin, keys, links, name }: FamilyTable, types: Types): string {
+function created(
+  draw: Draw,
+  family: Family,
+  { isTwin, keys, links, name }: FamilyTable,
+  { types, extras }: { readonly types: Types; readonly extras: Extras | undefined },
+): string {
+  const more = extras?.columns ?? [];
   const isNumbered = keys.length === 1 && keys[0]?.kind === 'number' && !isTwin && draw.happens(0.3);
   const own = keys.map(
     (key) => `${key.name} ${types[key.kind]} NOT NULL${isNumbered && /INT/.test(types[key.kind]) ? ' AUTO_INCREMENT' : ''}`,
@@ -96,7 +108,7 @@ function created(draw: Draw, family: Family, { isTwin, keys, links, name }: Fami
     ...[`${PLAIN.owner} INT NOT NULL`, `${PLAIN.value} INT NOT NULL DEFAULT 0`, `${PLAIN.text} TEXT`],
     ...[`${PLAIN.code} VARCHAR(30) CHARACTER SET ascii NULL`, `${PLAIN.spare} INT NOT NULL DEFAULT 4`],
   ];
-  const columns = draw.happens(0.3) ? [...plain, ...linked, ...own] : [...own, ...linked, ...plain];
+  const columns = draw.happens(0.3) ? [...plain, ...more, ...linked, ...own] : [...own, ...linked, ...plain, ...more];
   const indexes = [
     ...[
       `PRIMARY KEY (${keys.map((key) => key.name).join(', ')})`,
@@ -105,6 +117,7 @@ function created(draw: Draw, family: Family, { isTwin, keys, links, name }: Fami
     ],
     ...(isTwin ? [] : links.map((link) => `KEY by_${link.name} (${link.columns.join(', ')})`)),
     ...links.map((link) => keyOf(family, { ...link, name: `${name}_${link.name}` })),
+    ...(extras?.indexes(name) ?? []),
   ];
   return `CREATE TABLE ${name} (${[...columns, ...indexes].join(', ')})`;
 }

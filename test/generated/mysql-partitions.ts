@@ -1,8 +1,10 @@
 /** A table of MySQL or MariaDB with partitions, or one that gets them, or loses them, or gets others. */
 import { type Draw, times } from './draw.ts';
 import type { DrawnFamily } from './family-case.ts';
+import { withExtras } from './family-extras.ts';
 import { fillings, loneTable, PLAIN } from './family-table.ts';
 import { COUNTS, drawTraffic, SEEN } from './family-traffic.ts';
+import { mysqlExtras } from './mysql-extras.ts';
 import type { MysqlFlavour } from './mysql-value-types.ts';
 
 /** Keys of an owner are between thousands, and `k1` changes with the number. */
@@ -27,8 +29,9 @@ function drawPartitions(draw: Draw, owners: number): string {
   ])();
 }
 
-export function drawMysqlPartitions(draw: Draw, flavour: MysqlFlavour): DrawnFamily {
-  const family = loneTable('t');
+export function drawMysqlPartitions(draw: Draw, more: Draw, flavour: MysqlFlavour): DrawnFamily {
+  const extras = mysqlExtras(more, { flavour, hasFullText: false, isPartitioned: true });
+  const family = withExtras(loneTable('t'), new Map([['t', extras]]));
   const sessions = draw.of([1, 2, 3]);
   const isGated = draw.happens(0.1);
   const partitions = draw.text(0.8, ` ${drawPartitions(draw, sessions)}`);
@@ -49,7 +52,7 @@ export function drawMysqlPartitions(draw: Draw, flavour: MysqlFlavour): DrawnFam
   return {
     before: [
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES'",
-      `CREATE TABLE t (${[...columns, ...indexes].join(', ')})${partitions}`,
+      `CREATE TABLE t (${[...columns, ...extras.columns, ...indexes, ...extras.indexes('t')].join(', ')})${partitions}`,
       ...fillings(draw, family, { owners: sessions, cold: draw.of([0, 20, 150]) }),
       `CREATE TABLE ${COUNTS} (${PLAIN.owner} INT PRIMARY KEY, n INT NOT NULL)`,
       `INSERT INTO ${COUNTS} VALUES ${times(sessions, (owner) => `(${owner}, 0)`).join(', ')}`,

@@ -7,6 +7,7 @@ import { drawDisturbance, drawPace, type GeneratedAs, statements } from './gener
 import { COUNTED, drawRelated, drawWhatIsBeside, LINK, LINK_COLUMN, parentStatements } from './beside.ts';
 import { drawBehind, drawBeside } from './postgres-beside.ts';
 import { drawPostgresChange } from './postgres-change.ts';
+import { drawPostgresMore } from './postgres-more.ts';
 import { type PostgresTable, quoteColumn } from './postgres-table.ts';
 import { drawPostgresType, POSTGRES_TYPES_MADE } from './postgres-value-types.ts';
 
@@ -18,7 +19,9 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
   const numbered = isCounted ? draw.of(['no', 'identity', 'serial'] as const) : 'no';
   const keyName = draw.happens(0.15) ? 'uk' : 'pk';
   const beside = drawWhatIsBeside(draw);
-  const { table, created } = drawTable(draw, { version, keys, others: plain, numbered, keyName, ...beside });
+  const asked = { version, keys, others: plain, numbered, keyName, ...beside } as const;
+  const more = drawPostgresMore(new Draw(seed, 'postgres', version, 'hung'), asked);
+  const { table, created } = drawTable(draw, asked, more.columns);
   const written = [...keys, ...plain, ...(beside.hasParent ? [LINK_COLUMN] : [])];
   const rows = draw.of([0, 5, 60, 300]);
   const filled = times(rows / 5, () => tried(insert(draw, written, 5)));
@@ -26,10 +29,10 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
   return {
     name: `postgres ${version} ${seed}`,
     before: statements([
-      ...[...POSTGRES_TYPES_MADE, ...parentStatements(table), ...created, ...drawBeside(draw, table)],
-      ...[...filled, ...drawHistory(draw), ...drawBehind(draw, table)],
+      ...[...POSTGRES_TYPES_MADE, ...parentStatements(table), ...created, ...drawBeside(draw, table), ...more.made],
+      ...[...filled, ...drawHistory(draw), ...drawBehind(draw, table), ...more.behind],
     ]),
-    clauses: drawPostgresChange(draw, table),
+    clauses: withClause(drawPostgresChange(draw, table), more.clause),
     writes: writes.length === 0 ? '' : statements(writes),
     // A COMMIT is refused where a deferred key is broken.
     writesMayFail: true,
@@ -40,12 +43,21 @@ export function generatePostgresCase(seed: number, version: PostgresVersion, as:
   };
 }
 
+/** The server takes a RENAME by itself only. */
+function withClause(clauses: string, more: string): string {
+  return more === '' || clauses.startsWith('RENAME') ? clauses : `${clauses}, ${more}`;
+}
+
 function drawColumn(draw: Draw, place: number): GeneratedColumn {
   const name = `${draw.of(['c', 'C', 'é', 'select ', 'a.b'])}${place}`;
   return { name, type: drawPostgresType(draw), isNullable: draw.happens(0.65) };
 }
 
-function drawTable(draw: Draw, asked: PostgresTable): { readonly table: PostgresTable; readonly created: readonly string[] } {
+function drawTable(
+  draw: Draw,
+  asked: PostgresTable,
+  more: readonly string[],
+): { readonly table: PostgresTable; readonly created: readonly string[] } {
   const { keyName, keys, numbered, others, version } = asked;
   const definitions = [...keys, ...others].map((column, place) => {
     const usual = place > 0 && draw.happens(0.3) ? ` DEFAULT ${draw.of(column.type.values.slice(0, 3))}` : '';
@@ -63,6 +75,7 @@ function drawTable(draw: Draw, asked: PostgresTable): { readonly table: Postgres
   }
   if (asked.hasParent) definitions.push(`${LINK} integer`);
   if (asked.hasCounter) definitions.push(`${COUNTED} integer DEFAULT 0`);
+  definitions.push(...more);
   if (draw.happens(0.3)) definitions.reverse();
   const parts = keys.map(quoteColumn).join(', ');
   definitions.push(`CONSTRAINT ${keyName} ${keyName === 'pk' ? 'PRIMARY KEY' : 'UNIQUE'} (${parts})`);

@@ -2,6 +2,8 @@
 import type { PostgresVersion } from '../support/postgres-software.ts';
 import { type Draw, times } from './draw.ts';
 import type { DrawnFamily } from './family-case.ts';
+import { type Extras, withExtras } from './family-extras.ts';
+import { POSTGRES_EXTRAS_MADE, postgresExtras } from './postgres-extras.ts';
 import { type Family, fillings, loneTable, PLAIN } from './family-table.ts';
 import { COUNTS, drawTraffic, SEEN } from './family-traffic.ts';
 
@@ -15,9 +17,16 @@ const columns = [
   ],
 ];
 
-export function drawPostgresPartitions(draw: Draw, version: PostgresVersion): DrawnFamily {
+export function drawPostgresPartitions(draw: Draw, more: Draw, version: PostgresVersion): DrawnFamily {
+  const extras = postgresExtras(more, { isPartitioned: true, isVirtual: version >= 18 });
   const sessions = draw.of([1, 2, 3]);
-  return draw.happens(0.65) ? drawLeaf(draw, version, sessions) : drawParting(draw, sessions);
+  return draw.happens(0.65) ? drawLeaf(draw, { version, sessions, extras }) : drawParting(draw, { sessions, extras });
+}
+
+/** What is drawn before it is known for what. */
+interface Drawn {
+  readonly sessions: number;
+  readonly extras: Extras;
 }
 
 /** Filled in the name of the table to which rows are given. */
@@ -74,12 +83,13 @@ function drawBounds(draw: Draw): Bounds {
   ]);
 }
 
-function drawLeaf(draw: Draw, version: PostgresVersion, sessions: number): DrawnFamily {
+function drawLeaf(draw: Draw, { version, sessions, extras }: Drawn & { readonly version: PostgresVersion }): DrawnFamily {
   const bounds = drawBounds(draw);
   const isGated = draw.happens(0.1);
   const hasDefault = bounds.condition !== '' && draw.happens(0.3);
-  const direct = draw.happens(0.3) ? [loneTable('t')] : [];
-  const drawn = drawnWith(draw, { families: [loneTable('pt'), ...direct], sessions }, isGated);
+  const changed = (name: string): Family => withExtras(loneTable(name), new Map([[name, extras]]));
+  const direct = draw.happens(0.3) ? [changed('t')] : [];
+  const drawn = drawnWith(draw, { families: [changed('pt'), ...direct], sessions }, isGated);
   const others = hasDefault
     ? ['CREATE TABLE rest PARTITION OF pt DEFAULT', draw.text(0.9, `ALTER TABLE rest ADD CHECK (NOT (${bounds.condition}))`)]
     : Object.entries(bounds.others).flatMap(([name, bound]) => drawOther(draw, name, bound));
@@ -87,12 +97,14 @@ function drawLeaf(draw: Draw, version: PostgresVersion, sessions: number): Drawn
   const foreign = draw.happens(0.1) ? ['CREATE TABLE lookup (id integer PRIMARY KEY)', 'INSERT INTO lookup VALUES (4)'] : [];
   return {
     before: [
-      `CREATE TABLE pt (${[...columns, key].join(', ')}) PARTITION BY ${bounds.by}`,
+      ...POSTGRES_EXTRAS_MADE,
+      `CREATE TABLE pt (${[...columns, ...extras.columns, key].join(', ')}) PARTITION BY ${bounds.by}`,
+      ...extras.indexes('pt'),
       ...[
         draw.text(0.5, `CREATE INDEX by_owner ON pt (${PLAIN.owner})`),
         draw.text(0.3, `CREATE INDEX ON pt ((${PLAIN.value} + 1))`),
       ],
-      ...drawLeafTable(draw, bounds.leaf),
+      ...drawLeafTable(draw, bounds.leaf, extras.columns),
       ...[
         ...others,
         ...foreign,
@@ -108,9 +120,9 @@ function drawLeaf(draw: Draw, version: PostgresVersion, sessions: number): Drawn
 }
 
 /** Made with its table, or before and attached: with other places of the columns, and one that is gone. */
-function drawLeafTable(draw: Draw, bound: string): readonly string[] {
+function drawLeafTable(draw: Draw, bound: string, more: readonly string[]): readonly string[] {
   if (draw.happens(0.5)) return [`CREATE TABLE t PARTITION OF pt FOR VALUES ${bound}`];
-  const placed = draw.happens(0.5) ? columns.toReversed() : columns;
+  const placed = draw.happens(0.5) ? [...more, ...columns.toReversed()] : [...columns, ...more.toReversed()];
   return [
     `CREATE TABLE t (${[...(draw.happens(0.5) ? ['gone integer'] : []), ...placed, 'late integer'].join(', ')})`,
     'ALTER TABLE t DROP COLUMN late, DROP COLUMN IF EXISTS gone',
@@ -162,10 +174,10 @@ function drawLeafClauses(draw: Draw, version: PostgresVersion, isGated: boolean)
 }
 
 /** The server has no such ALTER: the rows, and where they are, are those that it puts into a table with these partitions. */
-function drawParting(draw: Draw, sessions: number): DrawnFamily {
+function drawParting(draw: Draw, { sessions, extras }: Drawn): DrawnFamily {
   const bounds = drawBounds(draw);
   const isGated = draw.happens(0.1);
-  const drawn = drawnWith(draw, { families: [loneTable('t')], sessions }, isGated);
+  const drawn = drawnWith(draw, { families: [withExtras(loneTable('t'), new Map([['t', extras]]))], sessions }, isGated);
   const parts = [['part', bounds.leaf] as const, ...Object.entries(bounds.others)].filter(() => draw.happens(0.97));
   const clauses = [
     ...(draw.happens(0.4) ? [`ADD COLUMN n0 integer NOT NULL DEFAULT 7`] : []),
@@ -176,7 +188,9 @@ function drawParting(draw: Draw, sessions: number): DrawnFamily {
   const partition = `PARTITION BY ${bounds.by} (${parts.map(([name, bound]) => `PARTITION ${name} FOR VALUES ${bound}`).join(', ')})`;
   return {
     before: [
-      `CREATE TABLE t (${[...columns, 'PRIMARY KEY (k0, k1)'].join(', ')})`,
+      ...POSTGRES_EXTRAS_MADE,
+      `CREATE TABLE t (${[...columns, ...extras.columns, 'PRIMARY KEY (k0, k1)'].join(', ')})`,
+      ...extras.indexes('t'),
       draw.text(0.5, `CREATE INDEX by_owner ON t (${PLAIN.owner})`),
       draw.text(0.2, 'ALTER TABLE t REPLICA IDENTITY FULL'),
       ...drawn.before,
