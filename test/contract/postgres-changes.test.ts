@@ -1,81 +1,12 @@
 /** What others do to a PostgreSQL table while it is migrated: it is in the new table, or the migration stops and says why. */
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { asMigrationError } from '../../src/engine/errors.ts';
-import {
-  cleanUp,
-  Controls,
-  DEFAULT_OPTIONS,
-  migrate,
-  type MigrationEvent,
-  type Plan,
-  resumeMigration,
-} from '../../src/index.ts';
-import { openPostgresApplication, type PostgresApplication } from '../support/postgres-adapter.ts';
+import { cleanUp, Controls, DEFAULT_OPTIONS, migrate, type MigrationEvent, resumeMigration } from '../../src/index.ts';
+import type { PostgresApplication } from '../support/postgres-adapter.ts';
 import { inventoryChanges, inventoryOf } from '../support/postgres-inventory.ts';
-import { type OwnDatabase, ownDatabase } from '../support/postgres-own-database.ts';
+import { endingOf, migrateDuring } from '../support/postgres-live-change.ts';
+import { ownDatabase } from '../support/postgres-own-database.ts';
 import { testedPostgres } from '../support/shared-servers.ts';
-
-interface LiveChange {
-  readonly clauses?: string;
-  /** Done in the phase given, before the swap. */
-  readonly at?: string;
-  readonly during: (application: PostgresApplication) => Promise<unknown>;
-}
-
-interface Ended {
-  readonly plan: Plan;
-  /** `swapped`, or the code and the sentence. */
-  readonly ending: string;
-  readonly events: readonly MigrationEvent[];
-}
-
-/** Migrates `t`. A snapshot, which is no lock on the table, keeps the swap away until all is done. */
-async function migrateDuring({ url, application }: OwnDatabase, change: LiveChange): Promise<Ended> {
-  await using gate = await openPostgresApplication(url);
-  await gate.run('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
-  const [doing, events, plans]: [Promise<unknown>[], MigrationEvent[], Plan[]] = [[], [], []];
-  const during = async (): Promise<void> => {
-    try {
-      await change.during(application);
-    } finally {
-      await gate.run('ROLLBACK');
-    }
-  };
-  const ending = await migrate({
-    url,
-    strategy: 'shadow',
-    alter: `ALTER TABLE public.t ${change.clauses ?? 'ADD b int DEFAULT 7'}`,
-    observer: (event) => {
-      events.push(event);
-      const isIts = event.kind === 'phase-entered' && event.phase === (change.at ?? 'copy');
-      if (isIts && doing.length === 0) doing.push(during());
-    },
-    onStart: (plan) => plans.push(plan),
-    pace: { chunkRowsFirst: 5, chunkRowsMax: 5, cutover },
-  }).then(({ rowsRepaired }) => (rowsRepaired === 0 ? 'swapped' : `${rowsRepaired} rows were repaired`), endingOf);
-  await Promise.all(doing);
-  const [plan] = plans;
-  if (plan === undefined) throw new Error(`Nothing was started: ${ending}`);
-  return { plan, ending, events };
-}
-
-function endingOf(thrown: unknown): string {
-  const { code, message } = asMigrationError(thrown);
-  return `${code}: ${message}`;
-}
-
-/** Soon at an end where the swap cannot be done. */
-const cutover = {
-  lockTimeoutMs: 2000,
-  holdTimeoutMs: 5000,
-  attemptsMax: 4,
-  killBlockersAfter: 0,
-  oldSnapshots: 'wait',
-  pauseFirstMs: 200,
-  pauseMaxMs: 400,
-  lagMaxMs: 1000,
-} as const;
 
 const plain = [
   'CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL)',
