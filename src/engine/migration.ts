@@ -207,7 +207,7 @@ class Migration {
     receiver.stream.watchReconnects?.(({ attempt, cause: { code, message } }) => {
       observer({ kind: 'retrying', what: 'reading the log', attempt, code, message });
     });
-    receiver.stream.watchWarnings?.((message) => observer({ kind: 'warning', about: 'reading the log', message }));
+    receiver.stream.watchWarnings?.((message, about = 'reading the log') => observer({ kind: 'warning', about, message }));
     await orLeave(this.#run, () => this.#begin(signal));
     const background = [
       (inner: AbortSignal) => receiver.pull(inner),
@@ -368,7 +368,11 @@ class Migration {
     const { cutover } = claim;
     const { receiver, applier, lagMeter, verifier } = this.#parts;
     const parts = {
-      cutover: seat === undefined ? cutover : { attempt: seat.attempt, hasSwapped: cutover.hasSwapped.bind(cutover) },
+      cutover: {
+        attempt: seat === undefined ? cutover.attempt.bind(cutover) : seat.attempt,
+        hasSwapped: cutover.hasSwapped.bind(cutover),
+        ...(cutover.prepare === undefined ? {} : { prepare: cutover.prepare.bind(cutover) }),
+      },
       receiver,
       applier,
       lagMeter,

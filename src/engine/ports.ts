@@ -334,8 +334,11 @@ export interface ChangeStream extends AsyncDisposable {
   readAnew?(): void;
   /** From now on `told` hears of each attempt to have a lost connection again. Absent where there is none to lose. */
   watchReconnects?(told: OnReconnect): void;
-  /** `told` hears of each thing that the server warns of, once, also of those before this call. Absent where it warns of nothing. */
-  watchWarnings?(told: (message: string) => void): void;
+  /**
+   * `told` hears of each thing that the server warns of, or that others have made of the source without harm, once, also of those before
+   * this call. Absent where it warns of nothing.
+   */
+  watchWarnings?(told: OnWarning): void;
 }
 
 /** The connection that reads the log was lost, or one that asks about what it has read, and will be tried again. */
@@ -346,6 +349,9 @@ export interface Reconnect {
 }
 
 export type OnReconnect = (reconnect: Reconnect) => void;
+
+/** `about`: what is warned of, where it is anything but reading the log. */
+export type OnWarning = (message: string, about?: string) => void;
 
 /** Several whole transactions, or a part of a large one. */
 export interface ChangeBatch {

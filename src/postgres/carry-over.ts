@@ -11,6 +11,7 @@ import { type Column, readTable, type OwnedSequence, type TableDescription } fro
 import { privilegeStatements, readPrivileges } from './carry-over-privileges.ts';
 import { dependentStatements, releaseStatements, ruleStatements, withNewColumns } from './carry-over-dependents.ts';
 import { readUninvited } from './event-triggers.ts';
+import { readUnlocked, unreadyIndexes } from './followed-indexes.ts';
 import { foreignKeyStatements } from './carry-over-foreign-keys.ts';
 import { settingStatements } from './carry-over-settings.ts';
 import { type CarriedTables, publicationStatements, policyStatements, triggerStatements } from './carry-over-statements.ts';
@@ -30,7 +31,7 @@ import { readRemade } from './remade-objects.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { rowTypeFunctionStatements } from './row-type-functions.ts';
 import type { Session } from './session.ts';
-import { isMadeFrom, readUnfinished, type Unfinished } from './shadow.ts';
+import { isMadeFrom, isMadeFromBut, readUnfinished, type Unfinished } from './shadow.ts';
 import { checkFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import type { CarryOver } from './swap.ts';
@@ -51,7 +52,8 @@ export type KnownSource = (plan: Plan) => TableDescription | null;
 export function createCarryOver(plans: readonly Plan[], known: KnownSource = () => null): CarryOver {
   const sources = plans.map(({ source }) => source);
   const [plan] = plans;
-  const isRecreating = plans.length === 1 && plan?.options.materializedViews === 'recreate';
+  const isAlone = plans.length === 1 && plan?.family === undefined;
+  const isRecreating = isAlone && plan?.options.materializedViews === 'recreate';
   const twins = plan !== undefined && isRecreating ? new MaterializedViewTwins(plan) : null;
   let statements: CarryOverStatements = { beforeSwap: [], afterSwap: [] };
   let partners: Partners = { children: [], parents: [], between: [] };
@@ -61,6 +63,7 @@ export function createCarryOver(plans: readonly Plan[], known: KnownSource = () 
     async makeReady(session, signal) {
       await twins?.build(session, signal);
     },
+    findUnready: (session, signal) => findUnready(session, plans, signal),
     async findOuter(session, signal) {
       return [...((await twins?.find(session, signal)) ?? []), ...(await readOuterRelations(session, sources, signal))];
     },
@@ -112,6 +115,15 @@ export function createCarryOver(plans: readonly Plan[], known: KnownSource = () 
   };
 }
 
+async function findUnready(session: Session, plans: readonly Plan[], signal: AbortSignal): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const plan of plans) {
+    const source = await readUnlocked(session, plan.source, signal);
+    if (source !== null) found.push(...unreadyIndexes(source, await readUnfinished(session, plan, signal)));
+  }
+  return found;
+}
+
 const noTwins: TwinStatements = { inTheWay: [], beforeSwap: [], afterSwap: [] };
 
 /** One of the tables, and what its shadow still lacks. */
@@ -156,7 +168,7 @@ async function readTables(
   const unfinished = await readUnfinished(session, plan, signal);
   const source = await readTable(session, plan.source, signal);
   const shadow = await readTable(session, plan.shadow, signal);
-  if (source === null || !isMadeFrom(unfinished, source)) {
+  if (source === null || !(isMadeFrom(unfinished, source) || isMadeFromBut(unfinished, source))) {
     const changes = source === null ? '' : definitionChanges(known(plan), source);
     throw sourceChanged(plan, source !== null, 'its shadow was made', changes);
   }
@@ -184,11 +196,12 @@ function unlockedKeys(
 /** What would be an obstacle to the plans and was made since. */
 async function findInTheWay(
   session: Session,
-  tables: readonly CarriedTables[],
+  tables: readonly UnfinishedTables[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const found = new Set<string>();
-  for (const { source, shadow, plan } of tables) {
+  for (const { source, shadow, plan, unfinished } of tables) {
+    for (const clause of unreadyIndexes(source, unfinished)) found.add(clause);
     const kept = keptColumns(source, shadow);
     const siblings = tables.map((one) => one.source.oid).filter((oid) => oid !== source.oid);
     const relationsOfPartitions = await readRelationsOfPartitions(session, plan.shadow, signal);

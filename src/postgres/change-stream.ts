@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { type ErrorCode, MigrationError } from '../engine/errors.ts';
 import type { Fence, Position } from '../engine/model.ts';
-import type { ChangeBatch, ChangeStream, OnReconnect } from '../engine/ports.ts';
+import type { ChangeBatch, ChangeStream, OnReconnect, OnWarning } from '../engine/ports.ts';
 import { pauseAfter } from '../engine/retry.ts';
 import { Condition } from '../engine/tasks.ts';
 import { hasPassed, RECONNECT_PAUSES, RECONNECTS_MAX } from '../sessions/pause.ts';
@@ -98,7 +98,7 @@ class WalStream implements ChangeStream {
   #acknowledged: Lsn;
   #fences = 0;
   #onReconnect: OnReconnect | null = null;
-  #onWarning: ((message: string) => void) | null = null;
+  #onWarning: OnWarning | null = null;
   #attempts = 0;
   #connectedAt = 0;
   #connectedBehind: Position;
@@ -216,9 +216,10 @@ class WalStream implements ChangeStream {
     this.#onReconnect = told;
   }
 
-  watchWarnings(told: (message: string) => void): void {
+  watchWarnings(told: OnWarning): void {
     this.#onWarning = told;
     for (const message of this.#warnings) told(message);
+    this.#options.watch?.listen?.((message) => told(message, 'the source'));
   }
 
   async acknowledge(position: Position, signal: AbortSignal): Promise<void> {

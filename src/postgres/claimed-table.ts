@@ -17,6 +17,7 @@ import type { Claim } from './claim.ts';
 import { concludingStore, settlingCutover } from './clean-up.ts';
 import type { ConnectionDefaults } from './connection-config.ts';
 import { createCutover } from './cutover.ts';
+import { IndexFollower } from './followed-indexes.ts';
 import { lockWaiters } from './lock-waiters.ts';
 import { replicaLag } from './replica-lag.ts';
 import { slotName, slotRemoval } from './replication-slot.ts';
@@ -25,7 +26,7 @@ import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
-import { isMadeFrom, readUnfinished } from './shadow.ts';
+import { isMadeFrom, isMadeFromBut, readUnfinished } from './shadow.ts';
 import { prepareSlot, slotWaitMs } from './slot-preparation.ts';
 import { checkPlanned, isAsPlanned, type SourceWatch, watchSource } from './source-watch.ts';
 import type { SwapMember } from './swap.ts';
@@ -73,6 +74,7 @@ export class ClaimedTable implements TableClaim {
   readonly restRatio = (): number => this.#others.restRatio(REST_RATIO);
   readonly #order: ClaimOrder;
   readonly #claim: Claim;
+  readonly #follower: IndexFollower;
   readonly #working: SessionPool;
   readonly #service: SessionPool;
   readonly #replicas: readonly ReplicaLag[];
@@ -90,6 +92,7 @@ export class ClaimedTable implements TableClaim {
     const open = (signal: AbortSignal): ReturnType<Claim['openSession']> => claim.openSession({}, signal);
     this.#order = order;
     this.#claim = claim;
+    this.#follower = new IndexFollower({ plan, known: () => this.known });
     this.#working = createSessionPool({ sizeMax: COPY_WORKERS_MAX, open });
     this.#service = createSessionPool({ sizeMax: serviceSessionsMax, open });
     this.lost = claim.lost;
@@ -103,7 +106,12 @@ export class ClaimedTable implements TableClaim {
       flavour: server.flavour,
       carryOver: createCarryOver([plan], () => this.known),
     });
-    this.cutover = settlingCutover(swap, () => this.#closeStream(), { plan, sessions: this.#service });
+    const settling = settlingCutover(swap, () => this.#closeStream(), { plan, sessions: this.#service });
+    const prepare = async (signal: AbortSignal): Promise<void> => {
+      await this.pair.finishAnew(signal);
+      await settling.prepare?.(signal);
+    };
+    this.cutover = { ...settling, prepare };
     const { urls = [] } = options.replicas ?? {};
     const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
     const limited = { pool: this.#service, limits };
@@ -145,6 +153,7 @@ export class ClaimedTable implements TableClaim {
       keyColumns: keyColumns(plan, this.#source),
       sessions: this.#working,
       conversionSettings: this.#order.server.conversionSettings,
+      follower: this.#follower,
       ...(options.isGentle === undefined ? {} : { isGentle: options.isGentle }),
     });
     const createShadow = async (inner: AbortSignal): Promise<void> => {
@@ -183,17 +192,24 @@ export class ClaimedTable implements TableClaim {
   async #watchSource(hasShadow: boolean, signal: AbortSignal): Promise<SourceWatch> {
     const { plan } = this.#order;
     if (!hasShadow) checkPlanned(plan, this.#source);
-    const isUnchanged = hasShadow ? await this.#madeFrom(signal) : (source: TableDescription) => isAsPlanned(plan, source);
-    this.#known = this.#source !== null && isUnchanged(this.#source) ? this.#source : null;
-    const isThere = (): boolean => hasShadow || this.#isShadowMade;
-    const watch = watchSource({ plan, known: this.#known, isUnchanged, hasShadow: isThere, sessions: this.#service });
+    const unfinished = hasShadow
+      ? await this.#service.withSession((session) => readUnfinished(session, plan, signal), signal)
+      : null;
+    const isUnchanged = (source: TableDescription): boolean =>
+      unfinished === null ? isAsPlanned(plan, source) : isMadeFrom(unfinished, source);
+    const isKnown = (source: TableDescription): boolean =>
+      isUnchanged(source) || (unfinished !== null && isMadeFromBut(unfinished, source));
+    this.#known = this.#source !== null && isKnown(this.#source) ? this.#source : null;
+    const watch = watchSource({
+      plan,
+      known: this.#known,
+      isUnchanged,
+      hasShadow: () => hasShadow || this.#isShadowMade,
+      follower: this.#follower,
+      sessions: this.#service,
+    });
     await watch.check(signal);
     return watch;
-  }
-
-  async #madeFrom(signal: AbortSignal): Promise<(source: TableDescription) => boolean> {
-    const unfinished = await this.#service.withSession((session) => readUnfinished(session, this.#order.plan, signal), signal);
-    return (source) => isMadeFrom(unfinished, source);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /** What somebody has altered on a table, in words: for the message that ends a run. Nothing is decided by it. */
 
-import type { TableDescription } from './catalog.ts';
+import type { Index, TableDescription } from './catalog.ts';
 import { fingerprinted } from './shadow.ts';
 import { withoutSettings } from './table-settings.ts';
 
@@ -22,6 +22,15 @@ export function definitionChanges(before: TableDescription | null, now: TableDes
       .filter(([name]) => name !== 'leaf' || (old.isPartition && fresh.isPartition))
       .flatMap(([name, word]) => (isSame(old[name], fresh[name]) ? [] : [`${word} was changed`])),
   ];
+  return joined(changes);
+}
+
+/** The same of indexes alone. */
+export function indexChanges(before: readonly Index[], now: readonly Index[]): string {
+  return joined(partChanges('index', before, now));
+}
+
+function joined(changes: readonly string[]): string {
   const more = changes.length > TOLD_MAX ? [`and ${changes.length - TOLD_MAX} more`] : [];
   return [...changes.slice(0, TOLD_MAX), ...more].join(', ');
 }

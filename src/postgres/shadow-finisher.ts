@@ -8,9 +8,10 @@ import type { Plan } from '../engine/model.ts';
 import { followSignal, runTogether, Turnstile } from '../engine/tasks.ts';
 import { type Index, readTable } from './catalog.ts';
 import { indexMarks, indexProperties, indexStatement } from './create-statement.ts';
+import { type IndexFollower, isSurplus } from './followed-indexes.ts';
 import { buildPartitionedIndex, indexState } from './partitioned-shadow.ts';
 import { type Session, type SessionPool, usualLockTimeoutMs, withSettings } from './session.ts';
-import { type LateKey, readUnfinished } from './shadow.ts';
+import { type LateKey, readUnfinished, type Unfinished } from './shadow.ts';
 import { noteFinished } from './shadow-watch.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { inTransaction } from './transaction.ts';
@@ -24,6 +25,8 @@ export interface FinisherOptions {
   readonly rowsWithoutKeyMax?: number;
   /** The shadow has got an index, by which collisions are judged from here on. */
   readonly onMade: () => void;
+  /** Where it is given, the shadow gets what the source's indexes have become. */
+  readonly follower?: Pick<IndexFollower, 'follow'> | undefined;
 }
 
 /** The key of so many rows is made in ten seconds or so. Changes that come in meanwhile have to wait for it. */
@@ -94,6 +97,7 @@ export class ShadowFinisher {
    */
   async finish(signal: AbortSignal): Promise<void> {
     const { plan, isGentle, onMade } = this.#options;
+    await this.#follow(signal);
     const makeKey = (inner: AbortSignal): Promise<void> => this.makeKey(inner);
     const buildOthers = (inner: AbortSignal): Promise<void> => this.#buildUntilWritten(inner);
     if (isGentle()) await makeKey(signal);
@@ -104,6 +108,28 @@ export class ShadowFinisher {
       await session.execute(`VACUUM (ANALYZE) ${quoteTable(plan.shadow)}`, signal);
       await noteFinished(session, plan, signal);
     }, signal);
+  }
+
+  /**
+   * Finishes it again where indexes of the source have come or gone since, all of it beside writes. For the planner: what an expression
+   * gives is counted by ANALYZE alone. Safe to repeat.
+   */
+  async finishAnew(signal: AbortSignal): Promise<void> {
+    const { plan, onMade } = this.#options;
+    const unfinished = await this.#follow(signal);
+    if (unfinished?.finished !== null) return;
+    await this.#withBuildSettings(async (session) => {
+      await buildBesideWrites(session, plan, signal);
+      onMade();
+      await session.execute(`ANALYZE ${quoteTable(plan.shadow)}`, signal);
+      await noteFinished(session, plan, signal);
+    }, signal);
+  }
+
+  async #follow(signal: AbortSignal): Promise<Unfinished | null> {
+    const { sessions, follower } = this.#options;
+    if (follower === undefined) return null;
+    return await sessions.withSession((session) => follower.follow(session, signal), signal);
   }
 
   /** All of them, until a writer comes; of the one that is then being built nothing is left. */
@@ -165,11 +191,15 @@ async function missingIndexes(session: Session, plan: Plan, signal: AbortSignal)
   return indexes.filter((index) => table?.indexes.every(({ name }) => name !== index.name) === true);
 }
 
-/** Builds what is not there, and gives all of them what they have beside their definition. */
+/** Drops what is no more to be there, builds what is not there, and gives all of them what they have beside their definition. */
 async function buildBesideWrites(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
   const { shadow } = plan;
-  const { indexes, partitionIndexes = [] } = await readUnfinished(session, plan, signal);
-  const isPartitioned = (await readTable(session, shadow, signal))?.kind === 'p';
+  const { indexes, partitionIndexes = [], following } = await readUnfinished(session, plan, signal);
+  const table = await readTable(session, shadow, signal);
+  const isPartitioned = table?.kind === 'p';
+  for (const index of table?.indexes ?? []) {
+    if (isSurplus(index, following)) await session.execute(dropStatement(index, plan), signal);
+  }
   for (const index of indexes) {
     await session.execute(tablespaceStatement(index), signal);
     if (isPartitioned) {

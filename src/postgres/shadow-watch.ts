@@ -22,7 +22,7 @@ export async function checkShadow(session: Session, plan: Plan, unfinished: Unfi
     if (source === null || !isMadeFrom(unfinished, source)) return;
     // It may have been finished since `unfinished` was read, and was as it was made then.
     const { finished } = await readUnfinished(session, plan, signal);
-    throw altered(plan, finished === undefined ? 'made' : 'finished');
+    throw altered(plan, typeof finished === 'string' ? 'finished' : 'made');
   }
   const [uninvited] = await readUninvited(session, plan.shadow.schema, signal);
   if (uninvited !== undefined) throw shadowChanged(plan, uninvited);
@@ -37,13 +37,15 @@ export async function noteFinished(session: Session, plan: Plan, signal: AbortSi
   await checkShadow(session, plan, unfinished, signal);
   const shadow = await readShadow(session, plan, signal);
   if (unfinished.made !== undefined && unfinished.made.indexes !== indexesOf(shadow)) throw altered(plan, 'made');
-  await writeUnfinished(session, plan, { ...unfinished, finished: fingerprintOf(shadow) }, signal);
+  const { following } = unfinished;
+  const nothingLeft = following === undefined ? {} : { following: { ...following, surplus: [] } };
+  await writeUnfinished(session, plan, { ...unfinished, ...nothingLeft, finished: fingerprintOf(shadow) }, signal);
 }
 
 /** The shadow as it is now; throws SHADOW_CHANGED where somebody has altered it since it was finished, or where it is gone. */
 export function checkFinished(plan: Plan, { finished }: Unfinished, now: TableDescription | null): TableDescription {
   const shadow = there(plan, now);
-  if (finished !== undefined && finished !== fingerprintOf(shadow)) throw altered(plan, 'finished');
+  if (typeof finished === 'string' && finished !== fingerprintOf(shadow)) throw altered(plan, 'finished');
   return shadow;
 }
 

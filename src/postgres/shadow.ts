@@ -40,8 +40,22 @@ export interface Unfinished {
   readonly renewedIdentities?: readonly number[];
   /** Of the shadow's own definition when it was made, and of the indexes that it will have. Absent in older shadows. */
   readonly made?: { readonly frame: string; readonly indexes: string };
-  /** Of the shadow's own definition once it was finished. Absent until then, and in older shadows. */
-  readonly finished?: string;
+  /** Of the shadow's own definition once it was finished; null where it is to be finished anew. Absent until then, and in older shadows. */
+  readonly finished?: string | null;
+  /** What lets it follow plain indexes of the source. Absent in older shadows, and where none is followed. */
+  readonly following?: Following;
+}
+
+/** What stays as it was when plain indexes of the source come and go, and what then becomes of the shadow (followed-indexes.ts). */
+export interface Following {
+  /** A fingerprint of the source's definition without its plain indexes. */
+  readonly source: string;
+  /** The same of the altered copy, wherever that is made. */
+  readonly copy: string;
+  /** The plain indexes that the shadow has, or will have. */
+  readonly indexes: readonly Index[];
+  /** Those that it may have, and will have no more. */
+  readonly surplus: readonly Index[];
 }
 
 /** A migration key that is made when it is needed. */
@@ -191,6 +205,39 @@ export function isMadeFrom({ fingerprint, settings }: Unfinished, source: TableD
   return fingerprint === (settings === undefined ? hashOf(source) : fingerprintOf(source));
 }
 
+/** Whether the source is that but for plain indexes. */
+export function isMadeFromBut({ following }: Unfinished, source: TableDescription): boolean {
+  return following !== undefined && following.source === bareFingerprint(source);
+}
+
+/** What is followed from here on; undefined where none is: the indexes of partitions are tied to others. */
+export function followingOf(source: TableDescription, altered: TableDescription): Following | undefined {
+  if (source.kind !== 'r' || source.isPartition || altered.kind !== 'r') return undefined;
+  const statistics = altered.statistics.map((one) => ({ ...one, owner: '' }));
+  const copy = { ...bare(altered), statistics, oid: 0, owner: '' };
+  return {
+    source: bareFingerprint(source),
+    copy: hashText(JSON.stringify(copy).replaceAll(altered.schema, '')),
+    indexes: validIndexes(altered).filter(isPlain),
+    surplus: [],
+  };
+}
+
+/** A fingerprint of all but plain indexes. */
+export function bareFingerprint(source: TableDescription): string {
+  return hashText(JSON.stringify(bare(source)));
+}
+
+function bare(table: TableDescription): TableDescription {
+  return { ...fingerprinted(withoutSettings(table)), indexes: validIndexes(table).filter((index) => !isPlain(index)) };
+}
+
+/** Whether it is there to find rows, and neither allows nor identifies nor orders any. */
+export function isPlain(index: Index): boolean {
+  const { isUnique, isPrimary, isExclusion, hasConstraint, isClustered, isReplicaIdentity } = index;
+  return ![isUnique, isPrimary, isExclusion, hasConstraint, isClustered, isReplicaIdentity].includes(true);
+}
+
 /**
  * A fingerprint of what we change at no time between when a shadow was made and the swap: all but its indexes, what they stand for and what
  * is said of them.
@@ -275,6 +322,7 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
   if (source.leaf !== undefined) await session.execute(boundStatement(source.leaf, shadow), signal);
   const late = altered.constraints.filter(({ isValid }) => !isValid);
   for (const { name } of late) await session.execute(`ALTER TABLE ${shadow} DROP CONSTRAINT ${quoteName(name)}`, signal);
+  const following = followingOf(source, altered);
   const unfinished: Unfinished = {
     fingerprint: fingerprintOf(source),
     settings: settingsOf(source),
@@ -285,6 +333,7 @@ async function makeShadow(session: Session, plan: Plan, signal: AbortSignal): Pr
     lateConstraints: late.flatMap((constraint) => constraintStatements(constraint, shadow)),
     renewedIdentities,
     made: { frame: frameOf(await readExisting(session, plan.shadow, signal)), indexes: indexesOf(altered) },
+    ...(following === undefined ? {} : { following }),
   };
   await writeUnfinished(session, plan, unfinished, signal);
   return { hasKey: key === null };

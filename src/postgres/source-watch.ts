@@ -1,6 +1,7 @@
 /**
  * Notices that somebody else altered the source or the shadow, or published the shadow. The cutover looks under its lock and would refuse
- * anyway; this is to know it hours earlier, and at a resume before anything else.
+ * anyway; this is to know it hours earlier, and at a resume before anything else. Plain indexes that come and go are followed
+ * (followed-indexes.ts).
  */
 
 import { createHash } from 'node:crypto';
@@ -8,8 +9,9 @@ import { MigrationError } from '../engine/errors.ts';
 import type { Plan } from '../engine/model.ts';
 import { decisionsOf, type PlanDecisions, sourceChanged } from '../engine/plan-decisions.ts';
 import { isSwapRecorded } from './bookkeeping.ts';
-import { readTable, type TableDescription } from './catalog.ts';
+import type { TableDescription } from './catalog.ts';
 import { definitionChanges } from './definition-changes.ts';
+import { type IndexFollower, readUnlocked } from './followed-indexes.ts';
 import { checkUnpublished } from './published.ts';
 import type { Session, SessionPool } from './session.ts';
 import { fingerprintOf, readUnfinished, type Unfinished } from './shadow.ts';
@@ -38,6 +40,8 @@ export interface SourceWatch {
   readonly check: (signal: AbortSignal) => Promise<void>;
   /** At what must be known soon, as changes may be missing by now or the server refuses them (unstreamed-changes.ts). */
   readonly glance: (signal: AbortSignal) => Promise<void>;
+  /** `told` hears of what others have altered that goes into the new table, too. */
+  readonly listen?: IndexFollower['listen'];
 }
 
 /** What is watched. */
@@ -49,10 +53,12 @@ export interface WatchedSource {
   readonly isUnchanged: (source: TableDescription) => boolean;
   /** Whether the shadow is there; until then, one of an earlier run may be. */
   readonly hasShadow: () => boolean;
+  /** Where it is given, the shadow gets what the source's indexes become. */
+  readonly follower?: IndexFollower;
   readonly sessions: SessionPool;
 }
 
-export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: WatchedSource): SourceWatch {
+export function watchSource({ plan, known, isUnchanged, hasShadow, follower, sessions }: WatchedSource): SourceWatch {
   /** Asked after it was read: a swap that was seen is recorded. */
   const rejectUnlessSwapped = async (session: Session, changed: MigrationError, signal: AbortSignal): Promise<void> => {
     if (!(await isSwapRecorded(session, plan.id, signal))) throw changed;
@@ -73,12 +79,15 @@ export function watchSource({ plan, known, isUnchanged, hasShadow, sessions }: W
       await rejectUnlessSwapped(session, error, signal);
     }
   };
+  const isFollowed = async (session: Session, signal: AbortSignal): Promise<boolean> =>
+    follower !== undefined && hasShadow() && (await follower.canFollow(session, signal));
   return {
+    ...(follower === undefined ? {} : { listen: (told) => follower.listen(told) }),
     glance: (signal) => sessions.withSession((session) => glance(session, signal), signal),
     check: (signal) =>
       sessions.withSession(async (session) => {
-        const source = await readTable(session, plan.source, signal);
-        if (source !== null && isUnchanged(source)) {
+        const source = await readUnlocked(session, plan.source, signal);
+        if (source !== null && (isUnchanged(source) || (await isFollowed(session, signal)))) {
           await glance(session, signal);
           await lookAtShadow(session, signal);
           return await checkUnpublished(session, plan, signal);

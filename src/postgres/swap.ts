@@ -43,6 +43,8 @@ import { endOldHolders, findHopelessHolders, lockOrder, type LockRequest, lockSe
 export interface CarryOver {
   /** Makes what takes long, before an attempt; nobody waits for it. Safe to repeat. */
   makeReady(session: Session, signal: AbortSignal): Promise<void>;
+  /** What keeps an attempt from being of any use, a clause for each thing. Locks nothing. */
+  findUnready(session: Session, signal: AbortSignal): Promise<readonly string[]>;
   /** The relations to lock before the sources, in this order. Locks nothing. */
   findOuter(session: Session, signal: AbortSignal): Promise<readonly OuterRelation[]>;
   /** The tables of which sources are partitions, in the order to lock them in, before these. Locks nothing. */
@@ -160,6 +162,8 @@ export class TableSwap {
     const swapped = this.#plans.map(({ source }) => source);
     const shadows = this.#plans.map(({ shadow }) => shadow);
     const inTheWay = new Blockers(observer, options.onBlockerEnded);
+    const unready = await carryOver.findUnready(observer, signal);
+    if (unready.length > 0) return { kind: 'prevented', reason: usedOrChanged, blockers: unready };
     const outer = await carryOver.findOuter(observer, signal);
     const roots = await carryOver.findRoots(observer, signal);
     const sources = [...roots, ...swapped];

@@ -5,6 +5,7 @@ import type { KeyRange, Plan, RowKey, TableName } from '../engine/model.ts';
 import type { KeySpan, RowWriter, TablePair } from '../engine/ports.ts';
 import type { RowSettings } from './conversion-settings.ts';
 import { sqlState } from './errors.ts';
+import type { IndexFollower } from './followed-indexes.ts';
 import { type PairLayout, readPairLayout } from './pair-layout.ts';
 import { compareRange, findDifferences } from './row-comparison.ts';
 import { describeKey, type KeyColumn, keysFromRows, rowKey } from './row-key.ts';
@@ -33,6 +34,8 @@ export interface TablePairOptions {
   readonly isGentle?: () => boolean;
   /** So many rows are copied before the shadow has its key; some millions when it is not given. */
   readonly rowsWithoutKeyMax?: number;
+  /** Where it is given, the shadow gets what the source's indexes have become. */
+  readonly follower?: IndexFollower;
 }
 
 type PairSessions = Pick<SessionPool, 'withSession'>;
@@ -40,15 +43,16 @@ type PairSessions = Pick<SessionPool, 'withSession'>;
 /** A pair with the writer that the cutover needs: the same statements through the session whose transaction holds the locks. */
 export interface PostgresTablePair extends TablePair {
   lockedWriter(session: Session): RowWriter;
+  /** As `finishShadow`, once more, where indexes of the source have come or gone since. Nobody who writes waits for it. Safe to repeat. */
+  finishAnew(signal: AbortSignal): Promise<void>;
 }
 
 /** Opens the pair. The shadow need not exist yet. */
 export function openTablePair(options: TablePairOptions): PostgresTablePair {
-  const { plan, keyColumns } = options;
+  const { plan, keyColumns, isGentle = () => false } = options;
   const bare = namingSource(options.sessions, plan.source);
   const sessions = askingAfterShadow(bare, plan);
   const layout = layoutOnce({ ...options, sessions });
-  const { isGentle = () => false } = options;
   const finisher = new ShadowFinisher({ ...options, sessions, isGentle, onMade: layout.forget });
   const isKeyOneNumber = isWholeNumber(keyColumns);
   const place: WriterPlace = {
@@ -86,6 +90,7 @@ export function openTablePair(options: TablePairOptions): PostgresTablePair {
     // Before the VACUUM each row of the shadow costs more to read, which takes what is gained.
     isFinishedWhileCompared: false,
     finishShadow: (signal) => finisher.finish(signal),
+    finishAnew: (signal) => finisher.finishAnew(signal),
     async greatestShadowKey(signal) {
       const pair = await readWithKey(signal);
       return keysFromRows(pair.shadowKey, await query(greatestShadowKeyStatement(pair), signal))[0] ?? null;

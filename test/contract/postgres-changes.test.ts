@@ -29,7 +29,7 @@ describe.concurrent.each(testedPostgres)('while a table is migrated on %s', (ser
       'CREATE TABLE n (LIKE t INCLUDING ALL); DROP TABLE t; ALTER TABLE n RENAME TO t; ALTER INDEX n_pkey RENAME TO t_pkey',
     ],
     ['adding a column', 'ALTER TABLE t ADD c int', 'column c was added'],
-    ['adding an index', 'CREATE INDEX i ON t (a)', 'since its shadow was made: index i was added. Give'],
+    ['adding a unique index', 'CREATE UNIQUE INDEX i ON t (a)', 'since its shadow was made: index i was added. Give'],
     ['adding a CHECK', 'ALTER TABLE t ADD CHECK (a < 100)', 'constraint t_a_check was added'],
     ['dropping the key', 'ALTER TABLE t DROP CONSTRAINT t_pkey'],
     ['changing the replica identity', 'ALTER TABLE t REPLICA IDENTITY FULL'],

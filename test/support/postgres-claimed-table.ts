@@ -22,6 +22,7 @@ export interface ClaimedPostgresTable extends AsyncDisposable {
 /** Nothing belongs to the table but its rows. */
 export const nothingElse: CarryOver = {
   makeReady: async () => undefined,
+  findUnready: async () => [],
   findOuter: async () => [],
   findRoots: async () => [],
   findPartners: async () => ({ children: [], parents: [], between: [] }),
