@@ -26,7 +26,7 @@ import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
 import { planHash } from './source-watch.ts';
-import { quoteTable } from './statements.ts';
+import { quoteName, quoteTable } from './statements.ts';
 import { readTriggerNames } from './triggers.ts';
 import { addedUniques, deferrableIndexes } from './unique-indexes.ts';
 import { findUnloggedSessions } from './unlogged-sessions.ts';
@@ -209,6 +209,11 @@ function shadowDefinition({ source, reading, probed }: PlanningFacts, shadow: Pl
     return `CREATE TABLE ${quoteTable(shadow)} LIKE ${quoteTable(source)};\nALTER TABLE ${quoteTable(shadow)} ${reading.text}`;
   }
   return probed.definition.createStatement
-    .replace(/^CREATE (?:TEMPORARY )?TABLE `[^`]*`/, () => `CREATE TABLE ${quoteTable(shadow)}`)
-    .replaceAll(`\`${probed.definition.table}_chk_`, () => `\`${shadow.table}_chk_`);
+    .replace(/^CREATE (?:TEMPORARY )?TABLE `(?:[^`]|``)*`/, () => `CREATE TABLE ${quoteTable(shadow)}`)
+    .replaceAll(checkPrefix(probed.definition.table), () => checkPrefix(shadow.table));
+}
+
+/** What the quoted names begin with that MySQL gives to CHECK constraints of a table. */
+function checkPrefix(table: string): string {
+  return quoteName(`${table}_chk_`).slice(0, -1);
 }

@@ -1,6 +1,7 @@
 /** What is decided before a migration, on real tables: columns, key, uniques, indexes, names. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Server } from '../../src/mysql/server.ts';
+import { quoteName } from '../../src/mysql/statements.ts';
 import { createSchema, openAdapter, schemaWith, type TestSchema } from '../support/adapter-server.ts';
 import { plan, refusal } from '../support/plan-request.ts';
 import { sharedServer } from '../support/shared-servers.ts';
@@ -321,13 +322,14 @@ describe.each(['mysql', 'mariadb'] as const)('a plan on %s', (flavour) => {
       });
     });
 
-    test('shows the statement that makes the shadow, and the server takes it', async () => {
-      await using schema = await withTable(
-        "(id INT PRIMARY KEY, a INT CHECK (a > 0), b VARCHAR(9) DEFAULT 'x''y' INVISIBLE) COMMENT 'c'",
+    test.each(['t', "a`b'c"])('shows the statement that makes the shadow of %s, and the server takes it', async (table) => {
+      await using schema = await schemaWith(
+        url,
+        `CREATE TABLE ${quoteName(table)} (id INT PRIMARY KEY, a INT CHECK (a > 0), b VARCHAR(9) DEFAULT 'x''y' INVISIBLE, CHECK (a < 9)) COMMENT 'c'`,
       );
-      const { shadowDefinition, shadow } = await plan({ server, schema, clauses: 'ADD UNIQUE u (b)' });
+      const { shadowDefinition, shadow } = await plan({ server, schema, table, clauses: 'ADD UNIQUE u (b)' });
       await schema.application.run(shadowDefinition);
-      const shown = await schema.application.run(`SHOW CREATE TABLE ${shadow.table}`);
+      const shown = await schema.application.run(`SHOW CREATE TABLE ${quoteName(shadow.table)}`);
       const bare = (text: unknown): string => String(text).replace(/^CREATE TABLE \S+/, '');
       expect(bare(shown[0]?.['Create Table'])).toBe(bare(shadowDefinition));
     });
