@@ -42,7 +42,8 @@ export function indexesOverVirtual({ columns, otherElements }: CreateStatement):
 }
 
 /** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
-export function readCreateStatement(sql: string): CreateStatement {
+export function readCreateStatement(shown: string): CreateStatement {
+  const sql = shown.replaceAll(foreignKeyLine, withDoubledQuotes);
   const tokens = tokenise(sql);
   const open = tokens.findIndex((token) => isSymbol(token, '('));
   const close = closingParenthesis(tokens, open);
@@ -74,6 +75,24 @@ export function readCreateStatement(sql: string): CreateStatement {
     hasForeignKeys: elements.some((element) => hasWords(element, 'FOREIGN', 'KEY')),
     hasChecks: elements.some((element) => hasWords(element, 'CHECK')),
   };
+}
+
+/** The name of a foreign key, its columns, and those that it refers to, each with what stands before and behind it. */
+const foreignKeyLine =
+  /(\n {2}CONSTRAINT `)((?:(?!\n {2}CONSTRAINT `)[^])+?)(` FOREIGN KEY \(`)([^]+?)(`\) REFERENCES (?:`(?:[^`]|``)+`\.)?`(?:[^`]|``)+` \(`)([^]+?)(`\))/g;
+/** Between the columns. */
+const nextName = '`, `';
+
+/**
+ * MariaDB prints these names with the backquotes in them as they are, not doubled, and the text cannot be read, or not as it is meant. A
+ * line in which all are doubled stays.
+ */
+function withDoubledQuotes(line: string, ...parts: readonly string[]): string {
+  const [before = '', name = '', to = '', columns = '', from = '', parents = '', behind = ''] = parts;
+  const lists = [[name], columns.split(nextName), parents.split(nextName)];
+  if (lists.flat().every((text) => /^(?:[^`]|``)+$/.test(text))) return line;
+  const doubled = lists.map((names) => names.map((text) => text.replaceAll('`', '``')).join(nextName));
+  return [before, doubled[0], to, doubled[1], from, doubled[2], behind].join('');
 }
 
 /** Names of the CHECK constraints that have one. */

@@ -38,7 +38,7 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     const indexes = await shop.run(indexesOf('items'));
     expect(obstacles).toEqual([]);
     expect(plan?.notes.filter((note) => /foreign key/i.test(note))).toEqual([
-      `Its foreign keys (above it, by_customer, orders_ibfk_1) are given to the new table at the swap, without a look at the rows; what they refer to is locked for that moment too: ${shop.name}.customers.`,
+      `Its foreign keys (above\`it's, by_customer, orders_ibfk_1) are given to the new table at the swap, without a look at the rows; what they refer to is locked for that moment too: ${shop.name}.customers.`,
       expect.stringContaining(
         `The foreign keys of ${[`${shop.name}.items`, `${shop.elsewhere}.payments`].toSorted().join(', ')} are pointed to the new table`,
       ),
@@ -98,17 +98,17 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     await using claim = await claimShop(database, shop.name);
     // What the key of items to the shadow is to be called; a schema has each name once.
     const { foreignKeys = [], id } = claim.plan;
-    const taken = `_ts_fk_${id.slice(-8)}_${foreignKeys.findIndex(({ name }) => name === 'item_order') + 1}`;
+    const taken = `_ts_fk_${id.slice(-8)}_${foreignKeys.findIndex(({ name }) => name === 'item`order') + 1}`;
     await shop.run(`CREATE TABLE other (id INT PRIMARY KEY, CONSTRAINT ${taken} FOREIGN KEY (id) REFERENCES customers (id))`);
     const before = await shop.look();
     await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toThrow(/foreign key|duplicate key/i);
     expect(await shop.look()).toEqual(before);
     await shop.run('UPDATE orders SET payer_id = 2 WHERE id = 1');
 
-    await shop.run('ALTER TABLE items DROP FOREIGN KEY item_order');
+    await shop.run('ALTER TABLE items DROP FOREIGN KEY `item``order`');
     await expect(claim.cutover.attempt(limits, async () => {}, never)).rejects.toMatchObject({
       code: 'SOURCE_CHANGED',
-      message: expect.stringContaining(`item_order of ${shop.name}.items to ${shop.name}.orders is gone`),
+      message: expect.stringContaining(`item\`order of ${shop.name}.items to ${shop.name}.orders is gone`),
     });
   });
 
@@ -131,7 +131,7 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
       return obstacles.map(({ code, message }) => `${code} ${message}`).join('\n');
     };
     expect(await messagesOf('MODIFY id BIGINT NOT NULL')).toMatch(
-      /^FOREIGN_KEYS .*item_order of .*id would be bigint.* instead of int/m,
+      /^FOREIGN_KEYS .*item`order of .*id would be bigint.* instead of int/m,
     );
     expect(await messagesOf('MODIFY customer_id BIGINT')).toMatch(
       /^FOREIGN_KEYS .*by_customer of .*customer_id would be bigint/m,
@@ -163,7 +163,7 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
 
   test('that cascade into the table are in the log, or an obstacle where they are not', async () => {
     await using shop = await openShop(url);
-    await shop.run('ALTER TABLE orders DROP FOREIGN KEY by_customer, DROP FOREIGN KEY `above it`');
+    await shop.run("ALTER TABLE orders DROP FOREIGN KEY by_customer, DROP FOREIGN KEY `above``it's`");
     await shop.run(
       'ALTER TABLE orders ADD CONSTRAINT by_customer FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE',
     );
@@ -215,9 +215,9 @@ async function openShop(url: string): Promise<Shop> {
   await run('CREATE TABLE customers (id INT PRIMARY KEY)');
   await run(`CREATE TABLE orders (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL, customer_id INT NOT NULL DEFAULT 1, payer_id INT, above INT,
     UNIQUE KEY code (code), CONSTRAINT by_customer FOREIGN KEY (customer_id) REFERENCES customers (id),
-    FOREIGN KEY (payer_id) REFERENCES customers (id), CONSTRAINT \`above it\` FOREIGN KEY (above) REFERENCES orders (id))`);
+    FOREIGN KEY (payer_id) REFERENCES customers (id), CONSTRAINT \`above\`\`it's\` FOREIGN KEY (above) REFERENCES orders (id))`);
   await run(`CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, order_id INT NOT NULL, code VARCHAR(20),
-    CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    CONSTRAINT \`item\`\`order\` FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE ON UPDATE CASCADE,
     FOREIGN KEY (code) REFERENCES orders (code) ON DELETE SET NULL)`);
   await run(`CREATE TABLE ${other.name}.payments (id INT PRIMARY KEY, order_id INT,
     CONSTRAINT paid FOREIGN KEY (order_id) REFERENCES ${schema.name}.orders (id))`);
