@@ -98,7 +98,7 @@ async function openMigrationsOf(database: Database, { source }: NativePlan, sign
     const migration = `Migration ${id} of ${source.schema}.${source.table}`;
     return isRunning
       ? { code: 'TABLE_IN_USE', message: `${migration} has the claim on it and runs, since ${startedAt}.` }
-      : { code: 'MIGRATION_OPEN', message: `${migration} is unfinished since ${startedAt}.` };
+      : { code: 'MIGRATION_OPEN', message: `${migration} is unfinished since ${startedAt}.`, migration: id };
   });
 }
 

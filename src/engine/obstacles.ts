@@ -238,6 +238,14 @@ export class PlanRefusedError extends MigrationError {
 export interface Obstacle {
   readonly code: ObstacleCode;
   readonly message: string;
+  /** The ID of the migration that the commands of the remedy are about. */
+  readonly migration?: string;
+}
+
+/** What to do about it, with the commands as they are to be typed. */
+export function remedyOf({ code, migration }: Obstacle): string {
+  const { remedy } = OBSTACLES[code];
+  return migration === undefined ? remedy : remedy.replaceAll(' ID`', ` ${migration}\``);
 }
 
 /** Each once: what is in the way of several tables may be in the way of each. */

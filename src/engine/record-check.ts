@@ -17,7 +17,7 @@ export function isStarted({ id, source }: RecordedPlan, recorded: readonly Recor
   if (open === undefined) return false;
   if (open.id === id) return true;
   const message = `Migration ${open.id} of ${source.schema}.${source.table} is unfinished.`;
-  throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message }]);
+  throw new PlanRefusedError([{ code: 'MIGRATION_OPEN', message, migration: open.id }]);
 }
 
 /**

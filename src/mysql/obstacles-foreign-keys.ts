@@ -301,6 +301,7 @@ async function relatedObstacles(
     .map(({ id, plan: { source } }) => ({
       code: 'MIGRATION_OPEN',
       message: `Migration ${id} of ${nameOf(source)}, which a foreign key joins to ${nameOf(plan.source)}, is unfinished: each would alter the other's table.`,
+      migration: id,
     }));
 }
 

@@ -87,7 +87,7 @@ function isMultiValuedUnique({ isUnique, parts }: Index): boolean {
   return isUnique && parts.some((part) => / array\)$/i.test(part.expression ?? ''));
 }
 
-/** A live run on the table alone; or else an unfinished migration of it, and what has the names which the plan gives. */
+/** A live run on the table alone; or else an unfinished migration of it, and what has the names of the plan but is not its shadow. */
 export async function earlierObstacles(
   session: Session,
   { plan, server }: { readonly plan: Plan; readonly server: Server },
@@ -95,7 +95,8 @@ export async function earlierObstacles(
 ): Promise<readonly Obstacle[]> {
   const found = await migrationObstacles(session, { ...plan, server }, signal);
   if (found.some(({ code }) => code === 'TABLE_IN_USE')) return found;
-  return [...(await nameObstacles(session, plan, signal)), ...found];
+  const taken = await nameObstacles(session, plan, signal);
+  return [...(found.length === 0 ? taken : taken.filter(({ code }) => code !== 'SHADOW_EXISTS')), ...found];
 }
 
 /** Tables that have the names which the plan gives. */

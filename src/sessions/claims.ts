@@ -124,6 +124,7 @@ export function openMigrationObstacles(
     .map(({ id, startedAt }) => ({
       code: 'MIGRATION_OPEN',
       message: `Migration ${id} of ${source.schema}.${source.table} is unfinished since ${startedAt}.`,
+      migration: id,
     }));
 }
 

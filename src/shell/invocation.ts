@@ -1,7 +1,7 @@
 /** One call of the program: what was asked for, and the process around it as far as commands may touch it. */
 
 import type { MigrationError } from '../engine/errors.ts';
-import { type Obstacle, OBSTACLES, PlanRefusedError } from '../engine/obstacles.ts';
+import { type Obstacle, PlanRefusedError, remedyOf } from '../engine/obstacles.ts';
 import type { Observer, ServerOptions } from '../index.ts';
 import { parseServerUrl } from '../server-url.ts';
 import { readConfig } from './config-file.ts';
@@ -113,7 +113,7 @@ export function errorText({ code, message, remedy, stack }: ShownError): string 
 
 /** Obstacles as JSON has them. */
 export function withRemedies(obstacles: readonly Obstacle[]): readonly (Obstacle & { readonly remedy: string })[] {
-  return obstacles.map((obstacle) => ({ ...obstacle, remedy: OBSTACLES[obstacle.code].remedy }));
+  return obstacles.map((obstacle) => ({ ...obstacle, remedy: remedyOf(obstacle) }));
 }
 
 function refusalText(obstacles: readonly Obstacle[]): string {

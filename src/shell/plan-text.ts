@@ -1,7 +1,7 @@
 /** A plan and its obstacles as text for people. */
 
 import type { Plan, TableName } from '../engine/model.ts';
-import { OBSTACLES, type Obstacle } from '../engine/obstacles.ts';
+import { type Obstacle, remedyOf } from '../engine/obstacles.ts';
 import { breakLine } from './line-breaks.ts';
 import { oneLine } from './live-frame.ts';
 import { readableBytes, readableCount } from './units.ts';
@@ -54,7 +54,7 @@ export function labelledLines(lines: readonly (readonly [label: string, text: st
 /** Every obstacle with its code, its sentence and its remedy. */
 export function obstaclesText(obstacles: readonly Obstacle[]): string {
   return obstacles
-    .map(({ code, message }) => `obstacle ${code}: ${oneLine(message)}\n  remedy: ${OBSTACLES[code].remedy}\n`)
+    .map((obstacle) => `obstacle ${obstacle.code}: ${oneLine(obstacle.message)}\n  remedy: ${remedyOf(obstacle)}\n`)
     .join('');
 }
 

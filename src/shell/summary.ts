@@ -3,7 +3,7 @@
 import { ERRORS, type MigrationError } from '../engine/errors.ts';
 import type { MigrationResult } from '../engine/migration.ts';
 import type { Phase, Plan } from '../engine/model.ts';
-import { OBSTACLES, PlanRefusedError } from '../engine/obstacles.ts';
+import { PlanRefusedError, remedyOf } from '../engine/obstacles.ts';
 import { hidePasswords } from '../server-url.ts';
 import { tableText } from './plan-text.ts';
 import { endPhase, type RunFigures } from './run-figures.ts';
@@ -74,7 +74,7 @@ export function showErrorWithoutRun(error: MigrationError): ShownError {
 /** A refusal is helped as its obstacles are. */
 function shownWith(error: MigrationError, remedyOfCode: string): ShownError {
   const obstacles = error instanceof PlanRefusedError ? error.obstacles : [];
-  const remedies = new Set(obstacles.map(({ code }) => OBSTACLES[code].remedy));
+  const remedies = new Set(obstacles.map((obstacle) => remedyOf(obstacle)));
   const remedy = remedies.size === 0 ? remedyOfCode : [...remedies].join(' ');
   const shown = { code: error.code, message: hidePasswords(error.message), remedy };
   const origin = error.cause instanceof Error ? error.cause : error;

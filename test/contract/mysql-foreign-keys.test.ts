@@ -192,6 +192,7 @@ describeSideBySide(['mysql', 'mariadb'], 'foreign keys on', (flavour) => {
     expect(obstacles).toContainEqual({
       code: 'MIGRATION_OPEN',
       message: expect.stringContaining(`Migration ${claim.plan.id} of ${shop.name}.orders, which a foreign key`),
+      migration: claim.plan.id,
     });
   });
 });

@@ -99,16 +99,18 @@ describe.each(flavours)('obstacles on %s', (flavour) => {
       ]);
     });
 
-    test('an unfinished migration of it is one, and a finished one is none', async () => {
+    test('an unfinished migration of it is one, whose shadow is no other, and a finished one is none', async () => {
       await using schema = await withTable('CREATE TABLE t (id INT PRIMARY KEY)');
       const made = await plan({ server, schema, clauses: 'ADD b INT' });
       const other: Plan = { ...made, id: `x${schema.name.replaceAll('_', '')}` as Plan['id'] };
       await using session = await server.openSession({}, never);
       await createBookkeeping(session, [], never);
       await recordMigration(session, other, never);
+      await schema.application.run(`CREATE TABLE ${made.shadow.table} (a INT)`);
       expect(shown(await findObstacles(server, made, never))).toEqual([
         ['MIGRATION_OPEN', expect.stringMatching(`^Migration ${other.id} of ${schema.name}.t is unfinished since 2`)],
       ]);
+      await schema.application.run(`DROP TABLE ${made.shadow.table}`);
       await recordState(session, other.id, { state: 'done', failure: null }, never);
       expect(shown(await findObstacles(server, made, never))).toEqual([]);
     });

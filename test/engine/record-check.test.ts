@@ -16,7 +16,7 @@ describe('what is recorded', () => {
     expect(isStarted(mine, [...over, recordOf(mine, 'open')])).toBe(true);
     expect(() => isStarted(mine, [...over, recordOf(same, 'open')])).toThrow(
       expect.objectContaining({
-        obstacles: [{ code: 'MIGRATION_OPEN', message: 'Migration m2 of app.orders is unfinished.' }],
+        obstacles: [{ code: 'MIGRATION_OPEN', message: 'Migration m2 of app.orders is unfinished.', migration: 'm2' }],
       }),
     );
   });

@@ -13,9 +13,12 @@ test.each([
   expect(JSON.parse(stdout)).toMatchObject({ error: { code, remedy } });
 });
 
-test('a refusal for a migration that is open still names the command that resumes it', () => {
-  const remedy = 'Go on with `tableshift resume ID`, or give it up with `tableshift cleanup ID`.';
-  const { stdout } = printed(new PlanRefusedError([{ code: 'MIGRATION_OPEN', message: 'It is open.' }]));
+test('a refusal for a migration that is open names the commands that resume it and give it up, with its ID', () => {
+  const remedy = 'Go on with `tableshift resume m2`, or give it up with `tableshift cleanup m2`.';
+  const { stdout, stderr } = printed(
+    new PlanRefusedError([{ code: 'MIGRATION_OPEN', message: 'It is open.', migration: 'm2' }]),
+  );
+  expect(stderr).toContain(`obstacle MIGRATION_OPEN: It is open.\n  remedy: ${remedy}\n`);
   expect(JSON.parse(stdout)).toMatchObject({ error: { remedy }, obstacles: [{ remedy }] });
 });
 
