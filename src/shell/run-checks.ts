@@ -31,8 +31,8 @@ export function runChecks(values: Told<'resume'>, environment: Environment): rea
   const { url, window, cutoverWindow, windowTimezone, throttleHttp, socket, http, hooks, webhook, report } = values;
   return [
     () => checkTimeZone(windowTimezone),
-    () => parseWindows(window, windowTimezone, '--window'),
-    () => parseWindows(cutoverWindow, windowTimezone, '--cutover-window'),
+    () => parseWindows(window, windowTimezone, '--window', environment['TZ']),
+    () => parseWindows(cutoverWindow, windowTimezone, '--cutover-window', environment['TZ']),
     () => limitsFrom(values),
     () => url !== null && checkServer({ ...values, url }, values.replicas, environment),
     () => throttleHttp !== null && showAddress(throttleHttp),

@@ -77,17 +77,18 @@ export class Windows {
   }
 }
 
-/** Windows from options; null where work is allowed at any time (nothing, or `any`). Throws BAD_USAGE. */
-export function parseWindows(text: string | null, timeZone: string | null, origin: string): Windows | null {
+/** Windows from options; null where work is allowed at any time (nothing, or `any`). `tz` is that variable. Throws BAD_USAGE. */
+export function parseWindows(text: string | null, timeZone: string | null, origin: string, tz?: string): Windows | null {
   if (text === null || text.trim().toLowerCase() === 'any') return null;
-  return new Windows(text, timeZone ?? zoneOfThisMachine(origin), origin);
+  return new Windows(text, timeZone ?? zoneOfThisMachine(origin, tz), origin);
 }
 
 /** Throws BAD_USAGE where TZ is empty or names none: the windows would open at other hours than who wrote them has in mind. */
-function zoneOfThisMachine(origin: string): string {
+function zoneOfThisMachine(origin: string, tz: string | undefined): string {
   const { timeZone }: Partial<Intl.ResolvedDateTimeFormatOptions> = Intl.DateTimeFormat().resolvedOptions();
   if (timeZone !== undefined && timeZone !== 'Etc/Unknown') return timeZone;
-  const message = `${origin}: the time zone of this machine is not known, as TZ names none. Mend that, or say --window-timezone.`;
+  const given = tz === undefined ? '' : `, "${tz}",`;
+  const message = `${origin}: the time zone of this machine is not known, as TZ${given} names none. Mend that, or say --window-timezone.`;
   throw new MigrationError('BAD_USAGE', message);
 }
 
