@@ -208,7 +208,7 @@ export const ERRORS = {
   RETIRED_TABLE_KEPT: fatal(
     2,
     'The old table is still kept: its soak is not over, or it is still used.',
-    'Wait until the time that is named, or end the use; `tableshift cleanup ID --now` drops it all the same.',
+    'Wait until the time that is named, or end the use; with --now it is dropped all the same.',
   ),
   TABLE_NEEDED: fatal(
     2,
