@@ -2,6 +2,7 @@
 
 import { MigrationError, type ErrorCode } from '../engine/errors.ts';
 import { bookkeepingSchema } from '../sessions/bookkeeping.ts';
+import { runtimeFault } from '../sessions/open-files.ts';
 
 /**
  * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
@@ -191,6 +192,6 @@ function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const errno = serverErrno(thrown);
   // Several addresses of one host that all failed: the parts say why.
-  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : thrown.message;
+  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : runtimeFault(thrown);
   return `${text.replace(/\.$/, '')}${errno === null ? '' : ` (error ${errno})`}`;
 }

@@ -2,6 +2,7 @@
 
 import { MigrationError, type ErrorCode } from '../engine/errors.ts';
 import { theStatement } from '../sessions/statement-text.ts';
+import { runtimeFault } from '../sessions/open-files.ts';
 
 /**
  * Any thrown value as a MigrationError: `what` begins the sentence (`Copying a range of shop.orders`). A MigrationError stays
@@ -255,7 +256,7 @@ function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const report = serverError(thrown);
   // Several addresses of one host that all failed: the parts say why.
-  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : thrown.message;
+  const text = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : runtimeFault(thrown);
   const said = /must be a (non-empty )?string/.test(text) ? 'the server wants a password and none was given' : text;
   return `${said.replace(/\.$/, '')}${report === null ? '' : ` (SQLSTATE ${report.code})`}`;
 }
