@@ -247,6 +247,8 @@ function usageMessage(error: CommanderError, args: readonly string[]): string {
   const others = COMMANDS.filter((name) => optionsOf(name).some((option) => flagOf(option) === flag));
   if (others.length > 0) {
     const [first = ''] = args;
+    // A switch that has a value is unknown to commander, too.
+    if (others.some((name) => name === (first === 'config' ? 'migrate' : first))) return `${flag} takes no value.`;
     return first.startsWith('-')
       ? `${flag} stands behind the command: ${others.join(', ')}.`
       : `${first} takes no ${flag}, which is for ${others.join(', ')}.`;

@@ -33,6 +33,8 @@ describe('the command line', () => {
     [['frob'], "Unknown command 'frob'."],
     [['plan', '--chunk-time=1s'], 'plan takes no --chunk-time, which is for migrate, resume.'],
     [['migrate', '--soak', '1d'], 'migrate takes no --soak, which is for list, status, cleanup.'],
+    [['migrate', '--no-verify=on'], '--no-verify takes no value.'],
+    [['config', 'check', '--no-verify=on'], '--no-verify takes no value.'],
     [['--yes', 'cleanup'], '--yes stands behind the command: cleanup.'],
     [['plan', '--chunk', '1s'], "Unknown option '--chunk'."],
     [['migrate', '--wrokers', '1'], "Unknown option '--wrokers'. (Did you mean --workers?)"],
