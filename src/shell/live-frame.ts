@@ -19,6 +19,8 @@ export interface Heading {
   readonly id: string;
   readonly table: string;
   readonly clauses: string;
+  /** The phase in which a run has ended that is not done. */
+  readonly endedIn?: Phase | null;
 }
 
 type Style = 'plain' | 'bold' | 'dim' | 'green' | 'yellow' | 'cyan';
@@ -41,7 +43,7 @@ export function renderFrame(heading: Heading, figures: RunFigures, nowMs: number
     [piece(`migration ${heading.id}, ${readableDuration(nowMs - figures.startedAtMs)} so far`, 'dim')],
   ];
   const tail = figureLines(figures, heading.id);
-  const list = SHOWN_PHASES.map((phase) => phaseLine(phase, figures, nowMs, size.columns));
+  const list = SHOWN_PHASES.map((phase) => phaseLine(phase, { heading, figures, nowMs, columns: size.columns }));
   const present = list.filter((_, index) => SHOWN_PHASES[index] === figures.phase);
   const whole: readonly Line[] = [...head, [], ...list, [], ...tail];
   return fitLines(whole.length < size.rows ? whole : [...head.slice(0, 1), ...present, ...tail], size);
@@ -66,11 +68,19 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\s]+/gu, ' ').trim();
 }
 
-function phaseLine(phase: Phase, figures: RunFigures, nowMs: number, columns: number): Line {
+interface Shown {
+  readonly heading: Heading;
+  readonly figures: RunFigures;
+  readonly nowMs: number;
+  readonly columns: number;
+}
+
+function phaseLine(phase: Phase, { heading, figures, nowMs, columns }: Shown): Line {
   const name = phase.padEnd(15);
   const spentMs = figures.phasesMs[phase];
   if (phase !== figures.phase) {
     if (spentMs === undefined) return [piece(`    ${name}`, 'dim')];
+    if (phase === heading.endedIn) return [piece(`  x ${name}`, 'yellow'), piece(`ended after ${readableDuration(spentMs)}`)];
     return [piece(`  + ${name}`, 'green'), piece(readableDuration(spentMs), 'dim')];
   }
   return [piece(`  > ${name}`, 'cyan'), ...presentPieces(phase, figures, nowMs, columns - 22)];

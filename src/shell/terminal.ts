@@ -1,6 +1,7 @@
 /** The live view on a terminal: a block at the bottom that is drawn again in place, and lines that stay above it. */
 
 import type { MigrationEvent } from '../engine/events.ts';
+import type { Phase } from '../engine/model.ts';
 import { renderFamilyFrame } from './family-frame.ts';
 import type { RunMembers } from './family-figures.ts';
 import { columnsOf, type Heading, oneLine, renderFrame, type ScreenSize } from './live-frame.ts';
@@ -42,6 +43,7 @@ export class LiveView {
   readonly #screen: Screen;
   readonly #options: LiveViewOptions;
   #figures: RunFigures;
+  #endedIn: Phase | null = null;
   #drawn: readonly string[] = [];
   readonly #redraw = (): void => {
     if (this.#screen.isBehind !== true) this.#draw();
@@ -74,6 +76,8 @@ export class LiveView {
   close(): void {
     this.#screen.off('resize', this.#redraw);
     const nowMs = this.#options.now();
+    const { phase } = this.#figures;
+    this.#endedIn = phase === 'done' ? null : phase;
     this.#figures = { ...endPhase(this.#figures, nowMs), phase: null };
     this.#draw();
     this.#drawn = [];
@@ -83,7 +87,7 @@ export class LiveView {
     const { heading, family, now } = this.#options;
     const lines =
       family === undefined
-        ? renderFrame(heading, this.#figures, now(), this.#size())
+        ? renderFrame({ ...heading, endedIn: this.#endedIn }, this.#figures, now(), this.#size())
         : renderFamilyFrame(family(), now(), this.#size());
     this.#screen.write(`${this.#eraseBlock()}${above}${lines.map((line) => `${line}\n`).join('')}`);
     this.#drawn = lines;

@@ -194,7 +194,7 @@ test('a run whose terminal is closed saves its end and leaves an exit code, wher
   await runCli(['cleanup', '--url', shop.url, String(id)]);
 });
 
-test('Ctrl-C saves a checkpoint, and the last lines say how to go on', async () => {
+test('Ctrl-C saves a checkpoint, and the last lines say in which phase that was, and how to go on', async () => {
   await using reader = await shop.openReader();
   using terminal = new Terminal(100, 30);
   terminal.start(command('migrate', '--url', shop.url, '--alter', "'ALTER TABLE orders ADD COLUMN third INT'"));
@@ -202,6 +202,7 @@ test('Ctrl-C saves a checkpoint, and the last lines say how to go on', async () 
   terminal.press('C-c');
   terminal.awaitEnd();
   await reader[Symbol.asyncDispose]();
+  expect(terminal.lines({ joinsWrapped: true })).toContainEqual(expect.stringMatching(/^ {2}x \S+ +ended after \d/));
   expect(terminal.lines({ joinsWrapped: true }).slice(-5)).toEqual([
     'error INTERRUPTED: The run was ended by SIGINT.',
     '  remedy: Resume.',
