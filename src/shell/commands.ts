@@ -222,10 +222,13 @@ function placeText({ place, state }: MigrationRecord): string | null {
 
 function recordText(record: ShownRecord, siblings: readonly Sibling[]): string {
   const { plan, checkpoint, retired } = record;
+  // The estimate is of the plan, and nothing any more when all are copied.
+  const estimated =
+    ['prepare', 'copy'].includes(checkpoint?.phase ?? '') && plan.strategy === 'shadow' ? plan.estimate.rows : null;
   const copied =
     checkpoint === null || plan.strategy === 'native'
       ? null
-      : `${readableCount(checkpoint.rowsCopied)} of ~${readableCount(plan.estimate.rows)} rows`;
+      : `${readableCount(checkpoint.rowsCopied)}${estimated === null ? '' : ` of ~${readableCount(estimated)}`} rows`;
   const verification = checkpoint?.verification;
   const compared =
     verification === undefined || verification.rowsCompared === 0

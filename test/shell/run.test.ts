@@ -105,6 +105,7 @@ describe.each<Flavour>(['mysql', 'mariadb'])('on %s', (flavour) => {
     );
     const status = (await runCli(['status', id, '--url', shop.url])).stdout;
     expect(status).toContain(`migration   ${id}\ntable       shop.orders\n`);
+    expect(status).toMatch(/\ncopied {6}[\d,]+ rows\n/);
     expect(status).toMatch(new RegExp(`\nold table   shop\\.${retired} \\(.*\\), its soak ends at ${isoTime}\n`));
     const listed = await runCli(['cleanup', '--url', shop.url, '--soak', '3d']);
     expect(listed.stdout).toMatch(new RegExp(`  ${id}  shop\\.${retired} \\(.*\\), its soak ends at ${isoTime}\n`));
