@@ -9,7 +9,7 @@ import { createCheckpointStore } from './checkpoint-store.ts';
 import { takeClaim } from './claim.ts';
 import { hasSwapped } from './cutover.ts';
 import { sqlState } from './errors.ts';
-import { dropSlotAndPublication, slotName } from './replication-slot.ts';
+import { dropSlotAndPublication, findSlotReader, slotName } from './replication-slot.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { Session, SessionPool } from './session.ts';
@@ -20,7 +20,11 @@ import { dropInSteps } from './table-drop.ts';
 
 /** The process of a replication connection that was closed needs a moment to let go of its slot. */
 const slotLimitMs = 10_000;
+/** What a run still does at its end has five seconds in all. */
+const farewellSlotLimitMs = 2_000;
 const pollMs = 20;
+/** object_in_use */
+const IN_USE = '55006';
 
 /** Takes the claim (`Database.claimToGiveUp`) without a look at the source, which may be gone or another table. */
 export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSignal): Promise<ClaimToGiveUp> {
@@ -47,8 +51,9 @@ export async function claimToGiveUp(server: Server, plan: Plan, signal: AbortSig
 /**
  * A store that marks a migration as over only when its slot is gone: a forgotten slot keeps the server's log until its disk is
  * full, and who is over is not looked at again. One that can only be given up goes without both too: where somebody has changed the
- * source's replica identity, its UPDATEs fail for as long as the publication is there. Nor is a migration done before the schema is gone
- * that its shadow has left. `closeStream` closes what still reads from the slot.
+ * source's replica identity, its UPDATEs fail for as long as the publication is there. There a slot from which somebody else reads stays
+ * for the clean-up, which names him. Nor is a migration done before the schema is gone that its shadow has left. `closeStream` closes
+ * what still reads from the slot.
  */
 export function concludingStore(
   store: CheckpointStore,
@@ -58,18 +63,22 @@ export function concludingStore(
   return {
     ...store,
     async conclude(state, failure, signal) {
-      const giveSlotUp = async (): Promise<void> => {
+      const giveSlotUp = async (limitMs: number): Promise<void> => {
         await closeStream();
-        await sessions.withSession((session) => dropSlot(session, plan, signal), signal);
+        await sessions.withSession((session) => dropSlot(session, plan, signal, limitMs), signal);
       };
-      if (state !== 'open') await giveSlotUp();
+      if (state !== 'open') await giveSlotUp(slotLimitMs);
       // What else is in it keeps it; it does no harm.
       if (state === 'done')
         await sessions.withSession((session) => dropEmptySchema(session, plan.shadow, signal), signal).catch(() => undefined);
       try {
         await store.conclude(state, failure, signal);
       } finally {
-        if (state === 'open' && failure !== null && isFinal(failure.code)) await giveSlotUp();
+        if (state === 'open' && failure !== null && isFinal(failure.code)) {
+          await giveSlotUp(farewellSlotLimitMs).catch((error: unknown) => {
+            if (sqlState(error) !== IN_USE) throw error;
+          });
+        }
       }
     },
   };
@@ -94,17 +103,25 @@ export function settlingCutover(
   };
 }
 
-/** Drops slot and publication. Safe to repeat. Rejects with SERVER_BUSY while something still reads from the slot. */
-export async function dropSlot(session: Session, plan: Plan, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + slotLimitMs;
+/**
+ * Drops slot and publication. Safe to repeat. Rejects with SERVER_BUSY while something still reads from the slot after the limit, and
+ * names it.
+ */
+export async function dropSlot(session: Session, plan: Plan, signal: AbortSignal, limitMs = slotLimitMs): Promise<void> {
+  const name = slotName(plan.id);
+  const deadline = performance.now() + limitMs;
   for (;;) {
     try {
-      return await dropSlotAndPublication(session, slotName(plan.id), signal);
+      return await dropSlotAndPublication(session, name, signal);
     } catch (error) {
-      // object_in_use
-      if (sqlState(error) !== '55006') throw error;
+      if (sqlState(error) !== IN_USE) throw error;
       if (performance.now() > deadline) {
-        throw new MigrationError('SERVER_BUSY', `The replication slot ${slotName(plan.id)} is still in use.`, { cause: error });
+        const reader = await findSlotReader(session, name, signal);
+        throw new MigrationError(
+          'SERVER_BUSY',
+          `Someone else reads from the replication slot ${name}${reader === null ? '' : `: ${reader}`}. End it.`,
+          { cause: error },
+        );
       }
       await delay(pollMs, undefined, { signal });
     }

@@ -15,7 +15,7 @@ import { sqlState } from './errors.ts';
 import { frameEnd, frameKind, framePayload, statusUpdate } from './pgoutput.ts';
 import type { Lsn } from './position.ts';
 import { ReplicationConnection } from './replication-connection.ts';
-import { lossReason, slotFault } from './replication-slot.ts';
+import { lossReason, slotFault, slotReader } from './replication-slot.ts';
 import { quoteName, quoteText } from './statements.ts';
 
 export interface FeedLimits {
@@ -321,7 +321,7 @@ async function awaitSlot(
   for (;;) {
     const [row] = await connection.command(
       `SELECT s.wal_status, ${lossReason} AS reason, s.active_pid, (s.confirmed_flush_lsn > ${quoteText(from.token)}::pg_catalog.pg_lsn)::text AS is_ahead, ` +
-        `pg_catalog.format('process %s (%s)', s.active_pid, a.application_name) AS reader ` +
+        `${slotReader} AS reader ` +
         `FROM pg_catalog.pg_replication_slots AS s LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = s.active_pid WHERE s.slot_name = ${name}`,
       signal,
     );

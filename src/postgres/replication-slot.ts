@@ -60,6 +60,9 @@ export async function createSlot(
   await connection.longCommand(`CREATE_REPLICATION_SLOT ${quoteName(name)} LOGICAL pgoutput ${options}`, signal);
 }
 
+/** Of rows `s` of pg_replication_slots and `a` of pg_stat_activity: who reads from the slot. */
+export const slotReader = "pg_catalog.format('process %s (%s)', s.active_pid, a.application_name)";
+
 /** Of a row `s` of pg_replication_slots. */
 export const lossReason = "(pg_catalog.to_jsonb(s) ->> 'invalidation_reason')";
 
@@ -69,6 +72,16 @@ export async function findSlot(session: Session, name: string, signal: AbortSign
     signal,
   );
   return row === undefined ? null : { walStatus: row['wal_status'] ?? 'unknown', reason: row['reason'] ?? null };
+}
+
+/** Who reads from a slot, as far as we may see it; null where nobody does. */
+export async function findSlotReader(session: Session, name: string, signal: AbortSignal): Promise<string | null> {
+  const [row] = await session.query(
+    `SELECT ${slotReader} AS reader FROM pg_catalog.pg_replication_slots AS s
+     LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = s.active_pid WHERE s.slot_name = ${quoteText(name)} AND s.active_pid IS NOT NULL`,
+    signal,
+  );
+  return row?.['reader'] ?? null;
 }
 
 /** What drops a slot and its publication, as far as they are there. The slot must not be in use. Safe to repeat. */

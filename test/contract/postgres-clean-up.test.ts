@@ -5,7 +5,7 @@ import { MigrationError } from '../../src/engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
 import { recordMigration } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
-import { claimToGiveUp, concludingStore } from '../../src/postgres/clean-up.ts';
+import { claimToGiveUp, concludingStore, dropSlot } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createRetiredTables } from '../../src/postgres/retired-tables.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
@@ -77,6 +77,41 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
       expect(await schema.application.run(left)).toEqual([]);
     },
   );
+
+  test('is a slot where somebody else reads from it: the run still saves its end, and who gives it up is told by whom', async () => {
+    await using server = await openPostgres(url);
+    await using schema = await createPostgresSchema(url);
+    await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
+    await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
+    await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
+    const slot = `tableshift_${orders.plan.id}`;
+    await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
+    await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
+    await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    const config = { ...clientConfig(server.config, 'thief'), replication: 'database' } as pg.ClientConfig;
+    const reader = new pg.Client(config);
+    reader.on('error', () => undefined);
+    await reader.connect();
+    reader
+      .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+      .catch(() => undefined);
+    const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
+    await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+    const parts = { plan: orders.plan, sessions };
+    const store = concludingStore(createCheckpointStore(sessions, orders.plan.id), () => Promise.resolve(), parts);
+    await store.conclude('open', new MigrationError('LOG_PURGED', 'it is ahead'), never);
+    const records = `SELECT failure LIKE '%LOG_PURGED%' AS saved FROM tableshift.migrations WHERE id = '${orders.plan.id}'`;
+    expect(await schema.application.run(records)).toEqual([{ saved: 't' }]);
+    await expect(sessions.withSession((session) => dropSlot(session, orders.plan, never, 0), never)).rejects.toMatchObject({
+      code: 'SERVER_BUSY',
+      message: expect.stringMatching(
+        `^Someone else reads from the replication slot ${slot}: process \\d+ \\(thief\\). End it.$`,
+      ),
+    });
+    await reader.end().catch(() => undefined);
+    await sessions.withSession((session) => dropSlot(session, orders.plan, never), never);
+    expect(await schema.application.run(slots)).toEqual([]);
+  });
 
   test('is nothing after it was given up, whatever has become of the source', async () => {
     await using server = await openPostgres(url);
