@@ -140,7 +140,7 @@ export const ERRORS = {
   ),
   LOG_PURGED: final(
     'The server has removed the part of the log that the migration still needs.',
-    'Give this migration up, lengthen the retention of the log if it was too short (PostgreSQL: max_slot_wal_keep_size), and start anew.',
+    'Give this migration up, lengthen the retention of the log if it was too short (PostgreSQL: max_slot_wal_keep_size, idle_replication_slot_timeout), and start anew.',
   ),
   LOG_DAMAGED: final(
     'A part of the log that the migration still needs cannot be read: the server was ended while it wrote it, such as to a full disk.',
