@@ -11,7 +11,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { pauseAtOnce } from '../sessions/reading-rest.ts';
 import { asLoggedIn, clientConfig, liftTimeLimits } from './connection.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { isPasswordRefused, translate, translateConnecting } from './errors.ts';
+import { isPasswordRefused, sqlState, translate, translateConnecting } from './errors.ts';
 import { outputSettings, type Row } from './session.ts';
 
 /** What the driver offers on a connection and its types leave out. */
@@ -79,7 +79,7 @@ export class ReplicationConnection implements AsyncDisposable {
       ) {
         return await ReplicationConnection.#open({ ...config, ssl: null }, applicationName, signal);
       }
-      throw error instanceof MigrationError ? error : translateConnecting(error, 'Opening a replication connection', 'again');
+      throw error instanceof MigrationError ? error : translateConnecting(error, openingFor(config, error), 'again');
     }
   }
 
@@ -172,6 +172,12 @@ export class ReplicationConnection implements AsyncDisposable {
     this.#failure = failure;
     this.#onFailure(failure);
   }
+}
+
+/** What the server says of a role that may not is that permission is denied, and not what for. */
+function openingFor({ user }: ConnectionConfig, error: unknown): string {
+  const isDenied = sqlState(error) === '42501';
+  return `Opening a replication connection${isDenied ? `, for which the role ${user} needs the attribute REPLICATION,` : ''}`;
 }
 
 function sentenceOf(part: string | undefined): readonly string[] {
