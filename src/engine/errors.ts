@@ -49,7 +49,7 @@ export const ERRORS = {
   ),
   SERVER_BUSY: transient(
     'The server refused for lack of a resource (connections, memory, disk, read-only for a moment).',
-    (again) => `${again} later.`,
+    (again) => `Make room where a disk or a limit that the message names is full, or wait until it is no more; ${again}.`,
   ),
   SERVER_LIMIT: fatal(
     1,

@@ -7,6 +7,10 @@ import { printError } from '../../src/shell/invocation.ts';
 test.each([
   ['CONNECTION_LOST', 'Run the command again when the server can be reached.'],
   ['LOCK_WAIT', 'Look who holds it; run the command again.'],
+  [
+    'SERVER_BUSY',
+    'Make room where a disk or a limit that the message names is full, or wait until it is no more; run the command again.',
+  ],
 ] as const)('%s sends nobody to a resume where nothing is recorded to resume', (code, remedy) => {
   const { stdout, stderr } = printed(new MigrationError(code, 'It happened.'));
   expect(stderr).toBe(`error ${code}: It happened.\n  remedy: ${remedy}\n`);
