@@ -93,6 +93,8 @@ export interface Plan {
   readonly conversion?: ConversionSettings;
   /** MySQL, MariaDB: absent in plans of before there were any. */
   readonly computing?: ComputingSettings;
+  /** MySQL, MariaDB: absent in plans of before there were any. */
+  readonly sourceIndexes?: SourceIndexes;
   /** Absent where the table is swapped alone. */
   readonly family?: Family;
   /** Full statement that creates the empty shadow, for showing. */
@@ -101,6 +103,14 @@ export interface Plan {
   readonly estimate: PlanEstimate;
   /** Things worth knowing that are no obstacle, one sentence each. */
   readonly notes: readonly string[];
+}
+
+/** What a plan keeps of the source's definition, so that a change of its plain indexes alone is known as such. */
+export interface SourceIndexes {
+  /** Definitions by name of the indexes that are only a help for queries. */
+  readonly plain: Readonly<Record<string, string>>;
+  /** A hash of the definition without them. */
+  readonly rest: string;
 }
 
 /** In which the server computes values of rows until the end, whatever is set globally after the plan. */

@@ -9,7 +9,7 @@
  */
 
 import { MigrationError } from '../engine/errors.ts';
-import type { Change, Fence, RowKey } from '../engine/model.ts';
+import type { Change, Fence, RowKey, TableName } from '../engine/model.ts';
 import type { BatchQueue } from './binlog-batches.ts';
 import { payloadEvents } from './binlog-compression.ts';
 import * as control from './binlog-control.ts';
@@ -31,6 +31,8 @@ export interface ReaderOptions extends control.StatementOptions, StatementTarget
   readonly ownMark: string | null;
   /** A statement-format write that does not name the source: somebody has to find out whether it can reach it. */
   readonly onDistantWrite: (write: DistantWrite) => void;
+  /** A change of the source's indexes alone: somebody has to find out whether they are plain. Null: it is a change like others. */
+  readonly onIndexChange: ((statement: string) => void) | null;
 }
 
 /** The group in hand. */
@@ -322,6 +324,10 @@ export class BinlogReader {
         return;
       case 'xa':
         return this.#readXa(group, meaning.action, meaning.xid);
+      case 'changes-indexes':
+        if (this.#options.onIndexChange === null) this.#noteSourceChanged(statement);
+        else this.#options.onIndexChange(statement.sql);
+        break;
       case 'changes-source':
         this.#noteSourceChanged(statement);
         break;
@@ -345,8 +351,7 @@ export class BinlogReader {
       this.#isOver = true;
       return;
     }
-    const message = `Someone changed ${source.schema}.${source.table} while it was being migrated: ${excerpt(statement.sql)}`;
-    throw new MigrationError('SOURCE_CHANGED', message);
+    throw changedWhileMigrated(source, statement.sql);
   }
 
   #shadowEmptied(statement: LoggedStatement): MigrationError {
@@ -468,6 +473,14 @@ function isRowsEvent(type: number): boolean {
 
 /** How much of a statement a message shows. */
 const EXCERPT_LENGTH = 200;
+
+/** The error where a statement in the log has changed the source. */
+export function changedWhileMigrated({ schema, table }: TableName, sql: string): MigrationError {
+  return new MigrationError(
+    'SOURCE_CHANGED',
+    `Someone changed ${schema}.${table} while it was being migrated: ${excerpt(sql)}`,
+  );
+}
 
 function excerpt(sql: string): string {
   const text = sql.replace(/\s+/g, ' ').trim();

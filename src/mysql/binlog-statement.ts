@@ -4,6 +4,7 @@
  */
 
 import type { TableName } from '../engine/model.ts';
+import { isIndexStatement } from './binlog-index-statement.ts';
 import { isSameInAnyCase, lowerCase } from './name-case.ts';
 import { tokenise, UnfinishedSqlError, type Token, type TokenOptions } from './sql-tokens.ts';
 
@@ -33,7 +34,8 @@ export interface StatementTarget {
 }
 
 /**
- * `changes-source`: it defines, empties, renames or drops the source. `writes-source`: a write, logged as a statement, to the source, or
+ * `changes-source`: it defines, empties, renames or drops the source; `changes-indexes`: only indexes of it, none that is told to be
+ * unique. `writes-source`: a write, logged as a statement, to the source, or
  * to what cannot be told where the source is named. `writes-elsewhere`: one to another table, or that does not name the source, but may
  * reach it through a trigger, a view, a function or a foreign key. `calls-elsewhere`: it makes a table out of what a query gives, and can
  * reach the source only through a function that the query calls (MariaDB). `empties-shadow`: TRUNCATE, or an ALTER by which rows go with
@@ -42,7 +44,15 @@ export interface StatementTarget {
 export type StatementMeaning =
   | { readonly kind: 'begin' | 'commit' | 'rollback' | 'rollback-to-savepoint' | 'harmless' }
   | { readonly kind: 'xa'; readonly action: 'start' | 'commit' | 'rollback' | 'other'; readonly xid: string }
-  | { readonly kind: 'changes-source' | 'writes-source' | 'writes-elsewhere' | 'calls-elsewhere' | 'empties-shadow' };
+  | {
+      readonly kind:
+        | 'changes-source'
+        | 'changes-indexes'
+        | 'writes-source'
+        | 'writes-elsewhere'
+        | 'calls-elsewhere'
+        | 'empties-shadow';
+    };
 
 /** Judges a statement. In doubt it is held against the statement, as far as the source's own name goes. */
 export function judgeStatement(statement: LoggedStatement, target: StatementTarget): StatementMeaning {
@@ -99,6 +109,8 @@ class StatementReader {
   readonly #statement: LoggedStatement;
   readonly #target: StatementTarget;
   #at = 0;
+  /** Where the statement itself begins. */
+  #from = 0;
 
   constructor(statement: LoggedStatement, target: StatementTarget) {
     this.#tokens = tokenise(statement.sql, statement);
@@ -108,6 +120,7 @@ class StatementReader {
 
   judge(): StatementMeaning {
     if (this.#skip('SET', 'STATEMENT')) this.#skipThrough('FOR');
+    this.#from = this.#at;
     this.#skipAnalyze();
     while (this.#skipSymbol('(')) continue;
     const verb = this.#nextKeyword();
@@ -127,7 +140,7 @@ class StatementReader {
       case 'ALTER':
         return this.#takesRowsOfShadow() ? { kind: 'empties-shadow' } : this.#judgeIf(this.#alters());
       case 'CREATE':
-        if (this.#creates()) return { kind: 'changes-source' };
+        if (this.#creates()) return this.#judgeIf(true);
         return { kind: this.#makesTableOfQuery() ? 'calls-elsewhere' : 'harmless' };
       case 'DROP':
         return this.#judgeIf(this.#drops());
@@ -200,7 +213,8 @@ class StatementReader {
   }
 
   #judgeIf(isChange: boolean): StatementMeaning {
-    return { kind: isChange ? 'changes-source' : 'harmless' };
+    if (!isChange) return { kind: 'harmless' };
+    return { kind: isIndexStatement(this.#tokens.slice(this.#from)) ? 'changes-indexes' : 'changes-source' };
   }
 
   /** `XA COMMIT X'6162',X'63',1`: the log always has all three parts, the first two in hex. */

@@ -13,7 +13,7 @@
 import { asMigrationError, MigrationError } from '../engine/errors.ts';
 import type { Observer } from '../engine/events.ts';
 import type { Fence, Position, TableName } from '../engine/model.ts';
-import type { ChangeBatch, ChangeStream, Clock, OnReconnect } from '../engine/ports.ts';
+import type { ChangeBatch, ChangeStream, Clock, OnReconnect, OnWarning } from '../engine/ports.ts';
 import { retry } from '../engine/retry.ts';
 import { disposingOnFailure } from '../sessions/disposal.ts';
 import { RECONNECTS_MAX } from '../sessions/pause.ts';
@@ -22,7 +22,7 @@ import { BatchQueue, type BatchLimits } from './binlog-batches.ts';
 import { checkDistantWrites } from './binlog-distant-write.ts';
 import { LogFeed, type FeedLimits } from './binlog-feed.ts';
 import { Fences } from './binlog-fences.ts';
-import { BinlogReader } from './binlog-reader.ts';
+import { BinlogReader, changedWhileMigrated } from './binlog-reader.ts';
 import { findStart, type StreamStart } from './binlog-start.ts';
 import type { DistantWrite } from './binlog-statement.ts';
 import { Visibility } from './binlog-visibility.ts';
@@ -30,6 +30,7 @@ import type { Column } from './catalog.ts';
 import { LogPosition } from './position.ts';
 import type { KeyColumn } from './row-key.ts';
 import type { Server } from './server.ts';
+import { describeIndexChanges, type IndexChanges } from './source-indexes.ts';
 import type { SessionPool } from './session.ts';
 
 /** What a stream is opened for. */
@@ -50,6 +51,11 @@ export interface ChangeStreamOptions {
   /** A comment in the statement that swaps the tables; nothing behind that statement is delivered. Null: there is none. */
   readonly ownMark: string | null;
   readonly clock: Clock;
+  /**
+   * Asked once a statement came by that changes nothing but indexes of the source: what has changed of them; null where the shadow cannot
+   * follow that. Absent: a change of an index is one of the source.
+   */
+  readonly findIndexChanges?: (signal: AbortSignal) => Promise<IndexChanges | null>;
   /** Told of each place from which a resume would now begin. */
   readonly onAcknowledge?: (position: LogPosition) => void;
   readonly limits?: Partial<StreamLimits>;
@@ -77,6 +83,8 @@ const closeLimitMs = 5_000;
 export interface LoggedChanges extends ChangeStream {
   /** XA transactions with changes of the source that are prepared and not yet decided, as XA COMMIT names them. */
   undecided(): readonly string[];
+  /** How many statements came by that changed nothing but indexes of the source. */
+  readonly indexChanges: number;
 }
 
 /**
@@ -102,6 +110,10 @@ class BinlogChangeStream implements LoggedChanges {
   readonly #rest: ReadingRest;
   readonly #visibility: Visibility;
   #distantWrites: DistantWrite[] = [];
+  /** Statements that came by and are not judged yet. */
+  #indexStatements: string[] = [];
+  #indexChanges = 0;
+  #warn: OnWarning | null = null;
   #failure: MigrationError | null = null;
   #isPaused = false;
   #onReconnect: OnReconnect | null = null;
@@ -125,6 +137,7 @@ class BinlogChangeStream implements LoggedChanges {
       fences: this.#fences,
       queue: this.#queue,
       onDistantWrite: (write) => this.#distantWrites.push(write),
+      onIndexChange: options.findIndexChanges === undefined ? null : (statement) => this.#noteIndexChange(statement),
     });
     this.#feed = new LogFeed(
       { config: server.config, server, clock, limits, onReconnect: (reconnect) => this.#onReconnect?.(reconnect) },
@@ -163,6 +176,7 @@ class BinlogChangeStream implements LoggedChanges {
     try {
       while (!signal.aborted && !this.#isClosed) {
         await this.#judgeDistantWrites(signal);
+        await this.#judgeIndexStatements(signal);
         const batch = this.#queue.take();
         this.#goOn();
         if (batch !== null) {
@@ -182,6 +196,14 @@ class BinlogChangeStream implements LoggedChanges {
 
   undecided(): readonly string[] {
     return this.#reader.prepared.undecided();
+  }
+
+  get indexChanges(): number {
+    return this.#indexChanges;
+  }
+
+  watchWarnings(told: OnWarning): void {
+    this.#warn = told;
   }
 
   placeFence(signal: AbortSignal): Promise<Fence> {
@@ -267,24 +289,50 @@ class BinlogChangeStream implements LoggedChanges {
     this.#queue.wakeNow();
   }
 
+  #noteIndexChange(statement: string): void {
+    this.#indexChanges += 1;
+    this.#indexStatements.push(statement);
+  }
+
+  async #judgeIndexStatements(signal: AbortSignal): Promise<void> {
+    const [statement] = this.#indexStatements;
+    const { source, findIndexChanges } = this.#options;
+    if (statement === undefined || findIndexChanges === undefined) return;
+    // The catalog is read once for all that came by until now.
+    const judged = this.#indexStatements.length;
+    const changes = await this.#ask('asking which indexes the table has', () => findIndexChanges(signal), signal);
+    if (changes === null) throw changedWhileMigrated(source, statement);
+    this.#indexStatements.splice(0, judged);
+    const described = describeIndexChanges(changes);
+    const since = described.length === 0 ? 'they are what they were' : described.join(', ');
+    this.#warn?.(
+      `Somebody has changed indexes of ${source.schema}.${source.table}: ${since}. The new table gets the same before the swap.`,
+      'the source',
+    );
+  }
+
   async #judgeDistantWrites(signal: AbortSignal): Promise<void> {
     if (this.#distantWrites.length === 0) return;
     const writes = this.#distantWrites;
     this.#distantWrites = [];
-    const { source, sessions, clock } = this.#options;
+    const { source, sessions } = this.#options;
     const judge = (): Promise<void> => checkDistantWrites(writes, source, sessions, signal);
+    try {
+      await this.#ask('asking what may carry a write', judge, signal);
+    } catch (error) {
+      // Not judged, so not let pass by whoever asks for batches again.
+      this.#distantWrites.unshift(...writes);
+      throw error;
+    }
+  }
+
+  async #ask<Result>(what: string, ask: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     const observer: Observer = (event) => {
       if (event.kind !== 'retrying') return;
       const { attempt, code, message } = event;
       this.#onReconnect?.({ attempt, cause: new MigrationError(code, message) });
     };
     const isCurable = ({ isTransient }: MigrationError): boolean => isTransient && !this.#isClosed;
-    try {
-      await retry('asking what may carry a write', judge, { clock, observer, isCurable }, signal);
-    } catch (error) {
-      // Not judged, so not let pass by whoever asks for batches again.
-      this.#distantWrites.unshift(...writes);
-      throw error;
-    }
+    return await retry(what, ask, { clock: this.#options.clock, observer, isCurable }, signal);
   }
 }

@@ -33,7 +33,7 @@ import { retainedLog } from './retained-log.ts';
 import type { Server } from './server.ts';
 import { createSessionPool } from './session-pool.ts';
 import type { SessionPool } from './session.ts';
-import { checkSource } from './source-watch.ts';
+import { checkSource, readIndexChanges } from './source-watch.ts';
 import { quoteTable } from './statements.ts';
 import { openTablePair, type LockablePair } from './table-pair.ts';
 import { openQueryPool, operatorLimits, runningThreads } from './throttle-signals.ts';
@@ -102,13 +102,12 @@ export class ClaimedTable implements TableClaim {
       plan,
       claim,
       prepareWriter: (session, signal) => this.pair.prepareWriter(session, signal),
-      checkDefinitions: async (session, signal) => {
-        await checkSource(session, plan, signal);
-        await this.pair.checkShadow(session, signal);
-      },
+      checkDefinitions: async (session, signal) =>
+        await this.pair.checkShadow(session, await checkSource(session, plan, signal), signal),
+      indexChanges: () => this.#stream?.indexChanges ?? 0,
       undecided: () => this.#stream?.undecided() ?? [],
     };
-    this.cutover = createCutover(this.cutoverParts);
+    this.cutover = createCutover({ ...this.cutoverParts, followIndexes: (signal) => this.pair.followIndexes(signal) });
     const { urls = [], isFinding = false } = options.replicas ?? {};
     const limits = options.load ?? (() => DEFAULT_LOAD_LIMITS);
     const lag = { source: this.#service, lagMaxMs: () => limits().replicaLagMaxMs, clock: systemClock };
@@ -178,6 +177,7 @@ export class ClaimedTable implements TableClaim {
         from,
         ownMark: swapMark(plan),
         clock: systemClock,
+        findIndexChanges: (inner) => this.#service.withSession((session) => readIndexChanges(session, plan, inner), inner),
         onAcknowledge: (position) => {
           this.#acknowledged = position;
         },

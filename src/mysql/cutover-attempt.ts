@@ -74,8 +74,13 @@ export interface CutoverParts {
    * session locks source and shadow. Its statements name no table but these two and its own, once each, without aliases.
    */
   readonly prepareWriter: (session: Session, signal: AbortSignal) => Promise<RowWriter>;
-  /** Rejects with SOURCE_CHANGED or SHADOW_CHANGED where somebody has altered one of both, whatever the log says. */
-  readonly checkDefinitions: (session: Session, signal: AbortSignal) => Promise<void>;
+  /**
+   * Rejects with SOURCE_CHANGED or SHADOW_CHANGED where somebody has altered one of both, whatever the log says. False where the shadow
+   * has not followed the source's indexes.
+   */
+  readonly checkDefinitions: (session: Session, signal: AbortSignal) => Promise<boolean>;
+  /** How often the log told of a change of the source's indexes, as far as it has been read. */
+  readonly indexChanges: () => number;
   /** XA transactions that have changed the source and are prepared, as far as the log has been read. */
   readonly undecided: () => readonly string[];
 }
@@ -151,6 +156,10 @@ export async function attemptSwap(tables: Swapped, how: AttemptHow, signal: Abor
   }
 }
 
+function indexesChanged({ source: { schema, table } }: Plan): string {
+  return `somebody has just changed indexes of ${schema}.${table}, and the new table has to be given the same first`;
+}
+
 function plansOf([first, ...others]: Swapped): SwappedPlans {
   return [first.plan, ...others.map(({ plan }) => plan)];
 }
@@ -201,10 +210,16 @@ class Attempt {
     let isSwapped: boolean | null = false;
     try {
       await this.#prepareForeignKeys(signal);
-      for (const { checkDefinitions } of this.#tables) await checkDefinitions(observer, signal);
+      const changes = this.#indexChanges;
+      for (const { plan, checkDefinitions } of this.#tables)
+        if (!(await checkDefinitions(observer, signal)))
+          return { kind: 'prevented', reason: indexesChanged(plan), blockers: [] };
       const lock = await lockTables(this.#lockRequest, signal);
       if (lock.kind === 'not-locked') return lock;
       await this.#drain(writers, signal);
+      // Behind the look at the definitions, and before the lock.
+      const changed = this.#plans.find((_, index) => this.#indexChanges[index] !== changes[index]);
+      if (changed !== undefined) return { kind: 'prevented', reason: indexesChanged(changed), blockers: [] };
       const undecided = this.#undecided;
       if (undecided.length > 0)
         return { kind: 'prevented', reason: 'XA transactions on the table are prepared', blockers: undecided };
@@ -255,6 +270,10 @@ class Attempt {
     if (!this.#isInTwoSessions) return [];
     const xids = new Set(this.#tables.flatMap(({ undecided }) => undecided()));
     return [...xids].map((xid) => `the prepared XA transaction ${xid}, which only XA COMMIT or XA ROLLBACK ends`);
+  }
+
+  get #indexChanges(): readonly number[] {
+    return this.#tables.map(({ indexChanges }) => indexChanges());
   }
 
   async #prepareForeignKeys(signal: AbortSignal): Promise<void> {

@@ -14,17 +14,26 @@ import { readUnsettled } from './settlement.ts';
 import { quoteName, quoteTable, quoteText } from './statements.ts';
 import { lockSettings } from './table-lock.ts';
 
+/** What is swapped, and what makes its shadow follow the source's indexes: as long as a build takes, without a lock on the source. */
+export interface SwapParts extends CutoverParts {
+  readonly followIndexes: (signal: AbortSignal) => Promise<void>;
+}
+
 /** Makes the cutover of a claimed table. */
-export function createCutover(parts: CutoverParts): Cutover {
+export function createCutover(parts: SwapParts): Cutover {
   return new TableSwap(parts);
 }
 
 class TableSwap implements Cutover {
-  readonly #parts: CutoverParts;
+  readonly #parts: SwapParts;
   readonly #olderSnapshots = new OlderSnapshots();
 
-  constructor(parts: CutoverParts) {
+  constructor(parts: SwapParts) {
     this.#parts = parts;
+  }
+
+  async prepare(signal: AbortSignal): Promise<void> {
+    await this.#parts.followIndexes(signal);
   }
 
   attempt(options: CutoverOptions, drain: Drain, signal: AbortSignal): Promise<CutoverOutcome> {

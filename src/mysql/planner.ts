@@ -25,6 +25,7 @@ import { learnFacts, type PlanningFacts } from './planning-facts.ts';
 import { hasReplicas } from './replicas.ts';
 import type { Server } from './server.ts';
 import type { Session } from './session.ts';
+import { sourceIndexes } from './source-indexes.ts';
 import { planHash } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
 import { readTriggerNames } from './triggers.ts';
@@ -196,6 +197,7 @@ function decidePlan({ server, request, facts: learned, member, surroundings, fam
     shadow,
     retired,
     computing: facts.computing,
+    sourceIndexes: sourceIndexes(source),
     ...joining,
     server: { flavour: server.flavour.name, version: server.flavour.version },
     estimate: { rows: source.estimatedRows, dataBytes: source.dataBytes, indexBytes: source.indexBytes },

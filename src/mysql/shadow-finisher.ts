@@ -6,7 +6,7 @@ import { Condition } from '../engine/tasks.ts';
 import type { Flavour } from './flavour.ts';
 import { findForeignHolders } from './lock-holders.ts';
 import type { Session, SessionPool } from './session.ts';
-import { finishShadow, withBuildSettings } from './shadow.ts';
+import { finishShadow, type MadeIndexes, withBuildSettings } from './shadow.ts';
 
 export interface FinisherOptions {
   readonly plan: Plan;
@@ -21,6 +21,7 @@ export interface FinisherOptions {
  * reached, the next build has the shadow to itself, and whoever writes to it waits.
  */
 export class ShadowFinisher {
+  readonly made: MadeIndexes = new Map();
   readonly #options: FinisherOptions;
   readonly #finished = new Condition();
   #isLogTooSmall = false;
@@ -58,7 +59,7 @@ export class ShadowFinisher {
 
   async #finishOn(session: Session, signal: AbortSignal): Promise<void> {
     const { plan, isGentle } = this.#options;
-    const finishing = { plan, isUnwritten: this.#isUnwritten };
+    const finishing = { plan, isUnwritten: this.#isUnwritten, made: this.made };
     const work = (): Promise<void> => finishShadow(session, finishing, signal);
     await withBuildSettings(session, { isGentle: isGentle?.() === true, work }, signal);
   }

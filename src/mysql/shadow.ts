@@ -10,6 +10,8 @@ import { plannedClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
+import { type IndexChanges, indexTexts, noChanges, surplusIndexes, wantedIndexes } from './source-indexes.ts';
+import { checkSource, readIndexChanges } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
 /**
@@ -27,32 +29,59 @@ export async function createShadow(session: Session, plan: Plan, signal: AbortSi
   const described = await describeShadow(session, plan, signal);
   await carryAutoIncrement(session, plan, signal);
   await tryTriggers(session, plan, signal);
-  const dropped = plan.deferredIndexes.filter((name) => described.indexes.some((index) => index.name === name));
-  if (dropped.length === 0) return;
-  await session.execute(`ALTER TABLE ${shadow} ${dropped.map((name) => `DROP INDEX ${quoteName(name)}`).join(', ')}`, signal);
+  // Changed between the plan and now: the shadow begins as planned, and follows when it is finished.
+  const { added, dropped } = (await readIndexChanges(session, plan, signal)) ?? noChanges;
+  const isThere = (name: string): boolean => described.indexes.some((index) => index.name === name);
+  const others = [...new Set([...plan.deferredIndexes, ...added.keys()])].filter(isThere);
+  const lost = [...dropped].filter(
+    ([name]) => !plan.deferredIndexes.includes(name) && (others.includes(name) || !isThere(name)),
+  );
+  const steps = [others.map((name) => `DROP INDEX ${quoteName(name)}`), lost.map(([, text]) => `ADD ${text}`)];
+  for (const clauses of steps)
+    if (clauses.length > 0) await session.execute(`ALTER TABLE ${shadow} ${clauses.join(', ')}`, signal);
 }
+
+/** Definitions by name of indexes of a shadow as this process has made them last. */
+export type MadeIndexes = Map<string, string>;
 
 /** What a shadow is finished with. */
 export interface Finishing {
   readonly plan: Plan;
   /** Nobody writes to the shadow meanwhile, so that the server keeps no log of writes for the build. */
   readonly isUnwritten: boolean;
+  /** What is done is added to it. */
+  readonly made: MadeIndexes;
 }
 
 /**
  * Builds the indexes that were left out, all in one pass over the rows, in place: the shadow can be written meanwhile, and waits
- * only at the beginning and the end. Then gathers statistics, or the first queries after the swap would be planned for an empty
- * table. Safe to repeat: what is there is not built again. Rejects with ONLINE_LOG_FULL if more was written than the server keeps.
+ * only at the beginning and the end. So that it follows the source, indexes that somebody has dropped there meanwhile are dropped, and
+ * those that were added are built. Then gathers statistics, or the first queries after the swap would be planned for an empty table. Safe
+ * to repeat: what is there is not built again. Rejects with ONLINE_LOG_FULL if more was written than the server keeps.
  */
-export async function finishShadow(session: Session, { plan, isUnwritten }: Finishing, signal: AbortSignal): Promise<void> {
+export async function finishShadow(
+  session: Session,
+  { plan, isUnwritten, made }: Finishing,
+  signal: AbortSignal,
+): Promise<void> {
   const shadow = quoteTable(plan.shadow);
-  const described = await describeShadow(session, plan, signal);
-  const missing = plan.deferredIndexes.filter((name) => !described.indexes.some((index) => index.name === name));
-  if (missing.length > 0) {
-    const changes = indexChanges(indexDefinitions(plan), described, missing);
-    const build = `ALTER TABLE ${shadow} ${changes.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
-    await withSettings(session, plannedClient(plan), () => session.execute(build, signal), signal);
-  }
+  const changes = await checkSource(session, plan, signal);
+  const { drops, hiding, adds, following } = indexWork(plan, {
+    shadow: await describeShadow(session, plan, signal),
+    changes,
+    made,
+  });
+  const alter = async (clauses: readonly string[]): Promise<void> => {
+    if (clauses.length === 0) return;
+    const statement = `ALTER TABLE ${shadow} ${clauses.join(', ')}, ALGORITHM=INPLACE${isUnwritten ? ', LOCK=SHARED' : ''}`;
+    await withSettings(session, plannedClient(plan), () => session.execute(statement, signal), signal);
+  };
+  // Of one that is dropped and added in one statement the servers keep what was there, where only its comment is another.
+  await alter(drops.map((name) => `DROP INDEX ${quoteName(name)}`));
+  for (const name of drops) made.delete(name);
+  await alter(hiding);
+  await alter(adds);
+  for (const [name, text] of following) made.set(name, text);
   // Errors come as rows of the result, without a number; so does a lock that was not had, as while a backup has its own.
   const results = await session.query(`ANALYZE TABLE ${shadow}`, signal);
   const failed = results.find((row) => row['Msg_type']?.toLowerCase() === 'error');
@@ -61,6 +90,74 @@ export async function finishShadow(session: Session, { plan, isUnwritten }: Fini
     const code = /lock wait timeout/i.test(reason) ? 'LOCK_WAIT' : 'INTERNAL';
     throw new MigrationError(code, `ANALYZE TABLE of the shadow failed: ${reason}.`);
   }
+}
+
+/** The indexes of a shadow as they are, and what decides how they are to be. */
+export interface ShadowIndexes {
+  readonly shadow: TableDescription;
+  /** Of the source since it was planned. */
+  readonly changes: IndexChanges;
+  readonly made: ReadonlyMap<string, string>;
+}
+
+/** Whether a shadow has all the indexes that the source now has and the change leaves or adds, and none that the source no longer has. */
+export function isFinished(plan: Plan, indexes: ShadowIndexes): boolean {
+  const { drops, hiding, adds } = indexWork(plan, indexes);
+  return drops.length + hiding.length + adds.length === 0;
+}
+
+interface IndexWork {
+  /** Names. */
+  readonly drops: readonly string[];
+  /** Clauses that hide one, or hide it no more. */
+  readonly hiding: readonly string[];
+  /** Clauses, with those that move an index. */
+  readonly adds: readonly string[];
+  /** Definitions that are then made, beyond the plan. */
+  readonly following: ReadonlyMap<string, string>;
+}
+
+function indexWork(plan: Plan, { shadow, changes, made }: ShadowIndexes): IndexWork {
+  const texts = indexTexts(shadow.createStatement);
+  const wanted = wantedIndexes(plan, changes);
+  // The server may print it in another way than it was asked for.
+  const isRight = (name: string): boolean => [texts.get(name), made.get(name)].includes(wanted.get(name));
+  const different = [...wanted.keys()].filter((name) => texts.has(name) && !isRight(name));
+  const hiding = different.flatMap((name) => hidingClause(name, texts.get(name) ?? '', wanted.get(name) ?? '') ?? []);
+  const wrong = different.filter((name) => hidingClause(name, texts.get(name) ?? '', wanted.get(name) ?? '') === null);
+  const gone = [...changes.dropped.keys()].filter((name) => texts.has(name) && !wanted.has(name));
+  const drops = [...wrong, ...gone, ...surplusIndexes(plan, shadow, wanted)];
+  const present = { ...shadow, indexes: shadow.indexes.filter(({ name }) => !drops.includes(name)) };
+  const late = plan.deferredIndexes.filter((name) => !changes.dropped.has(name));
+  const missing = [...new Set([...late, ...wanted.keys()])].filter(
+    (name) => !present.indexes.some((index) => index.name === name),
+  );
+  const following = new Map([...wanted].filter(([name]) => missing.includes(name) || different.includes(name)));
+  const adds = missing.length === 0 ? [] : additions({ plan, changes, wanted }, present, missing);
+  return { drops, hiding, adds, following };
+}
+
+/** Null where more is to change than whether queries may use it. */
+function hidingClause(name: string, from: string, to: string): string | null {
+  const hidden = /(?: \/\*!80000 (INVISIBLE) \*\/| (IGNORED))$/;
+  if (from.replace(hidden, '') !== to.replace(hidden, '')) return null;
+  const [, invisible, ignored] = hidden.exec(to) ?? [];
+  const visible = from.endsWith(' IGNORED') ? 'NOT IGNORED' : 'VISIBLE';
+  return `ALTER INDEX ${quoteName(name)} ${invisible ?? ignored ?? visible}`;
+}
+
+function additions(
+  {
+    plan,
+    changes,
+    wanted,
+  }: { readonly plan: Plan } & Pick<ShadowIndexes, 'changes'> & { readonly wanted: ReadonlyMap<string, string> },
+  present: TableDescription,
+  missing: readonly string[],
+): readonly string[] {
+  const definitions = new Map([...indexDefinitions(plan)].filter(([name]) => !changes.dropped.has(name)));
+  for (const [name, text] of wanted) definitions.set(name, text);
+  return indexChanges(definitions, present, missing);
 }
 
 /**

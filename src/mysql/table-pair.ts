@@ -17,7 +17,9 @@ import { createRowWriter, insertChecked, type InsertResult, keysPerStatement, ty
 import type { Session, SessionPool } from './session.ts';
 import { type FinisherOptions, namingBlockers, ShadowFinisher } from './shadow-finisher.ts';
 import { checkShadow } from './shadow-watch.ts';
-import { createShadow } from './shadow.ts';
+import type { IndexChanges } from './source-indexes.ts';
+import { checkSource } from './source-watch.ts';
+import { createShadow, isFinished } from './shadow.ts';
 
 /** What a pair is made of. */
 export interface PairOptions extends FinisherOptions {
@@ -33,7 +35,9 @@ export interface LockablePair extends TablePair {
    */
   prepareWriter(session: Session, signal: AbortSignal): Promise<RowWriter>;
   /** As `checkShadow` of shadow-watch.ts, since this pair first looked. */
-  checkShadow(session: Session, signal: AbortSignal): Promise<void>;
+  checkShadow(session: Session, changes: IndexChanges, signal: AbortSignal): Promise<boolean>;
+  /** Once the shadow is finished: makes it follow what has changed of the source's indexes since. */
+  followIndexes(signal: AbortSignal): Promise<void>;
 }
 
 /** Reads the source's definition. Rejects with SOURCE_CHANGED if the table is gone. The shadow need not exist yet. */
@@ -79,9 +83,17 @@ export async function openTablePair(options: PairOptions, signal: AbortSignal): 
         inPlace,
       });
     },
-    async checkShadow(session, signal) {
+    async checkShadow(session, changes, signal) {
       const { shadow: before } = await layout(signal);
-      await checkShadow(session, { plan, before }, signal);
+      return await checkShadow(session, { plan, before, changes, made: finisher.made }, signal);
+    },
+    async followIndexes(signal) {
+      const hasFollowed = await sessions.withSession(async (session) => {
+        const changes = await checkSource(session, plan, signal);
+        const now = await readTable(session, plan.shadow, signal);
+        return now === null || isFinished(plan, { shadow: now, changes, made: finisher.made });
+      }, signal);
+      if (!hasFollowed) await finisher.finish(signal);
     },
     async createShadow(signal) {
       shadow.forget();

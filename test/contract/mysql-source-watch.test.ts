@@ -53,7 +53,7 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
 
   test.each([
     ['altered', `ALTER TABLE t ${addition}`],
-    ['given another index', 'CREATE INDEX another ON t (v, id)'],
+    ['given another unique index', 'CREATE UNIQUE INDEX another ON t (v, id)'],
     ['dropped', 'DROP TABLE t'],
   ])('that is %s between its claim and its stream is noticed', async (_, statement) => {
     await using schema = await createSchema(url);
@@ -107,13 +107,13 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
   test.each([
     ['SOURCE_CHANGED', 'the source without a trace in the log', `ALTER TABLE t ${addition}`],
     ['SHADOW_CHANGED', 'a column of the shadow', 'ALTER TABLE t_ts_new DROP COLUMN extra'],
-    ['SHADOW_CHANGED', 'an index of the shadow', 'DROP INDEX v ON t_ts_new'],
+    ['SHADOW_CHANGED', 'a unique index of the shadow', 'DROP INDEX v ON t_ts_new'],
     ['SHADOW_CHANGED', 'what writes to the shadow do', 'CREATE TRIGGER r BEFORE INSERT ON t_ts_new FOR EACH ROW SET NEW.v = 0'],
   ])('ends a swap as %s, before anybody waits, where somebody has altered %s', async (code, _, statement) => {
     await using schema = await createSchema(url);
     const { application, name } = schema;
     await application.run(`USE ${name}`);
-    await application.run('CREATE TABLE t (id INT PRIMARY KEY, v INT, KEY v (v))');
+    await application.run('CREATE TABLE t (id INT PRIMARY KEY, v INT, UNIQUE KEY v (v))');
     await using claimed = await claimTable(server, { schema: name, table: 't', clauses: 'ADD COLUMN extra INT' });
     await application.run('SET SESSION sql_log_bin = 0');
     await application.run(statement);
@@ -127,7 +127,7 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
     await using schema = await createSchema(url);
     const { application, name } = schema;
     await application.run(`USE ${name}`);
-    const indexes = 'KEY `v``w` (v), UNIQUE KEY u (u), FULLTEXT KEY f (f)';
+    const indexes = 'KEY v (v), UNIQUE KEY `u``w` (u), FULLTEXT KEY f (f)';
     await application.run(`CREATE TABLE t (id INT PRIMARY KEY, v INT, u INT, f TEXT, ${indexes})`);
     const { plan, ...first } = await claimTable(server, { schema: name, table: 't', clauses: 'ADD COLUMN extra INT' });
     await first[Symbol.asyncDispose]();
@@ -138,10 +138,10 @@ describe.each(['mysql', 'mariadb'] as const)('the source on %s', (flavour) => {
     };
     await expect(attempt()).rejects.toMatchObject({ message: expect.stringContaining('Locked.') });
     await application.run('SET SESSION sql_log_bin = 0');
-    await application.run('DROP INDEX `v``w` ON t_ts_new');
+    await application.run('DROP INDEX `u``w` ON t_ts_new');
     await expect(attempt()).rejects.toMatchObject({
       code: 'SHADOW_CHANGED',
-      message: expect.stringContaining('it had the index v`w'),
+      message: expect.stringContaining('it had the index u`w'),
     });
   });
 });

@@ -5,6 +5,7 @@ import { fenceTableDefinition } from '../../src/mysql/binlog-fences.ts';
 import { createBookkeeping } from '../../src/mysql/bookkeeping.ts';
 import { keyColumns, readTable } from '../../src/mysql/catalog.ts';
 import { takeClaim, type Claim } from '../../src/mysql/claim.ts';
+import type { CutoverParts } from '../../src/mysql/cutover-attempt.ts';
 import { createCutover } from '../../src/mysql/cutover.ts';
 import { makePlan } from '../../src/mysql/planner.ts';
 import type { Server } from '../../src/mysql/server.ts';
@@ -22,22 +23,30 @@ export interface ClaimedTable extends AsyncDisposable {
   readonly cutover: Cutover;
 }
 
+/** What a stream of its changes has seen, for there is none. */
+export type LogSeen = Pick<CutoverParts, 'indexChanges'>;
+
+export const nothingSeen: LogSeen = { indexChanges: () => 0 };
+
 /** Plans, claims, creates the shadow and copies all rows there are. */
 export async function claimTable(
   server: Server,
   change: { schema: string; table: string; clauses: string },
+  log: LogSeen = nothingSeen,
+  beforeShadow: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<ClaimedTable> {
   const { schema, table, clauses } = change;
   const request = { table: { schema, table }, clauses, options: { deferIndexes: 'never' as const, key: null } };
   const plan = await makePlan(server, request, { random: Math.random }, never);
-  const claimed = await reclaimTable(server, plan);
+  const claimed = await reclaimTable(server, plan, log);
+  await beforeShadow();
   await claimed.pair.createShadow(never);
   await claimed.pair.copyRange({ after: null, through: null }, 'collide', never);
   return claimed;
 }
 
 /** Claims a table for a plan that was made before, as a resume does. */
-export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedTable> {
+export async function reclaimTable(server: Server, plan: Plan, log: LogSeen = nothingSeen): Promise<ClaimedTable> {
   {
     await using session = await server.openSession({}, never);
     await createBookkeeping(session, [fenceTableDefinition(bookkeepingSchema)], never);
@@ -53,10 +62,10 @@ export async function reclaimTable(server: Server, plan: Plan): Promise<ClaimedT
     plan,
     claim,
     prepareWriter: (session, signal) => pair.prepareWriter(session, signal),
-    checkDefinitions: async (session, signal) => {
-      await checkSource(session, plan, signal);
-      await pair.checkShadow(session, signal);
-    },
+    followIndexes: (signal) => pair.followIndexes(signal),
+    checkDefinitions: async (session, signal) =>
+      await pair.checkShadow(session, await checkSource(session, plan, signal), signal),
+    indexChanges: log.indexChanges,
     undecided: () => [],
   });
   return {

@@ -35,6 +35,7 @@ function readerAt(offset: number): {
     fences: { table: { name: { schema: 's', table: 'f' }, columns: [], key: [], defaults: [] }, fenceOf: () => null },
     ownMark: null,
     onDistantWrite: () => undefined,
+    onIndexChange: null,
   });
   const feed = (type: number, parts: EventParts = {}): void => {
     const event = logEvent(type, parts);
