@@ -87,7 +87,9 @@ test('copying rests while more log is retained than --max-retained-log, and says
   const command = (first: string) => [first, '--url', shop.url, '--output', 'json', '--max-latency', '0'];
   const alter = ['--alter', 'ALTER TABLE orders ADD COLUMN first integer'];
   await using run = startCli([...command('migrate'), ...alter, '--max-retained-log', '1B']);
-  await run.lineMatching(throttledBy('retained WAL', 'the replication slot keeps [\\d.]+ (?:[KM]i)?B of log, the limit is 1 B'));
+  await run.lineMatching(
+    throttledBy('retained WAL', 'the replication slot keeps [\\d.]+ (?:[KM]i)?B of log, the limit is 1 B'),
+  );
   run.child.kill('SIGINT');
   expect(lastObject(await run.result)).toMatchObject({ exitCode: 1, rowsCopied: 0 });
   expect(lastObject(await runCli(command('resume')))).toMatchObject({ exitCode: 0, state: 'done' });
