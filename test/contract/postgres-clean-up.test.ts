@@ -3,22 +3,56 @@ import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { MigrationError } from '../../src/engine/errors.ts';
 import { DEFAULT_LOAD_LIMITS } from '../../src/engine/load.ts';
+import type { Plan } from '../../src/engine/model.ts';
 import { recordMigration } from '../../src/postgres/bookkeeping.ts';
 import { createCheckpointStore } from '../../src/postgres/checkpoint-store.ts';
 import { claimToGiveUp, concludingStore, dropSlot } from '../../src/postgres/clean-up.ts';
 import { clientConfig } from '../../src/postgres/connection.ts';
 import { createRetiredTables } from '../../src/postgres/retired-tables.ts';
+import type { Server } from '../../src/postgres/server.ts';
 import { createSessionPool } from '../../src/postgres/session-pool.ts';
+import type { SessionPool } from '../../src/postgres/session.ts';
 import { findStrays } from '../../src/postgres/strays.ts';
 import { SessionsOfOthers } from '../../src/sessions/sessions-of-others.ts';
 import { activeSessions, standbyLag } from '../../src/postgres/throttle-signals.ts';
 import { systemClock } from '../../src/sessions/system-clock.ts';
-import { createPostgresSchema, never, openPostgres, openPostgresApplication } from '../support/postgres-adapter.ts';
+import {
+  createPostgresSchema,
+  never,
+  openPostgres,
+  openPostgresApplication,
+  type PostgresSchema,
+} from '../support/postgres-adapter.ts';
 import { claimPostgresTable } from '../support/postgres-claimed-table.ts';
 import { startServer } from '../support/servers.ts';
 import { sharedServer } from '../support/shared-servers.ts';
 
 const limits = { lockTimeoutMs: 2_000, holdTimeoutMs: 10_000 };
+
+interface Recorded {
+  readonly server: Server;
+  readonly schema: PostgresSchema;
+  readonly plan: Plan;
+  readonly sessions: SessionPool;
+}
+
+/** Records a migration of `orders`, whose slot somebody then reads from; `slots` tells whether one does. */
+async function readSlot({ server, schema, plan, sessions }: Recorded, applicationName: string) {
+  const slot = `tableshift_${plan.id}`;
+  await sessions.withSession((session) => recordMigration(session, plan, never), never);
+  await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
+  await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+  const config = { ...clientConfig(server.config, applicationName), replication: 'database' } as pg.ClientConfig;
+  const reader = new pg.Client(config);
+  reader.on('error', () => undefined);
+  await reader.connect();
+  reader
+    .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
+    .catch(() => undefined);
+  const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
+  await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+  return { slot, slots, reader };
+}
 
 describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves on %s', (name) => {
   const url = sharedServer(name);
@@ -36,21 +70,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
       await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
       await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
       await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-      const slot = `tableshift_${orders.plan.id}`;
-      await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
-      await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
-      await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
-      const reader = new pg.Client({
-        ...clientConfig(server.config, 'tableshift'),
-        replication: 'database',
-      } as pg.ClientConfig);
-      reader.on('error', () => undefined);
-      await reader.connect();
-      reader
-        .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
-        .catch(() => undefined);
-      const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
-      await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+      const { slot, slots, reader } = await readSlot({ server, schema, plan: orders.plan, sessions }, 'tableshift');
       const closeStream = async (): Promise<void> => {
         reader.end().catch(() => undefined);
       };
@@ -84,19 +104,7 @@ describe.each(['postgres-15', 'postgres-18'] as const)('what a migration leaves 
     await schema.application.run(`CREATE TABLE ${schema.name}.orders (id integer PRIMARY KEY, v integer)`);
     await using orders = await claimPostgresTable(server, { schema: schema.name, table: 'orders' });
     await using sessions = createSessionPool({ sizeMax: 1, open: (signal) => server.openSession({}, signal) });
-    const slot = `tableshift_${orders.plan.id}`;
-    await sessions.withSession((session) => recordMigration(session, orders.plan, never), never);
-    await schema.application.run(`CREATE PUBLICATION ${slot} FOR TABLE ${schema.name}.orders`);
-    await schema.application.run(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
-    const config = { ...clientConfig(server.config, 'thief'), replication: 'database' } as pg.ClientConfig;
-    const reader = new pg.Client(config);
-    reader.on('error', () => undefined);
-    await reader.connect();
-    reader
-      .query(`START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`)
-      .catch(() => undefined);
-    const slots = `SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`;
-    await expect.poll(() => schema.application.run(slots)).toEqual([{ active: 't' }]);
+    const { slot, slots, reader } = await readSlot({ server, schema, plan: orders.plan, sessions }, 'thief');
     const parts = { plan: orders.plan, sessions };
     const store = concludingStore(createCheckpointStore(sessions, orders.plan.id), () => Promise.resolve(), parts);
     await store.conclude('open', new MigrationError('LOG_PURGED', 'it is ahead'), never);
