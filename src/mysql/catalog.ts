@@ -64,6 +64,11 @@ export function isKeptAsHash({ isUnique, type }: Index): boolean {
   return isUnique && type === 'HASH';
 }
 
+/** Whether it is nothing but a help for queries, over columns: neither unique nor for words or places. */
+export function isPlain(index: Index): boolean {
+  return !index.isUnique && index.type === 'BTREE' && !isOverExpression(index);
+}
+
 /** Whether one of its parts is no column. */
 export function isOverExpression({ parts }: Index): boolean {
   return parts.some(({ expression }) => expression !== null);

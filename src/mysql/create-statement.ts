@@ -10,6 +10,8 @@ export interface CreateStatement {
   readonly columns: ReadonlyMap<string, string>;
   /** Definitions of keys, CHECK and FOREIGN KEY constraints and periods, as written. */
   readonly otherElements: readonly string[];
+  /** The indexes among them by name, without the primary key. */
+  readonly indexes: ReadonlyMap<string, string>;
   /** The CHECK constraints among them. */
   readonly checks: readonly CheckConstraint[];
   /** Everything behind the elements' parenthesis, with AUTO_INCREMENT left out. */
@@ -32,13 +34,10 @@ export interface CheckConstraint {
 }
 
 /** Names of the indexes with a virtual column; perhaps of one more, where an expression or a comment looks like that. */
-export function indexesOverVirtual({ columns, otherElements }: CreateStatement): readonly string[] {
+export function indexesOverVirtual({ columns, indexes }: CreateStatement): readonly string[] {
   const virtual = [...columns].filter(([, definition]) => /\bGENERATED ALWAYS AS\b.*\bVIRTUAL\b/is.test(definition));
-  return otherElements.flatMap((element) => {
-    const [, name] = /^(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element) ?? [];
-    const isOver = virtual.some(([column]) => element.includes(quoteName(column)));
-    return name !== undefined && isOver ? [name.replaceAll('``', '`')] : [];
-  });
+  const isOver = (text: string): boolean => virtual.some(([column]) => text.includes(quoteName(column)));
+  return [...indexes].filter(([, text]) => isOver(text)).map(([name]) => name);
 }
 
 /** Takes the text of SHOW CREATE TABLE apart. The session's sql_mode must not have ANSI_QUOTES or NO_BACKSLASH_ESCAPES. */
@@ -66,6 +65,7 @@ export function readCreateStatement(shown: string): CreateStatement {
   return {
     columns,
     otherElements,
+    indexes: new Map(otherElements.flatMap(namedIndex)),
     checks,
     options: optionsText(sql, options),
     engine: optionValue(options, 'ENGINE') ?? '',
@@ -75,6 +75,11 @@ export function readCreateStatement(shown: string): CreateStatement {
     hasForeignKeys: elements.some((element) => hasWords(element, 'FOREIGN', 'KEY')),
     hasChecks: elements.some((element) => hasWords(element, 'CHECK')),
   };
+}
+
+function namedIndex(element: string): [name: string, text: string][] {
+  const name = /^(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element)?.[1];
+  return name === undefined ? [] : [[name.replaceAll('``', '`'), element]];
 }
 
 /** The name of a foreign key, its columns, and those that it refers to, each with what stands before and behind it. */

@@ -6,8 +6,7 @@ import { readTable, type TableDescription } from './catalog.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 import { isFinished } from './shadow.ts';
-import { type IndexChanges, indexTexts, surplusIndexes, wantedIndexes } from './source-indexes.ts';
-import { quoteTable } from './statements.ts';
+import { type IndexChanges, plannedShadow, surplusIndexes, wantedIndexes } from './source-indexes.ts';
 import { readTriggerNames } from './triggers.ts';
 
 /** What the shadow is held against. */
@@ -47,7 +46,7 @@ function alteration({ plan, before, changes }: ExpectedShadow, now: TableDescrip
   const wanted = wantedIndexes(plan, changes);
   const surplus = surplusIndexes(plan, before, wanted);
   const isFollowing = (name: string): boolean => wanted.has(name) || changes.dropped.has(name) || surplus.includes(name);
-  const texts = [...indexTexts(before.createStatement)].filter(([name]) => isFollowing(name)).map(([, text]) => text);
+  const texts = [...had.indexes].filter(([name]) => isFollowing(name)).map(([, text]) => text);
   const element = had.otherElements.find((one) => !has.otherElements.includes(one) && !texts.includes(one));
   if (element !== undefined) return `it had ${element}`;
   const isThere = (name: string): boolean => now.indexes.some((one) => one.name === name);
@@ -57,8 +56,9 @@ function alteration({ plan, before, changes }: ExpectedShadow, now: TableDescrip
 }
 
 /** By name, in the order of the definition. Of one whose whole text was not known beforehand, those that are built late. */
-function plannedIndexes({ deferredIndexes, shadow, shadowDefinition }: Plan): readonly string[] {
-  if (shadowDefinition.startsWith(`CREATE TABLE ${quoteTable(shadow)} LIKE `)) return deferredIndexes;
-  const hasPrimary = readCreateStatement(shadowDefinition).otherElements.some((element) => element.startsWith('PRIMARY KEY'));
-  return [...(hasPrimary ? ['PRIMARY'] : []), ...indexTexts(shadowDefinition).keys()];
+function plannedIndexes(plan: Plan): readonly string[] {
+  const planned = plannedShadow(plan);
+  if (planned === null) return plan.deferredIndexes;
+  const hasPrimary = planned.otherElements.some((element) => element.startsWith('PRIMARY KEY'));
+  return [...(hasPrimary ? ['PRIMARY'] : []), ...planned.indexes.keys()];
 }

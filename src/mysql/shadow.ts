@@ -10,7 +10,7 @@ import { plannedClient, withSettings } from './client-settings.ts';
 import { readCreateStatement } from './create-statement.ts';
 import type { Session } from './session.ts';
 import { restoreSession } from './session-restore.ts';
-import { type IndexChanges, indexTexts, noChanges, surplusIndexes, wantedIndexes } from './source-indexes.ts';
+import { type IndexChanges, noChanges, surplusIndexes, wantedIndexes } from './source-indexes.ts';
 import { checkSource, readIndexChanges } from './source-watch.ts';
 import { quoteName, quoteTable } from './statements.ts';
 
@@ -118,13 +118,14 @@ interface IndexWork {
 }
 
 function indexWork(plan: Plan, { shadow, changes, made }: ShadowIndexes): IndexWork {
-  const texts = indexTexts(shadow.createStatement);
+  const texts = readCreateStatement(shadow.createStatement).indexes;
   const wanted = wantedIndexes(plan, changes);
   // The server may print it in another way than it was asked for.
   const isRight = (name: string): boolean => [texts.get(name), made.get(name)].includes(wanted.get(name));
   const different = [...wanted.keys()].filter((name) => texts.has(name) && !isRight(name));
-  const hiding = different.flatMap((name) => hidingClause(name, texts.get(name) ?? '', wanted.get(name) ?? '') ?? []);
-  const wrong = different.filter((name) => hidingClause(name, texts.get(name) ?? '', wanted.get(name) ?? '') === null);
+  const hides = new Map(different.map((name) => [name, hidingClause(name, texts.get(name) ?? '', wanted.get(name) ?? '')]));
+  const hiding = [...hides.values()].filter((clause) => clause !== null);
+  const wrong = different.filter((name) => hides.get(name) === null);
   const gone = [...changes.dropped.keys()].filter((name) => texts.has(name) && !wanted.has(name));
   const drops = [...wrong, ...gone, ...surplusIndexes(plan, shadow, wanted)];
   const present = { ...shadow, indexes: shadow.indexes.filter(({ name }) => !drops.includes(name)) };
@@ -225,12 +226,7 @@ function indexChanges(
  * it adds has a name that the shadow's own has now.
  */
 function indexDefinitions({ shadowDefinition }: Plan): ReadonlyMap<string, string> {
-  const definitions = new Map<string, string>();
-  for (const element of readCreateStatement(shadowDefinition).otherElements) {
-    const name = /^(?:SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element)?.[1];
-    if (name !== undefined) definitions.set(name.replaceAll('``', '`'), element);
-  }
-  return definitions;
+  return new Map([...readCreateStatement(shadowDefinition).indexes].filter(([, text]) => /^(?:SPATIAL )?KEY /.test(text)));
 }
 
 async function describeShadow(session: Session, plan: Plan, signal: AbortSignal): Promise<TableDescription> {

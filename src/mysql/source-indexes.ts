@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Plan, SourceIndexes } from '../engine/model.ts';
-import type { TableDescription } from './catalog.ts';
-import { indexesOverVirtual, readCreateStatement } from './create-statement.ts';
+import { isPlain, type TableDescription } from './catalog.ts';
+import { type CreateStatement, indexesOverVirtual, readCreateStatement } from './create-statement.ts';
 import { isSameInAnyCase } from './name-case.ts';
 import { quoteTable } from './statements.ts';
 
@@ -74,40 +74,18 @@ export function describeIndexChanges({ added, dropped }: IndexChanges): readonly
   ];
 }
 
-/** Definitions of indexes by name, of those that SHOW CREATE TABLE shows. */
-export function indexTexts(createStatement: string): ReadonlyMap<string, string> {
-  const texts = new Map<string, string>();
-  for (const element of readCreateStatement(createStatement).otherElements) {
-    const name = /^(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)`/.exec(element)?.[1];
-    if (name !== undefined) texts.set(name.replaceAll('``', '`'), element);
-  }
-  return texts;
-}
-
-/** Those that are nothing but a help for queries, over columns whose values the log and the copy carry. */
+/** Those that are nothing but a help for queries, over columns whose values the log and the copy carry; definitions by name. */
 function plainIndexes(source: TableDescription): ReadonlyMap<string, string> {
-  const virtual = indexesOverVirtual(readCreateStatement(source.createStatement));
-  const isPlain = (name: string): boolean =>
-    !virtual.includes(name) &&
-    source.indexes.some(
-      (index) =>
-        index.name === name &&
-        !index.isUnique &&
-        index.type === 'BTREE' &&
-        index.parts.every(({ column, expression }) => column !== null && expression === null),
-    );
-  return new Map([...indexTexts(source.createStatement)].filter(([name]) => isPlain(name)));
+  const shown = readCreateStatement(source.createStatement);
+  const virtual = indexesOverVirtual(shown);
+  const plain = source.indexes.filter(isPlain).filter(({ name }) => !virtual.includes(name));
+  return new Map([...shown.indexes].filter(([name]) => plain.some((index) => index.name === name)));
 }
 
-interface PlannedShadow {
-  readonly columns: ReadonlyMap<string, string>;
-  readonly indexes: ReadonlyMap<string, string>;
-}
-
-/** Null where its text was not known beforehand. */
-function plannedShadow({ shadow, shadowDefinition }: Plan): PlannedShadow | null {
-  if (shadowDefinition.startsWith(`CREATE TABLE ${quoteTable(shadow)} LIKE `)) return null;
-  return { columns: readCreateStatement(shadowDefinition).columns, indexes: indexTexts(shadowDefinition) };
+/** The shadow as it was planned; null where its text was not known beforehand. */
+export function plannedShadow({ shadow, shadowDefinition }: Plan): CreateStatement | null {
+  const isKnown = !shadowDefinition.startsWith(`CREATE TABLE ${quoteTable(shadow)} LIKE `);
+  return isKnown ? readCreateStatement(shadowDefinition) : null;
 }
 
 /** Types of which an index takes a prefix only, or none at all. */
@@ -120,7 +98,7 @@ const KEY_BYTES_MAX = 3072;
 function canIndex(
   plan: Plan,
   source: TableDescription,
-  planned: PlannedShadow,
+  planned: CreateStatement,
   { parts }: TableDescription['indexes'][number],
 ): boolean {
   const columns = parts.map(({ column, prefixLength }) => {

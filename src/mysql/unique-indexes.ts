@@ -1,6 +1,6 @@
 /** What a plan says about the shadow's indexes: which uniques are new to the data, and which indexes can be built later. */
 
-import { type Index, type IndexPart, isOverExpression, type TableDescription } from './catalog.ts';
+import { type Index, type IndexPart, isOverExpression, isPlain, type TableDescription } from './catalog.ts';
 import type { ColumnMap } from './column-map.ts';
 import { judgeConversion, keepsDistinct, type ConversionSetting } from './conversions.ts';
 import type { Flavour } from './flavour.ts';
@@ -65,7 +65,7 @@ export function deferrableIndexes(shadow: TableDescription, { buildsVirtualIndex
   const buildsVirtual = buildsVirtualIndexes && !shadow.indexes.some(isOverExpression);
   const counter = shadow.columns.find((column) => column.isAutoIncrement)?.name;
   return shadow.indexes
-    .filter((index) => !index.isUnique && index.type === 'BTREE' && !isOverExpression(index))
+    .filter(isPlain)
     .filter((index) => buildsVirtual || !index.parts.some(({ column }) => column !== null && virtual.has(column)))
     .filter((index) => counter === undefined || index.parts[0]?.column !== counter)
     .map((index) => index.name);
